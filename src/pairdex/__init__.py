@@ -1,0 +1,1 @@
+"""pairdex: an index of image-text pairs."""

@@ -1,0 +1,116 @@
+"""Writing files so that a reader, or a crash at any instant, never meets half of one.
+
+Invariant: a file appears under its name complete and on disk, or not at all. What a killed process
+leaves behind is named `.NAME.*.partial` and is never read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pairdex.errors import WriteFailed
+
+__all__ = ["discard_partials", "make_folder", "replacing", "sync_folder", "write_bytes"]
+
+_PARTIAL = ".partial"
+
+# The reasons for which a write in the middle of a file fails; any other OSError inside a
+# `replacing` block comes from what the caller reads and is the caller's to explain.
+_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises
+    ------
+    WriteFailed
+        The folder cannot be created, or a file of that name is in the way.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Make `data` the content of `path`, atomically and durably.
+
+    Raises
+    ------
+    WriteFailed
+        The file could not be written; an older file of that name is untouched.
+    """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a binary file that becomes `path` when the block ends, and vanishes if it raises.
+
+    Raises
+    ------
+    WriteFailed
+        Disk full, read-only target or no permission; an older file of that name is untouched.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    try:
+        file = partial.open("xb")
+    except OSError as error:
+        raise _failed(path, error) from error
+    try:
+        with file:
+            yield file
+            _finish(file, path)
+        _rename(partial, path)
+    except OSError as error:
+        if not isinstance(error, WriteFailed) and error.errno in _OUT_OF_SPACE:
+            raise _failed(path, error) from error
+        raise
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def discard_partials(folder: Path) -> None:
+    """Remove what killed writers left in `folder`; only the holder of its lock may call this."""
+    for leftover in folder.glob(f".*{_PARTIAL}"):
+        leftover.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _finish(file: BinaryIO, path: Path) -> None:
+    try:
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _rename(partial: Path, path: Path) -> None:
+    try:
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _failed(path: Path, error: OSError) -> WriteFailed:
+    reason = error.strerror or str(error)
+    advice = "free space" if error.errno in _OUT_OF_SPACE else "choose a writable place"
+    return WriteFailed(f"cannot write {path}: {reason}; {advice} and run the same command again")

@@ -1,0 +1,1 @@
+"""Parts: image vectors, text vectors and metadata of the same rows, as they were released."""

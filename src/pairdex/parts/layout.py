@@ -1,0 +1,206 @@
+"""Finding the parts of a release in a folder, by looking at what is there.
+
+Three layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval
+(`img_emb_12.npy`, `text_emb_12.npy`, `metadata_12.parquet`, with or without leading zeros, in one
+folder or in one folder a kind), and the pairs of DataComp (`UID.npz` with `UID.parquet`).
+Order is numeric: `img_emb_10` comes after `img_emb_2`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
+from pairdex.vectors import VectorFile, open_vectors
+
+__all__ = ["DEFAULT_TOWER", "Part", "Tower", "find_parts", "parse_numbers"]
+
+Tower = Literal["b32", "l14"]
+DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is the better one
+
+_IMAGE = re.compile(r"img_emb_(\d+)\.npy")
+_TEXT = re.compile(r"text_emb_(\d+)\.npy")
+_METADATA = re.compile(r"metadata_(\d+)\.parquet")
+_VECTOR_DTYPE = "float16"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part, its files checked against each other.
+
+    `number` is the part's own, as in its files' names; DataComp's parts are numbered as sorted.
+    """
+
+    number: int
+    image: VectorFile
+    text: VectorFile | None
+    metadata: Path
+    schema: pa.Schema
+
+    @property
+    def rows(self) -> int:
+        """How many rows the part has."""
+        return self.image.rows
+
+    @property
+    def dim(self) -> int:
+        """The dimension of its vectors."""
+        return self.image.dim
+
+    @property
+    def files(self) -> list[Path]:
+        """The files it consists of, each once."""
+        paths = [self.image.path, *([self.text.path] if self.text else []), self.metadata]
+        return list(dict.fromkeys(paths))
+
+
+def find_parts(
+    source: Path, *, numbers: frozenset[int] | None = None, tower: Tower = DEFAULT_TOWER
+) -> list[Part]:
+    """Return the parts in `source` in numeric order, all their headers checked.
+
+    Parameters
+    ----------
+    source
+        A folder that holds parts, directly or in folders by kind.
+    numbers
+        Only these parts; all when None.
+    tower
+        Which of DataComp's two models to take.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, Mismatch
+        No parts, a file missing from a part, damaged files, files that do not belong together.
+    """
+    if not source.is_dir():
+        raise MissingFile(f"{source} is no folder; expected a folder of parts")
+    folders = [source, *sorted(entry for entry in source.iterdir() if entry.is_dir())]
+    images = _numbered(folders, _IMAGE)
+    if images:
+        parts = _numbered_parts(source, folders, _chosen(source, images, numbers))
+    else:
+        pairs = dict(enumerate(_npz_pairs(folders)))
+        if not pairs:
+            raise MissingFile(
+                f"{source} holds no parts; expected img_emb_*.npy with metadata_*.parquet, "
+                "or *.npz with *.parquet"
+            )
+        chosen = _chosen(source, pairs, numbers)
+        parts = (_datacomp_part(number, path, tower) for number, path in chosen)
+    return _checked(list(parts))
+
+
+def parse_numbers(text: str) -> frozenset[int]:
+    """Parse part numbers such as `0-9,12`.
+
+    Raises
+    ------
+    InvalidArgument
+        The text is no list of numbers and ascending ranges.
+    """
+    numbers: set[int] = set()
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", piece)
+        if not match or (match[2] and int(match[2]) < int(match[1])):
+            raise InvalidArgument(
+                f"the part range is {text!r}, expected numbers and ranges like 0-9,12",
+                field="parts",
+            )
+        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return frozenset(numbers)
+
+
+def _numbered(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            match = pattern.fullmatch(path.name)
+            if match and path.is_file():
+                other = found.setdefault(int(match[1]), path)
+                if other != path:
+                    raise Mismatch(
+                        f"{other} and {path} are both part {int(match[1])}; remove one or name its folder"
+                    )
+    return dict(sorted(found.items()))
+
+
+def _chosen(
+    source: Path, found: dict[int, Path], numbers: frozenset[int] | None
+) -> list[tuple[int, Path]]:
+    absent = sorted((numbers or frozenset()) - found.keys())
+    if absent:
+        more = f" and {len(absent) - 1:,} more" if len(absent) > 1 else ""
+        raise MissingFile(
+            f"{source} holds no part {absent[0]}{more}; it holds {len(found):,} parts, "
+            f"{min(found)} to {max(found)}"
+        )
+    return [(n, path) for n, path in found.items() if numbers is None or n in numbers]
+
+
+def _numbered_parts(
+    source: Path, folders: list[Path], images: list[tuple[int, Path]]
+) -> Iterator[Part]:
+    texts, tables = _numbered(folders, _TEXT), _numbered(folders, _METADATA)
+    for number, path in images:
+        if number not in tables:
+            raise MissingFile(
+                f"{source} has {path.name} but no metadata_{number}.parquet; fetch it"
+            )
+        if texts and number not in texts:
+            raise MissingFile(f"{source} has {path.name} but no text_emb_{number}.npy; fetch it")
+        text = open_vectors(texts[number]) if texts else None
+        yield _part(number, open_vectors(path), text, tables[number])
+
+
+def _npz_pairs(folders: Iterable[Path]) -> list[Path]:
+    paths = [path for folder in folders for path in sorted(folder.glob("*.npz"))]
+    return [path for path in paths if path.with_suffix(".parquet").is_file()]
+
+
+def _datacomp_part(number: int, path: Path, tower: Tower) -> Part:
+    image, text = open_vectors(path, f"{tower}_img"), open_vectors(path, f"{tower}_txt")
+    return _part(number, image, text, path.with_suffix(".parquet"))
+
+
+def _part(number: int, image: VectorFile, text: VectorFile | None, metadata: Path) -> Part:
+    try:
+        footer = pq.ParquetFile(metadata)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(
+            f"{metadata} is no readable Parquet file: {reason}; fetch it again"
+        ) from error
+    with footer:
+        rows, schema = footer.metadata.num_rows, footer.schema_arrow
+    for name, count in [(metadata.name, rows), *([(text.name, text.rows)] if text else [])]:
+        if count != image.rows:
+            raise Mismatch(
+                f"{image.name} has {image.rows:,} rows, {name} has {count:,}: "
+                f"the files do not belong together; fetch part {number} again"
+            )
+    return Part(number, image, text, metadata, schema)
+
+
+def _checked(parts: list[Part]) -> list[Part]:
+    """Refuse vectors of another dtype or dimension than float16 and the first part's."""
+    first = parts[0].image
+    for part in parts:
+        for file in (part.image, *([part.text] if part.text else [])):
+            if file.dtype.name != _VECTOR_DTYPE:
+                raise Mismatch(
+                    f"{file.name} holds {file.dtype}, expected {_VECTOR_DTYPE}; convert it"
+                )
+            if file.dim != first.dim:
+                raise Mismatch(
+                    f"{file.name} has dimension {file.dim}, {first.name} has {first.dim}: "
+                    "vectors of two models do not go into one collection"
+                )
+    return parts

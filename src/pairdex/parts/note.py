@@ -1,0 +1,43 @@
+"""The note `pairdex.json` beside encoded parts: which model made them, and from which pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pairdex.errors import DamagedFile
+
+__all__ = ["NOTE", "Note", "read_note"]
+
+NOTE = "pairdex.json"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What parts say of their making; released parts say nothing.
+
+    `model` is the record of the model, `pictures` the folder that `image_path` is relative to.
+    """
+
+    model: Any = None
+    pictures: str | None = None
+
+
+def read_note(source: Path) -> Note:
+    """Read the note in a folder of parts; an empty one where there is none.
+
+    Raises
+    ------
+    DamagedFile
+        There is a note, but not one of ours.
+    """
+    path = source / NOTE
+    try:
+        content = json.loads(path.read_bytes())
+        return Note(content["model"], content["pictures"])
+    except FileNotFoundError:
+        return Note()
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{path} is damaged; encode the pictures again") from error

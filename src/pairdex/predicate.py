@@ -1,0 +1,182 @@
+"""Filters: one SQL predicate over the columns of a table, and nothing else that SQL can do.
+
+DuckDB parses and evaluates it. Only what gives the same answer for the same row is let through:
+columns, constants, operators and deterministic scalar functions. Subqueries, aggregates, windows,
+parameters, statements, files, settings, clocks and random numbers are refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidPredicate
+
+__all__ = ["MAX_PREDICATE_CHARS", "Predicate"]
+
+MAX_PREDICATE_CHARS = 10_000  # a longer one is a mistake or an attack
+
+_MEMORY_LIMIT = "1GB"  # what one evaluation may use; `repeat('x', 1000000000)` ends here
+_REFUSED_CLASSES = {
+    "SUBQUERY": "a subquery",
+    "WINDOW": "a window function",
+    "PARAMETER": "a parameter",
+    "STAR": "*",
+    "POSITIONAL_REFERENCE": "a positional reference",
+}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": _MEMORY_LIMIT,
+}
+
+
+class Predicate:
+    """A checked filter, ready to be evaluated on tables.
+
+    Parameters
+    ----------
+    sql
+        A boolean expression over the columns, as after WHERE: `width >= 512 AND nsfw = 'UNLIKELY'`.
+
+    Raises
+    ------
+    InvalidPredicate
+        Not one boolean expression of columns, constants, operators and deterministic functions.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        if not sql.strip():
+            raise InvalidPredicate(
+                "the filter is empty: got '', expected a predicate like width >= 512"
+            )
+        if len(sql) > MAX_PREDICATE_CHARS:
+            raise InvalidPredicate(
+                f"the filter has {len(sql):,} characters, expected at most {MAX_PREDICATE_CHARS:,}"
+            )
+        if not sql.isprintable() and not sql.isascii():
+            raise InvalidPredicate(
+                f"the filter {sql!r:.80} holds characters that cannot be printed"
+            )
+        self._connection = duckdb.connect(":memory:", config=_SETTINGS)
+        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET lock_configuration = true")
+        self._check(self._parse())
+
+    def mask(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Return which rows of `table` satisfy the filter, shape (rows,); NULL counts as no.
+
+        Raises
+        ------
+        InvalidPredicate
+            An unknown column, a type error, or a result that is no boolean.
+        """
+        cursor = self._connection.cursor()
+        cursor.register("collection", table)
+        try:
+            result = cursor.execute(self._query)
+            if str(result.description[0][1]) not in ("BOOLEAN", '"NULL"'):
+                kind = str(result.description[0][1]).lower()
+                raise InvalidPredicate(
+                    f"the filter {self._shown} is a {kind}, expected a boolean: compare it with something"
+                )
+            keep = result.fetchnumpy()["keep"]
+        except duckdb.Error as error:
+            raise self._explain(error, table.column_names) from error
+        finally:
+            cursor.close()
+        filled = keep.filled(False) if isinstance(keep, np.ma.MaskedArray) else keep
+        return np.asarray(filled, np.bool_)
+
+    @property
+    def _query(self) -> str:
+        return f"SELECT ({self.sql}) AS keep FROM collection"  # noqa: S608 - `_check` holds it
+
+    @property
+    def _shown(self) -> str:
+        text = " ".join(self.sql.split())
+        return f"'{text if len(text) <= 80 else text[:77] + '...'}'"
+
+    def _parse(self) -> dict[str, Any]:
+        rows = self._connection.execute("SELECT json_serialize_sql(?)", [self._query]).fetchall()
+        parsed: dict[str, Any] = json.loads(rows[0][0])
+        if parsed["error"]:
+            reason = parsed.get("error_message", "it cannot be parsed")
+            raise InvalidPredicate(f"the filter {self._shown} is no SQL predicate: {reason}")
+        return parsed
+
+    def _check(self, parsed: dict[str, Any]) -> None:
+        """Refuse all but `SELECT (expression) AS keep FROM collection` with harmless nodes inside."""
+        node = parsed["statements"][0]["node"]
+        is_select = node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
+        table = (node.get("from_table") or {}).get("table_name")
+        bare = not (node.get("where_clause") or node.get("group_expressions") or node.get("having"))
+        if len(parsed["statements"]) != 1 or not is_select or table != "collection" or not bare:
+            raise InvalidPredicate(
+                f"the filter {self._shown} is a statement, expected one predicate"
+            )
+        if node["select_list"][0].get("alias") != "keep" or node["modifiers"]:
+            raise InvalidPredicate(
+                f"the filter {self._shown} is a statement, expected one predicate"
+            )
+        functions = set()
+        for part in _nodes(node["select_list"][0]):
+            what = _REFUSED_CLASSES.get(part.get("class", ""))
+            if what is not None:
+                raise InvalidPredicate(
+                    f"the filter {self._shown} uses {what}, which is not allowed"
+                )
+            if part.get("class") == "FUNCTION":
+                functions.add(part["function_name"].lower())
+        if functions:
+            self._check_functions(functions)
+
+    def _check_functions(self, names: set[str]) -> None:
+        kinds: dict[str, bool] = dict(
+            self._connection.execute(
+                "SELECT function_name, bool_and(function_type = 'scalar' AND stability = 'CONSISTENT')"
+                " FROM duckdb_functions() WHERE list_contains(?, function_name) GROUP BY 1",
+                [sorted(names)],
+            ).fetchall()
+        )
+        for name in sorted(names):
+            if name not in kinds:
+                raise InvalidPredicate(f"the filter {self._shown} uses the unknown function {name}")
+            if not kinds[name]:
+                raise InvalidPredicate(
+                    f"the filter {self._shown} uses {name}, which is not allowed: "
+                    "expected functions of one row that give the same answer every time"
+                )
+
+    def _explain(self, error: duckdb.Error, columns: list[str]) -> InvalidPredicate:
+        text = str(error)
+        unknown = re.search(r'Referenced (?:column|table) "([^"]+)" not found', text)
+        if unknown:
+            near = difflib.get_close_matches(unknown[1].lower(), columns, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            return InvalidPredicate(
+                f"the filter {self._shown} names the unknown column {unknown[1]}; "
+                f"the columns are {', '.join(columns)}{hint}"
+            )
+        return InvalidPredicate(f"the filter {self._shown} fails: {text.splitlines()[0]}")
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)

@@ -1,0 +1,133 @@
+"""Reading query vectors from the files that people keep them in: .npy, .npz, .h5 and .fvecs."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    MissingFile,
+    PairdexError,
+    UnsupportedFormat,
+)
+from pairdex.vectors import npy_description, npz_members, open_vectors
+
+__all__ = ["read_queries"]
+
+
+def read_queries(source: str | Path) -> NDArray[np.float32]:
+    """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
+
+    Returns
+    -------
+    NDArray[np.float32], shape (n, dim)
+        A file that holds one vector gives n = 1.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
+        No such file; damaged; not rows of floats; several arrays and none was named.
+    """
+    path, name = _split_name(source)
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected a file of query vectors")
+    readers = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".h5": _read_h5,
+        ".hdf5": _read_h5,
+        ".fvecs": _read_fvecs,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UnsupportedFormat(
+            f"{path} is no file of query vectors: got {path.suffix or 'no suffix'}, "
+            f"expected one of {', '.join(readers)}"
+        )
+    try:
+        array = reader(path, name)
+    except PairdexError:
+        raise
+    except (OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DamagedFile(f"{path} cannot be read: {error}") from error
+    if array.ndim == 1:
+        array = array[None, :]
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise UnsupportedFormat(
+            f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"
+        )
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _split_name(source: str | Path) -> tuple[Path, str | None]:
+    path = Path(source)
+    if path.exists() or ":" not in path.name:
+        return path, None
+    file, _, name = str(source).rpartition(":")
+    return Path(file), name
+
+
+def _read_npy(path: Path, name: str | None) -> NDArray[Any]:
+    if name is not None:
+        raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
+    with path.open("rb") as file:
+        shape, fortran, dtype, offset = npy_description(file, path)
+    expected = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if path.stat().st_size != expected:
+        raise DamagedFile(
+            f"{path} is {path.stat().st_size:,} bytes, its header says {expected:,}: it is truncated or damaged"
+        )
+    flat = np.fromfile(path, dtype, offset=offset)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _read_npz(path: Path, name: str | None) -> NDArray[Any]:
+    with zipfile.ZipFile(path) as archive:
+        member = _choose(path, npz_members(archive), name)
+    file = open_vectors(path, member)
+    return np.concatenate(
+        list(file.blocks(max(1, file.rows))) or [np.empty((0, file.dim), file.dtype)]
+    )
+
+
+def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
+    with h5py.File(path, "r") as file:
+        names = [
+            key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 2
+        ]
+        return np.asarray(file[_choose(path, names, name)][()])
+
+
+def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
+    if name is not None:
+        raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
+    words = np.fromfile(path, "<i4")
+    dim = int(words[0]) if len(words) else 0
+    if (
+        dim < 1
+        or path.stat().st_size % (4 * (dim + 1))
+        or (words.reshape(-1, dim + 1)[:, 0] != dim).any()
+    ):
+        raise DamagedFile(f"{path} is no .fvecs file: its rows are not all of one dimension")
+    return words.reshape(-1, dim + 1)[:, 1:].view("<f4")
+
+
+def _choose(path: Path, names: list[str], name: str | None) -> str:
+    if name is None and len(names) == 1:
+        return names[0]
+    if name in names:
+        return str(name)
+    if not names:
+        raise UnsupportedFormat(f"{path} holds no 2-D array; expected rows of floats (n, dim)")
+    listed = ", ".join(names)
+    asked = f"got {name}" if name else "say which"
+    raise InvalidArgument(
+        f"{path} holds the arrays {listed}: {asked}, as in {path}:{names[0]}", field="vectors"
+    )

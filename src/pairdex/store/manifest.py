@@ -1,0 +1,208 @@
+"""The manifest `collection.json`: what a collection is, written last and checked first.
+
+It names every file with its size and checksum, and carries a checksum of itself. It holds no time
+and no absolute place of the parts, so that the same parts give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict
+
+from pairdex import atomic, checksums
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "ColumnEntry",
+    "FileEntry",
+    "Filter",
+    "Manifest",
+    "ModelRecord",
+    "PartEntry",
+    "read_manifest",
+    "write_manifest",
+]
+
+MANIFEST = "collection.json"
+FORMAT = "pairdex-collection"
+FORMAT_VERSION = 1
+
+
+class ModelRecord(TypedDict):
+    """Which model made the vectors; `folder` is where it was, a hint for finding it again."""
+
+    name: str
+    dim: int
+    checksum: str
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file: its path relative to the collection (or the source), size in bytes, XXH3-128."""
+
+    path: str
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class ColumnEntry:
+    """A metadata column: its name, its Arrow type, and what the release called it."""
+
+    name: str
+    type: str
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which rows of the parts were kept."""
+
+    nsfw: str
+    where: str | None
+
+
+@dataclass(frozen=True)
+class PartEntry:
+    """One part: how many of its rows are here, why the others are not, and its files.
+
+    `pictures` is the folder that the column `image_path` is relative to, where there is one.
+    """
+
+    number: int
+    rows: int
+    rows_read: int
+    dropped: dict[str, int]
+    files: dict[str, FileEntry]
+    sources: list[FileEntry]
+    pictures: str | None = None
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> PartEntry:
+        """Return the entry that `asdict` made `content` of."""
+        files = {kind: FileEntry(**entry) for kind, entry in content["files"].items()}
+        sources = [FileEntry(**entry) for entry in content["sources"]]
+        return cls(**{**content, "files": files, "sources": sources})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that `collection.json` says."""
+
+    name: str
+    created_by: str
+    dim: int
+    vectors: list[str]
+    filter: Filter
+    columns: list[ColumnEntry]
+    parts: list[PartEntry]
+    model: ModelRecord | None = None
+    format: str = field(default=FORMAT)
+    version: int = field(default=FORMAT_VERSION)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the collection has."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows of the parts were looked at."""
+        return sum(part.rows_read for part in self.parts)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many rows were not kept, by reason."""
+        reasons = dict.fromkeys(reason for part in self.parts for reason in part.dropped)
+        return {r: sum(part.dropped.get(r, 0) for part in self.parts) for r in reasons}
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the metadata columns, in order."""
+        return [column.name for column in self.columns]
+
+    def files(self) -> Iterator[FileEntry]:
+        """Yield every data file of the collection."""
+        for part in self.parts:
+            yield from part.files.values()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of the collection in `folder`.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        No collection there; the manifest is damaged; it is foreign or of a newer version.
+    """
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFile(
+            f"{folder} is no collection: it has no {MANIFEST}; make one with pairdex build"
+        ) from error
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise DamagedFile(
+            f"{path} is damaged: it is no JSON; build the collection again"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UnsupportedFormat(
+            f'{path} is no manifest of a {FORMAT}; expected "format": "{FORMAT}"'
+        )
+    version = content.get("version")
+    if version != FORMAT_VERSION:
+        raise UnsupportedFormat(
+            f"{path} has format version {version}, this release reads version {FORMAT_VERSION}; "
+            "upgrade pairdex"
+        )
+    claimed = content.pop("checksum", None)
+    if _checksum(content) != claimed:
+        raise DamagedFile(
+            f"{path} is damaged: its checksum does not fit; build the collection again"
+        )
+    return _from_json(content)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest: from then on readers see what it names, and nothing else.
+
+    Raises
+    ------
+    WriteFailed
+        It could not be written; an older one is untouched.
+    """
+    content = asdict(manifest)
+    totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
+    head = {"format": content.pop("format"), "version": content.pop("version")}
+    content = {**head, **totals, **content}
+    content["checksum"] = _checksum(content)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    atomic.write_bytes(folder / MANIFEST, text.encode() + b"\n")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return checksums.of_bytes(text.encode())
+
+
+def _from_json(content: dict[str, Any]) -> Manifest:
+    return Manifest(
+        name=content["name"],
+        created_by=content["created_by"],
+        dim=content["dim"],
+        vectors=content["vectors"],
+        filter=Filter(**content["filter"]),
+        columns=[ColumnEntry(**entry) for entry in content["columns"]],
+        parts=[PartEntry.from_json(entry) for entry in content["parts"]],
+        model=content["model"],
+    )

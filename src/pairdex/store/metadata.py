@@ -1,0 +1,107 @@
+"""Metadata rows by id in O(1): Arrow IPC files of equal batches, memory-mapped.
+
+Every batch of a file but the last has BATCH_ROWS rows, so that a row's place is arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex import atomic
+from pairdex.errors import DamagedFile
+
+__all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
+
+BATCH_ROWS = 16_384  # small enough to read a few rows cheaply, large enough to scan fast
+
+
+class MetadataWriter:
+    """Appends tables of one schema, cut into equal batches."""
+
+    def __init__(self, stream: pa.ipc.RecordBatchFileWriter, schema: pa.Schema) -> None:
+        self._stream = stream
+        self._waiting = schema.empty_table()
+
+    def append(self, table: pa.Table) -> None:
+        """Write the rows of `table` behind the earlier ones."""
+        self._waiting = pa.concat_tables([self._waiting, table])
+        whole = len(self._waiting) // BATCH_ROWS * BATCH_ROWS
+        self._write(self._waiting.slice(0, whole))
+        self._waiting = self._waiting.slice(whole)
+
+    def finish(self) -> None:
+        """Write the last, shorter batch."""
+        self._write(self._waiting)
+
+    def _write(self, table: pa.Table) -> None:
+        for start in range(0, len(table), BATCH_ROWS):
+            rows = table.slice(start, BATCH_ROWS).combine_chunks()
+            for batch in rows.to_batches():
+                self._stream.write_batch(batch)
+
+
+@contextmanager
+def writing_metadata(path: Path, schema: pa.Schema) -> Iterator[MetadataWriter]:
+    """Give a writer whose file becomes `path` when the block ends, and vanishes if it raises."""
+    with atomic.replacing(path) as file, pa.ipc.new_file(file, schema) as stream:
+        writer = MetadataWriter(stream, schema)
+        yield writer
+        writer.finish()
+
+
+class MetadataFile:
+    """One part's metadata, memory-mapped.
+
+    Raises
+    ------
+    DamagedFile
+        The file is no Arrow IPC file, or not cut as the format says.
+    """
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self._path = path
+        try:
+            self._file = pa.ipc.open_file(pa.memory_map(str(path)))
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        self.schema: pa.Schema = self._file.schema
+        if self._file.num_record_batches != -(-rows // BATCH_ROWS):
+            raise self._damaged(f"it has not the batches of {rows:,} rows")
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows in order, a batch at a time, mapped and not yet read."""
+        for index in range(self._file.num_record_batches):
+            yield pa.Table.from_batches([self._batch(index)])
+
+    def take(self, rows: NDArray[np.int64]) -> pa.Table:
+        """Return the given rows (all in range) in the given order."""
+        order = np.argsort(rows, kind="stable")
+        pieces = [
+            self._batch(index).take(pa.array(inside)) for index, inside in _by_batch(rows[order])
+        ]
+        taken = pa.Table.from_batches(pieces, self.schema)
+        return taken.take(pa.array(np.argsort(order, kind="stable")))
+
+    def _batch(self, index: int) -> pa.RecordBatch:
+        try:
+            return self._file.get_batch(index)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, reason: object) -> DamagedFile:
+        return DamagedFile(
+            f"{self._path} is damaged: {str(reason).splitlines()[0]}; build the collection again"
+        )
+
+
+def _by_batch(rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Split ascending rows by the batch that holds them."""
+    batches, starts = np.unique(rows // BATCH_ROWS, return_index=True)
+    for batch, inside in zip(batches, np.split(rows, starts[1:]), strict=True):
+        yield int(batch), inside - batch * BATCH_ROWS

@@ -1,0 +1,143 @@
+"""Deciding what a build will make: which rows, which parts are new, which columns, which manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pairdex import checksums
+from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.parts.columns import ORIGIN, Column, plan_columns
+from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
+from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
+from pairdex.predicate import Predicate
+from pairdex.store.manifest import ColumnEntry, Filter, Manifest, ModelRecord
+from pairdex.store.metadata import MetadataFile
+from pairdex.version import __version__
+
+__all__ = ["Selection", "new_parts", "plan_additions", "plan_collection"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of the parts to keep; the defaults keep all.
+
+    `parts` are the parts' own numbers; `limit` is how many rows a build adds at most; `tower` picks
+    one of the two models of DataComp's parts.
+    """
+
+    parts: frozenset[int] | None = None
+    nsfw: NsfwRule = DEFAULT_RULE
+    where: str | None = None
+    limit: int | None = None
+    tower: Tower = DEFAULT_TOWER
+
+    def __post_init__(self) -> None:
+        if self.nsfw not in RULES:
+            raise InvalidArgument(
+                f"the NSFW rule is {self.nsfw!r}, expected one of {', '.join(RULES)}", field="nsfw"
+            )
+        if self.limit is not None and self.limit < 1:
+            raise InvalidArgument(
+                f"the limit is {self.limit}, expected at least 1 row", field="limit"
+            )
+        if self.where is not None:
+            Predicate(self.where)
+
+
+def new_parts(parts: list[Part], before: Manifest | None, source: Path) -> list[Part]:
+    """Leave out the parts that the collection already holds, told by their files' content."""
+    held = [entry.sources for entry in before.parts] if before else []
+    by_size = {tuple(sorted((file.path, file.bytes) for file in files)) for files in held}
+    by_content = {tuple(sorted(file.checksum for file in files)) for files in held}
+
+    def is_held(part: Part) -> bool:
+        names = sorted((str(p.relative_to(source)), p.stat().st_size) for p in part.files)
+        if tuple(names) not in by_size:
+            return False
+        return tuple(sorted(checksums.of_file(path) for path in part.files)) in by_content
+
+    return [part for part in parts if not is_held(part)]
+
+
+def plan_collection(
+    name: str, parts: Sequence[Part], selection: Selection, model: ModelRecord | None
+) -> tuple[Manifest, list[Column]]:
+    """Return the manifest of a new collection, still without parts, and its columns.
+
+    Raises
+    ------
+    Mismatch
+        The parts' columns do not agree, or lack what the NSFW rule needs.
+    """
+    columns = plan_columns(parts)
+    _check_nsfw(columns, parts[0], selection)
+    manifest = Manifest(
+        name=name,
+        created_by=f"pairdex {__version__}",
+        dim=parts[0].dim,
+        vectors=_kinds(parts[0]),
+        filter=Filter(selection.nsfw, selection.where),
+        columns=[
+            *(ColumnEntry(column.name, str(column.type), column.source) for column in columns),
+            *(ColumnEntry(name, str(kind), None) for name, kind in ORIGIN),
+        ],
+        parts=[],
+        model=model,
+    )
+    return manifest, columns
+
+
+def plan_additions(
+    collection: Path,
+    before: Manifest,
+    parts: Sequence[Part],
+    selection: Selection,
+    model: ModelRecord | None,
+) -> tuple[Manifest, list[Column]]:
+    """Return the manifest of a collection that is to get more parts, and their columns.
+
+    Raises
+    ------
+    Mismatch
+        The parts are of another kind than those the collection holds.
+    """
+    columns = plan_columns(parts)
+    origin = [name for name, _ in ORIGIN]
+    held = [name for name in before.column_names if name not in origin]
+    compared = {
+        "dimension": (before.dim, parts[0].dim),
+        "vectors": (" and ".join(before.vectors), " and ".join(_kinds(parts[0]))),
+        "NSFW rule": (before.filter.nsfw, selection.nsfw),
+        "filter": (before.filter.where, selection.where),
+        "columns": (", ".join(sorted(held)), ", ".join(sorted(c.name for c in columns))),
+        "model": (_shown(before.model or model), _shown(model or before.model)),
+    }
+    for what, (old, added) in compared.items():
+        if old != added:
+            raise Mismatch(
+                f"{collection} has the {what} {old}, the parts to add have {added}: "
+                "build them into a collection of their own"
+            )
+    first = before.parts[0].files["metadata"].path
+    schema = MetadataFile(collection / first, before.parts[0].rows).schema
+    source = {column.name: column.source for column in columns}
+    columns = [Column(name, schema.field(name).type, source[name]) for name in held]
+    return replace(before, model=before.model or model), columns
+
+
+def _kinds(part: Part) -> list[str]:
+    return ["image", *(["text"] if part.text else [])]
+
+
+def _shown(model: ModelRecord | None) -> str:
+    return f"{model['name']} ({model['checksum'][:12]})" if model else "none"
+
+
+def _check_nsfw(columns: Sequence[Column], part: Part, selection: Selection) -> None:
+    if selection.nsfw != "none" and "nsfw" not in {column.name for column in columns}:
+        raise Mismatch(
+            f"{part.metadata} has no column NSFW, which the rule {selection.nsfw} needs; "
+            f"its columns are {', '.join(part.schema.names)}"
+        )

@@ -1,0 +1,115 @@
+"""Doing parts once: a record of each finished part, so that an interrupted build goes on behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pairdex import atomic, checksums
+from pairdex.store.manifest import FileEntry, PartEntry
+from pairdex.store.write_part import PartTask, part_files, write_part
+from pairdex.version import __version__
+
+__all__ = ["STAGING", "Progress", "run_tasks"]
+
+STAGING = ".build"
+
+Progress = Callable[[int, int], None]
+"""Called with the rows done and the rows in all."""
+
+
+def run_tasks(
+    tasks: Sequence[PartTask], *, workers: int, progress: Progress | None
+) -> Iterator[PartEntry]:
+    """Do the tasks and give their entries in order.
+
+    With several workers each part runs in a process of its own. A limit makes the tasks wait for
+    each other, since what one keeps is taken from what the next may.
+    """
+    total = sum(task.part.rows for task in tasks)
+    limited = any(task.selection.limit is not None for task in tasks)
+    if workers > 1 and len(tasks) > 1 and not limited:
+        return _side_by_side(tasks, workers, _Meter(total, progress))
+    return _one_by_one(tasks, _Meter(total, progress))
+
+
+class _Meter:
+    """Counts rows for a progress callback."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._done, self._progress = total, 0, progress
+
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _side_by_side(tasks: Sequence[PartTask], workers: int, meter: _Meter) -> Iterator[PartEntry]:
+    with ProcessPoolExecutor(min(workers, len(tasks)), get_context("spawn")) as pool:
+        for task, entry in zip(tasks, pool.map(_once, tasks), strict=True):
+            meter.advance(task.part.rows)
+            yield entry
+
+
+def _one_by_one(tasks: Sequence[PartTask], meter: _Meter) -> Iterator[PartEntry]:
+    left = tasks[0].selection.limit if tasks else None
+    for task in tasks:
+        if left == 0:
+            return
+        selection = replace(task.selection, limit=left)
+        entry = _once(replace(task, selection=selection), meter.advance)
+        left = None if left is None else left - entry.rows
+        yield entry
+
+
+def _once(task: PartTask, advance: Callable[[int], None] | None = None) -> PartEntry:
+    """Do a task, unless an earlier, interrupted build has done the very same one."""
+    record = task.collection / STAGING / f"{task.index:05d}.json"
+    fingerprint = _fingerprint(task)
+    earlier = _recorded(record, fingerprint, task.collection)
+    if earlier is not None:
+        if advance:
+            advance(task.part.rows)
+        return earlier
+    entry = write_part(task, advance)
+    content = {"fingerprint": fingerprint, "entry": asdict(entry)}
+    atomic.write_bytes(record, json.dumps(content).encode())
+    return entry
+
+
+def _recorded(record: Path, fingerprint: str, collection: Path) -> PartEntry | None:
+    try:
+        content: dict[str, Any] = json.loads(record.read_bytes())
+    except FileNotFoundError:
+        return None
+    if content["fingerprint"] != fingerprint:
+        return None
+    entry = PartEntry.from_json(content["entry"])
+    return entry if all(_is_whole(collection, file) for file in entry.files.values()) else None
+
+
+def _is_whole(collection: Path, file: FileEntry) -> bool:
+    path = collection / file.path
+    return path.is_file() and path.stat().st_size == file.bytes
+
+
+def _fingerprint(task: PartTask) -> str:
+    """Name a task by all that its result depends on."""
+    sources = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in task.part.files]
+    members = [task.part.image.member, task.part.text.member if task.part.text else None]
+    columns = [(column.name, str(column.type), column.source) for column in task.columns]
+    rule = [
+        task.selection.nsfw,
+        task.selection.where,
+        task.selection.limit,
+        task.part.number,
+        task.pictures,
+    ]
+    text = json.dumps([sources, members, columns, rule, part_files(task), __version__])
+    return checksums.of_bytes(text.encode())

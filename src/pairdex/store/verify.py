@@ -1,0 +1,73 @@
+"""Verifying a collection: every file is read again and compared with its checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pairdex import checksums
+from pairdex.store.manifest import FileEntry, read_manifest
+
+__all__ = ["Damage", "VerifyReport", "verify"]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what the manifest says, and how it differs."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was read again, and what of it is damaged."""
+
+    files: int
+    bytes: int
+    damaged: list[Damage]
+
+
+def verify(
+    collection: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> VerifyReport:
+    """Read all files of a collection again and compare their sizes and checksums.
+
+    Parameters
+    ----------
+    progress
+        Called with the bytes done and the bytes in all.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        There is no collection, or the manifest itself is damaged or of a newer format.
+    """
+    folder = Path(collection)
+    files = list(read_manifest(folder).files())
+    total, done, damaged = sum(file.bytes for file in files), 0, []
+    for file in files:
+        reason = _difference(folder, file)
+        if reason is not None:
+            damaged.append(Damage(file.path, reason))
+        done += file.bytes
+        if progress:
+            progress(done, total)
+    return VerifyReport(len(files), total, damaged)
+
+
+def _difference(folder: Path, file: FileEntry) -> str | None:
+    path = folder / file.path
+    try:
+        size = path.stat().st_size
+        if size != file.bytes:
+            return f"it has {size:,} bytes, expected {file.bytes:,}"
+        checksum = checksums.of_file(path)
+    except FileNotFoundError:
+        return "it is missing"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if checksum != file.checksum:
+        return f"its checksum is {checksum}, expected {file.checksum}"
+    return None

@@ -1,0 +1,211 @@
+"""Writing one part of a collection: vectors and metadata in lockstep, in one streaming pass.
+
+A part is an idempotent unit of work: the same task writes the same bytes, alone or beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex import checksums
+from pairdex._native import check_rows
+from pairdex.parts.columns import ORIGIN, Column, read_tables, with_source_names
+from pairdex.parts.layout import Part
+from pairdex.parts.nsfw import kept
+from pairdex.predicate import Predicate
+from pairdex.store.manifest import FileEntry, PartEntry
+from pairdex.store.metadata import writing_metadata
+from pairdex.store.plan import Selection
+from pairdex.store.vector_writer import DTYPE, writing_vectors
+from pairdex.vectors import VectorFile
+
+__all__ = ["DROP_REASONS", "PartTask", "part_files", "write_part"]
+
+# Why a row is not kept; a row with several reasons counts under the first.
+DROP_REASONS = ("non_finite", "zero", "nsfw", "where")
+
+_BLOCK_BYTES = 32 << 20  # vectors held at once for each of image and text, twice while written
+_ZERO, _NON_FINITE = 1, 2  # what check_rows says of a row
+_KEPT = len(DROP_REASONS)
+_KINDS = 3  # image vectors, text vectors and metadata are read, and written, side by side
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """What to do for one part: `index` is its number in the collection, from 0."""
+
+    index: int
+    part: Part
+    source: Path
+    collection: Path
+    columns: list[Column]
+    selection: Selection
+    pictures: str | None
+
+
+@dataclass(frozen=True)
+class _Block:
+    vectors: dict[str, NDArray[np.float16]]
+    table: pa.Table
+    flags: NDArray[np.uint8]
+
+
+_Append = Callable[[_Block, NDArray[np.bool_], int, ThreadPoolExecutor], list[Future[None]]]
+
+
+def part_files(task: PartTask) -> dict[str, str]:
+    """Return the paths of the files that a task writes, relative to the collection, by kind."""
+    files = {"image": f"image/{task.index:05d}.npy"}
+    if task.part.text is not None:
+        files["text"] = f"text/{task.index:05d}.npy"
+    return files | {"metadata": f"metadata/{task.index:05d}.arrow"}
+
+
+def write_part(task: PartTask, advance: Callable[[int], None] | None = None) -> PartEntry:
+    """Write the kept rows of a part and return what the manifest will say of them.
+
+    `advance` is called with the number of rows that were read since its last call.
+
+    Raises
+    ------
+    DamagedFile, InvalidPredicate, WriteFailed
+        A source file cannot be read, the filter fails on it, or there is no room.
+    """
+    files = part_files(task)
+    predicate = Predicate(task.selection.where) if task.selection.where is not None else None
+    counts = np.zeros(len(DROP_REASONS) + 1, np.int64)
+    with ThreadPoolExecutor(_KINDS) as pool, _writing(task, files) as append:
+        pending: list[Future[None]] = []
+        for block in _blocks(task.part, task.columns, pool):
+            why = _reasons(block, task, predicate)
+            if task.selection.limit is not None:
+                why = why[: _rows_until(why == _KEPT, task.selection.limit - counts[_KEPT])]
+            _wait(pending)
+            pending = append(block, why == _KEPT, int(counts.sum()), pool)
+            counts += np.bincount(why, minlength=len(counts))
+            if advance:
+                advance(len(why))
+            if counts[_KEPT] == task.selection.limit:
+                break
+        _wait(pending)
+    return _entry(task, files, counts)
+
+
+@contextmanager
+def _writing(task: PartTask, files: dict[str, str]) -> Iterator[_Append]:
+    """Give a function that appends a block's kept rows to all files of a part, side by side."""
+    columns = [*((column.name, column.type) for column in task.columns), *ORIGIN]
+    with ExitStack() as stack:
+        metadata = stack.enter_context(
+            writing_metadata(task.collection / files["metadata"], pa.schema(columns))
+        )
+        vectors = {
+            kind: stack.enter_context(writing_vectors(task.collection / path, task.part.dim))
+            for kind, path in files.items()
+            if kind != "metadata"
+        }
+
+        def append(
+            block: _Block, keep: NDArray[np.bool_], first: int, pool: ThreadPoolExecutor
+        ) -> list[Future[None]]:
+            table = _kept_rows(block.table, keep, task.part.number, first)
+            return [
+                pool.submit(metadata.append, table),
+                *(
+                    pool.submit(w.append, _selected(block.vectors[k], keep))
+                    for k, w in vectors.items()
+                ),
+            ]
+
+        yield append
+
+
+def _wait(pending: list[Future[None]]) -> None:
+    for future in pending:
+        future.result()
+
+
+def _blocks(part: Part, columns: list[Column], pool: ThreadPoolExecutor) -> Iterator[_Block]:
+    """Read image vectors, text vectors and metadata of the same rows, side by side."""
+    block_rows = max(1, _BLOCK_BYTES // (part.dim * DTYPE.itemsize))
+    sources = {"image": part.image} | ({"text": part.text} if part.text else {})
+    readers = {kind: _checked_blocks(file, block_rows) for kind, file in sources.items()}
+    tables = read_tables(part.metadata, columns, block_rows)
+    for _ in range(0, part.rows, block_rows):
+        futures = {kind: pool.submit(next, reader) for kind, reader in readers.items()}
+        table = next(tables)
+        read = {kind: future.result() for kind, future in futures.items()}
+        flags = np.maximum.reduce([flags for _, flags in read.values()])
+        yield _Block({kind: vectors for kind, (vectors, _) in read.items()}, table, flags)
+
+
+def _checked_blocks(
+    file: VectorFile, block_rows: int
+) -> Iterator[tuple[NDArray[np.float16], NDArray[np.uint8]]]:
+    for block in file.blocks(block_rows):
+        yield block, check_rows(block)
+
+
+def _reasons(block: _Block, task: PartTask, predicate: Predicate | None) -> NDArray[np.uint8]:
+    """Give each row the number of the first reason to drop it, or of none."""
+    why = np.full(len(block.table), _KEPT, np.uint8)
+    if predicate is not None:
+        why[~predicate.mask(with_source_names(block.table, task.columns))] = DROP_REASONS.index(
+            "where"
+        )
+    if task.selection.nsfw != "none":
+        why[~kept(task.selection.nsfw, block.table["nsfw"])] = DROP_REASONS.index("nsfw")
+    why[block.flags == _ZERO] = DROP_REASONS.index("zero")
+    why[block.flags == _NON_FINITE] = DROP_REASONS.index("non_finite")
+    return why
+
+
+def _rows_until(keep: NDArray[np.bool_], limit: int) -> int:
+    """Return how many rows to look at until `limit` of them are kept."""
+    positions = np.flatnonzero(keep)
+    return len(keep) if len(positions) < limit else int(positions[limit - 1]) + 1
+
+
+def _selected(vectors: NDArray[np.float16], keep: NDArray[np.bool_]) -> NDArray[np.float16]:
+    looked_at = vectors[: len(keep)]
+    return looked_at if keep.all() else looked_at[keep]
+
+
+def _kept_rows(table: pa.Table, keep: NDArray[np.bool_], number: int, first: int) -> pa.Table:
+    """Return the kept rows of a table with their origin: the part's number, the row in the part."""
+    count = len(keep)
+    origin = (np.full(count, number, np.int32), np.arange(first, first + count))
+    full = table.slice(0, count)
+    for (name, kind), values in zip(ORIGIN, origin, strict=True):
+        full = full.append_column(name, pa.array(values, kind))
+    return full if keep.all() else full.filter(pa.array(keep))
+
+
+def _entry(task: PartTask, files: dict[str, str], counts: NDArray[np.int64]) -> PartEntry:
+    part = task.part
+    with ThreadPoolExecutor(_KINDS) as pool:
+        written = pool.map(lambda path: _described(task.collection / path, path), files.values())
+        sources = pool.map(
+            lambda path: _described(path, str(path.relative_to(task.source))), part.files
+        )
+        return PartEntry(
+            number=part.number,
+            rows=int(counts[_KEPT]),
+            rows_read=int(counts.sum()),
+            dropped=dict(zip(DROP_REASONS, counts[:_KEPT].tolist(), strict=True)),
+            files=dict(zip(files, written, strict=True)),
+            sources=list(sources),
+            pictures=task.pictures,
+        )
+
+
+def _described(path: Path, name: str) -> FileEntry:
+    return FileEntry(name, path.stat().st_size, checksums.of_file(path))

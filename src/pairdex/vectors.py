@@ -1,0 +1,193 @@
+"""Files of vectors, .npy or an array of an .npz, opened with every claim of their header checked.
+
+Rows are read in blocks with plain reads, so that memory stays flat whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import ast
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+
+__all__ = ["VectorFile", "npy_description", "npy_header", "npz_members", "open_vectors"]
+
+_NPY_MAGIC = b"\x93NUMPY"
+_HEADER_LIMIT_BYTES = 1 << 16  # a header of float rows is 128 bytes; more is not one of ours
+_FLOATS = ("float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """A 2-D array of floats on disk, its header checked against the file's size.
+
+    `member` names the array inside an .npz; `offset` is where the rows begin, in bytes.
+    """
+
+    path: Path
+    rows: int
+    dim: int
+    dtype: np.dtype[Any]
+    offset: int
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, with the array's where there are several in one file."""
+        return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
+
+    def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
+        """Yield the rows in order as new arrays (up to `block_rows`, dim) of the file's dtype.
+
+        Raises
+        ------
+        DamagedFile
+            The file ends early or a compressed member is corrupt.
+        """
+        with self._stream() as stream:
+            for start in range(0, self.rows, block_rows):
+                block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
+                self._fill(stream, block, start)
+                yield block
+
+    def mapped(self) -> NDArray[Any]:
+        """Return the rows as a read-only memory map (rows, dim); only an .npy file can be mapped."""
+        if self.rows == 0:
+            return np.empty((0, self.dim), self.dtype)
+        return np.memmap(
+            self.path, self.dtype, mode="r", offset=self.offset, shape=(self.rows, self.dim)
+        )
+
+    def _fill(self, stream: IO[bytes], block: NDArray[Any], start: int) -> None:
+        view = block.reshape(-1).view(np.uint8).data
+        done = 0
+        while done < len(view):
+            try:
+                count = stream.readinto(view[done:])  # type: ignore[attr-defined]
+            except (OSError, zipfile.BadZipFile, EOFError) as error:
+                raise DamagedFile(
+                    f"{self.path} cannot be read at row {start:,}: {error}"
+                ) from error
+            if not count:
+                raise DamagedFile(
+                    f"{self.path} ends at row {start + done // (self.dim * self.dtype.itemsize):,} "
+                    f"of {self.rows:,}: it is truncated; fetch it again"
+                )
+            done += count
+
+    @contextmanager
+    def _stream(self) -> Iterator[IO[bytes]]:
+        if self.member is None:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                yield file
+        else:
+            with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.member}.npy") as file:
+                file.read(self.offset)
+                yield file
+
+
+def open_vectors(path: Path, member: str | None = None) -> VectorFile:
+    """Open an .npy file, or one array of an .npz, as rows of floats.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        No such file or array; the header lies about the size; not a 2-D array of floats.
+    """
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected a file of vectors")
+    try:
+        if member is not None:
+            return _open_npz(path, member)
+        with path.open("rb") as file:
+            return _parse_npy(file, path, path.stat().st_size)
+    except MissingFile:
+        raise
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
+
+
+def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
+    """Return the .npy header of a C-ordered (rows, dim) array: 128 bytes, whatever `rows` is."""
+    description = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (rows, dim),
+    }
+    text = "{" + ", ".join(f"{key!r}: {value!r}" for key, value in description.items()) + ", }"
+    return (
+        _NPY_MAGIC + b"\x01\x00" + struct.pack("<H", 118) + text.ljust(117).encode("latin1") + b"\n"
+    )
+
+
+def _parse_npy(
+    file: IO[bytes], path: Path, size_bytes: int, member: str | None = None
+) -> VectorFile:
+    shape, fortran, dtype, offset = npy_description(file, path)
+    where = f"{path}" if member is None else f"{path}:{member}"
+    if len(shape) != 2 or fortran or dtype.name not in _FLOATS or shape[1] < 1:
+        order = "Fortran-ordered " if fortran else ""
+        raise UnsupportedFormat(
+            f"{where} holds {order}{dtype} of shape {shape}; expected C-ordered rows of floats (n, dim)"
+        )
+    rows, dim = shape
+    expected = offset + rows * dim * dtype.itemsize
+    if size_bytes != expected:
+        raise DamagedFile(
+            f"{where} is {size_bytes:,} bytes, its header says {rows:,} rows x {dim} {dtype} = {expected:,} bytes: "
+            "it is truncated or damaged; fetch it again"
+        )
+    return VectorFile(path, rows, dim, dtype, offset, member)
+
+
+def npy_description(
+    file: IO[bytes], path: Path
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Read shape, order, dtype and header size; nothing of the header is evaluated but literals."""
+    start = file.read(12)
+    if len(start) < 10 or not start.startswith(_NPY_MAGIC):
+        raise DamagedFile(
+            f"{path} is no .npy file: it does not begin with its magic bytes; fetch it again"
+        )
+    wide = start[6] >= 2
+    length = struct.unpack("<I", start[8:12])[0] if wide else struct.unpack("<H", start[8:10])[0]
+    begin = 12 if wide else 10
+    if length > _HEADER_LIMIT_BYTES:
+        raise DamagedFile(f"{path} has a header of {length:,} bytes: it is damaged; fetch it again")
+    text = (start[begin:] + file.read(length - (12 - begin)))[:length]
+    try:
+        header = ast.literal_eval(text.decode("latin1"))
+        shape, dtype = tuple(header["shape"]), np.dtype(header["descr"])
+        if any(not isinstance(n, int) or n < 0 for n in shape) or dtype.hasobject:
+            raise ValueError(text)
+        return shape, bool(header["fortran_order"]), dtype, begin + length
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise DamagedFile(
+            f"{path} has an unreadable .npy header: it is damaged; fetch it again"
+        ) from error
+
+
+def _open_npz(path: Path, member: str) -> VectorFile:
+    with zipfile.ZipFile(path) as archive:
+        try:
+            info = archive.getinfo(f"{member}.npy")
+        except KeyError:
+            names = ", ".join(npz_members(archive)) or "nothing"
+            raise MissingFile(f"{path} holds no array {member}; it holds {names}") from None
+        with archive.open(info) as file:
+            return _parse_npy(file, path, info.file_size, member)
+
+
+def npz_members(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the arrays in an open .npz."""
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
