@@ -1,4 +1,4 @@
-// Work shared among threads: pieces are taken in order from a counter, errors and a wish to stop reach everyone.
+// Work shared among threads: pieces are taken in order from a counter; errors and the wish to stop reach everyone.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 namespace pairdex {
 
 // Calls work(piece) for every piece below n_pieces unless `stop` becomes true; rethrows the first exception.
+// Every thread works with its own copy of `work`, so that scratch memory may be a member of it.
 template <typename Work>
 void for_each_piece(std::size_t n_pieces, std::size_t n_threads, const std::atomic<bool>& stop, const Work& work) {
   std::atomic<std::size_t> next{0};
@@ -20,10 +21,11 @@ void for_each_piece(std::size_t n_pieces, std::size_t n_threads, const std::atom
   std::mutex error_lock;
   const auto run = [&] {
     try {
+      Work own = work;
       for (;;) {
         const std::size_t piece = next.fetch_add(1, std::memory_order_relaxed);
         if (piece >= n_pieces || stop.load(std::memory_order_relaxed) || failed) return;
-        work(piece);
+        own(piece);
       }
     } catch (...) {
       const std::lock_guard guard(error_lock);
