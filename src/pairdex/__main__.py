@@ -1,0 +1,5 @@
+"""`python -m pairdex` is the command `pairdex`."""
+
+from pairdex.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""The package's functions: each is what the command of the same name does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pairdex.collection import Collection
+from pairdex.encode.model import load_model
+from pairdex.parts.layout import DEFAULT_TOWER, Tower
+from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+from pairdex.store.build import BuildReport, build_collection
+from pairdex.store.manifest import ModelRecord
+from pairdex.store.plan import Selection
+from pairdex.store.staging import Progress
+
+__all__ = ["build", "open"]
+
+
+def open(path: str | Path, *, model: str | Path | None = None) -> Collection:  # noqa: A001
+    """Open the collection in the folder `path`; see `Collection.open`."""
+    return Collection.open(path, model=model)
+
+
+def build(
+    source: str | Path,
+    collection: str | Path,
+    *,
+    parts: frozenset[int] | None = None,
+    nsfw: NsfwRule = DEFAULT_RULE,
+    where: str | None = None,
+    limit: int | None = None,
+    tower: Tower = DEFAULT_TOWER,
+    model: str | Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build a collection from parts, or add those it does not hold yet; resumed by the same call.
+
+    Parameters
+    ----------
+    source
+        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp.
+    collection
+        The folder of the collection, new or existing.
+    parts
+        Only the parts of these numbers; all when None.
+    nsfw
+        `none` keeps all rows, `safe` those tagged UNLIKELY, `sisap` those with a tag other than
+        NSFW, `sisap-dev` those not tagged NSFW.
+    where
+        A SQL predicate over the parts' columns.
+    limit
+        Add at most so many rows, the first ones.
+    tower
+        Which of DataComp's two models to take.
+    model
+        The name or folder of the model that made the vectors; encoded parts say it themselves.
+    workers
+        How many parts are written at once, each in a process of its own.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    BuildReport
+        Rows kept and dropped, by reason.
+
+    Raises
+    ------
+    PairdexError
+        Parts that are damaged or do not fit each other or the collection; a full disk; another
+        writer. What was there before is untouched.
+    """
+    return build_collection(
+        Path(source),
+        Path(collection),
+        selection=Selection(parts, nsfw, where, limit, tower),
+        model=None if model is None else _record(model),
+        workers=workers,
+        progress=progress,
+    )
+
+
+def _record(model: str | Path) -> ModelRecord:
+    loaded = load_model(model)
+    return loaded.record()

@@ -1,0 +1,5 @@
+"""The command line: one module a command, each a thin shell around one function of the package."""
+
+from pairdex.cli.app import main
+
+__all__ = ["main"]

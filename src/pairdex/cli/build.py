@@ -1,0 +1,71 @@
+"""`pairdex build`: parts → collection."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pairdex import api
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
+from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+
+
+def command(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of parts (LAION, clip-retrieval or DataComp layout).")
+    ],
+    collection: Annotated[Path, typer.Argument(help="Folder of the collection, new or existing.")],
+    parts: Annotated[str | None, typer.Option(help="Only these parts: 1-11 or 0-9,12.")] = None,
+    nsfw: Annotated[
+        NsfwRule, typer.Option(help="Which rows to keep by their NSFW tag.")
+    ] = DEFAULT_RULE,
+    where: Annotated[
+        str | None, typer.Option(help="Keep rows that satisfy this SQL predicate.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Add at most so many rows.")] = None,
+    workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
+    model: Annotated[
+        str | None, typer.Option(help="Model that made the vectors: demo, or its folder.")
+    ] = None,
+    tower: Annotated[
+        Tower, typer.Option(help="Which model's vectors of DataComp parts.")
+    ] = DEFAULT_TOWER,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a collection from parts, or add new parts to one.
+
+    Run it again after a break and it goes on where it stopped.
+    """
+    with progress_bar("building") as progress:
+        report = api.build(
+            source,
+            collection,
+            parts=None if parts is None else parse_numbers(parts),
+            nsfw=nsfw,
+            where=where,
+            limit=limit,
+            tower=tower,
+            model=model,
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        print_json(asdict(report))
+        return
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in report.dropped.items() if n)
+    print_lines(
+        {
+            "collection": collection,
+            "rows": report.rows,
+            "added": report.added,
+            "rows read": report.rows_read,
+            "dropped": dropped or "none",
+            "parts": report.parts,
+            "dimensions": report.dim,
+            "time": duration(report.seconds),
+        }
+    )

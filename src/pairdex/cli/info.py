@@ -1,0 +1,64 @@
+"""`pairdex info`: what a collection is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pairdex.cli.output import JsonOption, print_json, print_lines, size
+from pairdex.store.manifest import Manifest
+from pairdex.store.store import Store
+
+
+def command(
+    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a collection holds and where it came from."""
+    facts = _facts(Store(collection).manifest)
+    if as_json:
+        print_json(facts)
+    else:
+        print_lines(_for_people(facts))
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "rows": manifest.rows,
+        "rows_read": manifest.rows_read,
+        "dropped": manifest.dropped,
+        "dim": manifest.dim,
+        "vectors": manifest.vectors,
+        "columns": manifest.column_names,
+        "parts": [
+            {"number": part.number, "rows": part.rows, "rows_read": part.rows_read}
+            for part in manifest.parts
+        ],
+        "indexes": [],
+        "projections": [],
+        "model": manifest.model,
+        "filter": {"nsfw": manifest.filter.nsfw, "where": manifest.filter.where},
+        "bytes": sum(file.bytes for file in manifest.files()),
+        "created_by": manifest.created_by,
+    }
+
+
+def _for_people(facts: dict[str, Any]) -> dict[str, object]:
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items() if n)
+    model = facts["model"]
+    return {
+        "name": facts["name"],
+        "rows": facts["rows"],
+        "dropped": dropped or "none",
+        "vectors": f"{' and '.join(facts['vectors'])}, {facts['dim']} dimensions, float16",
+        "model": f"{model['name']} ({model['checksum'][:12]})" if model else "not known",
+        "columns": ", ".join(facts["columns"]),
+        "parts": len(facts["parts"]),
+        "NSFW rule": facts["filter"]["nsfw"],
+        "filter": facts["filter"]["where"] or "none",
+        "size": size(facts["bytes"]),
+        "made by": facts["created_by"],
+    }

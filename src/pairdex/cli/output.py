@@ -1,0 +1,63 @@
+"""What commands print: results on stdout for people or as JSON, progress on stderr on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["JsonOption", "duration", "print_json", "print_lines", "progress_bar", "size"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def print_lines(pairs: dict[str, object]) -> None:
+    """Print names and values, aligned."""
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        sys.stdout.write(f"{name:<{width}}  {shown}\n")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that draws a bar on stderr; only a terminal shows it."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people write it: 1.0 GB."""
+    value, unit = float(count), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people write it: 340 ms, 3.2 s."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,37 @@
+"""`pairdex serve`: the REST interface and the page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pairdex.collection import Collection
+from pairdex.service.server import DEFAULT_HOST, DEFAULT_PORT, serve
+
+
+def command(
+    collections: Annotated[
+        list[Path], typer.Argument(help="Folders of collections; the first is the default.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.")
+    ] = DEFAULT_PORT,
+    token: Annotated[
+        str | None, typer.Option(help="Ask every request for this bearer token.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The collections' model, where they do not say or it has moved."),
+    ] = None,
+) -> None:
+    """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
+    opened = [Collection.open(path, model=model) for path in collections]
+    serve(opened, host=host, port=port, token=token, ready=_announce)
+
+
+def _announce(url: str) -> None:
+    sys.stderr.write(f"serving {url} (Ctrl-C ends it)\n")

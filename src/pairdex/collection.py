@@ -1,0 +1,237 @@
+"""The class that people use: an opened collection, to look at and to search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from pairdex import search
+from pairdex.encode.encoder import Encoder
+from pairdex.encode.model import Model, load_model
+from pairdex.errors import InvalidArgument, Mismatch, MissingFile
+from pairdex.search import DEFAULT_K, Picture, Query
+from pairdex.store.manifest import Manifest, ModelRecord
+from pairdex.store.store import Kind, Store
+from pairdex.store.vectors_view import VectorsView
+
+__all__ = ["Collection"]
+
+
+class Collection:
+    """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
+
+    It shows one version of the collection: parts added later are seen by opening it again.
+    """
+
+    def __init__(self, store: Store, model: str | Path | None = None) -> None:
+        self._store = store
+        self._model_source = model
+
+    @classmethod
+    def open(cls, path: str | Path, *, model: str | Path | None = None) -> Collection:
+        """Open the collection in the folder `path`.
+
+        Parameters
+        ----------
+        model
+            The name or folder of the model that made the vectors, where the collection does not
+            say, or the model has moved; it is loaded when a text or picture is searched for.
+
+        Raises
+        ------
+        MissingFile, DamagedFile, UnsupportedFormat
+            No collection there, a damaged one, or one of a newer format version.
+        """
+        return cls(Store(Path(path)), model)
+
+    def __len__(self) -> int:
+        return self._store.rows
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._store.path
+
+    @property
+    def name(self) -> str:
+        """The name it was built under."""
+        return self._store.manifest.name
+
+    @property
+    def dim(self) -> int:
+        """The dimension of its vectors."""
+        return self._store.dim
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its metadata columns."""
+        return list(self._store.schema.names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its metadata columns with their Arrow types."""
+        return self._store.schema
+
+    @property
+    def manifest(self) -> Manifest:
+        """All that its manifest says: parts, origin, counts, filter, model."""
+        return self._store.manifest
+
+    @property
+    def model(self) -> ModelRecord | None:
+        """The record of the model that made the vectors, where it is known."""
+        return self._store.manifest.model
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The model that made the vectors, loaded.
+
+        Raises
+        ------
+        MissingFile, Mismatch, DamagedFile
+            No model is known or found, or it is another than the collection's.
+        """
+        return Encoder(_find_model(self._store, self._model_source))
+
+    def vectors(self, on: Kind = "image") -> VectorsView:
+        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`."""
+        return self._store.vectors(on)
+
+    def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the metadata of rows, in the order of `ids`.
+
+        Raises
+        ------
+        InvalidArgument
+            An id out of range, or an unknown column.
+        """
+        return self._store.take(_as_ids(ids), columns)
+
+    def nearest(
+        self,
+        vectors: ArrayLike,
+        k: int = DEFAULT_K,
+        *,
+        on: Kind = "image",
+        where: str | None = None,
+        exact: bool = True,  # noqa: ARG002 - every search is exact as long as there is no index
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the k nearest rows of each vector.
+
+        Parameters
+        ----------
+        vectors
+            Shape (n, dim), of any length but zero.
+        exact
+            Every search is exact as long as the collection has no approximate index.
+
+        Returns
+        -------
+        ids : NDArray[np.int64], shape (n, k)
+            Nearest first, equal distances by smaller id; -1 where fewer than k rows qualify.
+        distances : NDArray[np.float32], shape (n, k)
+            1 - cos; infinity beside an id of -1.
+        """
+        found = search.nearest(self._store, np.asarray(vectors), k, on=on, where=where)
+        return found.ids, found.distances.astype(np.float32)
+
+    def search(
+        self,
+        *,
+        text: str | None = None,
+        image: Picture | None = None,
+        like: int | None = None,
+        vector: NDArray[np.float32] | None = None,
+        unlike: str | None = None,
+        k: int = DEFAULT_K,
+        offset: int = 0,
+        on: Kind = "image",
+        where: str | None = None,
+    ) -> pa.Table:
+        """Return the k rows nearest to a text, a picture, a row or a vector.
+
+        Parameters
+        ----------
+        text, image, like, vector
+            Exactly one: a text, a picture (path, bytes or PIL image), an id, a vector (dim,).
+        unlike
+            A text whose direction is taken from the query's.
+        offset
+            How many of the nearest to leave out, for the next page of results.
+        where
+            A SQL predicate over the columns; k rows are found if k rows satisfy it.
+
+        Returns
+        -------
+        pyarrow.Table
+            id, distance, similarity (1 - distance), then the metadata columns, nearest first; a
+            stored column `similarity` is called `pair_similarity` here.
+        """
+        if k < 1:
+            raise InvalidArgument(f"k is {k}, expected at least 1", field="k")
+        if offset < 0:
+            raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
+        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike)
+        encoder = self.encoder if query.needs_model else None
+        asked = search.query_vector(self._store, query, encoder, on)
+        found = search.nearest(
+            self._store, asked[None, :], k + offset, on=on, where=where, without=like
+        )
+        return search.hits(self._store, found.ids[0, offset:], found.distances[0, offset:])
+
+    def picture(self, row_id: int) -> Path | None:
+        """Return the local picture of a row, or None where there is none.
+
+        Only files inside the folder that the pictures were encoded from are returned, whatever the
+        metadata says.
+        """
+        self._store.check_ids(np.array([row_id], np.int64))
+        root = self._store.part_of(row_id).pictures
+        if root is None or "image_path" not in self.columns:
+            return None
+        name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
+        folder = Path(root).resolve()
+        path = (folder / name).resolve() if name else folder
+        return path if path.is_relative_to(folder) and path.is_file() else None
+
+
+def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(ids)
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidArgument(
+            f"ids are {array.dtype} of shape {array.shape}, expected integers", field="id"
+        )
+    return array.astype(np.int64)
+
+
+def _find_model(store: Store, source: str | Path | None) -> Model:
+    """Load the collection's model and prove that it is the collection's."""
+    record = store.manifest.model
+    if source is None and record is None:
+        raise MissingFile(
+            f"{store.path} does not say which model made its vectors; name it with --model, "
+            "or build the collection with --model"
+        )
+    place = source if source is not None else record["folder"] or record["name"]
+    model = load_model(place)
+    if record is not None and model.checksum != record["checksum"]:
+        raise Mismatch(
+            f"{store.path} was made with the model {record['name']} ({record['checksum'][:12]}), "
+            f"{place} is {model.name} ({model.checksum[:12]}): queries need the collection's own model"
+        )
+    if model.dim != store.dim:
+        raise Mismatch(
+            f"{store.path} has vectors of {store.dim} dimensions, the model {model.name} makes "
+            f"{model.dim}: another model made them"
+        )
+    return model

@@ -1,0 +1,198 @@
+"""Searching a collection: from what is asked (text, picture, row or vector) to rows, nearest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from pairdex import knn
+from pairdex.distance import normalise
+from pairdex.encode.pictures import open_picture
+from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.store.store import Kind, Store
+
+__all__ = [
+    "DEFAULT_K",
+    "MAX_K",
+    "UNLIKE_WEIGHT",
+    "Embeds",
+    "Picture",
+    "Query",
+    "hits",
+    "nearest",
+    "query_vector",
+]
+
+DEFAULT_K = 10
+MAX_K = 1_000_000  # more neighbours of one query than that are a mistake; they would fill memory
+UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
+
+Picture = str | Path | bytes | Image
+
+
+class Embeds(Protocol):
+    """What turns texts and pictures into vectors (n, dim) float32 of unit length."""
+
+    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        """Encode texts."""
+
+    def encode_images(self, images: list[Image]) -> NDArray[np.float32]:
+        """Encode pictures."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for: exactly one of text, image, like (an id) and vector; minus `unlike`."""
+
+    text: str | None = None
+    image: Picture | None = None
+    like: int | None = None
+    vector: NDArray[np.float32] | None = None
+    unlike: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [
+            name for name in ("text", "image", "like", "vector") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            raise InvalidArgument(
+                f"search takes exactly one of text, image, like and vector, got {got}",
+                field=given[1] if given else "text",
+            )
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model has to encode something of it."""
+        return self.text is not None or self.image is not None or self.unlike is not None
+
+
+def query_vector(
+    store: Store, query: Query, encoder: Embeds | None, on: Kind
+) -> NDArray[np.float32]:
+    """Return the vector to search with, shape (dim,), of unit length.
+
+    `like` takes the row's own vector of the kind that is searched. `unlike` u turns the wanted
+    direction q into q - UNLIKE_WEIGHT * u.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch
+        An id out of range, a text or picture that cannot be encoded, a vector of another dimension
+        or without a direction.
+    """
+    vector = normalise(_wanted(store, query, encoder, on))
+    if query.unlike is not None:
+        assert encoder is not None, "needs_model says so"
+        vector = normalise(vector - UNLIKE_WEIGHT * encoder.encode_texts([query.unlike])[0])
+    return vector.astype(np.float32)
+
+
+def nearest(
+    store: Store,
+    vectors: NDArray[np.float32],
+    k: int,
+    *,
+    on: Kind = "image",
+    where: str | None = None,
+    without: int | None = None,
+) -> knn.Neighbours:
+    """Return the k nearest rows of each vector, exactly, among those that satisfy `where`.
+
+    Parameters
+    ----------
+    vectors
+        Shape (n, dim).
+    without
+        An id that is not to be found.
+
+    Returns
+    -------
+    Neighbours
+        k rows if k rows qualify; padded with id -1 and an infinite distance.
+    """
+    if k > MAX_K:
+        raise InvalidArgument(f"k is {k:,}, expected at most {MAX_K:,}", field="k")
+    if vectors.ndim != 2 or vectors.shape[1] != store.dim:
+        raise Mismatch(
+            f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
+            f"{store.path} has vectors of {store.dim} dimensions"
+        )
+    blocks = store.vectors(on).blocks
+    allowed = store.mask(where) if where is not None else None
+    if without is None:
+        return knn.nearest(blocks, vectors, k, allowed=allowed)
+    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed)
+    return _dropping(found, without, k)
+
+
+def hits(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64]) -> pa.Table:
+    """Return the found rows as a table: id, distance, similarity, then the metadata columns.
+
+    `similarity` is 1 - distance, the cosine to the query; the similarity of image and caption that
+    a release may store appears as `pair_similarity`.
+    """
+    found = ids >= 0
+    ids, distances = ids[found], distances[found]
+    metadata = store.take(ids)
+    renamed = [
+        "pair_similarity" if name == "similarity" else name for name in metadata.column_names
+    ]
+    table = pa.table(
+        {
+            "id": pa.array(ids, pa.int64()),
+            "distance": pa.array(distances, pa.float64()),
+            "similarity": pa.array(1.0 - distances, pa.float64()),
+        }
+    )
+    for name, column in zip(renamed, metadata.columns, strict=True):
+        table = table.append_column(name, column)
+    return table
+
+
+def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
+    if query.like is not None:
+        store.check_ids(np.array([query.like], np.int64))
+        return store.vectors(on)[query.like].astype(np.float32)
+    if query.vector is not None:
+        return _checked_vector(np.asarray(query.vector, np.float32), store)
+    assert encoder is not None, "needs_model says so"
+    if query.text is not None:
+        return encoder.encode_texts([query.text])[0]
+    assert query.image is not None, "a query has exactly one of them"
+    return encoder.encode_images([_opened(query.image)])[0]
+
+
+def _checked_vector(vector: NDArray[np.float32], store: Store) -> NDArray[np.float32]:
+    if vector.shape != (store.dim,):
+        raise Mismatch(
+            f"the query vector has shape {vector.shape}, expected ({store.dim},), "
+            f"as the vectors of {store.path}"
+        )
+    if not np.isfinite(vector).all() or not vector.any():
+        raise InvalidArgument("the query vector is zero or not finite", field="vector")
+    return vector
+
+
+def _opened(picture: Picture) -> Image:
+    if isinstance(picture, Image):
+        return picture
+    return open_picture(BytesIO(picture) if isinstance(picture, bytes) else Path(picture))
+
+
+def _dropping(found: knn.Neighbours, without: int, k: int) -> knn.Neighbours:
+    """Leave one id out of k + 1 neighbours; where it is not among them, the last one."""
+    is_it = found.ids == without
+    last = np.full((len(found.ids), 1), k)
+    at = np.where(is_it.any(axis=1, keepdims=True), is_it.argmax(axis=1, keepdims=True), last)
+    keep = np.arange(k + 1) != at
+    return knn.Neighbours(
+        found.ids[keep].reshape(-1, k), found.distances[keep].reshape(-1, k), found.rechecked
+    )
