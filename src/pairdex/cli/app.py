@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from pairdex.cli import build, demo, encode, info, search, serve, verify
@@ -23,8 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, build, info, verify, encode, search, serve):
-    app.command()(module.command)
+for _module in (demo, build, info, verify, encode, search, serve):
+    app.command(_module.__name__.rpartition(".")[2])(_module.command)
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C. Not a KeyboardInterrupt, of which the command-line library makes exit status 1."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -47,22 +53,23 @@ def options(
 
 def main() -> None:
     """Run the program: exit status 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
-        status = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        status = _INTERRUPTED
+        app()
+    except _Interrupted:
+        sys.exit(_INTERRUPTED)
     except PairdexError as error:
-        status = _complain(str(error))
+        sys.exit(_complain(str(error)))
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing to say and nobody to hear it
-        status = _FAILED
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody hears us any more
+        sys.exit(_FAILED)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        status = _complain(f"{place}{error.strerror or error}")
-    sys.exit(status or 0)
+        sys.exit(_complain(f"{place}{error.strerror or error}"))
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise _Interrupted
 
 
 def _complain(message: str) -> int:

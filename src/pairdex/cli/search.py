@@ -69,7 +69,7 @@ def command(
     ids, distances = opened.nearest(queries, k, on=on, where=where)
     seconds = time.perf_counter() - started
     if out is not None:
-        attributes = {
+        attributes: dict[str, str | int | float] = {
             "data": opened.name,
             "size": len(opened),
             "algo": "pairdex exact",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pairdex import atomic
-from pairdex.errors import InvalidArgument, Mismatch, PairdexError
+from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.layout import Part, find_parts
 from pairdex.parts.note import read_note
 from pairdex.store import lock
@@ -109,7 +109,7 @@ def _folder(collection: Path) -> Iterator[None]:
     atomic.make_folder(collection)
     try:
         yield
-    except PairdexError:
+    except BaseException:  # Ctrl-C too
         if not was_there and not any(path.is_file() for path in collection.rglob("*")):
             shutil.rmtree(collection, ignore_errors=True)
         raise
