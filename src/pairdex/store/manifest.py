@@ -128,6 +128,11 @@ class Manifest:
         """The names of the metadata columns, in order."""
         return [column.name for column in self.columns]
 
+    @property
+    def checksum(self) -> str:
+        """The checksum of the manifest, which names every file's: it stands for the collection."""
+        return _checksum(_content(self))
+
     def files(self) -> Iterator[FileEntry]:
         """Yield every data file of the collection."""
         for part in self.parts:
@@ -181,13 +186,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         It could not be written; an older one is untouched.
     """
-    content = asdict(manifest)
-    totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
-    head = {"format": content.pop("format"), "version": content.pop("version")}
-    content = {**head, **totals, **content}
-    content["checksum"] = _checksum(content)
+    content = {**_content(manifest), "checksum": manifest.checksum}
     text = json.dumps(content, indent=1, ensure_ascii=False)
     atomic.write_bytes(folder / MANIFEST, text.encode() + b"\n")
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    fields = asdict(manifest)
+    head = {"format": fields.pop("format"), "version": fields.pop("version")}
+    totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
+    return {**head, **totals, **fields}
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -1,0 +1,47 @@
+"""`pairdex gold`: exact neighbours of queries, as a reference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.query_files import read_queries
+from pairdex.store.store import Kind, Store
+from pairdex.transform.gold import DEFAULT_GOLD_K, gold
+
+
+def command(
+    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    queries: Annotated[
+        str,
+        typer.Argument(
+            help="File of query vectors (.npy, .npz, .h5, .fvecs; FILE:NAME picks an array)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The HDF5 file to write: knns (1-based) and dists.")],
+    k: Annotated[int, typer.Option("-k", help="Neighbours of each query.")] = DEFAULT_GOLD_K,
+    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the exact nearest rows of queries, certified, as a gold standard."""
+    store, vectors = Store(collection), read_queries(queries)
+    with progress_bar("gold") as progress:
+        report = gold(store, vectors, out, k=k, on=on, progress=progress)
+    if as_json:
+        print_json(asdict(report))
+        return
+    print_lines(
+        {
+            "queries": report.n,
+            "k": report.k,
+            "ties at k": report.ties,
+            "near-duplicates": report.near_duplicates,
+            "certified": "yes" if report.certified else "no",
+            "time": duration(report.seconds),
+            "written to": out,
+        }
+    )

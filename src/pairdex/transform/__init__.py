@@ -1,0 +1,1 @@
+"""Reference data made from a collection."""

@@ -1,0 +1,137 @@
+"""Gold standards: the exact k nearest rows of queries, kept as the reference for evaluations.
+
+The file is SISAP's: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32 = 1 - cos, with attributes
+that say what it was made from.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import atomic, search
+from pairdex.errors import InvalidArgument
+from pairdex.store.store import Kind, Store
+from pairdex.version import __version__
+
+__all__ = ["DEFAULT_GOLD_K", "NEAR_DUPLICATE_DISTANCE", "GoldReport", "gold"]
+
+DEFAULT_GOLD_K = 100
+NEAR_DUPLICATE_DISTANCE = 1e-4  # nearer than this, two pictures are taken for the same
+
+_QUERY_BLOCK = 1_000  # queries searched at once, for progress and flat memory
+
+
+@dataclass(frozen=True)
+class GoldReport:
+    """What a gold standard says of itself.
+
+    Attributes
+    ----------
+    n, k
+        Number of queries, and of neighbours of each.
+    ties
+        Queries whose k-th and (k+1)-th neighbours are equally far: another answer is as right.
+    near_duplicates
+        Queries with a row nearer than NEAR_DUPLICATE_DISTANCE.
+    certified
+        Whether no row outside the answers can be nearer, by an inequality.
+    """
+
+    n: int
+    k: int
+    ties: int
+    near_duplicates: int
+    certified: bool
+    rechecked: int
+    seconds: float
+
+
+def gold(
+    store: Store,
+    queries: NDArray[np.float32],
+    out: Path,
+    *,
+    k: int = DEFAULT_GOLD_K,
+    on: Kind = "image",
+    progress: Callable[[int, int], None] | None = None,
+) -> GoldReport:
+    """Find the exact k nearest rows of each query and write them to `out`.
+
+    Parameters
+    ----------
+    queries
+        Shape (n, dim).
+    progress
+        Called with the queries done and the queries in all.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch, WriteFailed
+        A k of more rows than there are, queries of another dimension, no room.
+    """
+    if k > store.rows:
+        raise InvalidArgument(
+            f"k is {k:,}, {store.path} has {store.rows:,} rows; a gold standard needs k rows",
+            field="k",
+        )
+    started = time.perf_counter()
+    ids, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    ties = near = rechecked = 0
+    for first in range(0, len(queries), _QUERY_BLOCK):
+        block = queries[first : first + _QUERY_BLOCK]
+        found = search.nearest(store, block, k + 1, on=on)
+        ids[first : first + len(block)] = found.ids[:, :k] + 1
+        distances[first : first + len(block)] = found.distances[:, :k]
+        ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
+        near += int(np.count_nonzero(found.distances[:, 0] < NEAR_DUPLICATE_DISTANCE))
+        rechecked += found.rechecked
+        if progress:
+            progress(first + len(block), len(queries))
+    report = GoldReport(
+        n=len(queries),
+        k=k,
+        ties=ties,
+        near_duplicates=near,
+        certified=True,
+        rechecked=rechecked,
+        seconds=time.perf_counter() - started,
+    )
+    _write(out, ids, distances, _attributes(store, report, on))
+    return report
+
+
+def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, Any]:
+    return {
+        "collection": store.manifest.name,
+        "collection_checksum": store.manifest.checksum,
+        "rows": store.rows,
+        "on": on,
+        "k": report.k,
+        "distance": "1 - cos",
+        "normalised": True,
+        "dtype": "float64, stored as float32",
+        "ties": report.ties,
+        "near_duplicates": report.near_duplicates,
+        "certified": report.certified,
+        "created_by": f"pairdex {__version__}",
+    }
+
+
+def _write(
+    out: Path, ids: NDArray[np.int32], distances: NDArray[np.float32], attributes: dict[str, Any]
+) -> None:
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file["knns"] = ids
+        file["dists"] = distances
+        file.attrs.update(attributes)
+    atomic.write_bytes(out, image.getvalue())
