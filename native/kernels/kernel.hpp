@@ -21,8 +21,9 @@ struct ExactDot {
   double squared_norm;  // row . row
 };
 
-struct Kernel {
-  std::string_view name;
+// Arithmetic on the rows as stored.
+struct RowKernel {
+  std::size_t dot_lanes;  // `dots` adds in at least this many interleaved partial sums
   // Row to float32, zeros up to `padded(dim)`; returns the squared norm (not finite if the row is not).
   float (*widen)(const Half* row, std::size_t dim, float* out);
   // out[q * n_rows + r] = queries[q] . rows[r]; all rows of `stride` floats, a multiple of kLanes.
@@ -31,22 +32,70 @@ struct Kernel {
   ExactDot (*exact)(const Half* row, const float* query, std::size_t dim);
 };
 
+// What the scan of codes knows of one query, all in units of the query's head scale. See docs/certified.md.
+struct QueryTerms {
+  float along_mean, along_gap;            // the two directions kept exactly
+  float head_error, full_error;           // factors of the rows' error terms
+  float rest_scale;                       // the rest's scale over the head's
+  float least;                            // rows bounded below this are out
+  std::int32_t head_offset, rest_offset;  // 128 x sum of the codes: what the rows' unsigned codes add to a dot
+};
+
+// The same of the rows of one group, kGroupRows values each.
+struct RowTerms {
+  const float *along_mean, *along_gap;
+  const float *head_scale, *rest_scale;
+  const float *head_error, *full_error;
+};
+
+// Rows are coded in groups of this many; their codes lie in two halves of 16 rows, 4 bytes a row at a time.
+inline constexpr std::size_t kGroupRows = 32;
+inline constexpr std::size_t kHalfRows = 16;
+// Lengths of code vectors are multiples of this, and arrays of queries and of dots have room for whole multiples of
+// kQueryRoom queries.
+inline constexpr std::size_t kCodeStep = 64;
+inline constexpr std::size_t kQueryRoom = 32;
+
+// Arithmetic on codes.
+struct CodeKernel {
+  // Around a run of calls of `dots` on one thread.
+  void (*enter)();
+  void (*leave)();
+  // out[q * kGroupRows + r] = queries[q] . codes[r], exactly; codes unsigned, queries signed, of `length` bytes.
+  void (*dots)(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
+               std::size_t n_queries, std::int32_t* out);
+  // Writes the numbers of the queries with a row whose bound by the head reaches `least`; returns how many.
+  std::size_t (*pass_head)(const RowTerms& rows, const QueryTerms* queries, const std::int32_t* head_dots,
+                           std::size_t n_queries, std::uint32_t* passed);
+  // The bounds of one query with all dimensions; bit r of the result: row r reaches `least`.
+  std::uint32_t (*bound_full)(const RowTerms& rows, const QueryTerms& query, const std::int32_t* head_dots,
+                              const std::int32_t* rest_dots, float* upper);
+};
+
+struct Kernel {
+  std::string_view name;
+  const RowKernel* rows;
+  const CodeKernel* codes;
+};
+
 // Every row buffer of floats is padded to whole vectors of the widest instruction set.
 inline constexpr std::size_t kLanes = 16;
 constexpr std::size_t padded(std::size_t dim) { return (dim + kLanes - 1) / kLanes * kLanes; }
 
 // Kernels this processor can run, fastest first; the last is the scalar twin.
-std::span<const Kernel* const> usable_kernels();
+std::span<const Kernel> usable_kernels();
 // The kernel of that name, or the fastest for an empty name; nullptr if there is none here.
 const Kernel* find_kernel(std::string_view name);
 
-extern const Kernel kScalar;
+extern const RowKernel kScalarRows;
+extern const CodeKernel kScalarCodes;
 #ifdef PAIRDEX_X86
-extern const Kernel kAvx2;
-extern const Kernel kAvx512;
+extern const RowKernel kAvx2Rows, kAvx512Rows;
+extern const CodeKernel kAvx2Codes, kAvxVnniCodes, kAvx512Codes, kAmxCodes;
 #endif
 #ifdef PAIRDEX_ARM
-extern const Kernel kNeon;
+extern const RowKernel kNeonRows;
+extern const CodeKernel kNeonCodes, kNeonDotCodes;
 #endif
 
 }  // namespace pairdex

@@ -43,7 +43,7 @@ class Tile {
 
   // Leaves out rows without a direction: all zero, or not finite.
   void add(const Kernel& kernel, const Half* row, std::size_t dim, std::size_t id) {
-    const float squared = kernel.widen(row, dim, values_.data() + ids_.size() * stride_);
+    const float squared = kernel.rows->widen(row, dim, values_.data() + ids_.size() * stride_);
     if (!(squared > 0.0f && squared <= std::numeric_limits<float>::max())) return;
     ids_.push_back(id);
     inverse_norms_.push_back(1.0f / std::sqrt(squared));
@@ -89,8 +89,8 @@ class Worker {
     for (std::size_t first = 0; first < n_queries; first += kChunkQueries) {
       const std::size_t n = std::min(kChunkQueries, n_queries - first);
       scores_.resize(n * tile_.size());
-      pass_.kernel.dots(tile_.values(), tile_.size(), pass_.unit_queries.data() + first * pass_.stride, n, pass_.stride,
-                        scores_.data());
+      pass_.kernel.rows->dots(tile_.values(), tile_.size(), pass_.unit_queries.data() + first * pass_.stride, n,
+                              pass_.stride, scores_.data());
       for (std::size_t q = 0; q < n; ++q) measure(pass_.queries[first + q], scores_.data() + q * tile_.size());
     }
     tile_.clear();
@@ -126,21 +126,12 @@ std::vector<float> unit_queries(const std::deque<Query>& queries, std::size_t st
   return units;
 }
 
-void write(Query& query, std::span<std::int64_t> ids, std::span<double> distances) {
-  const std::vector<Neighbour> sorted = query.take_sorted();
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    ids[i] = i < sorted.size() ? sorted[i].id : -1;
-    distances[i] = i < sorted.size() ? sorted[i].distance : std::numeric_limits<double>::infinity();
-  }
-}
-
 }  // namespace
 
 std::size_t scan_floats(const Blocks& blocks, const Request& request, const Kernel& kernel,
                         const std::atomic<bool>& stop, Answer answer) {
   const std::size_t dim = blocks.dim();
-  const std::size_t k = request.k;
-  const std::size_t kept = std::min(k, blocks.n_rows());
+  const std::size_t kept = std::min(request.k, blocks.n_rows());
   const std::size_t stride = padded(dim);
   const std::size_t together =
       std::max<std::size_t>(1, kStateBytes / (kept * sizeof(Neighbour) + stride * sizeof(float)));
@@ -152,10 +143,7 @@ std::size_t scan_floats(const Blocks& blocks, const Request& request, const Kern
     }
     Pass pass{blocks, kernel, request.allowed, queries, unit_queries(queries, stride), stride};
     for_each_piece((blocks.n_rows() + kPieceRows - 1) / kPieceRows, request.n_threads, stop, Worker(pass));
-    for (std::size_t q = 0; q < queries.size(); ++q) {
-      const std::size_t at = (first + q) * k;
-      write(queries[q], answer.ids.subspan(at, k), answer.distances.subspan(at, k));
-    }
+    for (std::size_t q = 0; q < queries.size(); ++q) write_answer(queries[q], first + q, request.k, answer);
     measured += pass.measured;
   }
   return measured;

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "kernels/kernel.hpp"
+#include "search/request.hpp"
 #include "search/top_k.hpp"
 
 namespace pairdex {
@@ -37,7 +38,7 @@ class Query {
   double least_cosine() const { return least_cosine_.load(std::memory_order_relaxed); }
 
   Neighbour measure(const Kernel& kernel, const Half* row, std::size_t id) const {
-    const ExactDot exact = kernel.exact(row, values_.data(), values_.size());
+    const ExactDot exact = kernel.rows->exact(row, values_.data(), values_.size());
     return {cosine_distance(exact, norm_), static_cast<std::int64_t>(id)};
   }
 
@@ -46,8 +47,15 @@ class Query {
     for (const Neighbour& candidate : candidates) nearest_.offer(candidate);
     // 1 - distance and the clipping to [0, 2] are both off by less than the scans' margins.
     const double worst = nearest_.worst();
-    if (worst < 2.0) least_cosine_.store(1.0 - worst, std::memory_order_relaxed);
+    if (worst < 2.0) raise_least_cosine(1.0 - worst);
   }
+
+  // Only one thread at a time may call this or `offer`.
+  void raise_least_cosine(double cosine) {
+    if (cosine > least_cosine()) least_cosine_.store(cosine, std::memory_order_relaxed);
+  }
+
+  std::span<const Neighbour> kept() const { return nearest_.kept(); }
 
   std::vector<Neighbour> take_sorted() { return nearest_.take_sorted(); }
 
@@ -58,5 +66,13 @@ class Query {
   TopK nearest_;
   std::atomic<double> least_cosine_{-std::numeric_limits<double>::infinity()};
 };
+
+inline void write_answer(Query& query, std::size_t number, std::size_t k, Answer answer) {
+  const std::vector<Neighbour> sorted = query.take_sorted();
+  for (std::size_t i = 0; i < k; ++i) {
+    answer.ids[number * k + i] = i < sorted.size() ? sorted[i].id : -1;
+    answer.distances[number * k + i] = i < sorted.size() ? sorted[i].distance : std::numeric_limits<double>::infinity();
+  }
+}
 
 }  // namespace pairdex

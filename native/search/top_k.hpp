@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace pairdex {
@@ -34,6 +35,8 @@ class TopK {
 
   // No row farther than this can enter.
   double worst() const { return heap_.size() < k_ ? std::numeric_limits<double>::infinity() : heap_.front().distance; }
+
+  std::span<const Neighbour> kept() const { return heap_; }  // in no order
 
   // Nearest first; the object is empty afterwards.
   std::vector<Neighbour> take_sorted() {

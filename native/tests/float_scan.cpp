@@ -31,7 +31,7 @@ Found brute_force(const Blocks& blocks, const std::vector<float>& queries, std::
   for (std::size_t first = 0; first < queries.size(); first += blocks.dim()) {
     Query query(std::span<const float>(queries).subspan(first, blocks.dim()), k);
     for (std::size_t id = 0; id < blocks.n_rows(); ++id) {
-      const Neighbour one[] = {query.measure(kScalar, blocks.row(id), id)};
+      const Neighbour one[] = {query.measure(usable_kernels().back(), blocks.row(id), id)};
       query.offer(one);
     }
     for (const Neighbour& neighbour : query.take_sorted()) {
@@ -61,10 +61,10 @@ TEST_CASE("kernels, threads and blocks give one answer, ties by smaller id") {
   cut.add(rows.data() + kDim, 1300);
   cut.add(rows.data() + 1301 * kDim, kRows - 1301);
   const Found expected = brute_force(whole, queries, 60);
-  for (const Kernel* kernel : usable_kernels()) {
+  for (const Kernel& kernel : usable_kernels()) {
     for (const std::size_t n_threads : {1u, 3u}) {
-      INFO(kernel->name, " threads ", n_threads);
-      const Found found = scan(cut, queries, 60, *kernel, n_threads);
+      INFO(kernel.name, " threads ", n_threads);
+      const Found found = scan(cut, queries, 60, kernel, n_threads);
       CHECK(found.ids == expected.ids);
       CHECK(found.distances == expected.distances);
     }
@@ -77,7 +77,7 @@ TEST_CASE("only allowed rows are found and missing ones are padded") {
   blocks.add(rows.data(), 3000);
   std::vector<std::uint8_t> allowed(3000, 0);
   allowed[17] = allowed[2999] = 1;
-  const Found found = scan(blocks, random_values(4, 2), 3, *usable_kernels().front(), 2, allowed);
+  const Found found = scan(blocks, random_values(4, 2), 3, usable_kernels().front(), 2, allowed);
   CHECK(found.ids[0] + found.ids[1] == 17 + 2999);
   CHECK(found.ids[2] == -1);
   CHECK(found.distances[2] == std::numeric_limits<double>::infinity());
@@ -91,5 +91,6 @@ TEST_CASE("a search told to stop returns") {
   std::int64_t id = 0;
   double distance = 0;
   const Request request{.queries = query, .n_queries = 1, .k = 1, .allowed = {}, .n_threads = 2};
-  CHECK(scan_floats(blocks, request, kScalar, std::atomic<bool>{true}, {{&id, 1}, {&distance, 1}}) == 0);
+  CHECK(scan_floats(blocks, request, usable_kernels().back(), std::atomic<bool>{true}, {{&id, 1}, {&distance, 1}}) ==
+        0);
 }

@@ -20,16 +20,16 @@ TEST_CASE("every float16 widens to the same bits as in the scalar twin") {
   std::vector<Half> all(1 << 16);
   for (std::size_t i = 0; i < all.size(); ++i) all[i].bits = static_cast<std::uint16_t>(i);
   std::vector<float> expected(all.size());
-  kScalar.widen(all.data(), all.size(), expected.data());
+  kScalarRows.widen(all.data(), all.size(), expected.data());
   CHECK(expected[0x3c00] == 1.0f);
   CHECK(expected[0x8001] == -0x1p-24f);
   CHECK(expected[0x7bff] == 65504.0f);
   CHECK(std::isinf(expected[0xfc00]));
   CHECK(std::isnan(expected[0x7e00]));
-  for (const Kernel* kernel : usable_kernels()) {
-    INFO(kernel->name);
+  for (const Kernel& kernel : usable_kernels()) {
+    INFO(kernel.name);
     std::vector<float> wide(all.size());
-    kernel->widen(all.data(), all.size(), wide.data());
+    kernel.rows->widen(all.data(), all.size(), wide.data());
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const bool both_nan = std::isnan(wide[i]) && std::isnan(expected[i]);
@@ -40,12 +40,12 @@ TEST_CASE("every float16 widens to the same bits as in the scalar twin") {
 }
 
 TEST_CASE("widening pads with zeros and gives the squared norm") {
-  for (const Kernel* kernel : usable_kernels()) {
+  for (const Kernel& kernel : usable_kernels()) {
     for (const std::size_t dim : kDims) {
-      INFO(kernel->name, " dim ", dim);
+      INFO(kernel.name, " dim ", dim);
       const std::vector<Half> row = to_halves(random_values(dim, 1));
       std::vector<float> wide(padded(dim) + 1, 7.0f);
-      const float squared = kernel->widen(row.data(), dim, wide.data());
+      const float squared = kernel.rows->widen(row.data(), dim, wide.data());
       float sum = 0.0f;
       for (std::size_t i = 0; i < padded(dim); ++i) sum += wide[i] * wide[i];
       CHECK(squared == doctest::Approx(sum).epsilon(1e-5));
@@ -56,14 +56,14 @@ TEST_CASE("widening pads with zeros and gives the squared norm") {
 }
 
 TEST_CASE("exact dots have the bits of the scalar twin") {
-  for (const Kernel* kernel : usable_kernels()) {
+  for (const Kernel& kernel : usable_kernels()) {
     for (const std::size_t dim : kDims) {
-      INFO(kernel->name, " dim ", dim);
+      INFO(kernel.name, " dim ", dim);
       const std::vector<Half> row = to_halves(random_values(dim, 1));
       std::vector<float> query = random_values(dim, 2);
       for (float& value : query) value = value * 1.2345678f + 0x1p-20f;  // all 24 bits in use
-      const ExactDot expected = kScalar.exact(row.data(), query.data(), dim);
-      const ExactDot found = kernel->exact(row.data(), query.data(), dim);
+      const ExactDot expected = kScalarRows.exact(row.data(), query.data(), dim);
+      const ExactDot found = kernel.rows->exact(row.data(), query.data(), dim);
       CHECK(bits(found.dot) == bits(expected.dot));
       CHECK(bits(found.squared_norm) == bits(expected.squared_norm));
     }
@@ -71,16 +71,16 @@ TEST_CASE("exact dots have the bits of the scalar twin") {
 }
 
 TEST_CASE("float dots stay within the proven error") {
-  for (const Kernel* kernel : usable_kernels()) {
+  for (const Kernel& kernel : usable_kernels()) {
     for (const std::size_t dim : kDims) {
       for (const std::size_t n_rows : {1u, 3u, 4u, 5u, 9u}) {
         const std::size_t n_queries = 13 - n_rows;
         const std::size_t stride = padded(dim);
-        INFO(kernel->name, " dim ", dim, " rows ", n_rows);
+        INFO(kernel.name, " dim ", dim, " rows ", n_rows);
         std::vector<float> rows = random_values(n_rows * stride, 1);
         std::vector<float> queries = random_values(n_queries * stride, 2);
         std::vector<float> found(n_rows * n_queries);
-        kernel->dots(rows.data(), n_rows, queries.data(), n_queries, stride, found.data());
+        kernel.rows->dots(rows.data(), n_rows, queries.data(), n_queries, stride, found.data());
         for (std::size_t q = 0; q < n_queries; ++q) {
           for (std::size_t r = 0; r < n_rows; ++r) {
             double sum = 0.0;

@@ -1,7 +1,8 @@
 """Exact k nearest rows of float16 blocks, by cosine distance.
 
-A fast float32 scan only proposes rows; whether a row is among the k nearest is decided in float64, summed in one
-fixed order, so that the answer does not depend on the kernel, the number of threads or the cut into blocks.
+A fast scan, of the rows in float32 or of their 8-bit codes, rules rows out by a proven bound; all others are compared
+in float64, summed in one fixed order. So the answer does not depend on the scan, the kernel, the number of threads or
+the cut into blocks, and no row outside of it can be nearer.
 """
 
 from __future__ import annotations
@@ -15,9 +16,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import _native
+from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument, Mismatch
 
-__all__ = ["Neighbours", "nearest"]
+__all__ = ["Neighbours", "Report", "nearest"]
+
+# A filter that keeps less than this share of the rows makes reading only those rows cheaper than a scan of all codes,
+# as long as the queries are few.
+_SPARSE_SHARE = 1 / 16
+_FEW_QUERIES = 16
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a search did; every count is of pairs of query and row.
+
+    Attributes
+    ----------
+    scanned
+        Bounded by 8-bit codes; 0 if the search read the rows themselves.
+    refined
+        Of them, bounded again with all dimensions.
+    rechecked
+        Compared in float64.
+    certified
+        Always true: no row outside the answer can be nearer, by an inequality.
+    """
+
+    scanned: int
+    refined: int
+    rechecked: int
+    certified: bool = True
 
 
 @dataclass(frozen=True)
@@ -30,13 +59,18 @@ class Neighbours:
         (n, k) int64, 0-based over all blocks; -1 where fewer than k rows qualify.
     distances
         (n, k) float64, 1 - cos in [0, 2]; infinity beside an id of -1.
-    rechecked
-        How many pairs of query and row were compared in float64.
+    report
+        How the answer was found.
     """
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
-    rechecked: int
+    report: Report
+
+    @property
+    def rechecked(self) -> int:
+        """Pairs of query and row that were compared in float64."""
+        return self.report.rechecked
 
 
 def nearest(
@@ -45,6 +79,7 @@ def nearest(
     k: int,
     *,
     allowed: NDArray[np.bool_] | None = None,
+    codes: Codes | None = None,
     threads: int | None = None,
     kernel: str | None = None,
 ) -> Neighbours:
@@ -62,6 +97,8 @@ def nearest(
         At least 1; more than there are rows is no error.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
+    codes
+        Of exactly these blocks, see `pairdex.codes`: the same answer many times sooner.
     threads
         At least 1; every core this process may use by default.
     kernel
@@ -87,17 +124,53 @@ def nearest(
         usable = ", ".join(_native.kernels())
         raise InvalidArgument(f"this processor has no kernel {kernel!r}, expected one of {usable}")
     checked = _check_queries(queries)
+    n_rows = sum(len(block) for block in blocks)
     _check_blocks(blocks, checked.shape[1])
-    _check_allowed(allowed, sum(len(block) for block in blocks))
-    ids, distances, rechecked = _native.nearest(
-        list(blocks),
-        checked,
-        k,
-        allowed=allowed,
-        threads=threads or _cores(),
-        kernel=kernel or "",
-    )
-    return Neighbours(ids, distances, rechecked)
+    _check_allowed(allowed, n_rows)
+    _check_codes(codes, n_rows, checked.shape[1])
+    work = _Work(list(blocks), checked, k, allowed, threads or _cores(), kernel or "")
+    if codes is None or _is_sparse(allowed, len(checked)):
+        return work.by_floats()
+    return work.by_codes(codes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Checked arguments of a search."""
+
+    blocks: list[NDArray[np.float16]]
+    queries: NDArray[np.float32]
+    k: int
+    allowed: NDArray[np.bool_] | None
+    threads: int
+    kernel: str
+
+    def by_floats(self) -> Neighbours:
+        ids, distances, rechecked = _native.nearest(
+            self.blocks, self.queries, self.k, allowed=self.allowed, threads=self.threads, kernel=self.kernel
+        )
+        return Neighbours(ids, distances, Report(0, 0, rechecked))
+
+    def by_codes(self, codes: Codes) -> Neighbours:
+        ids, distances, *counts = _native.nearest_by_codes(
+            self.blocks,
+            self.queries,
+            self.k,
+            coordinates=codes.coordinates(self.queries),
+            room=codes.room,
+            head=codes.head,
+            rest=codes.rest,
+            allowed=self.allowed,
+            threads=self.threads,
+            kernel=self.kernel,
+        )
+        return Neighbours(ids, distances, Report(*counts))
+
+
+def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
+    if allowed is None or n_queries > _FEW_QUERIES:
+        return False
+    return int(np.count_nonzero(allowed)) < _SPARSE_SHARE * len(allowed)
 
 
 def _cores() -> int:
@@ -141,3 +214,9 @@ def _check_allowed(allowed: NDArray[np.bool_] | None, n_rows: int) -> None:
     if allowed.dtype != np.bool_ or allowed.shape != (n_rows,):
         got = f"{allowed.dtype} of shape {allowed.shape}"
         raise Mismatch(f"allowed is {got}, expected bool of shape ({n_rows},): one flag a row")
+
+
+def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
+    if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
+        got = f"{codes.rows} rows of dim {codes.dim}"
+        raise Mismatch(f"the codes are of {got}, the blocks of {n_rows} rows of dim {dim}: build the codes again")

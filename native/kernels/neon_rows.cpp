@@ -50,10 +50,10 @@ struct Isa {
   }
 };
 
-#include "kernels/float_rows.inl"
+#include "kernels/rows.inl"
 
 }  // namespace
 
-const Kernel kNeon{.name = "neon", .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kNeonRows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
 
 }  // namespace pairdex

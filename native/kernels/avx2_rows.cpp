@@ -50,10 +50,10 @@ struct Isa {
   }
 };
 
-#include "kernels/float_rows.inl"
+#include "kernels/rows.inl"
 
 }  // namespace
 
-const Kernel kAvx2{.name = "avx2", .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kAvx2Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
 
 }  // namespace pairdex

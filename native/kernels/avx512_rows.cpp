@@ -43,10 +43,10 @@ struct Isa {
   }
 };
 
-#include "kernels/float_rows.inl"
+#include "kernels/rows.inl"
 
 }  // namespace
 
-const Kernel kAvx512{.name = "avx512", .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kAvx512Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
 
 }  // namespace pairdex

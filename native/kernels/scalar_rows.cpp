@@ -65,6 +65,6 @@ ExactDot exact(const Half* row, const float* query, std::size_t dim) {
 
 }  // namespace
 
-const Kernel kScalar{.name = "scalar", .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kScalarRows{.dot_lanes = kLanes, .widen = widen, .dots = dots, .exact = exact};
 
 }  // namespace pairdex

@@ -1,0 +1,42 @@
+#include "codes/groups.hpp"
+
+namespace pairdex {
+namespace {
+constexpr float kUp = 1.0f + 0x1p-20f;  // more than the roundings of the sums below
+}
+
+void Group::set(const std::uint8_t* head, const std::uint8_t* rest, std::size_t first_id, std::uint32_t wanted,
+                const LargestNorms& largest) {
+  head_ = head;
+  rest_ = rest;
+  first_id_ = first_id;
+  wanted_ = wanted;
+  rest_read_ = false;
+  if (wanted == 0) return;
+  const auto& facts = *reinterpret_cast<const HeadFacts*>(head);
+  for (std::size_t r = 0; r < kGroupRows; ++r) {
+    coded_error_[r] = largest.head_error * value_of(facts.coded_norm[r]) + largest.head * value_of(facts.error_norm[r]);
+    head_error_[r] = (coded_error_[r] + largest.rest * value_of(facts.rest_norm[r])) * kUp;
+  }
+  terms_ = {.along_mean = facts.along_mean.data(),
+            .along_gap = facts.along_gap.data(),
+            .head_scale = facts.scale.data(),
+            .rest_scale = nullptr,
+            .head_error = head_error_.data(),
+            .full_error = nullptr};
+}
+
+void Group::read_rest(const LargestNorms& largest) {
+  if (rest_read_) return;
+  const auto& facts = *reinterpret_cast<const RestFacts*>(rest_);
+  for (std::size_t r = 0; r < kGroupRows; ++r) {
+    const float of_rest =
+        largest.rest_error * value_of(facts.coded_norm[r]) + largest.rest * value_of(facts.error_norm[r]);
+    full_error_[r] = (coded_error_[r] + of_rest) * kUp;
+  }
+  terms_.rest_scale = facts.scale.data();
+  terms_.full_error = full_error_.data();
+  rest_read_ = true;
+}
+
+}  // namespace pairdex

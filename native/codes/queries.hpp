@@ -1,0 +1,63 @@
+// Queries as the scan of codes wants them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codes/layout.hpp"
+#include "kernels/kernel.hpp"
+
+namespace pairdex {
+
+// The largest norms among the queries of one pass. With them the error terms of a row are summed once for all
+// queries; each query scales the sum by its own share (docs/certified.md, section 4).
+struct LargestNorms {
+  float head_error = 0, head = 0, rest = 0, rest_error = 0;
+};
+
+class CodedQueries {
+ public:
+  // `coordinates`: n x dim, of unit queries along the basis, in float64. `room`: what every bound must add for
+  // arithmetic and for the basis.
+  CodedQueries(std::span<const double> coordinates, std::size_t dim, double room);
+
+  std::size_t size() const { return constants_.size(); }
+  std::size_t head_stride() const { return head_stride_; }
+  std::size_t rest_stride() const { return rest_stride_; }
+  const std::int8_t* head(std::size_t q) const { return head_codes_.data() + q * head_stride_; }
+  const std::int8_t* rest(std::size_t q) const { return rest_codes_.data() + q * rest_stride_; }
+  const LargestNorms& largest() const { return largest_; }
+
+  // Everything but `least`.
+  const QueryTerms& terms(std::size_t q) const { return constants_[q].terms; }
+  // A bound in units of the head scale below which a row's cosine is surely below `cosine`.
+  float least(std::size_t q, double cosine) const;
+  double upper_cosine(std::size_t q, float bound) const { return bound * constants_[q].scale + room_; }
+  // The cosine is at least this if the bound's error term is `error`.
+  double lower_cosine(std::size_t q, float bound, float error) const {
+    const Constants& one = constants_[q];
+    return (bound - 2.0 * static_cast<double>(one.terms.full_error) * static_cast<double>(error)) * one.scale - room_;
+  }
+
+ private:
+  struct Constants {
+    QueryTerms terms;
+    double scale;
+  };
+  struct Norms {
+    double head_error, head, rest, rest_error;
+  };
+  Norms code(const double* coordinates, std::size_t q, const Layout& layout);
+  void share_errors(std::size_t q, const Norms& norms);
+
+  std::size_t dim_;
+  double room_;
+  std::size_t head_stride_, rest_stride_;
+  std::vector<std::int8_t> head_codes_, rest_codes_;
+  std::vector<Constants> constants_;
+  LargestNorms largest_;
+};
+
+}  // namespace pairdex

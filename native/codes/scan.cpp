@@ -1,0 +1,193 @@
+#include "codes/scan.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "codes/candidates.hpp"
+#include "codes/groups.hpp"
+#include "codes/queries.hpp"
+#include "search/parallel.hpp"
+
+namespace pairdex {
+namespace {
+
+constexpr std::size_t kPanelGroups = 8;     // groups that a chunk of queries meets while it is in the cache
+constexpr std::size_t kPiecePanels = 4;     // what a thread takes at once
+constexpr std::size_t kChunkQueries = 128;  // their dots with a group stay in the first-level cache
+constexpr std::size_t kStateBytes = std::size_t{512} << 20;  // for the queries of one pass, if all is at its worst
+constexpr float kFloatRoom = 1e-6f;                          // more than the rounding of a cosine to float32
+
+// What the threads share: the data, and a run of queries that is searched in one pass over the codes.
+struct Pass {
+  const Blocks& blocks;
+  const CodePlanes& planes;
+  const Kernel& kernel;
+  std::span<const std::uint8_t> allowed;
+  const CodedQueries& queries;
+  std::deque<Candidates>& candidates;
+  Layout layout;
+  std::atomic<std::size_t> by_head{0};
+  std::atomic<std::size_t> by_full{0};
+
+  std::size_t n_panels() const { return (group_count(blocks.n_rows()) + kPanelGroups - 1) / kPanelGroups; }
+};
+
+// One thread's part of a pass.
+class Worker {
+ public:
+  explicit Worker(Pass& pass)
+      : pass_(pass),
+        groups_(kPanelGroups),
+        terms_(kChunkQueries),
+        passed_(kChunkQueries),
+        head_dots_(kChunkQueries * kGroupRows),
+        rest_dots_(kChunkQueries * kGroupRows),
+        gathered_(kChunkQueries * pass.queries.rest_stride()) {}
+
+  void operator()(std::size_t piece) {
+    const CodeKernel& codes = *pass_.kernel.codes;
+    codes.enter();
+    const std::size_t end = std::min((piece + 1) * kPiecePanels, pass_.n_panels());
+    for (std::size_t panel = piece * kPiecePanels; panel < end; ++panel) scan_panel(panel);
+    codes.leave();
+  }
+
+ private:
+  void scan_panel(std::size_t panel) {
+    const std::size_t first = panel * kPanelGroups;
+    const std::size_t n_groups = std::min(kPanelGroups, group_count(pass_.blocks.n_rows()) - first);
+    std::size_t n_wanted = 0;
+    for (std::size_t g = 0; g < n_groups; ++g) {
+      load(groups_[g], first + g);
+      n_wanted += groups_[g].wanted() != 0;
+    }
+    if (n_wanted == 0) return;
+    for (std::size_t q = 0; q < pass_.queries.size(); q += kChunkQueries) {
+      const std::size_t n = std::min(kChunkQueries, pass_.queries.size() - q);
+      for (std::size_t i = 0; i < n; ++i) {
+        terms_[i] = pass_.queries.terms(q + i);
+        terms_[i].least = pass_.queries.least(q + i, pass_.candidates[q + i].least_cosine());
+      }
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        if (groups_[g].wanted() != 0) compare(groups_[g], q, n);
+      }
+    }
+    pass_.by_head.fetch_add(n_wanted * kGroupRows * pass_.queries.size(), std::memory_order_relaxed);
+  }
+
+  void load(Group& group, std::size_t number) {
+    const std::size_t first_id = number * kGroupRows;
+    std::uint32_t wanted = ~std::uint32_t{0};
+    if (!pass_.allowed.empty()) {
+      wanted = 0;
+      const std::size_t n = std::min(kGroupRows, pass_.blocks.n_rows() - first_id);
+      for (std::size_t r = 0; r < n; ++r) wanted |= std::uint32_t{pass_.allowed[first_id + r] != 0} << r;
+    }
+    group.set(pass_.planes.head + number * pass_.layout.head_stride(),
+              pass_.planes.rest + number * pass_.layout.rest_stride(), first_id, wanted, pass_.queries.largest());
+  }
+
+  // Queries first, first + 1, ... with one group.
+  void compare(Group& group, std::size_t first, std::size_t n) {
+    const CodeKernel& codes = *pass_.kernel.codes;
+    const CodedQueries& queries = pass_.queries;
+    codes.dots(group.head_codes(), pass_.layout.head_length, queries.head(first), queries.head_stride(), n,
+               head_dots_.data());
+    const std::size_t n_passed = codes.pass_head(group.terms(), terms_.data(), head_dots_.data(), n, passed_.data());
+    if (n_passed == 0) return;
+    group.read_rest(queries.largest());
+    const bool most = 2 * n_passed > n;
+    codes.dots(group.rest_codes(), pass_.layout.rest_length, most ? queries.rest(first) : gather(first, n_passed),
+               queries.rest_stride(), most ? n : n_passed, rest_dots_.data());
+    for (std::size_t i = 0; i < n_passed; ++i) {
+      const std::size_t q = passed_[i];
+      bound(group, first + q, terms_[q], head_dots_.data() + q * kGroupRows,
+            rest_dots_.data() + (most ? q : i) * kGroupRows);
+    }
+    pass_.by_full.fetch_add(n_passed * kGroupRows, std::memory_order_relaxed);
+  }
+
+  // The rest codes of the queries that passed, side by side.
+  const std::int8_t* gather(std::size_t first, std::size_t n_passed) {
+    const std::size_t stride = pass_.queries.rest_stride();
+    for (std::size_t i = 0; i < n_passed; ++i) {
+      std::memcpy(gathered_.data() + i * stride, pass_.queries.rest(first + passed_[i]), stride);
+    }
+    return gathered_.data();
+  }
+
+  void bound(const Group& group, std::size_t q, QueryTerms& terms, const std::int32_t* head_dots,
+             const std::int32_t* rest_dots) {
+    std::array<float, kGroupRows> upper;
+    std::uint32_t reached =
+        group.wanted() & pass_.kernel.codes->bound_full(group.terms(), terms, head_dots, rest_dots, upper.data());
+    if (reached == 0) return;
+    found_.clear();
+    for (; reached != 0; reached &= reached - 1) {
+      const auto r = static_cast<std::size_t>(std::countr_zero(reached));
+      const double highest = pass_.queries.upper_cosine(q, upper[r]);
+      const double lowest = pass_.queries.lower_cosine(q, upper[r], group.full_error(r));
+      found_.push_back(
+          {static_cast<float>(lowest) - kFloatRoom, static_cast<float>(highest) + kFloatRoom, group.id(r)});
+    }
+    Candidates& candidates = pass_.candidates[q];
+    candidates.add(found_, pass_.kernel, pass_.blocks);
+    terms.least = pass_.queries.least(q, candidates.least_cosine());
+  }
+
+  Pass& pass_;
+  std::vector<Group> groups_;
+  std::vector<QueryTerms> terms_;
+  std::vector<std::uint32_t> passed_;
+  std::vector<std::int32_t> head_dots_, rest_dots_;
+  std::vector<std::int8_t> gathered_;
+  std::vector<Candidate> found_;
+};
+
+std::size_t queries_together(std::size_t k, std::size_t dim) {
+  return std::max<std::size_t>(1, kStateBytes / (Candidates::most_bytes(k) + k * sizeof(Neighbour) + 2 * dim));
+}
+
+// One pass for the queries from `first` on; returns how many they were.
+std::size_t search_together(const Blocks& blocks, const CodePlanes& planes, const CodedRequest& coded,
+                            const Kernel& kernel, const std::atomic<bool>& stop, std::size_t first, Answer answer,
+                            ScanReport& report) {
+  const Request& request = coded.request;
+  const std::size_t dim = blocks.dim();
+  const std::size_t kept = std::min(request.k, blocks.n_rows());
+  const std::size_t n = std::min(queries_together(kept, dim), request.n_queries - first);
+  const CodedQueries queries(coded.coordinates.subspan(first * dim, n * dim), dim, coded.room);
+  std::deque<Query> exact;
+  std::deque<Candidates> candidates;
+  for (std::size_t q = 0; q < n; ++q) {
+    exact.emplace_back(request.queries.subspan((first + q) * dim, dim), kept);
+    candidates.emplace_back(exact.back(), kept);
+  }
+  Pass pass{blocks, planes, kernel, request.allowed, queries, candidates, Layout(dim)};
+  for_each_piece((pass.n_panels() + kPiecePanels - 1) / kPiecePanels, request.n_threads, stop, Worker(pass));
+  for_each_piece(n, request.n_threads, stop, [&](std::size_t q) {
+    candidates[q].settle(kernel, blocks);
+    write_answer(exact[q], first + q, request.k, answer);
+  });
+  report.by_head += pass.by_head;
+  report.by_full += pass.by_full;
+  for (const Candidates& one : candidates) report.measured += one.measured();
+  return n;
+}
+
+}  // namespace
+
+ScanReport scan_codes(const Blocks& blocks, const CodePlanes& planes, const CodedRequest& request, const Kernel& kernel,
+                      const std::atomic<bool>& stop, Answer answer) {
+  ScanReport report;
+  for (std::size_t first = 0; first < request.request.n_queries && !stop;) {
+    first += search_together(blocks, planes, request, kernel, stop, first, answer, report);
+  }
+  return report;
+}
+
+}  // namespace pairdex

@@ -1,0 +1,47 @@
+// The code kernels with 256-bit vectors; the including file defines `add_products(sums, codes, query)` that adds to
+// each of 8 sums the 4 products of unsigned code bytes and signed query bytes.
+
+inline __m256i four_bytes(const std::int8_t* query) {
+  std::int32_t word;
+  std::memcpy(&word, query, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+
+// kQueries x 16 rows: a half group.
+template <std::size_t kQueries>
+void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
+          std::int32_t* out) {
+  __m256i sums[kQueries][2];
+#pragma GCC unroll 8
+  for (std::size_t q = 0; q < kQueries; ++q) sums[q][0] = sums[q][1] = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < length; i += 4) {
+    const auto* rows = reinterpret_cast<const __m256i*>(codes + i * kHalfRows);
+    const __m256i low_rows = _mm256_loadu_si256(rows);
+    const __m256i high_rows = _mm256_loadu_si256(rows + 1);
+#pragma GCC unroll 8
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const __m256i query = four_bytes(queries + q * stride + i);
+      add_products(sums[q][0], low_rows, query);
+      add_products(sums[q][1], high_rows, query);
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    auto* to = reinterpret_cast<__m256i*>(out + q * kGroupRows);
+    _mm256_storeu_si256(to, sums[q][0]);
+    _mm256_storeu_si256(to + 1, sums[q][1]);
+  }
+}
+
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
+          std::size_t n_queries, std::int32_t* out) {
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::uint8_t* rows = codes + half * kHalfRows * length;
+    std::int32_t* to = out + half * kHalfRows;
+    std::size_t q = 0;
+    for (; q + kTileQueries <= n_queries; q += kTileQueries) {
+      tile<kTileQueries>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
+    }
+    for (; q < n_queries; ++q) tile<1>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
+  }
+}

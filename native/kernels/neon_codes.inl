@@ -1,0 +1,54 @@
+// The code kernels of arm64; the including file defines `add_products(sums, codes, query)` that adds to each of 4 sums
+// the 4 products of signed bytes. Flipping the codes' top bit makes them signed, less 128: `rest` puts that back.
+
+inline std::int32_t sum_of(const std::int8_t* query, std::size_t length) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < length; ++i) sum += query[i];
+  return sum;
+}
+
+inline int8x16_t four_bytes(const std::int8_t* query) {
+  std::int32_t word;
+  std::memcpy(&word, query, sizeof word);
+  return vreinterpretq_s8_s32(vdupq_n_s32(word));
+}
+
+// kQueries x 16 rows: a half group.
+template <std::size_t kQueries>
+void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
+          std::int32_t* out) {
+  int32x4_t sums[kQueries][4];
+#pragma GCC unroll 8
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const int32x4_t rest = vdupq_n_s32(128 * sum_of(queries + q * stride, length));
+    for (auto& four_rows : sums[q]) four_rows = rest;
+  }
+  for (std::size_t i = 0; i < length; i += 4) {
+    int8x16_t rows[4];
+#pragma GCC unroll 4
+    for (std::size_t part = 0; part < 4; ++part) {
+      const uint8x16_t bytes = vld1q_u8(codes + i * kHalfRows + part * 16);
+      rows[part] = vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80)));
+    }
+#pragma GCC unroll 8
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const int8x16_t query = four_bytes(queries + q * stride + i);
+#pragma GCC unroll 4
+      for (std::size_t part = 0; part < 4; ++part) sums[q][part] = add_products(sums[q][part], rows[part], query);
+    }
+  }
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    for (std::size_t part = 0; part < 4; ++part) vst1q_s32(out + q * kGroupRows + part * 4, sums[q][part]);
+  }
+}
+
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
+          std::size_t n_queries, std::int32_t* out) {
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::uint8_t* rows = codes + half * kHalfRows * length;
+    std::int32_t* to = out + half * kHalfRows;
+    std::size_t q = 0;
+    for (; q + 4 <= n_queries; q += 4) tile<4>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
+    for (; q < n_queries; ++q) tile<1>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
+  }
+}

@@ -1,0 +1,81 @@
+"""The rotation under which a few coordinates carry most of a row: fitted to a sample.
+
+First the direction of the rows' mean and, at right angles to it, that from their mean to the mean of the texts: in
+CLIP's space both are long and say little, so the codes keep them exactly. Then the principal directions of what is
+left. Within the head and within the rest the coordinates are mixed by a random rotation, so that no single one of them
+sets the scale of a row's 8-bit numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import _native
+
+__all__ = ["fit_basis", "orthogonality_error", "sample_rows"]
+
+_SAMPLE_ROWS = 16_384  # enough for 2,048 principal directions, and read in well under a second
+_SEED = 20220331  # any; the day LAION-5B appeared
+
+
+def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
+    """Normalised rows at equal distances through all blocks, (n, dim) float32; rows without direction are left out."""
+    total = sum(len(block) for block in blocks)
+    step = max(1, total // _SAMPLE_ROWS)
+    picked = []
+    first = 0  # of the next block, counted from its start
+    for block in blocks:
+        picked.append(np.asarray(block[first::step], np.float32))
+        first = (first - len(block)) % step
+    rows = np.concatenate(picked) if picked else np.empty((0, 0), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        norms = np.linalg.norm(rows, axis=1)
+    good = np.isfinite(norms) & (norms > 0)
+    return np.asarray(rows[good] / norms[good, None], np.float32)
+
+
+def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Orthonormal directions, (dim, dim) float32, one a row: mean, gap, head, rest.
+
+    Parameters
+    ----------
+    rows
+        (n, dim) unit rows, a sample.
+    texts
+        (m, dim) unit rows, or empty: then the gap is the first principal direction.
+    """
+    dim = rows.shape[1]
+    centre = rows.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(dim)
+    kept = [centre]
+    if len(texts):
+        kept.append(texts.mean(axis=0, dtype=np.float64) - centre)
+    directions = _orthonormal(np.array(kept).T)
+    inside = rows - centre.astype(np.float32)
+    inside -= (inside @ directions.astype(np.float32)) @ directions.T.astype(np.float32)
+    _, vectors = np.linalg.eigh((inside.T @ inside).astype(np.float64))
+    basis = _orthonormal(np.hstack([directions, vectors[:, ::-1]]))[:, :dim].T
+    return _mix(basis).astype(np.float32)
+
+
+def orthogonality_error(basis: NDArray[np.float64]) -> float:
+    """By how much a dot of two unit vectors may differ from the dot of their coordinates."""
+    return float(np.linalg.norm(basis.T @ basis - np.eye(len(basis)))) + 1e-9  # float64 itself errs by less
+
+
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.qr(columns)[0])
+
+
+def _mix(basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotate the directions of the head among themselves, and those of the rest."""
+    head_dims, rest_dims, _, _ = _native.code_layout(len(basis))
+    rng = np.random.default_rng(_SEED)
+    head = len(basis) - head_dims - rest_dims
+    rest = head + head_dims
+    for part in (slice(head, rest), slice(rest, None)):
+        size = len(basis[part])
+        basis[part] = _orthonormal(rng.standard_normal((size, size))) @ basis[part]
+    return basis
