@@ -1,0 +1,203 @@
+"""Running a model: texts and pictures in, unit vectors out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+from PIL import Image
+
+from pairdex.encode.model import Model
+from pairdex.encode.preprocess import preprocess
+from pairdex.encode.text import MAX_TEXT_CHARS, TextTokenizer, check_text
+from pairdex.errors import DamagedFile, InvalidArgument, MissingExtra
+
+__all__ = ["DEFAULT_DEVICE", "Device", "Encoder"]
+
+Device = Literal["auto", "cpu", "cuda"]
+DEFAULT_DEVICE: Device = "auto"
+
+IMAGE_BATCH = 32  # pictures in one run: more gains nothing on a CPU and costs memory (L/14: 1 GB)
+TEXT_BATCH = 256  # texts in one run, all of similar length
+
+_QUIET = 3  # onnxruntime's severity "error": its warnings are for those who export models
+_UNUSABLE = (
+    ort_errors.Fail,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class Encoder:
+    """A model ready to run; each tower is opened when it is first needed, then kept.
+
+    Parameters
+    ----------
+    model
+        From `load_model`.
+    device
+        `auto` takes a GPU where onnxruntime has one.
+    threads
+        Threads for one run; as many as this process may use when None.
+    """
+
+    def __init__(
+        self, model: Model, *, device: Device = DEFAULT_DEVICE, threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InvalidArgument(f"threads is {threads}, expected at least 1", field="threads")
+        self.model = model
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._providers = _providers(device)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of its vectors."""
+        return self.model.dim
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts that somebody asks for.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n, dim), of unit length.
+
+        Raises
+        ------
+        InvalidArgument
+            A text is empty or longer than `MAX_TEXT_CHARS`.
+        """
+        for text in texts:
+            check_text(text)
+        return self._encode_texts(texts)
+
+    def encode_captions(self, captions: Sequence[str]) -> NDArray[np.float32]:
+        """Encode captions as they come: empty ones too, and of long ones what the model reads.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n, dim), of unit length.
+        """
+        return self._encode_texts([caption[:MAX_TEXT_CHARS] for caption in captions])
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Encode pictures of any size and mode.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n, dim), of unit length.
+        """
+        size = self.model.image.size
+        vectors = np.empty((len(images), self.dim), np.float32)
+        for start in range(0, len(images), IMAGE_BATCH):
+            batch = images[start : start + IMAGE_BATCH]
+            pixels = np.empty((len(batch), 3, size, size), np.float32)
+            for i, image in enumerate(batch):
+                pixels[i] = preprocess(image, self.model.image)
+            vectors[start : start + len(batch)] = self.encode_pixels(pixels)
+        return vectors
+
+    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode one batch of pictures that `preprocess` has prepared.
+
+        Parameters
+        ----------
+        pixels
+            Shape (n, 3, size, size).
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Shape (n, dim), of unit length.
+        """
+        return self._run(self._vision, self.model.vision_file, pixels)
+
+    def _encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        ids = self._tokenizer.ids(texts)
+        vectors = np.empty((len(ids), self.dim), np.float32)
+        for rows in _batches_by_length([len(row) for row in ids]):
+            padded = self._padded([ids[row] for row in rows])
+            vectors[rows] = self._run(self._text, self.model.text_file, padded)
+        return vectors
+
+    def _padded(self, ids: list[list[int]]) -> NDArray[np.int64]:
+        spec = self.model.text
+        longest = max(len(row) for row in ids)
+        length = longest if spec.pad == "dynamic" else spec.context_length
+        padded = np.full((len(ids), length), spec.pad_id, np.int64)
+        for i, row in enumerate(ids):
+            padded[i, : len(row)] = row
+        return padded
+
+    @cached_property
+    def _tokenizer(self) -> TextTokenizer:
+        return TextTokenizer(self.model)
+
+    @cached_property
+    def _text(self) -> ort.InferenceSession:
+        return self._opened(self.model.text_file)
+
+    @cached_property
+    def _vision(self) -> ort.InferenceSession:
+        return self._opened(self.model.vision_file)
+
+    def _opened(self, path: Path) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _QUIET
+        try:
+            return ort.InferenceSession(str(path), options, providers=self._providers)
+        except _UNUSABLE as error:
+            raise DamagedFile(f"{path} cannot be run: {_first_line(error)}") from error
+
+    def _run(
+        self, session: ort.InferenceSession, path: Path, batch: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        """Run one tower on a batch and scale what comes out to unit length."""
+        name = session.get_inputs()[0].name
+        try:
+            vectors = np.asarray(session.run(None, {name: batch})[0], np.float32)
+        except (*_UNUSABLE, ort_errors.InvalidArgument) as error:
+            raise DamagedFile(f"{path} cannot be run: {_first_line(error)}") from error
+        if vectors.shape != (len(batch), self.dim):
+            raise DamagedFile(
+                f"{path} gives vectors of shape {vectors.shape}, model.json says "
+                f"{(len(batch), self.dim)}; export the model again"
+            )
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / lengths, np.float32)
+
+
+def _batches_by_length(lengths: Sequence[int]) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of each batch: those of similar length together, so that little is padded."""
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), TEXT_BATCH):
+        yield order[start : start + TEXT_BATCH]
+
+
+def _providers(device: Device) -> list[str]:
+    has_gpu = "CUDAExecutionProvider" in ort.get_available_providers()
+    if device == "cuda" and not has_gpu:
+        raise MissingExtra(
+            "the device is cuda, but this onnxruntime runs on the CPU only; "
+            "pip install onnxruntime-gpu"
+        )
+    on_gpu = has_gpu and device != "cpu"
+    return [*(["CUDAExecutionProvider"] if on_gpu else []), "CPUExecutionProvider"]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,150 @@
+"""The folder that parts go to: ours or refused, changed only when all is encoded.
+
+Invariant: until then the new files lie in a hidden folder that no reader looks into; then they are
+moved to their places, and the note `pairdex.json` is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pairdex import atomic
+from pairdex.encode.part import Failure, PartFiles, PartSummary
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
+from pairdex.parts.note import NOTE, Note, read_note
+from pairdex.store import lock
+
+__all__ = ["Claim", "claimed"]
+
+_STAGING = ".encoding"
+_FAILED = "failed.tsv"
+_NOTE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A folder that only this process writes parts to, and the note that they will get."""
+
+    folder: Path
+    note: Note
+
+    @property
+    def staging(self) -> Path:
+        """Where new parts lie until they are published."""
+        return self.folder / _STAGING
+
+    def publish(self, summaries: Sequence[PartSummary], *, has_captions: bool) -> None:
+        """Move what is new to its place, remove what is no part of it now, and write the note."""
+        kept = {i for i, summary in enumerate(summaries) if summary.rows}
+        new = {i for i in kept if PartFiles(self.staging, i).metadata.is_file()}
+        if new:
+            (self.folder / NOTE).unlink(missing_ok=True)
+        for number in sorted(new):
+            _move(PartFiles(self.staging, number), PartFiles(self.folder, number), has_captions)
+        _remove_others(self.folder / "img_emb", kept)
+        _remove_others(self.folder / "text_emb", kept if has_captions else set())
+        _remove_others(self.folder / "metadata", kept)
+        failures = [failure for summary in summaries for failure in summary.failures]
+        _write_failures(self.folder / _FAILED, failures)
+        _write_note(self.folder, self.note)
+        shutil.rmtree(self.staging)
+
+
+@contextmanager
+def claimed(folder: Path, note: Note) -> Iterator[Claim]:
+    """Give the folder to one process, and leave no trace where nothing came of it.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch
+        It holds something else, or parts of another model or of other pictures.
+    CollectionBusy
+        Another process writes to it.
+    """
+    claim = Claim(folder, note)
+    atomic.make_folder(folder)
+    with lock.writing(folder):
+        _check_ours(claim)
+        atomic.make_folder(claim.staging)
+        atomic.discard_partials(claim.staging)
+        _write_note(claim.staging, note)
+        try:
+            yield claim
+        finally:
+            _take_back(claim)
+
+
+def _check_ours(claim: Claim) -> None:
+    places = (claim.folder, claim.staging)
+    there = next((place for place in places if (place / NOTE).is_file()), None)
+    if there is not None:
+        _check_same(there, read_note(there), claim.note)
+        return
+    strangers = sorted(path.name for path in claim.folder.iterdir() if path != claim.staging)
+    if strangers:
+        raise InvalidArgument(
+            f"{claim.folder} is not empty and was not made by encoding (it holds {strangers[0]}); "
+            "name a new folder",
+            field="parts",
+        )
+
+
+def _take_back(claim: Claim) -> None:
+    """Remove what holds nothing to go on from."""
+    if not (claim.staging / "img_emb").is_dir():
+        shutil.rmtree(claim.staging, ignore_errors=True)
+    with suppress(OSError):
+        claim.folder.rmdir()  # only an empty folder can be removed
+
+
+def _check_same(place: Path, old: Note, new: Note) -> None:
+    if not isinstance(old.model, dict) or not {"name", "checksum"} <= old.model.keys():
+        raise DamagedFile(f"{place / NOTE} names no model; name a new folder")
+    if old.model["checksum"] != new.model["checksum"]:
+        raise Mismatch(
+            f"{place} holds parts of the model {old.model['name']} ({old.model['checksum'][:12]}), "
+            f"asked for is {new.model['name']} ({new.model['checksum'][:12]}); name a new folder"
+        )
+    if old.pictures != new.pictures:
+        raise Mismatch(
+            f"{place} holds parts of the pictures in {old.pictures}, asked for are those in "
+            f"{new.pictures}; name a new folder"
+        )
+
+
+def _move(old: PartFiles, new: PartFiles, has_captions: bool) -> None:
+    new.metadata.unlink(missing_ok=True)  # a part without a table is none: no mixture can be read
+    names = ("image", "text", "metadata") if has_captions else ("image", "metadata")
+    for name in names:
+        source, place = getattr(old, name), getattr(new, name)
+        atomic.make_folder(place.parent)
+        source.replace(place)
+        atomic.sync_folder(place.parent)
+
+
+def _remove_others(folder: Path, kept: set[int]) -> None:
+    for path in folder.glob(f"{folder.name}_*"):
+        number = path.stem.rpartition("_")[2]
+        if not number.isdecimal() or int(number) not in kept:
+            path.unlink()
+    if folder.is_dir() and not kept:
+        folder.rmdir()
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    fields = [("file", "reason"), *((one.name, one.reason) for one in failures)]
+    lines = ["\t".join(" ".join(field.split()) for field in row) for row in fields]
+    atomic.write_bytes(path, ("\n".join(lines) + "\n").encode(errors="backslashreplace"))
+
+
+def _write_note(folder: Path, note: Note) -> None:
+    content = {"format": _NOTE_FORMAT, "model": note.model, "pictures": note.pictures}
+    atomic.write_bytes(folder / NOTE, (json.dumps(content, indent=2) + "\n").encode())

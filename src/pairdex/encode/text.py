@@ -1,0 +1,79 @@
+"""From a text to a model's token ids: cleaned as the model expects, cut to its context."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+import ftfy
+from tokenizers import Tokenizer
+
+from pairdex.encode.model import Model, TextSpec
+from pairdex.errors import InvalidArgument
+
+__all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "check_text", "clean"]
+
+# Far more than any model reads (77 tokens of CLIP are about 300 characters), and still cleaned
+# and tokenised in milliseconds.
+MAX_TEXT_CHARS = 10_000
+
+_SPACES = re.compile(r"\s+")
+
+
+def check_text(text: str) -> None:
+    """Refuse a text that cannot be meant as a query.
+
+    Raises
+    ------
+    InvalidArgument
+        The text is empty, all white space, or longer than `MAX_TEXT_CHARS`.
+    """
+    if not text.strip():
+        raise InvalidArgument("the text is empty; give a few words", field="text")
+    if len(text) > MAX_TEXT_CHARS:
+        raise InvalidArgument(
+            f"the text has {len(text):,} characters, at most {MAX_TEXT_CHARS:,} are read; "
+            "shorten it",
+            field="text",
+        )
+
+
+def clean(text: str) -> str:
+    r"""Repair, unescape, put on one line and lower a text, as OpenAI's CLIP does before tokenising.
+
+    Source: `basic_clean` and `whitespace_clean` of openai/CLIP, simple_tokenizer.py.
+
+    Examples
+    --------
+    >>> clean("  Salt &amp;amp;\tPepper ")
+    'salt & pepper'
+    """
+    repaired = ftfy.fix_text(text)
+    unescaped = html.unescape(html.unescape(repaired)).strip()
+    return _SPACES.sub(" ", unescaped).strip().lower()
+
+
+class TextTokenizer:
+    """The tokenizer of a model."""
+
+    def __init__(self, model: Model) -> None:
+        self._spec: TextSpec = model.text
+        self._tokenizer = Tokenizer.from_file(str(model.tokenizer_file))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return each text's token ids: start, words, end, at most the model's context length.
+
+        A text that is too long is cut; the end mark is kept. The words `<|endoftext|>` in a text
+        are not taken for the mark.
+        """
+        spec = self._spec
+        cleaned = [clean(text) for text in texts] if spec.cleaning == "openai" else list(texts)
+        marks = {spec.bos_id, spec.eot_id}
+        start = [] if spec.bos_id is None else [spec.bos_id]
+        room = spec.context_length - len(start) - 1
+        found = self._tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        words = [[i for i in encoding.ids if i not in marks] for encoding in found]
+        return [[*start, *inner[:room], spec.eot_id] for inner in words]
