@@ -1,0 +1,36 @@
+"""What every answer carries: JSON that any client can read, and headers that protect the reader."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+__all__ = ["HEADERS", "answer"]
+
+# Captions and pictures come from strangers. The page loads pictures from anywhere and all else from
+# here only, runs no inline script, talks to no other server, and cannot be framed.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        "img-src 'self' https: http: data: blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def answer(
+    content: Any,  # noqa: ANN401 - JSON
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return `content` as JSON in ASCII, which a lone surrogate cannot break, and uncached."""
+    body = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    response = Response(body, status, media_type="application/json", headers=headers)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,117 @@
+"""The application: collections in, a complete ASGI application out; nothing global."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.security import HTTPBearer
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from pairdex.collection import Collection
+from pairdex.errors import InvalidArgument
+from pairdex.service.catalogue import Catalogue
+from pairdex.service.errors import install_handlers
+from pairdex.service.guards import AddHeaders, CheckHost, CheckToken, LimitBody
+from pairdex.service.metrics import CountRequests, Metrics
+from pairdex.service.models import ErrorBody
+from pairdex.service.routes import ROUTES, Route
+from pairdex.service.workers import Workers
+from pairdex.version import __version__
+
+__all__ = ["LOOPBACK_HOSTS", "make_app"]
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")  # names of this machine to itself
+
+_PAGE = Path(__file__).parent / "page"
+
+
+def make_app(
+    collections: Sequence[Collection],
+    *,
+    token: str | None = None,
+    hosts: Sequence[str] | None = LOOPBACK_HOSTS,
+) -> FastAPI:
+    """Make the read-only service of some collections.
+
+    Parameters
+    ----------
+    collections
+        At least one; the first is the default.
+    token
+        What every request for data has to bring as `Authorization: Bearer TOKEN`.
+    hosts
+        Names that the service answers to, without port; None answers to all.
+
+    Raises
+    ------
+    InvalidArgument
+        No collection, or an empty token.
+    """
+    if token is not None and not token.strip():
+        raise InvalidArgument("the token is empty; give one, or leave it out", field="token")
+    catalogue, workers = Catalogue(collections), Workers()
+    metrics = Metrics(catalogue)
+
+    @asynccontextmanager
+    async def closing_workers(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        workers.close()
+
+    app = FastAPI(
+        title="pairdex",
+        version=__version__,
+        description="Search collections of image-text pairs. Read-only.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=closing_workers,
+        dependencies=[Depends(HTTPBearer(auto_error=False))] if token is not None else [],
+        middleware=_guards(metrics, token, hosts),
+    )
+    app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
+    install_handlers(app)
+    for route in ROUTES:
+        _add_route(app, route)
+    app.add_route("/", _sends("index.html"), include_in_schema=False)
+    app.add_route("/docs", _sends("docs.html"), include_in_schema=False)
+    app.mount("/page", StaticFiles(directory=_PAGE))
+    return app
+
+
+def _guards(metrics: Metrics, token: str | None, hosts: Sequence[str] | None) -> list[Middleware]:
+    """Return what a request passes, the outermost first."""
+    guards = [Middleware(CountRequests, metrics), Middleware(AddHeaders)]
+    if hosts is not None:
+        guards.append(Middleware(CheckHost, hosts))
+    if token is not None:
+        guards.append(Middleware(CheckToken, token))
+    return [*guards, Middleware(LimitBody)]
+
+
+def _add_route(app: FastAPI, route: Route) -> None:
+    ok: dict[str, Any] = {"content": {media: {} for media in route.media}}
+    app.add_api_route(
+        route.path,
+        route.function,
+        methods=[route.method],
+        response_model=route.model,
+        response_class=Response,
+        responses={
+            200: ok if route.model is None else {"model": route.model},
+            "4XX": {"model": ErrorBody},
+        },
+        operation_id=route.function.__name__,
+        summary=(route.function.__doc__ or "").splitlines()[0],
+    )
+
+
+def _sends(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def send_page(_: Request) -> Response:
+        return FileResponse(_PAGE / name)
+
+    return send_page

@@ -1,0 +1,122 @@
+"""How errors leave the service: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import reprlib
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.responses import Response
+
+from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch, PairdexError
+from pairdex.service.answers import HEADERS, answer
+
+__all__ = ["Refused", "error_answer", "install_handlers"]
+
+_STATUS: dict[type[PairdexError], int] = {
+    InvalidArgument: 422,
+    Mismatch: 422,
+    CollectionBusy: 503,
+}  # what is not named here is the service's own trouble
+_logger = logging.getLogger("pairdex.service")
+
+
+class Refused(HTTPException):
+    """A request that is answered with an error: its status, code, message and field."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        field: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
+        self.code = code
+        self.field = field
+
+
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    field: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return an error in the service's one shape."""
+    error = {"code": code, "message": message} | ({"field": field} if field else {})
+    return answer({"error": error}, status=status, headers=headers)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Let every error of `app` be answered in the one shape."""
+    app.add_exception_handler(AnyHTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(PairdexError, _on_pairdex_error)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_http_error(_: Request, raised: Exception) -> Response:
+    error = cast("AnyHTTPException", raised)
+    headers = dict(error.headers or {})
+    if isinstance(error, Refused):
+        return error_answer(
+            error.status_code, error.code, error.detail, error.field, headers=headers
+        )
+    status = HTTPStatus(error.status_code)
+    message = {
+        404: "there is nothing here; GET /docs lists the routes",
+        405: f"this route does not answer that method; it answers {headers.get('Allow', 'others')}",
+    }.get(status, error.detail[:1].lower() + error.detail[1:])
+    return error_answer(status, status.name.lower(), message, headers=headers)
+
+
+async def _on_invalid_request(_: Request, raised: Exception) -> Response:
+    first = cast("RequestValidationError", raised).errors()[0]
+    if first["type"] == "json_invalid":
+        reason = str(first["ctx"]["error"]).lower()
+        place = first["loc"][-1]
+        return error_answer(
+            400, "invalid_json", f"the body is no JSON: {reason} at character {place}"
+        )
+    if first["type"] == "value_error":
+        reason = first["ctx"]["error"]
+        return error_answer(422, InvalidArgument.code, str(reason), getattr(reason, "field", None))
+    field = ".".join(str(step) for step in first["loc"][1:]) or None
+    return error_answer(422, InvalidArgument.code, _complaint(first, field), field)
+
+
+def _complaint(error: dict[str, Any], field: str | None) -> str:
+    """Return what is wrong with a value: where, what was expected, what was given."""
+    if field is None:
+        return "the body is no JSON object; send one with the content type application/json"
+    if error["type"] == "missing":
+        return f"{field} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{field} is not known here; GET /docs lists what is"
+    reason = error["msg"].removeprefix("Input ").lower()
+    return f"{field} {reason}, got {reprlib.repr(error['input'])}"
+
+
+async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
+    error = cast("PairdexError", raised)
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    if status >= 500:
+        _logger.error("%s %s: %s", request.method, request.url.path, error)
+    field = error.field if isinstance(error, InvalidArgument) else None
+    message = request.app.state.catalogue.without_places(str(error))
+    return error_answer(status, error.code, message, field)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _logger.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    return error_answer(
+        500, "internal_error", "the service failed; its log says why", headers=HEADERS
+    )

@@ -1,0 +1,155 @@
+"""What every request passes before it reaches a route: headers, host, token, size of the body."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pairdex.service.answers import HEADERS
+from pairdex.service.errors import Refused, error_answer
+from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
+
+__all__ = ["AddHeaders", "CheckHost", "CheckToken", "LimitBody"]
+
+# What must be readable without the token: the page that asks for it, and whether the service is up.
+_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
+_OPEN_FOLDER = "/page/"
+
+
+class AddHeaders:
+    """Adds the protecting headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through and add to its answer."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-cache")  # a new release shows its own page
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class CheckHost:
+    """Refuses requests for other hosts, with which a foreign page could read a local service.
+
+    A foreign page's name can be made to lead to 127.0.0.1 (DNS rebinding); its requests then carry
+    that name.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through if it is for one of the hosts."""
+        host = _without_port(Headers(scope=scope).get("host", "")) if _is_http(scope) else ""
+        if _is_http(scope) and host not in self._hosts:
+            refusal = error_answer(
+                421, "wrong_host", f"this service is not {host[:80]!r}; ask it by its own name"
+            )
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class CheckToken:
+    """Refuses requests without the bearer token, except for the page's own files."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through if it carries the token, or needs none."""
+        if not _is_http(scope) or _is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        refusal = error_answer(
+            401,
+            "unauthorized",
+            "this service asks for a token; send it as Authorization: Bearer TOKEN",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+        await refusal(scope, receive, send)
+
+    def _is_known(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = token.strip().encode("latin-1")  # as the header was decoded
+        return scheme.lower() == "bearer" and hmac.compare_digest(given, self._token)
+
+
+class LimitBody:
+    """Refuses bodies that are too large or too slow, whether they state their length or not."""
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, and interrupt the reading of its body at the limit."""
+        if not _is_http(scope):
+            await self._app(scope, receive, send)
+            return
+        stated = Headers(scope=scope).get("content-length", "0")
+        if not stated.isdecimal() or int(stated[:20]) > self._max_bytes:
+            refusal = error_answer(413, "body_too_large", self._too_large())
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, self._limited(receive), send)
+
+    def _limited(self, receive: Receive) -> Receive:
+        read_bytes = 0
+        is_complete = False
+        deadline: float | None = None
+
+        async def limited() -> Message:
+            nonlocal read_bytes, is_complete, deadline
+            if is_complete:  # what follows a body is the news that the client has gone
+                return await receive()
+            now = asyncio.get_running_loop().time()
+            deadline = now + self._seconds if deadline is None else deadline
+            try:
+                message = await asyncio.wait_for(receive(), deadline - now)
+            except asyncio.TimeoutError as error:
+                slow = f"the body took longer than {self._seconds:g} seconds"
+                raise Refused(
+                    408, "body_too_slow", slow, headers={"Connection": "close"}
+                ) from error
+            read_bytes += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
+            if read_bytes > self._max_bytes:
+                raise Refused(413, "body_too_large", self._too_large())
+            return message
+
+        return limited
+
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._max_bytes:,} bytes"
+
+
+def _is_http(scope: Scope) -> bool:
+    return bool(scope["type"] == "http")
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
+
+
+def _without_port(host: str) -> str:
+    """Return `localhost` of `localhost:8420`, `[::1]` of `[::1]:8420`."""
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    return (host if end <= 0 else host[:end]).lower()

@@ -1,0 +1,36 @@
+"""Every limit of the service, with its unit and its reason, written once."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BODY_SECONDS",
+    "DEFAULT_PICTURE_SIDE",
+    "GRACE_SECONDS",
+    "MAX_BODY_BYTES",
+    "MAX_DEPTH",
+    "MAX_ID",
+    "MAX_IDS",
+    "MAX_K",
+    "MAX_PICTURE_SIDE",
+    "MAX_VECTOR_VALUES",
+    "MIN_PICTURE_SIDE",
+    "WORKERS",
+    "WORK_SECONDS",
+]
+
+MAX_BODY_BYTES = 16 * 2**20  # a photograph of 12 MB as base64; what is larger is refused unread
+BODY_SECONDS = 30.0  # for a body to arrive; a client that drips bytes holds a connection no longer
+
+MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
+MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at
+MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
+MAX_ID = 2**63 - 1  # ids are int64
+MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding
+
+MIN_PICTURE_SIDE = 16  # pixels, longer side of a served picture
+DEFAULT_PICTURE_SIDE = 512  # pixels: sharp in the grid on a dense screen
+MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never sent
+
+WORKERS = 4  # searches and pictures at work at once: a search uses every core by itself
+WORK_SECONDS = 30.0  # for one of them, waiting included; then 503, so that no client hangs
+GRACE_SECONDS = 5  # for running requests to end after Ctrl-C

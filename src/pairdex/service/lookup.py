@@ -1,0 +1,124 @@
+"""The work behind the routes, for worker threads: searching, reading rows, drawing thumbnails."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from pairdex import json_values
+from pairdex.encode.pictures import open_picture
+from pairdex.errors import InvalidArgument, PairdexError
+from pairdex.service.catalogue import Served
+from pairdex.service.errors import Refused
+from pairdex.service.models import SearchRequest
+
+__all__ = ["check_id", "find", "read_rows"]
+
+# What every hit has, first of its columns; a collection without such a column gives null.
+_FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
+
+
+def find(served: Served, asked: SearchRequest) -> dict[str, Any]:
+    """Return the answer to a search.
+
+    Raises
+    ------
+    Refused
+        409, texts and pictures cannot be searched for, since the model is not at hand.
+    PairdexError
+        A value of the request cannot be used.
+    """
+    started = time.perf_counter()
+    _check_model(served, asked)
+    _check_row(served, asked.like)
+    found = served.collection.search(
+        text=asked.text,
+        image=_picture(asked.image),
+        like=asked.like,
+        vector=_vector(served, asked.vector),
+        unlike=asked.unlike,
+        k=asked.k,
+        offset=asked.offset,
+        on=asked.on,
+        where=asked.where,
+    )
+    hits = [_FIRST | row for row in json_values.rows(found)]
+    return {"hits": hits, "exact": True, "seconds": time.perf_counter() - started}
+
+
+def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[dict[str, Any]]:
+    """Return all columns of rows, in the order of `ids`.
+
+    Raises
+    ------
+    Refused
+        404, an id is not in the collection.
+    """
+    for row_id in ids:
+        check_id(served, row_id, field)
+    rows = json_values.rows(served.collection.take(ids))
+    return [_item(row_id, row) for row_id, row in zip(ids, rows, strict=True)]
+
+
+def check_id(served: Served, row_id: int, field: str | None = None) -> None:
+    """Refuse an id that is not in the collection."""
+    if not 0 <= row_id < len(served.collection):
+        raise Refused(404, "not_found", _no_such_row(served, row_id), field)
+
+
+def _item(row_id: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the names that it has among hits."""
+    named = {("pair_similarity" if name == "similarity" else name): row[name] for name in row}
+    return {"id": row_id, "url": None, "caption": None} | named
+
+
+def _check_model(served: Served, asked: SearchRequest) -> None:
+    for field in ("text", "image", "unlike"):
+        if getattr(asked, field) is not None and served.no_model is not None:
+            raise Refused(
+                409,
+                "model_missing",
+                f"{field} needs the collection's model: {served.no_model}",
+                field,
+            )
+
+
+def _check_row(served: Served, row_id: int | None) -> None:
+    if row_id is not None and row_id >= len(served.collection):
+        raise InvalidArgument(_no_such_row(served, row_id), field="like")
+
+
+def _no_such_row(served: Served, row_id: int) -> str:
+    return f"there is no row {row_id}: {served.name} has the ids 0 to {len(served.collection) - 1}"
+
+
+def _vector(served: Served, values: list[float] | None) -> NDArray[np.float32] | None:
+    if values is None:
+        return None
+    if len(values) != served.collection.dim:
+        raise InvalidArgument(
+            f"the vector has {len(values):,} values, expected {served.collection.dim:,}, "
+            f"as the vectors of {served.name}",
+            field="vector",
+        )
+    return np.array(values, np.float32)
+
+
+def _picture(encoded: str | None) -> Image | None:
+    if encoded is None:
+        return None
+    try:
+        data = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgument(f"image is no base64: {error}".lower(), field="image") from error
+    try:
+        return open_picture(BytesIO(data))
+    except PairdexError as error:
+        raise InvalidArgument(str(error), field="image") from error

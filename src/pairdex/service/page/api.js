@@ -1,0 +1,71 @@
+// Talking to the REST interface: JSON in and out, errors as one class, the token where one is asked for.
+
+const TOKEN_KEY = "pairdex-token";
+let askForToken = null;
+let waitingForToken = null;
+
+export class ApiError extends Error {
+  constructor(status, { code, message, field }) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/** `ask(refused)` resolves to a token from the user; it is called when the service wants one. */
+export function onTokenWanted(ask) {
+  askForToken = ask;
+}
+
+export async function get(path, signal) {
+  return (await send(path, { signal })).json();
+}
+
+export async function post(path, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return (await send(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
+}
+
+/** An address for <img>: the path itself, or its content where a token has to go with the request. */
+export async function pictureAddress(path) {
+  if (!sessionStorage.getItem(TOKEN_KEY)) return path;
+  return URL.createObjectURL(await (await send(path, {})).blob());
+}
+
+async function send(path, options) {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  const response = await reach(path, withToken(options, token));
+  if (response.ok) return response;
+  const error = await explain(response);
+  if (response.status !== 401) throw error;
+  if (sessionStorage.getItem(TOKEN_KEY) === token) await renewToken(token !== null);
+  return send(path, options);
+}
+
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, { code: "unreachable", message: "the service does not answer; is it still running?" });
+  }
+}
+
+function withToken(options, token) {
+  return token ? { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } } : options;
+}
+
+/** Several requests may be refused at once: all wait for one question. */
+async function renewToken(refused) {
+  waitingForToken ??= askForToken(refused).finally(() => { waitingForToken = null; });
+  sessionStorage.setItem(TOKEN_KEY, await waitingForToken);
+}
+
+async function explain(response) {
+  try {
+    return new ApiError(response.status, (await response.json()).error);
+  } catch {
+    return new ApiError(response.status, { code: "error", message: `the service answered ${response.status}` });
+  }
+}

@@ -1,0 +1,55 @@
+// What stands around the results: the welcome, the line that says what was found, and what went wrong.
+
+const byId = (id) => document.getElementById(id);
+
+export function say(text) {
+  byId("status").textContent = text;
+}
+
+/** `button` is `[label, action]` or null. */
+export function notice(title, text, button = null) {
+  byId("notice-title").textContent = title;
+  byId("notice-text").textContent = text;
+  byId("notice-button").hidden = button === null;
+  byId("notice-button").textContent = button?.[0] ?? "";
+  byId("notice-button").onclick = button?.[1] ?? null;
+  byId("notice").hidden = false;
+}
+
+export function clearNotice() {
+  byId("notice").hidden = true;
+}
+
+export function welcome(collection, onExample) {
+  const what = collection.pictures || collection.columns.some(({ name }) => name === "url") ? "pictures" : "rows";
+  byId("hero-title").textContent = `${collection.rows.toLocaleString("en")} ${what}, found by what they show`;
+  byId("hero-text").textContent = collection.queries.includes("text")
+    ? "Describe one in your words, drop one here, or click one to see more like it."
+    : "Click one to see more like it. Words need the model that made this collection, which is not at hand.";
+  byId("examples").replaceChildren(...collection.examples.map((text) => exampleChip(text, onExample)));
+  byId("hero").hidden = false;
+}
+
+export function hideWelcome() {
+  byId("hero").hidden = true;
+}
+
+/** "24 of 5,000 nearest, exact, 3 ms" */
+export function found(count, collection, { exact, seconds }) {
+  const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+  return `The nearest ${count.toLocaleString("en")} of ${collection.rows.toLocaleString("en")} · ${exact ? "exact" : "approximate"} · ${time}`;
+}
+
+/** A message of the service as a sentence. */
+export function sentence(message) {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.?!]$/.test(message) ? "" : "."}`;
+}
+
+function exampleChip(text, onExample) {
+  const chip = document.createElement("button");
+  chip.type = "button";
+  chip.className = "chip";
+  chip.textContent = text;
+  chip.addEventListener("click", () => onExample(text));
+  return chip;
+}

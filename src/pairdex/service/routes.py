@@ -1,0 +1,137 @@
+"""The routes of the REST interface, each a small function, in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from starlette.responses import Response
+
+from pairdex.encode.text import MAX_TEXT_CHARS
+from pairdex.service import limits, lookup, models, thumbnails
+from pairdex.service.answers import answer
+from pairdex.service.catalogue import Catalogue
+from pairdex.service.errors import Refused
+from pairdex.service.workers import Workers
+from pairdex.version import __version__
+
+__all__ = ["ROUTES", "Route"]
+
+CollectionName = Annotated[
+    str | None, Query(description="Name of a collection; the first by default.")
+]
+Side = Annotated[
+    int,
+    Query(
+        ge=limits.MIN_PICTURE_SIDE,
+        le=limits.MAX_PICTURE_SIDE,
+        description="Longer side in pixels, at most.",
+    ),
+]
+
+
+async def health() -> Response:
+    """Say that the service is up."""
+    return answer({"status": "ok", "version": __version__})
+
+
+async def metrics(request: Request) -> Response:
+    """Return counts and times in Prometheus' text format."""
+    return Response(
+        request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8"
+    )
+
+
+async def collections(request: Request) -> Response:
+    """Return what collections there are, their columns and how they can be searched."""
+    return answer(
+        {
+            "collections": [served.describe() for served in _catalogue(request)],
+            "limits": {
+                "body_bytes": limits.MAX_BODY_BYTES,
+                "k": limits.MAX_K,
+                "depth": limits.MAX_DEPTH,
+                "ids": limits.MAX_IDS,
+                "text_chars": MAX_TEXT_CHARS,
+            },
+        }
+    )
+
+
+async def search(
+    request: Request, asked: models.SearchRequest, collection: CollectionName = None
+) -> Response:
+    """Find the rows nearest to a text, a picture, a row or a vector."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    return answer(await _workers(request).run(partial(lookup.find, served, asked)))
+
+
+async def items(
+    request: Request, asked: models.ItemsRequest, collection: CollectionName = None
+) -> Response:
+    """Return rows, in the order of the ids."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    rows = await _workers(request).run(partial(lookup.read_rows, served, asked.ids, "ids"))
+    return answer({"items": rows})
+
+
+async def item(request: Request, id: int, collection: CollectionName = None) -> Response:  # noqa: A002
+    """Return one row."""
+    served = _catalogue(request).pick(collection)
+    rows = await _workers(request).run(partial(lookup.read_rows, served, [id], "id"))
+    return answer(rows[0])
+
+
+async def picture(
+    request: Request,
+    id: int,  # noqa: A002
+    size: Side = limits.DEFAULT_PICTURE_SIDE,
+    collection: CollectionName = None,
+) -> Response:
+    """Return a row's local picture, made smaller: JPEG, or WebP where it is transparent."""
+    served = _catalogue(request).pick(collection)
+    lookup.check_id(served, id, "id")
+    path = await _workers(request).run(partial(served.collection.picture, id))
+    if path is None:
+        raise Refused(404, "no_picture", f"row {id} has no local picture", "id")
+    # A reader asks again each time: a row that was taken down shows its picture to nobody.
+    headers = {"ETag": thumbnails.etag(path, size), "Cache-Control": "private, no-cache"}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    drawn = await _workers(request).run(partial(thumbnails.draw, path, size))
+    return Response(drawn.data, media_type=drawn.media_type, headers=headers)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route and what OpenAPI says of its answer."""
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    model: type[Any] | None = None
+    media: tuple[str, ...] = ("application/json",)
+
+
+ROUTES = (
+    Route("GET", "/health", health, models.Health),
+    Route("GET", "/metrics", metrics, media=("text/plain",)),
+    Route("GET", "/api/collections", collections, models.Collections),
+    Route("POST", "/api/search", search, models.Hits),
+    Route("POST", "/api/items", items, models.Items),
+    Route("GET", "/api/items/{id}", item, models.Item),
+    Route("GET", "/api/items/{id}/picture", picture, media=("image/jpeg", "image/webp")),
+)
+
+
+def _catalogue(request: Request) -> Catalogue:
+    found: Catalogue = request.app.state.catalogue
+    return found
+
+
+def _workers(request: Request) -> Workers:
+    found: Workers = request.app.state.workers
+    return found

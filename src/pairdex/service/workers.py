@@ -1,0 +1,42 @@
+"""A bounded pool of threads for what keeps a processor busy, with a time limit for each task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from pairdex.service.errors import Refused
+from pairdex.service.limits import WORK_SECONDS, WORKERS
+
+__all__ = ["Workers"]
+
+Result = TypeVar("Result")
+
+
+class Workers:
+    """Runs work in threads; the event loop stays free to answer others."""
+
+    def __init__(self, *, seconds: float = WORK_SECONDS) -> None:
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="pairdex")
+        self._seconds = seconds
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns, or raise what it raises.
+
+        Raises
+        ------
+        Refused
+            503, it was not done in time; if it had begun, it keeps its thread until it ends.
+        """
+        waiting = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.wait_for(waiting, self._seconds)
+        except asyncio.TimeoutError as error:
+            message = f"this took longer than {self._seconds:g} seconds; ask for less, or later"
+            raise Refused(503, "timeout", message, headers={"Retry-After": "1"}) from error
+
+    def close(self) -> None:
+        """Take no more work, and drop what has not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
