@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,16 +11,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex import search
+from pairdex import knn, search
+from pairdex.codes import Codes
 from pairdex.encode.encoder import Encoder
 from pairdex.encode.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
+from pairdex.indexes import Progress, have_codes
 from pairdex.search import DEFAULT_K, Picture, Query
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "Hits"]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What a search found, nearest first, and how: `report` counts what was scanned and compared."""
+
+    table: pa.Table
+    report: knn.Report
 
 
 class Collection:
@@ -28,12 +39,18 @@ class Collection:
     It shows one version of the collection: parts added later are seen by opening it again.
     """
 
-    def __init__(self, store: Store, model: str | Path | None = None) -> None:
+    def __init__(
+        self, store: Store, *, model: str | Path | None = None, use_codes: bool = True
+    ) -> None:
         self._store = store
         self._model_source = model
+        self._use_codes = use_codes
+        self._codes: dict[Kind, Codes | None] = {}
 
     @classmethod
-    def open(cls, path: str | Path, *, model: str | Path | None = None) -> Collection:
+    def open(
+        cls, path: str | Path, *, model: str | Path | None = None, use_codes: bool = True
+    ) -> Collection:
         """Open the collection in the folder `path`.
 
         Parameters
@@ -41,13 +58,16 @@ class Collection:
         model
             The name or folder of the model that made the vectors, where the collection does not
             say, or the model has moved; it is loaded when a text or picture is searched for.
+        use_codes
+            Whether searches use the codes in `indexes/`, which the first one builds. Without them a
+            search reads all vectors: the same answer, later, and nothing is written.
 
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
             No collection there, a damaged one, or one of a newer format version.
         """
-        return cls(Store(Path(path)), model)
+        return cls(Store(Path(path)), model=model, use_codes=use_codes)
 
     def __len__(self) -> int:
         return self._store.rows
@@ -140,8 +160,34 @@ class Collection:
         distances : NDArray[np.float32], shape (n, k)
             1 - cos; infinity beside an id of -1.
         """
-        found = search.nearest(self._store, np.asarray(vectors), k, on=on, where=where)
+        found = self.neighbours(vectors, k, on=on, where=where)
         return found.ids, found.distances.astype(np.float32)
+
+    def neighbours(
+        self,
+        vectors: ArrayLike,
+        k: int = DEFAULT_K,
+        *,
+        on: Kind = "image",
+        where: str | None = None,
+    ) -> knn.Neighbours:
+        """Return what `nearest` does, with distances in float64 and a report of how it was found."""
+        codes = self.prepare(on)
+        return search.nearest(self._store, np.asarray(vectors), k, on=on, where=where, codes=codes)
+
+    def prepare(self, on: Kind = "image", *, progress: Progress | None = None) -> Codes | None:
+        """Have the codes that make searches fast, building them if need be; the first search does it.
+
+        Parameters
+        ----------
+        progress
+            Called with the rows done and the rows in all while they are built.
+        """
+        if on not in self._codes:
+            self._store.check_kind(on)
+            wanted = self._use_codes
+            self._codes[on] = have_codes(self._store, on, progress=progress) if wanted else None
+        return self._codes[on]
 
     def search(
         self,
@@ -175,17 +221,35 @@ class Collection:
             id, distance, similarity (1 - distance), then the metadata columns, nearest first; a
             stored column `similarity` is called `pair_similarity` here.
         """
-        if k < 1:
-            raise InvalidArgument(f"k is {k}, expected at least 1", field="k")
+        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike)
+        return self.hits(query, k=k, offset=offset, on=on, where=where).table
+
+    def hits(
+        self,
+        query: Query,
+        *,
+        k: int = DEFAULT_K,
+        offset: int = 0,
+        on: Kind = "image",
+        where: str | None = None,
+    ) -> Hits:
+        """Return what `search` does, with a report of how it was found."""
+        search.check_k(k)
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
-        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike)
         encoder = self.encoder if query.needs_model else None
         asked = search.query_vector(self._store, query, encoder, on)
         found = search.nearest(
-            self._store, asked[None, :], k + offset, on=on, where=where, without=like
+            self._store,
+            asked[None, :],
+            k + offset,
+            on=on,
+            where=where,
+            without=query.like,
+            codes=self.prepare(on),
         )
-        return search.hits(self._store, found.ids[0, offset:], found.distances[0, offset:])
+        ids, distances = found.ids[0, offset:], found.distances[0, offset:]
+        return Hits(search.describe(self._store, ids, distances), found.report)
 
     def picture(self, row_id: int) -> Path | None:
         """Return the local picture of a row, or None where there is none.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from pairdex import knn
+from pairdex.codes import Codes
 from pairdex.distance import normalise
 from pairdex.encode.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
@@ -25,7 +26,8 @@ __all__ = [
     "Embeds",
     "Picture",
     "Query",
-    "hits",
+    "check_k",
+    "describe",
     "nearest",
     "query_vector",
 ]
@@ -103,6 +105,7 @@ def nearest(
     on: Kind = "image",
     where: str | None = None,
     without: int | None = None,
+    codes: Codes | None = None,
 ) -> knn.Neighbours:
     """Return the k nearest rows of each vector, exactly, among those that satisfy `where`.
 
@@ -112,14 +115,15 @@ def nearest(
         Shape (n, dim).
     without
         An id that is not to be found.
+    codes
+        Of the vectors that are searched: the same answer, sooner.
 
     Returns
     -------
     Neighbours
         k rows if k rows qualify; padded with id -1 and an infinite distance.
     """
-    if k > MAX_K:
-        raise InvalidArgument(f"k is {k:,}, expected at most {MAX_K:,}", field="k")
+    check_k(k)
     if vectors.ndim != 2 or vectors.shape[1] != store.dim:
         raise Mismatch(
             f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
@@ -128,12 +132,18 @@ def nearest(
     blocks = store.vectors(on).blocks
     allowed = store.mask(where) if where is not None else None
     if without is None:
-        return knn.nearest(blocks, vectors, k, allowed=allowed)
-    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed)
+        return knn.nearest(blocks, vectors, k, allowed=allowed, codes=codes)
+    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed, codes=codes)
     return _dropping(found, without, k)
 
 
-def hits(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64]) -> pa.Table:
+def check_k(k: int) -> None:
+    """Raise InvalidArgument unless k is from 1 to MAX_K."""
+    if not 1 <= k <= MAX_K:
+        raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_K:,}", field="k")
+
+
+def describe(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64]) -> pa.Table:
     """Return the found rows as a table: id, distance, similarity, then the metadata columns.
 
     `similarity` is 1 - distance, the cosine to the query; the similarity of image and caption that
@@ -194,5 +204,5 @@ def _dropping(found: knn.Neighbours, without: int, k: int) -> knn.Neighbours:
     at = np.where(is_it.any(axis=1, keepdims=True), is_it.argmax(axis=1, keepdims=True), last)
     keep = np.arange(k + 1) != at
     return knn.Neighbours(
-        found.ids[keep].reshape(-1, k), found.distances[keep].reshape(-1, k), found.rechecked
+        found.ids[keep].reshape(-1, k), found.distances[keep].reshape(-1, k), found.report
     )

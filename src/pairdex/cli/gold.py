@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import (
+    JsonOption,
+    NoCodesOption,
+    duration,
+    print_json,
+    print_lines,
+    progress_bar,
+)
+from pairdex.indexes import have_codes
 from pairdex.query_files import read_queries
 from pairdex.store.store import Kind, Store
 from pairdex.transform.gold import DEFAULT_GOLD_K, gold
@@ -25,12 +33,18 @@ def command(
     out: Annotated[Path, typer.Option(help="The HDF5 file to write: knns (1-based) and dists.")],
     k: Annotated[int, typer.Option("-k", help="Neighbours of each query.")] = DEFAULT_GOLD_K,
     on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the exact nearest rows of queries, certified, as a gold standard."""
     store, vectors = Store(collection), read_queries(queries)
+    store.check_kind(on)
+    codes = None
+    if not no_codes:
+        with progress_bar("making codes") as progress:
+            codes = have_codes(store, on, progress=progress)
     with progress_bar("gold") as progress:
-        report = gold(store, vectors, out, k=k, on=on, progress=progress)
+        report = gold(store, vectors, out, k=k, on=on, codes=codes, progress=progress)
     if as_json:
         print_json(asdict(report))
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
+from pairdex.indexes import codes_path, find_codes
 from pairdex.store.manifest import Manifest
-from pairdex.store.store import Store
+from pairdex.store.store import Kind, Store
 
 
 def command(
@@ -17,7 +18,8 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a collection holds and where it came from."""
-    facts = _facts(Store(collection).manifest)
+    store = Store(collection)
+    facts = _facts(store.manifest) | {"indexes": _indexes(store)}
     if as_json:
         print_json(facts)
     else:
@@ -37,13 +39,26 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
             {"number": part.number, "rows": part.rows, "rows_read": part.rows_read}
             for part in manifest.parts
         ],
-        "indexes": [],
         "projections": [],
         "model": manifest.model,
         "filter": {"nsfw": manifest.filter.nsfw, "where": manifest.filter.where},
         "bytes": sum(file.bytes for file in manifest.files()),
         "created_by": manifest.created_by,
     }
+
+
+def _indexes(store: Store) -> list[dict[str, Any]]:
+    """List the codes there are, and whether they are of the vectors as they are now."""
+    return [
+        {
+            "on": on,
+            "kind": "codes",
+            "bytes": codes_path(store.path, on).stat().st_size,
+            "current": find_codes(store, on) is not None,
+        }
+        for on in get_args(Kind)
+        if codes_path(store.path, on).exists()
+    ]
 
 
 def _for_people(facts: dict[str, Any]) -> dict[str, object]:
@@ -57,6 +72,8 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
         "model": f"{model['name']} ({model['checksum'][:12]})" if model else "not known",
         "columns": ", ".join(facts["columns"]),
         "parts": len(facts["parts"]),
+        "indexes": ", ".join(f"{i['kind']} of {i['on']} vectors" for i in facts["indexes"])
+        or "none",
         "NSFW rule": facts["filter"]["nsfw"],
         "filter": facts["filter"]["where"] or "none",
         "size": size(facts["bytes"]),

@@ -12,8 +12,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["JsonOption", "duration", "print_json", "print_lines", "progress_bar", "size"]
+__all__ = [
+    "JsonOption",
+    "NoCodesOption",
+    "duration",
+    "print_json",
+    "print_lines",
+    "progress_bar",
+    "size",
+]
 
+NoCodesOption = Annotated[
+    bool, typer.Option("--no-codes", help="Read all vectors; neither use nor write codes.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from pairdex import json_values
-from pairdex.cli.output import JsonOption, duration, print_json
-from pairdex.collection import Collection
+from pairdex.cli.output import JsonOption, NoCodesOption, duration, print_json, progress_bar
+from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
+from pairdex.knn import Report
 from pairdex.query_files import read_queries
 from pairdex.result_files import check_suffix, write_results, write_table
-from pairdex.search import DEFAULT_K
+from pairdex.search import DEFAULT_K, Query, check_k
 from pairdex.store.store import Kind
 
 
@@ -49,25 +50,31 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Write the results to FILE.h5 or FILE.parquet.")
     ] = None,
+    no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the nearest rows of a text, a picture, a row, or of many vectors."""
-    opened = Collection.open(collection, model=model)
+    opened = Collection.open(collection, model=model, use_codes=not no_codes)
     if out is not None:
         check_suffix(out)
+    check_k(k)
     if vectors is None:
+        query = Query(text=text, image=image, like=like, unlike=unlike)
+        if query.needs_model:
+            _ = opened.encoder  # a missing model is said before codes are made
+        _prepare(opened, on)
         started = time.perf_counter()
-        found = opened.search(
-            text=text, image=image, like=like, unlike=unlike, k=k, on=on, where=where
-        )
-        _report_hits(found, time.perf_counter() - started, out, as_json)
+        hits = opened.hits(query, k=k, on=on, where=where)
+        _report_hits(hits, time.perf_counter() - started, out, as_json)
         return
     if any(value is not None for value in (text, image, like, unlike)):
         raise InvalidArgument("search takes either --vectors or --text, --image, --like, --unlike")
     queries = read_queries(vectors)
+    _prepare(opened, on)
     started = time.perf_counter()
-    ids, distances = opened.nearest(queries, k, on=on, where=where)
+    found = opened.neighbours(queries, k, on=on, where=where)
     seconds = time.perf_counter() - started
+    ids, distances = found.ids, found.distances.astype(np.float32)
     if out is not None:
         attributes: dict[str, str | int | float] = {
             "data": opened.name,
@@ -78,10 +85,33 @@ def command(
             "params": f"k={k} on={on}" + (f" where={where}" if where else ""),
         }
         write_results(out, ids, distances, attributes=attributes)
-    _report_neighbours(ids, distances, seconds, out, as_json)
+    if as_json:
+        facts = {
+            "queries": len(ids),
+            "k": k,
+            "exact": True,
+            "seconds": seconds,
+            **_how(found.report),
+        }
+        where_to = {"out": str(out)} if out is not None else _as_lists(ids, distances)
+        print_json({**where_to, **facts})
+    elif out is not None:
+        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
+    else:
+        _print_neighbours(ids, distances)
 
 
-def _report_hits(found: pa.Table, seconds: float, out: Path | None, as_json: bool) -> None:
+def _prepare(collection: Collection, on: Kind) -> None:
+    with progress_bar("making codes") as progress:
+        collection.prepare(on, progress=progress)
+
+
+def _how(report: Report) -> dict[str, object]:
+    return {"certified": report.certified, "scanned": report.scanned, "rechecked": report.rechecked}
+
+
+def _report_hits(hits: Hits, seconds: float, out: Path | None, as_json: bool) -> None:
+    found = hits.table
     if out is not None and out.suffix == ".h5":
         ids = np.asarray(found["id"], np.int64)[None, :]
         distances = np.asarray(found["distance"], np.float32)[None, :]
@@ -91,7 +121,8 @@ def _report_hits(found: pa.Table, seconds: float, out: Path | None, as_json: boo
     elif out is not None:
         write_table(out, found)
     if as_json:
-        print_json({"hits": json_values.rows(found), "exact": True, "seconds": seconds})
+        facts = {"exact": True, "seconds": seconds, **_how(hits.report)}
+        print_json({"hits": json_values.rows(found), **facts})
         return
     table = Table(
         "id", "similarity", "caption", "url", box=None, header_style="bold", pad_edge=False
@@ -110,21 +141,18 @@ def _plain(value: object) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value or ""))
 
 
-def _report_neighbours(
-    ids: np.ndarray, distances: np.ndarray, seconds: float, out: Path | None, as_json: bool
-) -> None:
-    facts = {"queries": len(ids), "k": ids.shape[1], "exact": True, "seconds": seconds}
-    if as_json and out is not None:
-        print_json({**facts, "out": str(out)})
-    elif as_json:
-        shown = [
-            [d if i >= 0 else None for i, d in zip(*row, strict=True)]
-            for row in zip(ids.tolist(), distances.tolist(), strict=True)
-        ]
-        print_json({"ids": ids.tolist(), "distances": shown, **facts})
-    elif out is not None:
-        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
-    else:
-        for query, (row, near) in enumerate(zip(ids, distances, strict=True)):
-            pairs = " ".join(f"{i}:{d:.4f}" for i, d in zip(row, near, strict=True) if i >= 0)
-            sys.stdout.write(f"{query}  {pairs}\n")
+def _as_lists(
+    ids: NDArray[np.int64], distances: NDArray[np.float32]
+) -> dict[str, list[list[int]] | list[list[float | None]]]:
+    """Return neighbours as JSON can carry them: no distance beside an id of -1."""
+    shown: list[list[float | None]] = [
+        [near if row_id >= 0 else None for row_id, near in zip(row, nears, strict=True)]
+        for row, nears in zip(ids.tolist(), distances.tolist(), strict=True)
+    ]
+    return {"ids": ids.tolist(), "distances": shown}
+
+
+def _print_neighbours(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> None:
+    for query, (row, nears) in enumerate(zip(ids, distances, strict=True)):
+        pairs = " ".join(f"{i}:{near:.4f}" for i, near in zip(row, nears, strict=True) if i >= 0)
+        sys.stdout.write(f"{query}  {pairs}\n")

@@ -61,12 +61,7 @@ class Store:
         InvalidArgument
             The collection has no such vectors.
         """
-        if on not in self.manifest.vectors:
-            has = " and ".join(self.manifest.vectors)
-            known = " or ".join(get_args(Kind))
-            raise InvalidArgument(
-                f"{self.path} has no {on!r} vectors: it has {has}; expected {known}", field="on"
-            )
+        self.check_kind(on)
         blocks = []
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
@@ -128,6 +123,15 @@ class Store:
             raise InvalidArgument(
                 f"id {out[0]} is out of range: {self.path} has the ids 0 to {self.rows - 1:,}",
                 field="id",
+            )
+
+    def check_kind(self, on: Kind) -> None:
+        """Raise InvalidArgument unless the collection has vectors of this kind."""
+        if on not in self.manifest.vectors:
+            has = " and ".join(self.manifest.vectors)
+            known = " or ".join(get_args(Kind))
+            raise InvalidArgument(
+                f"{self.path} has no {on!r} vectors: it has {has}; expected {known}", field="on"
             )
 
     def _check_columns(self, columns: Sequence[str] | None) -> None:

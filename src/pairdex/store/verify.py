@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairdex import checksums
+from pairdex.codes import verify_codes
+from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.store.manifest import FileEntry, read_manifest
 
 __all__ = ["Damage", "VerifyReport", "verify"]
@@ -46,7 +48,9 @@ def verify(
     """
     folder = Path(collection)
     files = list(read_manifest(folder).files())
-    total, done, damaged = sum(file.bytes for file in files), 0, []
+    codes = sorted(folder.glob("indexes/*/codes"))
+    total = sum(file.bytes for file in files) + sum(path.stat().st_size for path in codes)
+    done, damaged = 0, []
     for file in files:
         reason = _difference(folder, file)
         if reason is not None:
@@ -54,7 +58,15 @@ def verify(
         done += file.bytes
         if progress:
             progress(done, total)
-    return VerifyReport(len(files), total, damaged)
+    for path in codes:
+        try:
+            verify_codes(path)
+        except (DamagedFile, UnsupportedFormat) as error:
+            damaged.append(Damage(str(path.relative_to(folder)), str(error)))
+        done += path.stat().st_size
+        if progress:
+            progress(done, total)
+    return VerifyReport(len(files) + len(codes), total, damaged)
 
 
 def _difference(folder: Path, file: FileEntry) -> str | None:

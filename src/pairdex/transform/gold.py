@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import atomic, search
+from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
@@ -44,6 +45,8 @@ class GoldReport:
         Queries with a row nearer than NEAR_DUPLICATE_DISTANCE.
     certified
         Whether no row outside the answers can be nearer, by an inequality.
+    scanned, rechecked
+        Pairs of query and row that were bounded by 8-bit codes, and compared in float64.
     """
 
     n: int
@@ -51,6 +54,7 @@ class GoldReport:
     ties: int
     near_duplicates: int
     certified: bool
+    scanned: int
     rechecked: int
     seconds: float
 
@@ -62,6 +66,7 @@ def gold(
     *,
     k: int = DEFAULT_GOLD_K,
     on: Kind = "image",
+    codes: Codes | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of each query and write them to `out`.
@@ -70,6 +75,8 @@ def gold(
     ----------
     queries
         Shape (n, dim).
+    codes
+        Of the vectors that are searched: the same answer, sooner.
     progress
         Called with the queries done and the queries in all.
 
@@ -85,15 +92,16 @@ def gold(
         )
     started = time.perf_counter()
     ids, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
-    ties = near = rechecked = 0
+    ties = near = scanned = rechecked = 0
     for first in range(0, len(queries), _QUERY_BLOCK):
         block = queries[first : first + _QUERY_BLOCK]
-        found = search.nearest(store, block, k + 1, on=on)
+        found = search.nearest(store, block, k + 1, on=on, codes=codes)
         ids[first : first + len(block)] = found.ids[:, :k] + 1
         distances[first : first + len(block)] = found.distances[:, :k]
         ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
         near += int(np.count_nonzero(found.distances[:, 0] < NEAR_DUPLICATE_DISTANCE))
-        rechecked += found.rechecked
+        scanned += found.report.scanned
+        rechecked += found.report.rechecked
         if progress:
             progress(first + len(block), len(queries))
     report = GoldReport(
@@ -102,6 +110,7 @@ def gold(
         ties=ties,
         near_duplicates=near,
         certified=True,
+        scanned=scanned,
         rechecked=rechecked,
         seconds=time.perf_counter() - started,
     )
