@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +47,7 @@ class Collection:
         self._model_source = model
         self._use_codes = use_codes
         self._codes: dict[Kind, Codes | None] = {}
+        self._preparing = Lock()  # searches of several threads make the codes once
 
     @classmethod
     def open(
@@ -183,11 +185,13 @@ class Collection:
         progress
             Called with the rows done and the rows in all while they are built.
         """
-        if on not in self._codes:
-            self._store.check_kind(on)
-            wanted = self._use_codes
-            self._codes[on] = have_codes(self._store, on, progress=progress) if wanted else None
-        return self._codes[on]
+        self._store.check_kind(on)
+        if not self._use_codes:
+            return None
+        with self._preparing:
+            if on not in self._codes:
+                self._codes[on] = have_codes(self._store, on, progress=progress)
+            return self._codes[on]
 
     def search(
         self,
@@ -281,12 +285,15 @@ def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
 def _find_model(store: Store, source: str | Path | None) -> Model:
     """Load the collection's model and prove that it is the collection's."""
     record = store.manifest.model
-    if source is None and record is None:
+    if source is not None:
+        place = source
+    elif record is not None:
+        place = record["folder"] or record["name"]
+    else:
         raise MissingFile(
             f"{store.path} does not say which model made its vectors; name it with --model, "
             "or build the collection with --model"
         )
-    place = source if source is not None else record["folder"] or record["name"]
     model = load_model(place)
     if record is not None and model.checksum != record["checksum"]:
         raise Mismatch(

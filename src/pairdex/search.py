@@ -168,6 +168,7 @@ def describe(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64
 
 
 def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
+    """Return what is searched for as a vector (dim,) of any length but zero."""
     if query.like is not None:
         store.check_ids(np.array([query.like], np.int64))
         return store.vectors(on)[query.like].astype(np.float32)
@@ -175,9 +176,11 @@ def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDA
         return _checked_vector(np.asarray(query.vector, np.float32), store)
     assert encoder is not None, "needs_model says so"
     if query.text is not None:
-        return encoder.encode_texts([query.text])[0]
-    assert query.image is not None, "a query has exactly one of them"
-    return encoder.encode_images([_opened(query.image)])[0]
+        encoded = encoder.encode_texts([query.text])
+    else:
+        assert query.image is not None, "a query has exactly one of them"
+        encoded = encoder.encode_images([_opened(query.image)])
+    return np.asarray(encoded[0], np.float32)
 
 
 def _checked_vector(vector: NDArray[np.float32], store: Store) -> NDArray[np.float32]:

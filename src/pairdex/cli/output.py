@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = [
     "JsonOption",
@@ -19,6 +26,7 @@ __all__ = [
     "print_json",
     "print_lines",
     "progress_bar",
+    "progress_steps",
     "size",
 ]
 
@@ -44,8 +52,15 @@ def print_lines(pairs: dict[str, object]) -> None:
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function of (done, total) that draws a bar on stderr; only a terminal shows it."""
+    with progress_steps() as steps:
+        yield lambda done, total: steps(what, done, total)
+
+
+@contextmanager
+def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function of (step, done, total) that draws a bar for each step, as `progress_bar`."""
     console = Console(stderr=True)
-    bar = Progress(
+    bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -54,9 +69,15 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    tasks: dict[str, TaskID] = {}
+    with bars:
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield show
 
 
 def size(count: int) -> str:

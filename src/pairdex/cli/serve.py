@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pairdex.cli.output import progress_bar
 from pairdex.collection import Collection
 from pairdex.service.server import DEFAULT_HOST, DEFAULT_PORT, serve
 
@@ -30,6 +31,10 @@ def command(
 ) -> None:
     """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
     opened = [Collection.open(path, model=model) for path in collections]
+    for one in opened:
+        for on in one.manifest.vectors:
+            with progress_bar(f"making codes of {one.name}, {on} vectors") as progress:
+                one.prepare(on, progress=progress)
     serve(opened, host=host, port=port, token=token, ready=_announce)
 
 

@@ -28,5 +28,5 @@ def command(
         first, more = report.damaged[0], len(report.damaged) - 1
         others = f" and {more} more files" if more else ""
         raise DamagedFile(
-            f"{collection / first.file} is damaged: {first.reason}{others}; build the collection again"
+            f"{collection / first.file} is damaged: {first.reason}{others}; {first.remedy}"
         )

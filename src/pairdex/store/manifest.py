@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from pairdex import atomic, checksums
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
@@ -22,12 +22,15 @@ __all__ = [
     "ColumnEntry",
     "FileEntry",
     "Filter",
+    "Kind",
     "Manifest",
     "ModelRecord",
     "PartEntry",
     "read_manifest",
     "write_manifest",
 ]
+
+Kind = Literal["image", "text"]
 
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
@@ -99,7 +102,7 @@ class Manifest:
     name: str
     created_by: str
     dim: int
-    vectors: list[str]
+    vectors: list[Kind]
     filter: Filter
     columns: list[ColumnEntry]
     parts: list[PartEntry]

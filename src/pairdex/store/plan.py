@@ -12,7 +12,7 @@ from pairdex.parts.columns import ORIGIN, Column, plan_columns
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Manifest, ModelRecord
+from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, ModelRecord
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
@@ -127,8 +127,8 @@ def plan_additions(
     return replace(before, model=before.model or model), columns
 
 
-def _kinds(part: Part) -> list[str]:
-    return ["image", *(["text"] if part.text else [])]
+def _kinds(part: Part) -> list[Kind]:
+    return ["image", "text"] if part.text else ["image"]
 
 
 def _shown(model: ModelRecord | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import Manifest, PartEntry, read_manifest
+from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.vectors_view import VectorsView
 from pairdex.vectors import open_vectors
 
 __all__ = ["Kind", "Store"]
-
-Kind = Literal["image", "text"]
 
 
 class Store:

@@ -16,10 +16,11 @@ __all__ = ["Damage", "VerifyReport", "verify"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not what the manifest says, and how it differs."""
+    """A file that is not what it was, how it differs, and what to do."""
 
     file: str
     reason: str
+    remedy: str = "build the collection again"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def verify(
         try:
             verify_codes(path)
         except (DamagedFile, UnsupportedFormat) as error:
-            damaged.append(Damage(str(path.relative_to(folder)), str(error)))
+            remedy = "delete it: the next search makes it again"
+            damaged.append(Damage(str(path.relative_to(folder)), str(error), remedy))
         done += path.stat().st_size
         if progress:
             progress(done, total)
