@@ -32,8 +32,27 @@ _REFUSED_CLASSES = {
     "STAR": "*",
     "POSITIONAL_REFERENCE": "a positional reference",
 }
+# What SQL takes for the clock or the session where no column has the name.
+_SESSION_NAMES = frozenset(
+    [
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "localtime",
+        "localtimestamp",
+        "session_user",
+        "user",
+    ]
+)
+# Functions that DuckDB calls consistent although they look at the clock.
+_CLOCKS = frozenset({"age", "current_localtime", "current_localtimestamp"})
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
+    "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "memory_limit": _MEMORY_LIMIT,
@@ -56,6 +75,7 @@ class Predicate:
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
+        self._names: set[str] = set()  # of columns, as the filter spells them, in lower case
         if not sql.strip():
             raise InvalidPredicate(
                 "the filter is empty: got '', expected a predicate like width >= 512"
@@ -64,12 +84,10 @@ class Predicate:
             raise InvalidPredicate(
                 f"the filter has {len(sql):,} characters, expected at most {MAX_PREDICATE_CHARS:,}"
             )
-        if not sql.isprintable() and not sql.isascii():
-            raise InvalidPredicate(
-                f"the filter {sql!r:.80} holds characters that cannot be printed"
-            )
+        if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+            raise InvalidPredicate(f"the filter {sql!r:.80} holds bytes that are no text")
         self._connection = duckdb.connect(":memory:", config=_SETTINGS)
-        self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
         self._connection.execute("SET lock_configuration = true")
         self._check(self._parse())
 
@@ -81,6 +99,7 @@ class Predicate:
         InvalidPredicate
             An unknown column, a type error, or a result that is no boolean.
         """
+        self._check_session_names(table.column_names)
         cursor = self._connection.cursor()
         cursor.register("collection", table)
         try:
@@ -100,7 +119,8 @@ class Predicate:
 
     @property
     def _query(self) -> str:
-        return f"SELECT ({self.sql}) AS keep FROM collection"  # noqa: S608 - `_check` holds it
+        # The line break ends a comment, so that nothing behind the filter can be commented out.
+        return f"SELECT ({self.sql}\n) AS keep FROM collection"  # noqa: S608 - `_check` holds it
 
     @property
     def _shown(self) -> str:
@@ -109,7 +129,10 @@ class Predicate:
 
     def _parse(self) -> dict[str, Any]:
         rows = self._connection.execute("SELECT json_serialize_sql(?)", [self._query]).fetchall()
-        parsed: dict[str, Any] = json.loads(rows[0][0])
+        try:
+            parsed: dict[str, Any] = json.loads(rows[0][0])
+        except RecursionError as error:
+            raise InvalidPredicate(f"the filter {self._shown} is nested too deeply") from error
         if parsed["error"]:
             reason = parsed.get("error_message", "it cannot be parsed")
             raise InvalidPredicate(f"the filter {self._shown} is no SQL predicate: {reason}")
@@ -138,6 +161,8 @@ class Predicate:
                 )
             if part.get("class") == "FUNCTION":
                 functions.add(part["function_name"].lower())
+            if part.get("class") == "COLUMN_REF":
+                self._names.add(part["column_names"][0].lower())
         if functions:
             self._check_functions(functions)
 
@@ -152,23 +177,30 @@ class Predicate:
         for name in sorted(names):
             if name not in kinds:
                 raise InvalidPredicate(f"the filter {self._shown} uses the unknown function {name}")
-            if not kinds[name]:
+            if not kinds[name] or name in _CLOCKS:
                 raise InvalidPredicate(
                     f"the filter {self._shown} uses {name}, which is not allowed: "
                     "expected functions of one row that give the same answer every time"
                 )
 
+    def _check_session_names(self, columns: list[str]) -> None:
+        for name in sorted(self._names & _SESSION_NAMES - {column.lower() for column in columns}):
+            raise self._unknown_column(name, columns)
+
     def _explain(self, error: duckdb.Error, columns: list[str]) -> InvalidPredicate:
         text = str(error)
         unknown = re.search(r'Referenced (?:column|table) "([^"]+)" not found', text)
         if unknown:
-            near = difflib.get_close_matches(unknown[1].lower(), columns, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            return InvalidPredicate(
-                f"the filter {self._shown} names the unknown column {unknown[1]}; "
-                f"the columns are {', '.join(columns)}{hint}"
-            )
+            return self._unknown_column(unknown[1], columns)
         return InvalidPredicate(f"the filter {self._shown} fails: {text.splitlines()[0]}")
+
+    def _unknown_column(self, name: str, columns: list[str]) -> InvalidPredicate:
+        near = difflib.get_close_matches(name.lower(), columns, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return InvalidPredicate(
+            f"the filter {self._shown} names the unknown column {name}; "
+            f"the columns are {', '.join(columns)}{hint}"
+        )
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON

@@ -1,0 +1,191 @@
+"""What many tests need: small parts in every layout, collections made of them, the command line as a function."""
+
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pairdex.store.build import build_collection
+from pairdex.store.plan import Selection
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+TAGS = ("UNLIKELY", "UNSURE", "NSFW", None)
+
+# Folder and name of a part's files in each layout; `i` is the part's number.
+LAYOUTS = {
+    "flat": ("img_emb_{i}.npy", "text_emb_{i}.npy", "metadata_{i}.parquet"),
+    "laion400m": (
+        "img_emb/img_emb_{i}.npy",
+        "text_emb/text_emb_{i}.npy",
+        "metadata/metadata_{i}.parquet",
+    ),
+    "laion2b": (
+        "img_emb/img_emb_{i:04d}.npy",
+        "text_emb/text_emb_{i:04d}.npy",
+        "laion2B-en-metadata/metadata_{i:04d}.parquet",
+    ),
+    "clip-retrieval": (
+        "img_emb/img_emb_{i:02d}.npy",
+        "text_emb/text_emb_{i:02d}.npy",
+        "metadata/metadata_{i:02d}.parquet",
+    ),
+}
+
+
+def unit_rows(rows, dim, seed):
+    """Random directions, (rows, dim) float16."""
+    vectors = np.random.default_rng(seed).standard_normal((rows, dim))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def laion_columns(number, rows):
+    """Metadata as LAION-400M has it; every fourth row each is UNLIKELY, UNSURE, NSFW and untagged."""
+    return {
+        "url": [f"https://example.org/{number}/{row}.jpg" for row in range(rows)],
+        "caption": [f"caption {row} of part {number}" for row in range(rows)],
+        "NSFW": [TAGS[row % 4] for row in range(rows)],
+        "similarity": [0.3 + row / 1000 for row in range(rows)],
+        "LICENSE": ["?"] * rows,
+        "width": pa.array([100 + row for row in range(rows)], pa.int32()),
+        "height": pa.array([50 + row for row in range(rows)], pa.int32()),
+    }
+
+
+def save_part(folder, number, image, text, columns, layout="flat"):
+    """Write one part; `text` may be None, `columns` are a dictionary or a table."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    if layout == "datacomp":
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            "b32_img": image[:, :4],
+            "b32_txt": text[:, :4],
+            "l14_img": image,
+            "l14_txt": text,
+        }
+        np.savez(folder / f"{number:032x}.npz", **arrays)
+        pq.write_table(table, folder / f"{number:032x}.parquet")
+        return
+    for name, content in zip(LAYOUTS[layout], (image, text, table), strict=True):
+        path = folder / name.format(i=number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, pa.Table):
+            pq.write_table(content, path)
+        elif content is not None:
+            np.save(path, content)
+
+
+@pytest.fixture
+def write_part():
+    """The function that writes one part: (folder, number, image, text, columns, layout)."""
+    return save_part
+
+
+@pytest.fixture
+def make_parts(tmp_path):
+    """A function that makes parts of so many rows each and returns their folder."""
+
+    def make(
+        *rows, folder="parts", numbers=None, dim=8, text=True, layout="flat", columns=laion_columns
+    ):
+        source = tmp_path / folder
+        for number, count in zip(numbers or range(len(rows)), rows, strict=True):
+            image = unit_rows(count, dim, seed=2 * number)
+            texts = unit_rows(count, dim, seed=2 * number + 1) if text else None
+            save_part(source, number, image, texts, columns(number, count), layout)
+        return source
+
+    return make
+
+
+@pytest.fixture
+def build():
+    """A function that builds a collection with the options of a Selection."""
+
+    def run(source, collection, *, model=None, workers=1, progress=None, **selection):
+        return build_collection(
+            source,
+            collection,
+            selection=Selection(**selection),
+            model=model,
+            workers=workers,
+            progress=progress,
+        )
+
+    return run
+
+
+@pytest.fixture
+def collection(make_parts, build, tmp_path):
+    """A collection of 60 rows in three uneven parts, image and text vectors of 8 dimensions."""
+    build(make_parts(30, 10, 20), tmp_path / "collection")
+    return tmp_path / "collection"
+
+
+def read_tree(folder):
+    """Every file below a folder with its bytes, every folder with None."""
+    paths = sorted(Path(folder).rglob("*"))
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in paths
+    }
+
+
+@pytest.fixture
+def tree():
+    """The function that reads a whole folder for comparison."""
+    return read_tree
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def complaint(self):
+        """The one line on stderr of a command that failed."""
+        assert self.status == 1, (self.out, self.err)
+        assert "Traceback" not in self.err
+        assert self.err.endswith("\n")
+        assert len(self.err.splitlines()) == 1, self.err
+        assert self.err.startswith("pairdex: ")
+        return self.err.removeprefix("pairdex: ").removesuffix("\n")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process: `run("build", source, collection)`."""
+    from pairdex.cli import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pairdex", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGINT)
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        captured = capsys.readouterr()
+        return Outcome(ended.value.code or 0, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real vectors and pairs beside the repository."""
+    if not DATA.is_dir():
+        pytest.skip("../shared/data is absent: no real vectors to test with")
+    return DATA
