@@ -22,7 +22,6 @@ class Group {
   std::size_t id(std::size_t r) const { return first_id_ + r; }
   const std::uint8_t* head_codes() const { return head_ + sizeof(HeadFacts); }
   const std::uint8_t* rest_codes() const { return rest_ + sizeof(RestFacts); }
-  float full_error(std::size_t r) const { return full_error_[r]; }
 
   // With what the head's bound needs; the terms of the rest are there after `read_rest`.
   const RowTerms& terms() const { return terms_; }
@@ -35,8 +34,7 @@ class Group {
   std::uint32_t wanted_ = 0;
   bool rest_read_ = false;
   RowTerms terms_{};
-  std::array<float, kGroupRows> coded_error_{};  // the part of both errors that comes from the head's codes
-  std::array<float, kGroupRows> head_error_{}, full_error_{};
+  std::array<float, kGroupRows> coded_error_{}, rest_norm_{}, rest_error_{};
 };
 
 }  // namespace pairdex

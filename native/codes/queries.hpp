@@ -11,10 +11,10 @@
 
 namespace pairdex {
 
-// The largest norms among the queries of one pass. With them the error terms of a row are summed once for all
-// queries; each query scales the sum by its own share (docs/certified.md, section 4).
+// The largest norms among the queries of one pass. With them the two parts of a row's error terms are summed once
+// for all queries; each query scales the sums by its own shares (docs/certified.md, section 4).
 struct LargestNorms {
-  float head_error = 0, head = 0, rest = 0, rest_error = 0;
+  float head_error = 0, head = 0, rest_error = 0, rest = 0;
 };
 
 class CodedQueries {
@@ -24,10 +24,8 @@ class CodedQueries {
   CodedQueries(std::span<const double> coordinates, std::size_t dim, double room);
 
   std::size_t size() const { return constants_.size(); }
-  std::size_t head_stride() const { return head_stride_; }
-  std::size_t rest_stride() const { return rest_stride_; }
-  const std::int8_t* head(std::size_t q) const { return head_codes_.data() + q * head_stride_; }
-  const std::int8_t* rest(std::size_t q) const { return rest_codes_.data() + q * rest_stride_; }
+  const std::int8_t* head() const { return head_codes_.data(); }  // in blocks, as kernels/kernel.hpp says
+  const std::int8_t* rest() const { return rest_codes_.data(); }
   const LargestNorms& largest() const { return largest_; }
 
   // Everything but `least`.
@@ -35,11 +33,8 @@ class CodedQueries {
   // A bound in units of the head scale below which a row's cosine is surely below `cosine`.
   float least(std::size_t q, double cosine) const;
   double upper_cosine(std::size_t q, float bound) const { return bound * constants_[q].scale + room_; }
-  // The cosine is at least this if the bound's error term is `error`.
-  double lower_cosine(std::size_t q, float bound, float error) const {
-    const Constants& one = constants_[q];
-    return (bound - 2.0 * static_cast<double>(one.terms.full_error) * static_cast<double>(error)) * one.scale - room_;
-  }
+  // The cosine is at least this; errors are the row's.
+  double lower_cosine(std::size_t q, float bound, float coded_error, float rest_error) const;
 
  private:
   struct Constants {
@@ -54,7 +49,6 @@ class CodedQueries {
 
   std::size_t dim_;
   double room_;
-  std::size_t head_stride_, rest_stride_;
   std::vector<std::int8_t> head_codes_, rest_codes_;
   std::vector<Constants> constants_;
   LargestNorms largest_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <numeric>
 #include <vector>
 
 #include "codes/candidates.hpp"
@@ -43,10 +44,14 @@ class Worker {
       : pass_(pass),
         groups_(kPanelGroups),
         terms_(kChunkQueries),
+        everyone_(kChunkQueries),
         passed_(kChunkQueries),
+        reached_(kChunkQueries),
         head_dots_(kChunkQueries * kGroupRows),
         rest_dots_(kChunkQueries * kGroupRows),
-        gathered_(kChunkQueries * pass.queries.rest_stride()) {}
+        gathered_(kChunkQueries * pass.layout.rest_length) {
+    std::iota(everyone_.begin(), everyone_.end(), 0u);
+  }
 
   void operator()(std::size_t piece) {
     const CodeKernel& codes = *pass_.kernel.codes;
@@ -54,6 +59,8 @@ class Worker {
     const std::size_t end = std::min((piece + 1) * kPiecePanels, pass_.n_panels());
     for (std::size_t panel = piece * kPiecePanels; panel < end; ++panel) scan_panel(panel);
     codes.leave();
+    pass_.by_full.fetch_add(n_refined_, std::memory_order_relaxed);
+    n_refined_ = 0;
   }
 
  private:
@@ -94,43 +101,57 @@ class Worker {
   // Queries first, first + 1, ... with one group.
   void compare(Group& group, std::size_t first, std::size_t n) {
     const CodeKernel& codes = *pass_.kernel.codes;
-    const CodedQueries& queries = pass_.queries;
-    codes.dots(group.head_codes(), pass_.layout.head_length, queries.head(first), queries.head_stride(), n,
+    codes.dots(group.head_codes(), pass_.layout.head_length, pass_.queries.head() + first * pass_.layout.head_length, n,
                head_dots_.data());
     const std::size_t n_passed = codes.pass_head(group.terms(), terms_.data(), head_dots_.data(), n, passed_.data());
     if (n_passed == 0) return;
-    group.read_rest(queries.largest());
-    const bool most = 2 * n_passed > n;
-    codes.dots(group.rest_codes(), pass_.layout.rest_length, most ? queries.rest(first) : gather(first, n_passed),
-               queries.rest_stride(), most ? n : n_passed, rest_dots_.data());
-    for (std::size_t i = 0; i < n_passed; ++i) {
-      const std::size_t q = passed_[i];
-      bound(group, first + q, terms_[q], head_dots_.data() + q * kGroupRows,
-            rest_dots_.data() + (most ? q : i) * kGroupRows);
+    if (2 * n_passed > n) {
+      refine(group, first, everyone_, pass_.queries.rest() + first * pass_.layout.rest_length, n);
+    } else {
+      gather(first, n_passed);
+      refine(group, first, passed_, gathered_.data(), n_passed);
     }
-    pass_.by_full.fetch_add(n_passed * kGroupRows, std::memory_order_relaxed);
   }
 
-  // The rest codes of the queries that passed, side by side.
-  const std::int8_t* gather(std::size_t first, std::size_t n_passed) {
-    const std::size_t stride = pass_.queries.rest_stride();
+  // Side by side the rest codes of the queries that passed.
+  void gather(std::size_t first, std::size_t n_passed) {
+    const std::size_t length = pass_.layout.rest_length;
     for (std::size_t i = 0; i < n_passed; ++i) {
-      std::memcpy(gathered_.data() + i * stride, pass_.queries.rest(first + passed_[i]), stride);
+      for (std::size_t at = 0; at < length; at += kCodeStep) {
+        std::memcpy(gathered_.data() + query_place(i, at, length),
+                    pass_.queries.rest() + query_place(first + passed_[i], at, length), kCodeStep);
+      }
     }
-    return gathered_.data();
   }
 
-  void bound(const Group& group, std::size_t q, QueryTerms& terms, const std::int32_t* head_dots,
-             const std::int32_t* rest_dots) {
+  // With all dimensions: n queries, their numbers and their rest codes.
+  void refine(Group& group, std::size_t first, const std::vector<std::uint32_t>& numbers, const std::int8_t* rest_codes,
+              std::size_t n) {
+    const CodeKernel& codes = *pass_.kernel.codes;
+    group.read_rest(pass_.queries.largest());
+    codes.dots(group.rest_codes(), pass_.layout.rest_length, rest_codes, n, rest_dots_.data());
+    const std::size_t n_reached = codes.pass_full(group.terms(), terms_.data(), numbers.data(), head_dots_.data(),
+                                                  rest_dots_.data(), n, reached_.data());
+    for (std::size_t i = 0; i < n_reached; ++i) {
+      const std::size_t q = numbers[reached_[i]];
+      collect(group, first + q, terms_[q], head_dots_.data() + q * kGroupRows,
+              rest_dots_.data() + reached_[i] * kGroupRows);
+    }
+    n_refined_ += n * kGroupRows;
+  }
+
+  void collect(const Group& group, std::size_t q, QueryTerms& terms, const std::int32_t* head_dots,
+               const std::int32_t* rest_dots) {
     std::array<float, kGroupRows> upper;
+    const RowTerms& rows = group.terms();
     std::uint32_t reached =
-        group.wanted() & pass_.kernel.codes->bound_full(group.terms(), terms, head_dots, rest_dots, upper.data());
+        group.wanted() & pass_.kernel.codes->bound_full(rows, terms, head_dots, rest_dots, upper.data());
     if (reached == 0) return;
     found_.clear();
     for (; reached != 0; reached &= reached - 1) {
       const auto r = static_cast<std::size_t>(std::countr_zero(reached));
       const double highest = pass_.queries.upper_cosine(q, upper[r]);
-      const double lowest = pass_.queries.lower_cosine(q, upper[r], group.full_error(r));
+      const double lowest = pass_.queries.lower_cosine(q, upper[r], rows.coded_error[r], rows.rest_error[r]);
       found_.push_back(
           {static_cast<float>(lowest) - kFloatRoom, static_cast<float>(highest) + kFloatRoom, group.id(r)});
     }
@@ -142,10 +163,11 @@ class Worker {
   Pass& pass_;
   std::vector<Group> groups_;
   std::vector<QueryTerms> terms_;
-  std::vector<std::uint32_t> passed_;
+  std::vector<std::uint32_t> everyone_, passed_, reached_;
   std::vector<std::int32_t> head_dots_, rest_dots_;
   std::vector<std::int8_t> gathered_;
   std::vector<Candidate> found_;
+  std::size_t n_refined_ = 0;
 };
 
 std::size_t queries_together(std::size_t k, std::size_t dim) {

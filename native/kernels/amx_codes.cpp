@@ -27,20 +27,20 @@ void enter() { _tile_loadconfig(&kShapes); }
 
 void leave() { _tile_release(); }
 
-// 32 queries x 32 rows in tiles 0 to 3.
-void tile_32(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-             std::int32_t* out) {
+// A block of 32 queries x a group of 32 rows in tiles 0 to 3.
+void block(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::int32_t* out) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  for (std::size_t i = 0; i < length; i += kCodeStep) {
-    _tile_loadd(4, queries + i, stride);
-    _tile_loadd(5, queries + kTileQueries * stride + i, stride);
+  const std::uint8_t* high_codes = codes + kHalfRows * length;
+  for (std::size_t i = 0; i < length; i += kCodeStep, queries += kBlockQueries * kCodeStep) {
     _tile_loadd(6, codes + i * kHalfRows, kLineBytes);
-    _tile_loadd(7, codes + (length + i) * kHalfRows, kLineBytes);
+    _tile_loadd(4, queries, kLineBytes);
     _tile_dpbsud(0, 4, 6);
+    _tile_loadd(7, high_codes + i * kHalfRows, kLineBytes);
     _tile_dpbsud(1, 4, 7);
+    _tile_loadd(5, queries + kTileQueries * kCodeStep, kLineBytes);
     _tile_dpbsud(2, 5, 6);
     _tile_dpbsud(3, 5, 7);
   }
@@ -51,17 +51,17 @@ void tile_32(const std::uint8_t* codes, std::size_t length, const std::int8_t* q
   _tile_stored(3, out + kTileQueries * kGroupRows + kHalfRows, kOutBytes);
 }
 
-void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::size_t n_queries, std::int32_t* out) {
-  if (n_queries < kFewQueries) return kAvx512Codes.dots(codes, length, queries, stride, n_queries, out);
-  for (std::size_t q = 0; q < n_queries; q += 2 * kTileQueries) {
-    tile_32(codes, length, queries + q * stride, stride, out + q * kGroupRows);
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+          std::int32_t* out) {
+  if (n_queries < kFewQueries) return kAvx512Codes.dots(codes, length, queries, n_queries, out);
+  for (std::size_t q = 0; q < n_queries; q += kBlockQueries) {
+    block(codes, length, queries + q * length, out + q * kGroupRows);
   }
 }
 
 }  // namespace
 
 const CodeKernel kAmxCodes{
-    .enter = enter, .leave = leave, .dots = dots, .pass_head = pass_head, .bound_full = bound_full};
+    .enter = enter, .leave = leave, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -2,6 +2,7 @@
 // even and odd ones as 16-bit numbers keeps every sum exact.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/kernel.hpp"
@@ -27,6 +28,6 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 }  // namespace
 
 const CodeKernel kAvx2Codes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .bound_full = bound_full};
+    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -9,20 +9,21 @@ inline __m256i four_bytes(const std::int8_t* query) {
 
 // kQueries x 16 rows: a half group.
 template <std::size_t kQueries>
-void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::int32_t* out) {
+void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::int32_t* out) {
   __m256i sums[kQueries][2];
 #pragma GCC unroll 8
   for (std::size_t q = 0; q < kQueries; ++q) sums[q][0] = sums[q][1] = _mm256_setzero_si256();
-  for (std::size_t i = 0; i < length; i += 4) {
-    const auto* rows = reinterpret_cast<const __m256i*>(codes + i * kHalfRows);
-    const __m256i low_rows = _mm256_loadu_si256(rows);
-    const __m256i high_rows = _mm256_loadu_si256(rows + 1);
+  for (std::size_t i = 0; i < length; i += kCodeStep, queries += kBlockQueries * kCodeStep) {
+    for (std::size_t j = 0; j < kCodeStep; j += 4) {
+      const auto* rows = reinterpret_cast<const __m256i*>(codes + (i + j) * kHalfRows);
+      const __m256i low_rows = _mm256_loadu_si256(rows);
+      const __m256i high_rows = _mm256_loadu_si256(rows + 1);
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      const __m256i query = four_bytes(queries + q * stride + i);
-      add_products(sums[q][0], low_rows, query);
-      add_products(sums[q][1], high_rows, query);
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        const __m256i query = four_bytes(queries + q * kCodeStep + j);
+        add_products(sums[q][0], low_rows, query);
+        add_products(sums[q][1], high_rows, query);
+      }
     }
   }
 #pragma GCC unroll 8
@@ -33,15 +34,16 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
   }
 }
 
-void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::size_t n_queries, std::int32_t* out) {
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::uint8_t* rows = codes + half * kHalfRows * length;
-    std::int32_t* to = out + half * kHalfRows;
-    std::size_t q = 0;
-    for (; q + kTileQueries <= n_queries; q += kTileQueries) {
-      tile<kTileQueries>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
-    }
-    for (; q < n_queries; ++q) tile<1>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
-  }
+#include "kernels/blocks.inl"
+
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+          std::int32_t* out) {
+  const auto both_halves = [=](auto one_tile) {
+    return [=](const std::int8_t* from, std::int32_t* to) {
+      one_tile(codes, length, from, to);
+      one_tile(codes + kHalfRows * length, length, from, to + kHalfRows);
+    };
+  };
+  walk<kTileQueries, 2>(length, queries, n_queries, out, both_halves(tile<kTileQueries>), both_halves(tile<2>),
+                        both_halves(tile<1>));
 }

@@ -1,6 +1,7 @@
 // AVX-512 VNNI: one VPDPBUSD multiplies 4 bytes of 16 rows by 4 bytes of a query.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/kernel.hpp"
@@ -22,20 +23,22 @@ inline __m512i four_bytes(const std::int8_t* query) {
 }
 
 template <std::size_t kQueries>
-void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::int32_t* out) {
+void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::int32_t* out) {
   __m512i low[kQueries];
   __m512i high[kQueries];
 #pragma GCC unroll 16
   for (std::size_t q = 0; q < kQueries; ++q) low[q] = high[q] = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < length; i += 4) {
-    const __m512i low_rows = _mm512_loadu_si512(codes + i * kHalfRows);
-    const __m512i high_rows = _mm512_loadu_si512(codes + (length + i) * kHalfRows);
+  const std::uint8_t* high_codes = codes + kHalfRows * length;
+  for (std::size_t i = 0; i < length; i += kCodeStep, queries += kBlockQueries * kCodeStep) {
+    for (std::size_t j = 0; j < kCodeStep; j += 4) {
+      const __m512i low_rows = _mm512_loadu_si512(codes + (i + j) * kHalfRows);
+      const __m512i high_rows = _mm512_loadu_si512(high_codes + (i + j) * kHalfRows);
 #pragma GCC unroll 16
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      const __m512i query = four_bytes(queries + q * stride + i);
-      add_products(low[q], low_rows, query);
-      add_products(high[q], high_rows, query);
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        const __m512i query = four_bytes(queries + q * kCodeStep + j);
+        add_products(low[q], low_rows, query);
+        add_products(high[q], high_rows, query);
+      }
     }
   }
 #pragma GCC unroll 16
@@ -45,20 +48,20 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
   }
 }
 
-void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::size_t n_queries, std::int32_t* out) {
-  const auto run = [&](auto one_tile, std::size_t q) {
-    one_tile(codes, length, queries + q * stride, stride, out + q * kGroupRows);
-  };
-  std::size_t q = 0;
-  for (; q + 12 <= n_queries; q += 12) run(tile<12>, q);
-  for (; q + 4 <= n_queries; q += 4) run(tile<4>, q);
-  for (; q < n_queries; ++q) run(tile<1>, q);
+#include "kernels/blocks.inl"
+
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+          std::int32_t* out) {
+  walk<12, 8>(
+      length, queries, n_queries, out,
+      [=](const std::int8_t* from, std::int32_t* to) { tile<12>(codes, length, from, to); },
+      [=](const std::int8_t* from, std::int32_t* to) { tile<8>(codes, length, from, to); },
+      [=](const std::int8_t* from, std::int32_t* to) { tile<1>(codes, length, from, to); });
 }
 
 }  // namespace
 
 const CodeKernel kAvx512Codes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .bound_full = bound_full};
+    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
 
 }  // namespace pairdex

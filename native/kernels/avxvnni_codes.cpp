@@ -1,6 +1,7 @@
 // AVX-VNNI: VPDPBUSD on 256-bit vectors, for processors without AVX-512.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/kernel.hpp"
@@ -22,6 +23,6 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 }  // namespace
 
 const CodeKernel kAvxVnniCodes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .bound_full = bound_full};
+    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
 
 }  // namespace pairdex

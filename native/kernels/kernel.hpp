@@ -35,7 +35,8 @@ struct RowKernel {
 // What the scan of codes knows of one query, all in units of the query's head scale. See docs/certified.md.
 struct QueryTerms {
   float along_mean, along_gap;            // the two directions kept exactly
-  float head_error, full_error;           // factors of the rows' error terms
+  float coded_error, rest_error;          // factors of the rows' error terms
+  float rest_norm;                        // of the query, for the bound by the head alone
   float rest_scale;                       // the rest's scale over the head's
   float least;                            // rows bounded below this are out
   std::int32_t head_offset, rest_offset;  // 128 x sum of the codes: what the rows' unsigned codes add to a dot
@@ -45,16 +46,23 @@ struct QueryTerms {
 struct RowTerms {
   const float *along_mean, *along_gap;
   const float *head_scale, *rest_scale;
-  const float *head_error, *full_error;
+  const float *coded_error, *rest_error;
+  const float* rest_norm;
 };
 
 // Rows are coded in groups of this many; their codes lie in two halves of 16 rows, 4 bytes a row at a time.
 inline constexpr std::size_t kGroupRows = 32;
 inline constexpr std::size_t kHalfRows = 16;
-// Lengths of code vectors are multiples of this, and arrays of queries and of dots have room for whole multiples of
-// kQueryRoom queries.
+// Lengths of code vectors are multiples of this.
 inline constexpr std::size_t kCodeStep = 64;
-inline constexpr std::size_t kQueryRoom = 32;
+// Codes of queries lie in blocks of this many, kCodeStep bytes a query at a time; arrays of queries and of dots have
+// room for whole blocks.
+inline constexpr std::size_t kBlockQueries = 32;
+constexpr std::size_t whole_blocks(std::size_t n) { return (n + kBlockQueries - 1) / kBlockQueries * kBlockQueries; }
+constexpr std::size_t query_place(std::size_t q, std::size_t i, std::size_t length) {
+  return q / kBlockQueries * kBlockQueries * length + i / kCodeStep * kCodeStep * kBlockQueries +
+         q % kBlockQueries * kCodeStep + i % kCodeStep;
+}
 
 // Arithmetic on codes.
 struct CodeKernel {
@@ -62,11 +70,15 @@ struct CodeKernel {
   void (*enter)();
   void (*leave)();
   // out[q * kGroupRows + r] = queries[q] . codes[r], exactly; codes unsigned, queries signed, of `length` bytes.
-  void (*dots)(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-               std::size_t n_queries, std::int32_t* out);
+  void (*dots)(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+               std::int32_t* out);
   // Writes the numbers of the queries with a row whose bound by the head reaches `least`; returns how many.
   std::size_t (*pass_head)(const RowTerms& rows, const QueryTerms* queries, const std::int32_t* head_dots,
                            std::size_t n_queries, std::uint32_t* passed);
+  // The same with all dimensions; head_dots and queries are those of numbers[i], rest_dots those of i.
+  std::size_t (*pass_full)(const RowTerms& rows, const QueryTerms* queries, const std::uint32_t* numbers,
+                           const std::int32_t* head_dots, const std::int32_t* rest_dots, std::size_t n,
+                           std::uint32_t* passed);
   // The bounds of one query with all dimensions; bit r of the result: row r reaches `least`.
   std::uint32_t (*bound_full)(const RowTerms& rows, const QueryTerms& query, const std::int32_t* head_dots,
                               const std::int32_t* rest_dots, float* upper);

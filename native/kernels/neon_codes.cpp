@@ -1,6 +1,7 @@
 // Any arm64: products in 16 bits, added in pairs.
 #include <arm_neon.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/kernel.hpp"
@@ -21,6 +22,6 @@ inline int32x4_t add_products(int32x4_t sums, int8x16_t codes, int8x16_t query) 
 }  // namespace
 
 const CodeKernel kNeonCodes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .bound_full = bound_full};
+    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -3,7 +3,7 @@
 
 inline std::int32_t sum_of(const std::int8_t* query, std::size_t length) {
   std::int32_t sum = 0;
-  for (std::size_t i = 0; i < length; ++i) sum += query[i];
+  for (std::size_t i = 0; i < length; ++i) sum += query[query_place(0, i, length)];
   return sum;
 }
 
@@ -15,26 +15,27 @@ inline int8x16_t four_bytes(const std::int8_t* query) {
 
 // kQueries x 16 rows: a half group.
 template <std::size_t kQueries>
-void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::int32_t* out) {
+void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::int32_t* out) {
   int32x4_t sums[kQueries][4];
 #pragma GCC unroll 8
   for (std::size_t q = 0; q < kQueries; ++q) {
-    const int32x4_t rest = vdupq_n_s32(128 * sum_of(queries + q * stride, length));
+    const int32x4_t rest = vdupq_n_s32(128 * sum_of(queries + q * kCodeStep, length));
     for (auto& four_rows : sums[q]) four_rows = rest;
   }
-  for (std::size_t i = 0; i < length; i += 4) {
-    int8x16_t rows[4];
+  for (std::size_t i = 0; i < length; i += kCodeStep, queries += kBlockQueries * kCodeStep) {
+    for (std::size_t j = 0; j < kCodeStep; j += 4) {
+      int8x16_t rows[4];
 #pragma GCC unroll 4
-    for (std::size_t part = 0; part < 4; ++part) {
-      const uint8x16_t bytes = vld1q_u8(codes + i * kHalfRows + part * 16);
-      rows[part] = vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80)));
-    }
+      for (std::size_t part = 0; part < 4; ++part) {
+        const uint8x16_t bytes = vld1q_u8(codes + (i + j) * kHalfRows + part * 16);
+        rows[part] = vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80)));
+      }
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      const int8x16_t query = four_bytes(queries + q * stride + i);
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        const int8x16_t query = four_bytes(queries + q * kCodeStep + j);
 #pragma GCC unroll 4
-      for (std::size_t part = 0; part < 4; ++part) sums[q][part] = add_products(sums[q][part], rows[part], query);
+        for (std::size_t part = 0; part < 4; ++part) sums[q][part] = add_products(sums[q][part], rows[part], query);
+      }
     }
   }
   for (std::size_t q = 0; q < kQueries; ++q) {
@@ -42,13 +43,15 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
   }
 }
 
-void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t stride,
-          std::size_t n_queries, std::int32_t* out) {
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::uint8_t* rows = codes + half * kHalfRows * length;
-    std::int32_t* to = out + half * kHalfRows;
-    std::size_t q = 0;
-    for (; q + 4 <= n_queries; q += 4) tile<4>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
-    for (; q < n_queries; ++q) tile<1>(rows, length, queries + q * stride, stride, to + q * kGroupRows);
-  }
+#include "kernels/blocks.inl"
+
+void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+          std::int32_t* out) {
+  const auto both_halves = [=](auto one_tile) {
+    return [=](const std::int8_t* from, std::int32_t* to) {
+      one_tile(codes, length, from, to);
+      one_tile(codes + kHalfRows * length, length, from, to + kHalfRows);
+    };
+  };
+  walk<4, 2>(length, queries, n_queries, out, both_halves(tile<4>), both_halves(tile<2>), both_halves(tile<1>));
 }
