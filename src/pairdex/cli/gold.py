@@ -33,6 +33,10 @@ def command(
     out: Annotated[Path, typer.Option(help="The HDF5 file to write: knns (1-based) and dists.")],
     k: Annotated[int, typer.Option("-k", help="Neighbours of each query.")] = DEFAULT_GOLD_K,
     on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    device: Annotated[
+        str | None,
+        typer.Option(help="Do the products with PyTorch on this device: cuda (extra [cuda])."),
+    ] = None,
     no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,11 +44,13 @@ def command(
     store, vectors = Store(collection), read_queries(queries)
     store.check_kind(on)
     codes = None
-    if not no_codes:
+    if not no_codes and device is None:
         with progress_bar("making codes") as progress:
             codes = have_codes(store, on, progress=progress)
     with progress_bar("gold") as progress:
-        report = gold(store, vectors, out, k=k, on=on, codes=codes, progress=progress)
+        report = gold(
+            store, vectors, out, k=k, on=on, codes=codes, device=device, progress=progress
+        )
     if as_json:
         print_json(asdict(report))
         return

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pairdex import atomic, search
 from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument
+from pairdex.knn_torch import nearest_on_device
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
@@ -67,6 +68,7 @@ def gold(
     k: int = DEFAULT_GOLD_K,
     on: Kind = "image",
     codes: Codes | None = None,
+    device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of each query and write them to `out`.
@@ -77,6 +79,8 @@ def gold(
         Shape (n, dim).
     codes
         Of the vectors that are searched: the same answer, sooner.
+    device
+        A device of PyTorch that does the products instead: `cuda`.
     progress
         Called with the queries done and the queries in all.
 
@@ -95,7 +99,10 @@ def gold(
     ties = near = scanned = rechecked = 0
     for first in range(0, len(queries), _QUERY_BLOCK):
         block = queries[first : first + _QUERY_BLOCK]
-        found = search.nearest(store, block, k + 1, on=on, codes=codes)
+        if device is None:
+            found = search.nearest(store, block, k + 1, on=on, codes=codes)
+        else:
+            found = nearest_on_device(store.vectors(on).blocks, block, k + 1, device=device)
         ids[first : first + len(block)] = found.ids[:, :k] + 1
         distances[first : first + len(block)] = found.distances[:, :k]
         ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
