@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pairdex.errors import (
     PairdexError,
     UnsupportedFormat,
 )
-from pairdex.vectors import npy_description, npz_members, open_vectors
+from pairdex.vectors import READ_ERRORS, npy_description, npz_members, open_vectors
 
 __all__ = ["read_queries"]
 
@@ -55,15 +56,18 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
         array = reader(path, name)
     except PairdexError:
         raise
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DamagedFile(f"{path} cannot be read: {error}") from error
+    except (*READ_ERRORS, KeyError, MemoryError) as error:
+        raise DamagedFile(f"{path} cannot be read: {str(error) or 'it ends early'}") from error
     if array.ndim == 1:
         array = array[None, :]
     if array.ndim != 2 or array.dtype.kind != "f":
         raise UnsupportedFormat(
             f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"
         )
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinite and is refused later
+        return np.ascontiguousarray(array, np.float32)
 
 
 def _split_name(source: str | Path) -> tuple[Path, str | None]:
@@ -79,7 +83,7 @@ def _read_npy(path: Path, name: str | None) -> NDArray[Any]:
         raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
     with path.open("rb") as file:
         shape, fortran, dtype, offset = npy_description(file, path)
-    expected = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    expected = offset + math.prod(shape) * dtype.itemsize
     if path.stat().st_size != expected:
         raise DamagedFile(
             f"{path} is {path.stat().st_size:,} bytes, its header says {expected:,}: it is truncated or damaged"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,13 +18,23 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
 
-__all__ = ["VectorFile", "npy_description", "npy_header", "npz_members", "open_vectors"]
+__all__ = [
+    "READ_ERRORS",
+    "VectorFile",
+    "npy_description",
+    "npy_header",
+    "npz_members",
+    "open_vectors",
+]
 
 _NPY_MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT_BYTES = 1 << 16  # a header of float rows is 128 bytes; more is not one of ours
 _FLOATS = ("float16", "float32", "float64")
+
+READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged archive raises: zipfile is not consistent in it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,11 @@ class VectorFile:
         DamagedFile
             The file ends early or a compressed member is corrupt.
         """
-        with self._stream() as stream:
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(self._stream())
+            except READ_ERRORS as error:
+                raise DamagedFile(f"{self.path} cannot be read: {error}; fetch it again") from error
             for start in range(0, self.rows, block_rows):
                 block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
                 self._fill(stream, block, start)
@@ -73,9 +88,10 @@ class VectorFile:
         while done < len(view):
             try:
                 count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-            except (OSError, zipfile.BadZipFile, EOFError) as error:
+            except READ_ERRORS as error:
+                reason = str(error) or "it ends early"
                 raise DamagedFile(
-                    f"{self.path} cannot be read at row {start:,}: {error}"
+                    f"{self.path} cannot be read at row {start:,}: {reason}; fetch it again"
                 ) from error
             if not count:
                 raise DamagedFile(
@@ -111,9 +127,9 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
             return _open_npz(path, member)
         with path.open("rb") as file:
             return _parse_npy(file, path, path.stat().st_size)
-    except MissingFile:
+    except PairdexError:
         raise
-    except (zipfile.BadZipFile, OSError) as error:
+    except READ_ERRORS as error:
         raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
 
 
@@ -155,16 +171,16 @@ def npy_description(
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Read shape, order, dtype and header size; nothing of the header is evaluated but literals."""
     start = file.read(12)
-    if len(start) < 10 or not start.startswith(_NPY_MAGIC):
+    if len(start) < 12 or not start.startswith(_NPY_MAGIC):
         raise DamagedFile(
             f"{path} is no .npy file: it does not begin with its magic bytes; fetch it again"
         )
     wide = start[6] >= 2
     length = struct.unpack("<I", start[8:12])[0] if wide else struct.unpack("<H", start[8:10])[0]
     begin = 12 if wide else 10
-    if length > _HEADER_LIMIT_BYTES:
+    if not 2 <= length <= _HEADER_LIMIT_BYTES:  # two bytes of it have been read already
         raise DamagedFile(f"{path} has a header of {length:,} bytes: it is damaged; fetch it again")
-    text = (start[begin:] + file.read(length - (12 - begin)))[:length]
+    text = start[begin:] + file.read(length - (12 - begin))
     try:
         header = ast.literal_eval(text.decode("latin1"))
         shape, dtype = tuple(header["shape"]), np.dtype(header["descr"])
