@@ -1,0 +1,90 @@
+"""The whole way in one call: draw pictures, encode them, build a collection, search it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pairdex.api import build
+from pairdex.collection import Collection
+from pairdex.demo.pictures import DEFAULT_COUNT, DEFAULT_SEED, draw_pictures
+from pairdex.demo.vocabulary import EXAMPLES
+from pairdex.encode.encode import encode
+from pairdex.encode.model import BUILT_IN
+
+__all__ = ["DemoHit", "DemoQuery", "DemoReport", "make_demo"]
+
+QUERIES = EXAMPLES[:5]
+HITS = 5  # a query, enough to judge by
+
+StepProgress = Callable[[str, int, int], None]
+"""Called with the step, the rows done and the rows in all."""
+
+
+@dataclass(frozen=True)
+class DemoHit:
+    """A row that was found."""
+
+    id: int
+    distance: float
+    caption: str
+    image_path: str
+
+
+@dataclass(frozen=True)
+class DemoQuery:
+    """A text that was searched for, and the nearest rows."""
+
+    text: str
+    hits: list[DemoHit]
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """The collection that was made, and what was found in it."""
+
+    collection: str
+    rows: int
+    queries: list[DemoQuery]
+    seconds: float
+
+
+def make_demo(
+    folder: str | Path,
+    *,
+    count: int = DEFAULT_COUNT,
+    seed: int = DEFAULT_SEED,
+    progress: StepProgress | None = None,
+) -> DemoReport:
+    """Make `folder`/pictures, `folder`/parts and `folder`/collection; search for a few texts.
+
+    The same call goes on where a killed one stopped.
+
+    Raises
+    ------
+    PairdexError
+        The folder holds something else, or the disk is full.
+    """
+    started = time.perf_counter()
+    root = Path(folder)
+    pictures, parts, path = root / "pictures", root / "parts", root / "collection"
+    draw_pictures(pictures, count=count, seed=seed, progress=_step("drawing", progress))
+    encode(pictures, parts, model=BUILT_IN, progress=_step("encoding", progress))
+    build(parts, path, progress=_step("building", progress))
+    collection = Collection.open(path)
+    queries = [_asked(collection, text) for text in QUERIES]
+    return DemoReport(str(path), len(collection), queries, time.perf_counter() - started)
+
+
+def _step(name: str, progress: StepProgress | None) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(name, done, total)
+
+
+def _asked(collection: Collection, text: str) -> DemoQuery:
+    found = collection.search(text=text, k=HITS)
+    rows = found.select(["id", "distance", "caption", "image_path"]).to_pylist()
+    return DemoQuery(text, [DemoHit(**row) for row in rows])

@@ -1,0 +1,1 @@
+"""The recipe of the demo model: its towers, training data, tokenizer, export and measurement."""
