@@ -1,6 +1,7 @@
 """Preprocessing equals OpenAI's, written here a second time from torchvision's documented rules."""
 
 from dataclasses import replace
+from io import BytesIO
 from random import Random
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_levels_come_out_exactly_as_float32_arithmetic_gives_them():
         levels.astype(np.float32) / np.float32(255) - np.float32(spec.mean[1])
     ) / np.float32(spec.std[1])
     assert np.array_equal(preprocess(Image.fromarray(levels), spec)[1], expected)
+
+
+@pytest.mark.parametrize("size", [(48, 48), (90, 60)], ids=str)
+def test_a_palette_with_transparency_gives_its_colours_without_a_warning(size):
+    file = BytesIO()
+    noise("P", size).save(file, "PNG", transparency=bytes(range(256)))
+    with Image.open(file) as picture:
+        assert isinstance(picture.info["transparency"], bytes)
+        result = preprocess(picture, SPEC)
+        assert "transparency" in picture.info
+    assert np.array_equal(result, reference(noise("P", size), SPEC))
 
 
 def test_the_picture_is_left_as_it_was():

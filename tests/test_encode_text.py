@@ -51,6 +51,11 @@ def test_a_text_of_fifty_thousand_characters_is_refused():
         check_text("x" * 50_000)
 
 
+def test_half_a_surrogate_pair_is_refused():
+    with pytest.raises(InvalidArgument, match="half a character at 2"):
+        check_text("a \ud800")
+
+
 def test_the_longest_text_allowed_is_allowed():
     check_text("x" * MAX_TEXT_CHARS)
 

@@ -27,6 +27,7 @@ DEFAULT_DEVICE: Device = "auto"
 IMAGE_BATCH = 32  # pictures in one run: more gains nothing on a CPU and costs memory (L/14: 1 GB)
 TEXT_BATCH = 256  # texts in one run, all of similar length
 
+_GPU = "CUDAExecutionProvider"
 _QUIET = 3  # onnxruntime's severity "error": its warnings are for those who export models
 _UNUSABLE = (
     ort_errors.Fail,
@@ -57,6 +58,7 @@ class Encoder:
             raise InvalidArgument(f"threads is {threads}, expected at least 1", field="threads")
         self.model = model
         self.threads = threads or len(os.sched_getaffinity(0))
+        self._device = device
         self._providers = _providers(device)
 
     @property
@@ -159,9 +161,15 @@ class Encoder:
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
         try:
-            return ort.InferenceSession(str(path), options, providers=self._providers)
+            session = ort.InferenceSession(str(path), options, providers=self._providers)
         except _UNUSABLE as error:
             raise DamagedFile(f"{path} cannot be run: {_first_line(error)}") from error
+        if self._device == "cuda" and _GPU not in session.get_providers():
+            raise MissingExtra(
+                "the device is cuda, but onnxruntime cannot load its libraries; "
+                "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            )
+        return session
 
     def _run(
         self, session: ort.InferenceSession, path: Path, batch: NDArray[Any]
@@ -189,14 +197,14 @@ def _batches_by_length(lengths: Sequence[int]) -> Iterator[NDArray[np.intp]]:
 
 
 def _providers(device: Device) -> list[str]:
-    has_gpu = "CUDAExecutionProvider" in ort.get_available_providers()
+    has_gpu = _GPU in ort.get_available_providers()
     if device == "cuda" and not has_gpu:
         raise MissingExtra(
             "the device is cuda, but this onnxruntime runs on the CPU only; "
             "pip install onnxruntime-gpu"
         )
     on_gpu = has_gpu and device != "cpu"
-    return [*(["CUDAExecutionProvider"] if on_gpu else []), "CPUExecutionProvider"]
+    return [*([_GPU] if on_gpu else []), "CPUExecutionProvider"]
 
 
 def _first_line(error: Exception) -> str:

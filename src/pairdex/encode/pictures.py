@@ -60,6 +60,7 @@ _DAMAGE = (
     EOFError,
     RuntimeError,
     MemoryError,
+    Warning,  # where the program's filters make errors of them
     struct.error,
     zlib.error,
 )

@@ -42,9 +42,17 @@ def preprocess(picture: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
         The picture is so narrow that scaling its shorter side up would fill memory.
     """
     fitted = _cropped(picture, spec) if spec.resize_mode == "crop" else _squashed(picture, spec)
-    pixels = np.asarray(fitted.convert("RGB"))
+    pixels = np.asarray(_as_rgb(fitted))
     table = _table(spec.mean, spec.std)
     return np.stack([table[i][pixels[..., i]] for i in range(3)])
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "P" and "transparency" in picture.info:
+        # Pillow warns that the transparency is lost, as it is in the reference.
+        picture = picture.copy()
+        del picture.info["transparency"]
+    return picture.convert("RGB")
 
 
 def _cropped(picture: Image.Image, spec: ImageSpec) -> Image.Image:

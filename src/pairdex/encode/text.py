@@ -27,7 +27,7 @@ def check_text(text: str) -> None:
     Raises
     ------
     InvalidArgument
-        The text is empty, all white space, or longer than `MAX_TEXT_CHARS`.
+        The text is empty, all white space, longer than `MAX_TEXT_CHARS`, or no Unicode text.
     """
     if not text.strip():
         raise InvalidArgument("the text is empty; give a few words", field="text")
@@ -37,6 +37,13 @@ def check_text(text: str) -> None:
             "shorten it",
             field="text",
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"the text has half a character at {error.start:,}: a surrogate without its pair",
+            field="text",
+        ) from error
 
 
 def clean(text: str) -> str:
