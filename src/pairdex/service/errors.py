@@ -63,13 +63,12 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-async def _on_http_error(_: Request, raised: Exception) -> Response:
+async def _on_http_error(request: Request, raised: Exception) -> Response:
     error = cast("AnyHTTPException", raised)
     headers = dict(error.headers or {})
     if isinstance(error, Refused):
-        return error_answer(
-            error.status_code, error.code, error.detail, error.field, headers=headers
-        )
+        message = request.app.state.catalogue.without_places(error.detail)
+        return error_answer(error.status_code, error.code, message, error.field, headers=headers)
     status = HTTPStatus(error.status_code)
     message = {
         404: "there is nothing here; GET /docs lists the routes",

@@ -38,6 +38,8 @@ def find(served: Served, asked: SearchRequest) -> dict[str, Any]:
     started = time.perf_counter()
     _check_model(served, asked)
     _check_row(served, asked.like)
+    if asked.unlike is not None and not asked.unlike.strip():
+        raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
     found = served.collection.search(
         text=asked.text,
         image=_picture(asked.image),

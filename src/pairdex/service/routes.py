@@ -14,7 +14,6 @@ from pairdex.encode.text import MAX_TEXT_CHARS
 from pairdex.service import limits, lookup, models, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue
-from pairdex.service.errors import Refused
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
@@ -94,14 +93,12 @@ async def picture(
     """Return a row's local picture, made smaller: JPEG, or WebP where it is transparent."""
     served = _catalogue(request).pick(collection)
     lookup.check_id(served, id, "id")
-    path = await _workers(request).run(partial(served.collection.picture, id))
-    if path is None:
-        raise Refused(404, "no_picture", f"row {id} has no local picture", "id")
+    found = await _workers(request).run(partial(thumbnails.find, served, id))
     # A reader asks again each time: a row that was taken down shows its picture to nobody.
-    headers = {"ETag": thumbnails.etag(path, size), "Cache-Control": "private, no-cache"}
+    headers = {"ETag": f'"{found.version}-{size}"', "Cache-Control": "private, no-cache"}
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    drawn = await _workers(request).run(partial(thumbnails.draw, path, size))
+    drawn = await _workers(request).run(partial(thumbnails.draw, found, size))
     return Response(drawn.data, media_type=drawn.media_type, headers=headers)
 
 

@@ -95,7 +95,7 @@ function showControls() {
 }
 
 async function showHits(signal) {
-  hideWelcome();
+  hideWelcome(state.text.trim() ? `Results for ${state.text.trim()}` : "Results like a picture");
   showSubject(signal);
   const k = Math.min(state.shown, catalogue.limits.k);
   const answer = await post("/api/search", request(state, k, 0), signal);
@@ -141,7 +141,7 @@ function showError(error) {
     return;
   }
   grid.show([], catalogue ? collection() : null);
-  hideWelcome();
+  hideWelcome("Error");
   notice("That did not work", sentence(error.message), ["Try again", () => (catalogue ? show(state) : begin())]);
 }
 
@@ -160,7 +160,7 @@ async function showMore() {
   try {
     const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length), signal);
     const first = grid.rows.length;
-    grid.append(answer.hits, collection());
+    grid.append(answer.hits);
     state = { ...state, shown: grid.rows.length };
     write(state, { replace: true });
     say(found(grid.rows.length, collection(), answer));

@@ -31,24 +31,26 @@ export class Grid {
     });
   }
 
+  /** Tiles that stay keep their pictures, so that results which come while one types do not flicker. */
   show(rows, collection) {
-    this.rows = [];
-    this.list.replaceChildren();
-    this.append(rows, collection);
+    const isSame = collection === this.collection;
+    const known = new Map(isSame ? this.rows.map(({ id }, i) => [id, this.list.children[i]]) : []);
+    this.collection = collection;
+    this.rows = rows;
+    this.list.replaceChildren(...rows.map((row) => this.#filled(known.get(row.id) ?? this.#tile(row), row)));
+    this.list.hidden = rows.length === 0;
+    this.#setOnlyStop(this.#main(0));
   }
 
-  append(rows, collection) {
-    const first = this.rows.length;
-    this.rows.push(...rows);
-    this.list.append(...rows.map((row) => this.#tile(row, collection)));
-    if (first === 0 && rows.length) this.#main(0).tabIndex = 0;
+  append(rows) {
+    this.rows = [...this.rows, ...rows];
+    this.list.append(...rows.map((row) => this.#filled(this.#tile(row), row)));
   }
 
   focus(index) {
     const target = this.#main(index);
     if (!target) return;
-    for (const button of this.list.querySelectorAll('.tile-main[tabindex="0"]')) this.#setStop(button, -1);
-    this.#setStop(target, 0);
+    this.#setOnlyStop(target);
     target.focus();
     target.closest(".tile").scrollIntoView({ block: "nearest" });
   }
@@ -57,20 +59,20 @@ export class Grid {
     this.list.setAttribute("aria-busy", String(isBusy));
   }
 
-  #tile(row, collection) {
+  #tile(row) {
     const tile = this.template.content.cloneNode(true).firstElementChild;
     const caption = captionOf(row);
     tile.style.setProperty("--ratio", tileRatio(row).toFixed(4));
     tile.querySelector(".tile-caption").textContent = caption;
     tile.querySelector(".tile-info").setAttribute("aria-label", `Details: ${caption}`);
-    const main = tile.querySelector(".tile-main");
-    main.title = "More like this";
-    if (typeof row.similarity === "number") {
-      const similarity = tile.querySelector(".tile-similarity");
-      similarity.textContent = row.similarity.toFixed(3);
-      similarity.title = "Similarity: the cosine between this row and what was searched for";
-    }
-    showPicture(tile.querySelector(".tile-picture"), row, collection, PICTURE_SIZE);
+    showPicture(tile.querySelector(".tile-picture"), row, this.collection, PICTURE_SIZE);
+    return tile;
+  }
+
+  /** The tile with what depends on the search. */
+  #filled(tile, row) {
+    const isHit = typeof row.similarity === "number";
+    tile.querySelector(".tile-similarity").textContent = isHit ? row.similarity.toFixed(3) : "";
     return tile;
   }
 
@@ -79,9 +81,11 @@ export class Grid {
   }
 
   /** One tile at a time is reached with Tab, then its details button. */
-  #setStop(button, tabIndex) {
-    button.tabIndex = tabIndex;
-    button.nextElementSibling.tabIndex = tabIndex;
+  #setOnlyStop(main) {
+    for (const button of this.list.querySelectorAll('[tabindex="0"]')) button.tabIndex = -1;
+    if (!main) return;
+    main.tabIndex = 0;
+    main.nextElementSibling.tabIndex = 0;
   }
 
   #indexOf(element) {

@@ -28,10 +28,14 @@ export function welcome(collection, onExample) {
     : "Click one to see more like it. Words need the model that made this collection, which is not at hand.";
   byId("examples").replaceChildren(...collection.examples.map((text) => exampleChip(text, onExample)));
   byId("hero").hidden = false;
+  byId("heading").hidden = true;
 }
 
-export function hideWelcome() {
+/** `heading` is for those who hear the page. */
+export function hideWelcome(heading) {
   byId("hero").hidden = true;
+  byId("heading").textContent = heading;
+  byId("heading").hidden = false;
 }
 
 /** "24 of 5,000 nearest, exact, 3 ms" */

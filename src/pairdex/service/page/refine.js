@@ -44,14 +44,13 @@ export class Refine {
     const count = [state.unlike, state.where, state.on !== "image"].filter(Boolean).length;
     byId("refine-count").textContent = count;
     byId("refine-count").hidden = count === 0;
-    this.toggle.setAttribute("aria-label", count ? `Refine, ${count} in use` : "Refine");
     if (state.where || state.unlike) this.open(true);
   }
 
   /** Show what is wrong with the filter beside it; an empty message takes it away. */
   complain(message) {
     byId("where-error").textContent = message;
-    this.where.toggleAttribute("aria-invalid", message !== "");
+    this.where.setAttribute("aria-invalid", String(message !== ""));
     if (message) this.open(true);
   }
 

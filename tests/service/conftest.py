@@ -1,0 +1,96 @@
+"""Collections to serve: drawn scenes encoded by the demo model, and rows of a release without one."""
+
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+
+import pairdex
+from pairdex.demo.captions import caption_scene
+from pairdex.demo.scenes import draw_scene, random_scene
+from pairdex.service.app import make_app
+
+SCENES = 200
+ATTACK = "<img src=x onerror=\"document.title='attacked'\"> & <script>alert(1)</script>"
+ATTACK_ID, LOST_ID, BROKEN_ID, OUTSIDE_ID = 7, 9, 11, 13  # rows whose pictures or captions are odd
+
+
+def draw_scenes(folder, count):
+    """Draw scenes into a folder with their captions; every fourth is cut to another shape."""
+    folder.mkdir(parents=True)
+    rng = Random(8)
+    lines = ["file\tcaption\tlicense"]
+    for number in range(count):
+        scene = random_scene(rng)
+        caption = ATTACK if number == ATTACK_ID else caption_scene(scene, rng)
+        picture = draw_scene(scene, rng)
+        box = (0, 24, 192, 168) if number % 4 == 0 else (0, 0, 192, 192)
+        picture.crop(box).save(folder / f"{number:04}.png")
+        lines.append(f"{number:04}.png\t{caption}\tcc-by")
+    (folder / "captions.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    """The folder of a collection of drawn scenes, some of whose pictures have gone bad since."""
+    root = tmp_path_factory.mktemp("scenes")
+    draw_scenes(root / "pictures", SCENES)
+    (root / "secret.png").write_bytes((root / "pictures" / "0000.png").read_bytes())
+    pairdex.encode(root / "pictures", root / "parts", model="demo")
+    pairdex.build(root / "parts", root / "scenes")
+    (root / "pictures" / f"{LOST_ID:04}.png").unlink()
+    (root / "pictures" / f"{BROKEN_ID:04}.png").write_bytes(b"<script>no picture</script>")
+    outside = root / "pictures" / f"{OUTSIDE_ID:04}.png"
+    outside.unlink()
+    outside.symlink_to(root / "secret.png")
+    return root / "scenes"
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory):
+    """The folder of a collection as released: image vectors only, no model, odd column types."""
+    root = tmp_path_factory.mktemp("web")
+    rows, dim = 50, 8
+    parts = root / "parts"
+    parts.mkdir()
+    vectors = np.random.default_rng(3).standard_normal((rows, dim)).astype(np.float16)
+    np.save(parts / "img_emb_0.npy", vectors)
+    columns = {
+        "url": [
+            "javascript:alert(1)",
+            *(f"http://127.0.0.1:1/{row}.jpg" for row in range(1, rows)),
+        ],
+        "caption": [None, *(f"row {row} of the web" for row in range(1, rows))],
+        "similarity": [0.25] * rows,
+        "width": pa.array(range(rows), pa.int32()),
+        "taken": pa.array([1_700_000_000] * rows, pa.timestamp("s")),
+        "hash": pa.array([b"\xff\x00"] * rows, pa.binary()),
+        "tags": pa.array([["a", None]] * rows),
+        "score": pa.array([float("nan"), float("inf"), *[0.5] * (rows - 2)]),
+        "Odd name": ["x"] * rows,
+    }
+    pq.write_table(pa.table(columns), parts / "metadata_0.parquet")
+    pairdex.build(parts, root / "web")
+    return root / "web"
+
+
+@pytest.fixture(scope="session")
+def collections(scenes, web):
+    """Both collections, opened; the drawn scenes come first."""
+    return [pairdex.open(scenes), pairdex.open(web)]
+
+
+@pytest.fixture
+def app(collections):
+    """The service of both."""
+    return make_app(collections)
+
+
+@pytest.fixture
+def client(app):
+    """A client of it."""
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client

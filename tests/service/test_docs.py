@@ -1,0 +1,58 @@
+"""docs/service.md says what is true: every route and limit, and examples that work."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from pairdex.encode.pictures import MAX_PICTURE_PIXELS
+from pairdex.encode.text import MAX_TEXT_CHARS
+from pairdex.predicate import MAX_PREDICATE_CHARS
+from pairdex.service import limits
+from pairdex.service.routes import ROUTES
+from pairdex.service.server import DEFAULT_PORT
+
+TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
+COMMANDS = [
+    shlex.split(line)
+    for block in re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+
+
+def test_every_route_is_in_the_table():
+    for route in ROUTES:
+        assert f"`{route.method} {route.path}`" in TEXT, route.path
+
+
+def test_every_limit_is_stated():
+    rows = {
+        name.strip(): value.strip()
+        for name, value in re.findall(r"^\| (.*?) \| (.*?) \|$", TEXT.split("## Limits")[1], re.M)
+    }
+    assert (
+        rows["body"] == f"{limits.MAX_BODY_BYTES:,} bytes, within {limits.BODY_SECONDS:.0f} seconds"
+    )
+    assert rows["`k`"] == f"{limits.MAX_K:,}"
+    assert rows["`offset` + `k`"] == f"{limits.MAX_DEPTH:,}"
+    assert rows["ids of one request"] == f"{limits.MAX_IDS:,}"
+    assert rows["text"] == f"{MAX_TEXT_CHARS:,} characters"
+    assert rows["filter"] == f"{MAX_PREDICATE_CHARS:,} characters"
+    assert rows["picture to search with"] == f"{MAX_PICTURE_PIXELS:,} pixels"
+    assert rows["work"].startswith(f"{limits.WORKERS} searches or pictures at once")
+    assert f"{limits.WORK_SECONDS:.0f} seconds each" in rows["work"]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])
+def test_an_example_works(client, words):
+    assert words[:2] == ["curl", "-s"]
+    address = urlsplit(f"http://{words[2]}")
+    assert (address.hostname, address.port) == ("localhost", DEFAULT_PORT)
+    body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
+    path = f"{address.path}?{address.query}"
+    response = client.get(path) if body is None else client.post(path, json=body)
+    is_meant_to_fail = body is not None and "widht" in body.get("where", "")
+    assert response.status_code == (422 if is_meant_to_fail else 200), response.text

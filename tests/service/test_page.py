@@ -1,0 +1,452 @@
+"""What people do on the page, in a real browser: Chromium, on a desktop and on a phone."""
+
+import re
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import uvicorn
+
+from pairdex.service.app import make_app
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium found: the page is not tested"),
+    pytest.mark.xdist_group("page"),
+]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+ATTACK_ID, LOST_ID = 7, 9
+LOST_IDS = ("9", "11", "13")
+TOKEN = "open sesame"
+
+
+@contextmanager
+def running(app):
+    """The URL of a server of `app` in a thread of this process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def site(collections):
+    with running(make_app(collections)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
+
+
+def complaint(message):
+    """What a console message complains of; that pictures are lost is part of the collection."""
+    is_lost_picture = re.search(
+        rf"/api/items/({'|'.join(LOST_IDS)})/picture", message.location["url"]
+    )
+    return [message.text] if message.type == "error" and not is_lost_picture else []
+
+
+@contextmanager
+def opened(browser, **options):
+    """A page in a context of its own; what the page complains of is in `page.complaints`."""
+    context = browser.new_context(**{"viewport": DESKTOP, **options})
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda message: page.complaints.extend(complaint(message)))
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A desktop page that has nothing to complain of in the end."""
+    with opened(browser) as page:
+        yield page
+        assert page.complaints == []
+
+
+@pytest.fixture
+def tolerant(browser):
+    """A page on which requests may fail, as the test wants it."""
+    with opened(browser) as page:
+        yield page
+
+
+def tiles(page):
+    return page.locator(".tile-main")
+
+
+def captions(page):
+    return page.locator(".tile-caption").all_text_contents()
+
+
+def status(page):
+    return page.locator("#status")
+
+
+def query_of(page):
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def search(page, text):
+    page.get_by_label("Describe a picture").fill(text)
+    page.keyboard.press("Enter")
+    expect(status(page)).to_contain_text("The nearest")
+
+
+def test_the_first_look_shows_rows_and_texts_to_try(page, site):
+    page.goto(site)
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "200 pictures, found by what they show"
+    )
+    expect(tiles(page)).to_have_count(24)
+    page.get_by_role("button", name="a red car", exact=True).click()
+    expect(page.get_by_label("Describe a picture")).to_have_value("a red car")
+    expect(status(page)).to_contain_text("The nearest 24 of 200 · exact")
+    assert query_of(page) == {"q": "a red car"}
+
+
+def test_hits_are_shown_with_picture_caption_and_similarity(page, site):
+    page.goto(site)
+    search(page, "cat")
+    assert "cat" in captions(page)[0]
+    assert float(page.locator(".tile-similarity").first.inner_text()) > 0
+    shown = page.locator(".tile-picture img").first
+    expect(shown).to_have_js_property("complete", True)
+    assert shown.evaluate("image => image.naturalWidth") > 0
+
+
+def test_results_come_while_one_types(page, site):
+    page.goto(site)
+    page.get_by_label("Describe a picture").press_sequentially("umbrella", delay=20)
+    expect(status(page)).to_contain_text("The nearest")
+    expect(page).to_have_title("umbrella · pairdex")
+    expect(page.get_by_label("Describe a picture")).to_be_focused()
+
+
+def test_typing_makes_one_step_to_go_back(page, site):
+    page.goto(site)
+    page.get_by_label("Describe a picture").press_sequentially("cat", delay=300)
+    expect(status(page)).to_contain_text("The nearest")
+    page.go_back()
+    expect(page.locator("#hero")).to_be_visible()
+    expect(page.get_by_label("Describe a picture")).to_have_value("")
+
+
+def test_a_click_shows_more_like_it_and_back_returns(page, site):
+    page.goto(site)
+    search(page, "cat")
+    before = captions(page)
+    tiles(page).nth(2).click()
+    expect(page.locator("#subject-name")).to_have_text(before[2])
+    expect(status(page)).to_contain_text("The nearest")
+    assert "like" in query_of(page)
+    page.go_back()
+    expect(page.get_by_label("Describe a picture")).to_have_value("cat")
+    expect(page.locator(".tile-caption").first).to_have_text(before[0])
+    page.go_forward()
+    expect(page.locator("#subject-name")).to_have_text(before[2])
+    page.get_by_label("Stop searching with this picture").click()
+    expect(page.locator("#hero")).to_be_visible()
+
+
+def test_an_address_brings_back_the_whole_search(page, site):
+    page.goto(f"{site}/?q=cat&on=text&not=night&where=width+%3E+10&n=48")
+    expect(tiles(page)).to_have_count(48)
+    expect(page.get_by_label("Not like")).to_have_value("night")
+    expect(page.get_by_label("Filter", exact=True)).to_have_value("width > 10")
+    expect(page.get_by_role("radio", name="Captions")).to_be_checked()
+
+
+def test_a_chosen_picture_is_searched_for_and_survives_a_reload(page, site, collections):
+    page.goto(site)
+    expect(tiles(page)).to_have_count(24)
+    page.locator("#file").set_input_files(collections[0].picture(20))
+    expect(page.locator("#subject-name")).to_have_text("your picture")
+    expect(status(page)).to_contain_text("The nearest")
+    first = page.locator(".tile-caption").first
+    own = collections[0].take([20], ["caption"])["caption"][0].as_py()
+    expect(first).to_have_text(own)
+    page.reload()
+    expect(first).to_have_text(own)
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_dropped_or_pasted_picture_is_searched_for(page, site, event):
+    page.goto(site)
+    expect(tiles(page)).to_have_count(24)
+    page.evaluate(
+        """async (event) => {
+            const canvas = document.createElement("canvas");
+            canvas.width = 1600; canvas.height = 1200;
+            const pen = canvas.getContext("2d");
+            const noise = pen.createImageData(1600, 1200);
+            for (let i = 0; i < noise.data.length; i++) noise.data[i] = (i * 7919) % 251;
+            pen.putImageData(noise, 0, 0);
+            const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+            const data = new DataTransfer();
+            data.items.add(new File([blob], "large.png", { type: "image/png" }));
+            const options = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
+            document.body.dispatchEvent(event === "drop" ? new DragEvent("drop", options) : new ClipboardEvent("paste", options));
+        }""",
+        event,
+    )
+    expect(page.locator("#subject-name")).to_have_text("your picture")
+    expect(status(page)).to_contain_text("The nearest")
+    assert page.evaluate("history.state.image.length") < 1_000_000  # made smaller on the way
+
+
+def test_a_file_that_is_no_picture_is_said_so(tolerant, site, tmp_path):
+    fake = tmp_path / "fake.png"
+    fake.write_bytes(b"no picture at all")
+    tolerant.goto(site)
+    tolerant.locator("#file").set_input_files(fake)
+    expect(tolerant.locator("#notice-text")).to_contain_text("no picture")
+
+
+def test_a_wrong_filter_is_explained_in_place_and_can_be_mended(tolerant, site):
+    page = tolerant
+    page.goto(f"{site}/?q=cat")
+    expect(tiles(page)).to_have_count(24)
+    page.get_by_role("button", name="Refine").click()
+    where = page.get_by_label("Filter", exact=True)
+    where.fill("heigth < 150")
+    where.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="unknown column")).to_be_visible()
+    expect(where).to_have_attribute("aria-invalid", "true")
+    expect(tiles(page)).to_have_count(24)  # what was found before stays
+    where.fill("")
+    page.get_by_role("group", name="Columns").get_by_role("button", name="height").click()
+    expect(where).to_be_focused()
+    page.keyboard.type(" < 150")
+    page.keyboard.press("Enter")
+    expect(page.locator("#where-error")).to_have_text("")
+    expect(page.locator("#refine-count")).to_have_text("1")
+    assert query_of(page)["where"] == "height < 150"
+
+
+def test_a_filter_that_nothing_passes_offers_to_go_without(page, site):
+    page.goto(f"{site}/?q=cat&where=width+%3C+0")
+    expect(page.locator("#notice-title")).to_have_text("Nothing here")
+    page.get_by_role("button", name="Remove the filter").click()
+    expect(tiles(page)).to_have_count(24)
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_more_rows_come_on_demand_and_end_with_the_collection(page, site):
+    page.goto(f"{site}/?q=cat&where=id+%3C+60")
+    more = page.get_by_role("button", name="Show more")
+    more.click()
+    expect(tiles(page)).to_have_count(48)
+    expect(tiles(page).nth(24)).to_be_focused()
+    more.click()
+    expect(tiles(page)).to_have_count(60)
+    expect(more).to_be_hidden()
+    assert len(set(captions(page))) > 50
+
+
+def test_unlike_takes_a_direction_away(page, site):
+    page.goto(f"{site}/?q=cat")
+    expect(tiles(page)).to_have_count(24)
+    before = captions(page)
+    page.get_by_role("button", name="Refine").click()
+    page.get_by_label("Not like").fill("night")
+    page.keyboard.press("Enter")
+    expect(page.locator("#refine-count")).to_have_text("1")
+    expect(page.locator(".tile-caption").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert captions(page) != before
+
+
+def test_the_keyboard_is_enough(page, site):
+    page.goto(site)
+    expect(tiles(page)).to_have_count(24)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Describe a picture")).to_be_focused()
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    expect(status(page)).to_contain_text("The nearest")
+    page.keyboard.press("ArrowDown")
+    expect(tiles(page).nth(0)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(tiles(page).nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    below = page.evaluate(
+        "[...document.querySelectorAll('.tile-main')].indexOf(document.activeElement)"
+    )
+    assert below > 1
+    page.keyboard.press("ArrowUp")
+    expect(tiles(page).nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#detail-place")).to_have_text("2 of 24")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#detail-place")).to_have_text("3 of 24")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(tiles(page).nth(2)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#subject")).to_be_visible()
+    expect(tiles(page).nth(0)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Describe a picture")).to_be_focused()
+
+
+def test_details_show_all_that_is_known_of_a_row(page, site, collections):
+    page.goto(f"{site}/?q=cat")
+    page.locator(".tile").first.hover()
+    page.locator(".tile-info").first.click()
+    dialog = page.get_by_role("dialog")
+    names = dialog.locator("dt").all_inner_texts()
+    assert {"id", "distance", "similarity", "pair_similarity"} <= set(names)
+    assert set(collections[0].columns) - {"similarity"} <= set(names)
+    caption = dialog.get_by_role("heading").inner_text()
+    dialog.get_by_role("button", name="Search this caption").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_label("Describe a picture")).to_have_value(caption)
+
+
+def test_captions_are_text_whatever_they_say(page, site, collections):
+    page.goto(f"{site}/?like={ATTACK_ID}")
+    attack = collections[0].take([ATTACK_ID], ["caption"])["caption"][0].as_py()
+    expect(page.locator("#subject-name")).to_have_text(attack)
+    page.goto(f"{site}/?q=cat&where=id+%3D+{ATTACK_ID}")
+    expect(page.locator(".tile-caption")).to_have_text(attack)
+    tiles(page).first.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(attack)
+    expect(page).to_have_title("cat · pairdex")
+
+
+def test_a_lost_picture_leaves_its_caption(tolerant, site, collections):
+    page = tolerant
+    page.goto(f"{site}/?q=cat&where=id+%3D+{LOST_ID}")
+    caption = collections[0].take([LOST_ID], ["caption"])["caption"][0].as_py()
+    expect(page.locator(".tile .dead-caption")).to_have_text(caption)
+    expect(page.locator(".tile img")).to_have_count(0)
+
+
+def test_a_collection_from_the_web_without_model_is_still_walked_through(tolerant, site):
+    page = tolerant
+    page.goto(f"{site}/?c=web")
+    expect(page.get_by_label("Describe a picture")).to_be_disabled()
+    expect(page.locator(".tile .dead-caption")).to_have_count(24)
+    sources = page.locator(".dead-caption").all_inner_texts()
+    assert sources[0] == "Row 0"
+    tiles(page).first.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("javascript:alert(1)")).to_be_visible()
+    expect(dialog.locator("a")).to_have_count(0)  # only http and https become links
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator("a")).to_have_attribute("rel", "noreferrer noopener")
+    dialog.get_by_role("button", name="More like this").click()
+    expect(status(page)).to_contain_text("The nearest 24 of 50")
+    assert query_of(page)["c"] == "web"
+
+
+def test_another_collection_is_chosen_in_the_panel(tolerant, site):
+    page = tolerant
+    page.goto(site)
+    page.get_by_role("button", name="Refine").click()
+    page.get_by_label("Collection").select_option("web")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("50 pictures")
+    assert query_of(page) == {"c": "web"}
+
+
+def test_remote_pictures_are_asked_for_lazily_and_without_referrer(tolerant, site):
+    page = tolerant
+    asked = []
+    page.route("http://127.0.0.1:1/**", lambda route: (asked.append(route.request), route.abort()))
+    page.goto(f"{site}/?c=web")
+    expect(page.locator(".tile .dead-caption").first).to_be_visible()
+    assert asked
+    assert all("referer" not in request.headers for request in asked)
+
+
+def test_the_token_is_asked_for_once(tolerant, collections):
+    page = tolerant
+    with running(make_app(collections, token=TOKEN)) as url:
+        page.goto(url)
+        expect(page.get_by_role("dialog")).to_contain_text("asks for a token")
+        page.locator("#token-input").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#token-error")).to_have_text("That is not the token of this service.")
+        page.locator("#token-input").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        search(page, "cat")
+        shown = page.locator(".tile-picture img").first
+        expect(shown).to_have_attribute("src", re.compile("^blob:"))
+        page.reload()
+        expect(status(page)).to_contain_text("The nearest")
+        assert TOKEN not in page.url
+        page.goto("about:blank")  # ends its connections before the server ends
+
+
+def test_a_service_that_has_gone_is_said_so_and_can_be_tried_again(tolerant, site):
+    page = tolerant
+    page.goto(site)
+    expect(tiles(page)).to_have_count(24)
+    page.route("**/api/search", lambda route: route.abort())
+    page.get_by_label("Describe a picture").fill("cat")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notice-text")).to_contain_text("The service does not answer")
+    page.unroute("**/api/search")
+    page.get_by_role("button", name="Try again").click()
+    expect(tiles(page)).to_have_count(24)
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=cat", "/?q=cat&where=nothing&not=night", "/docs"])
+def test_a_phone_needs_no_sideways_scrolling(browser, site, path):
+    options = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}
+    with opened(browser, **options) as page:
+        page.goto(f"{site}{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_details_fill_a_phone(browser, site):
+    with opened(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        page.goto(f"{site}/?q=cat")
+        page.locator(".tile-info").first.tap()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.get_by_role("button", name="Close").tap()
+        expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_reference_lists_every_route(page, site):
+    page.goto(f"{site}/docs")
+    expect(page.get_by_role("article")).to_have_count(7)
+    expect(page.get_by_text("POST/api/search")).to_be_visible()

@@ -1,0 +1,77 @@
+"""Running the service: its address, its end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from pairdex.errors import InvalidArgument
+from pairdex.service.server import serve
+
+PROGRAM = """
+import sys, pairdex
+from pairdex.service.server import serve
+def ready(url):
+    print(url, flush=True)
+serve([pairdex.open(sys.argv[1])], host=sys.argv[2], port=0, ready=ready)
+"""
+
+
+def start(folder, host):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder), host],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_free_port_is_taken_and_told_once_it_answers(web, host):
+    process = start(web, host)
+    try:
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:" if host != "localhost" else "http://localhost:")
+        with urllib.request.urlopen(f"{url}/health") as response:
+            assert response.status == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_ctrl_c_ends_it_as_a_keyboard_interrupt(web):
+    process = start(web, "127.0.0.1")
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_a_port_in_use_is_said_in_one_line(collections):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidArgument, match=rf"^port {port} of 127.0.0.1 is in use; choose"):
+            serve(collections, port=port)
+
+
+def test_a_port_that_is_none_is_refused(collections):
+    for port in (-1, 65_536):
+        with pytest.raises(InvalidArgument, match="expected 0 to 65535"):
+            serve(collections, port=port)
+
+
+@pytest.mark.parametrize("host", ["not a host", "x" * 300, "203.0.113.1"])
+def test_a_host_that_is_not_here_is_refused(collections, host):
+    with pytest.raises(InvalidArgument, match=r"cannot be found|cannot listen"):
+        serve(collections, host=host, port=0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
+def test_a_port_without_permission_is_said_in_one_line(collections):
+    with pytest.raises(InvalidArgument, match="permission denied"):
+        serve(collections, port=1)
