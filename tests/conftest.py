@@ -97,7 +97,8 @@ def make_parts(tmp_path):
         for number, count in zip(numbers or range(len(rows)), rows, strict=True):
             image = unit_rows(count, dim, seed=2 * number)
             texts = unit_rows(count, dim, seed=2 * number + 1) if text else None
-            save_part(source, number, image, texts, columns(number, count), layout)
+            table = columns(number, count) if callable(columns) else columns
+            save_part(source, number, image, texts, table, layout)
         return source
 
     return make

@@ -5,6 +5,7 @@ Known columns get one name and one type, whatever the release calls them; unknow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ __all__ = ["ORIGIN", "Column", "plan_columns", "read_tables", "with_source_names
 ORIGIN = (("part", pa.int32()), ("row", pa.int64()))  # where a row came from; written by the build
 
 # name, type, what releases call it (compared without case), the preferred one first
-_KNOWN: tuple[tuple[str, pa.DataType, tuple[str, ...]], ...] = (
+_KNOWN_COLUMNS: tuple[tuple[str, pa.DataType, tuple[str, ...]], ...] = (
     ("url", pa.string(), ("url",)),
     ("caption", pa.string(), ("caption", "text")),
     ("nsfw", pa.string(), ("nsfw",)),
@@ -31,7 +32,8 @@ _KNOWN: tuple[tuple[str, pa.DataType, tuple[str, ...]], ...] = (
     ("height", pa.int32(), ("height", "original_height")),
     ("image_path", pa.string(), ("image_path",)),
 )
-_RESERVED = frozenset({"id", "distance", *(name for name, _ in ORIGIN)})
+# What a search adds to the columns, and the build.
+_RESERVED = frozenset({"id", "distance", "pair_similarity", *(name for name, _ in ORIGIN)})
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ def plan_columns(parts: Sequence[Part]) -> list[Column]:
     Raises
     ------
     Mismatch
-        A part lacks a column, or has one more, or one of an incompatible type.
+        A part lacks a column, or has one more, one twice, or one of an incompatible type.
     """
     first = parts[0]
+    _check_once(first)
     for part in parts[1:]:
+        _check_once(part)
         for one, other in ((first, part), (part, first)):
             lacking = [name for name in one.schema.names if name not in other.schema.names]
             if lacking:
@@ -62,7 +66,7 @@ def plan_columns(parts: Sequence[Part]) -> list[Column]:
                 )
     try:
         schema = pa.unify_schemas(
-            [part.schema.remove_metadata() for part in parts], promote_options="permissive"
+            [_stored_schema(part.schema) for part in parts], promote_options="permissive"
         )
     except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
         raise Mismatch(f"the parts' columns do not agree in type: {error}") from error
@@ -78,18 +82,25 @@ def read_tables(path: Path, columns: Sequence[Column], table_rows: int) -> Itera
         The Parquet file is corrupt, or a value does not fit the collection's column.
     """
     waiting: list[pa.Table] = []
+    rows = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            expected = file.metadata.num_rows
             names = [column.source for column in columns]
             for batch in file.iter_batches(table_rows, columns=names):
                 waiting.append(_conformed(pa.Table.from_batches([batch]), columns, path))
-                while sum(map(len, waiting)) >= table_rows:
+                rows += len(batch)
+                while rows <= expected and sum(map(len, waiting)) >= table_rows:
                     joined = pa.concat_tables(waiting)
                     yield joined.slice(0, table_rows)
                     waiting = [joined.slice(table_rows)]
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedFile(f"{path} cannot be read: {reason}; fetch it again") from error
+    if rows != expected:
+        raise DamagedFile(
+            f"{path} has {rows:,} rows, its footer says {expected:,}: it is damaged; fetch it again"
+        )
     rest = pa.concat_tables(waiting) if waiting else None
     if rest is not None and len(rest):
         yield rest
@@ -104,17 +115,38 @@ def with_source_names(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     return table
 
 
-def _named(schema: pa.Schema) -> list[Column]:
-    by_lower = {name.lower(): name for name in reversed(schema.names)}
-    known: dict[str, Column] = {}
-    for name, kind, aliases in _KNOWN:
+def _check_once(part: Part) -> None:
+    twice = [name for name, count in Counter(part.schema.names).items() if count > 1]
+    if twice:
+        raise Mismatch(f"{part.metadata} has the column {twice[0]} twice; rename one of them")
+
+
+def _known(names: Sequence[str]) -> dict[str, Column]:
+    """Find the known columns among a release's names."""
+    by_lower = {name.lower(): name for name in reversed(names)}
+    known = {}
+    for name, kind, aliases in _KNOWN_COLUMNS:
         source = next((by_lower[alias] for alias in aliases if alias in by_lower), None)
         if source is not None:
             known[source] = Column(name, kind, source)
+    return known
+
+
+def _stored_schema(schema: pa.Schema) -> pa.Schema:
+    known = _known(schema.names)
+    kinds = [
+        known[field.name].type if field.name in known else _stored_type(field.type)
+        for field in schema
+    ]
+    return pa.schema(list(zip(schema.names, kinds, strict=True)))
+
+
+def _named(schema: pa.Schema) -> list[Column]:
+    known = _known(schema.names)
     columns, taken = [], {column.name for column in known.values()} | _RESERVED
     for field in schema:
         column = known.get(field.name) or Column(
-            _free_name(field.name, taken), _stored_type(field.type), field.name
+            _free_name(field.name, taken), field.type, field.name
         )
         taken.add(column.name.lower())
         columns.append(column)
@@ -143,7 +175,7 @@ def _conformed(table: pa.Table, columns: Sequence[Column], path: Path) -> pa.Tab
         try:
             values = values.cast(column.type)
             values.validate(full=True)
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise DamagedFile(
                 f"{path}: the column {column.source} does not fit {column.type}: {reason}"

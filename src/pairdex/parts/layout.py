@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,7 +29,8 @@ DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is th
 _IMAGE = re.compile(r"img_emb_(\d+)\.npy")
 _TEXT = re.compile(r"text_emb_(\d+)\.npy")
 _METADATA = re.compile(r"metadata_(\d+)\.parquet")
-_VECTOR_DTYPE = "float16"
+_VECTOR_DTYPE = np.dtype("<f2")
+_MAX_PARTS = 1_000_000  # of a range; the largest release has some thousands
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,12 @@ def parse_numbers(text: str) -> frozenset[int]:
                 f"the part range is {text!r}, expected numbers and ranges like 0-9,12",
                 field="parts",
             )
-        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        wanted = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if len(numbers) + len(wanted) > _MAX_PARTS:
+            raise InvalidArgument(
+                f"the part range is {text!r}, expected at most {_MAX_PARTS:,} parts", field="parts"
+            )
+        numbers.update(wanted)
     return frozenset(numbers)
 
 
@@ -135,6 +142,8 @@ def _numbered(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[int, Pa
 def _chosen(
     source: Path, found: dict[int, Path], numbers: frozenset[int] | None
 ) -> list[tuple[int, Path]]:
+    if numbers is not None and not numbers:
+        raise InvalidArgument("the set of parts is empty, expected their numbers", field="parts")
     absent = sorted((numbers or frozenset()) - found.keys())
     if absent:
         more = f" and {len(absent) - 1:,} more" if len(absent) > 1 else ""
@@ -150,19 +159,28 @@ def _numbered_parts(
 ) -> Iterator[Part]:
     texts, tables = _numbered(folders, _TEXT), _numbered(folders, _METADATA)
     for number, path in images:
+        digits = path.stem.rpartition("_")[2]
         if number not in tables:
             raise MissingFile(
-                f"{source} has {path.name} but no metadata_{number}.parquet; fetch it"
+                f"{source} has {path.name} but no metadata_{digits}.parquet; fetch it"
             )
         if texts and number not in texts:
-            raise MissingFile(f"{source} has {path.name} but no text_emb_{number}.npy; fetch it")
+            raise MissingFile(f"{source} has {path.name} but no text_emb_{digits}.npy; fetch it")
         text = open_vectors(texts[number]) if texts else None
         yield _part(number, open_vectors(path), text, tables[number])
 
 
 def _npz_pairs(folders: Iterable[Path]) -> list[Path]:
-    paths = [path for folder in folders for path in sorted(folder.glob("*.npz"))]
-    return [path for path in paths if path.with_suffix(".parquet").is_file()]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.npz"), key=_numeric)]
+    lone = [path for path in paths if not path.with_suffix(".parquet").is_file()]
+    if 0 < len(lone) < len(paths):
+        raise MissingFile(f"{lone[0]} has no {lone[0].stem}.parquet beside it; fetch it")
+    return [] if lone else paths
+
+
+def _numeric(path: Path) -> tuple[int, str]:
+    """Order 2.npz before 10.npz, and hexadecimal names as text."""
+    return (int(path.stem) if path.stem.isdecimal() else 0), path.name
 
 
 def _datacomp_part(number: int, path: Path, tower: Tower) -> Part:
@@ -173,7 +191,7 @@ def _datacomp_part(number: int, path: Path, tower: Tower) -> Part:
 def _part(number: int, image: VectorFile, text: VectorFile | None, metadata: Path) -> Part:
     try:
         footer = pq.ParquetFile(metadata)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedFile(
             f"{metadata} is no readable Parquet file: {reason}; fetch it again"
@@ -194,9 +212,9 @@ def _checked(parts: list[Part]) -> list[Part]:
     first = parts[0].image
     for part in parts:
         for file in (part.image, *([part.text] if part.text else [])):
-            if file.dtype.name != _VECTOR_DTYPE:
+            if file.dtype != _VECTOR_DTYPE:
                 raise Mismatch(
-                    f"{file.name} holds {file.dtype}, expected {_VECTOR_DTYPE}; convert it"
+                    f"{file.name} holds {file.dtype}, expected {_VECTOR_DTYPE} in little-endian order; convert it"
                 )
             if file.dim != first.dim:
                 raise Mismatch(
