@@ -1,4 +1,7 @@
-"""Exact nearest rows: every kernel against brute force in float64, and against the scalar twin bit for bit."""
+"""Exact nearest rows: every way and kernel against brute force in float64, and against the scalar twin bit for bit."""
+
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairdex import _native
+from pairdex.codes import build_codes, open_codes
 from pairdex.distance import cosine_distance
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn import nearest
 
 KERNELS = _native.kernels()
+WAYS = ["floats", "codes"]
 SAME = 1e-13  # float64 sums of up to 4,096 terms in different orders agree to this
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -42,11 +47,22 @@ def assert_exact(found, rows, queries, k, allowed=None):
         assert pairs == sorted(pairs)
 
 
+def find(way, blocks, queries, k, **options):
+    """Search by one of the two ways; the answers must be the same."""
+    if way == "floats":
+        return nearest(blocks, queries, k, **options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "codes"
+        build_codes(blocks, path)
+        codes = open_codes(path, rows=sum(map(len, blocks)), dim=queries.shape[1])
+        return nearest(blocks, queries, k, codes=codes, **options)
+
+
 def random_rows(n, dim, seed):
     return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float16)
 
 
-def adversarial(name, n=700, dim=37):
+def adversarial(name, n=2100, dim=37):
     """Rows and queries that break careless bounds."""
     rng = np.random.default_rng(5)
     rows = rng.standard_normal((n, dim))
@@ -89,12 +105,13 @@ ADVERSARIAL = [
 ]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", ADVERSARIAL)
-@pytest.mark.parametrize("k", [1, 10, 100])
-def test_adversarial_rows_give_the_float64_answer(kernel, name, k):
+@pytest.mark.parametrize("k", [1, 10, 30])
+def test_adversarial_rows_give_the_float64_answer(way, kernel, name, k):
     rows, queries = adversarial(name)
-    assert_exact(nearest([rows], queries, k, kernel=kernel), rows, queries, k)
+    assert_exact(find(way, [rows], queries, k, kernel=kernel), rows, queries, k)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -104,18 +121,56 @@ def test_any_dim_gives_the_float64_answer(kernel, dim):
     assert_exact(nearest([rows], queries, 20, kernel=kernel), rows, queries, 20)
 
 
+@pytest.mark.parametrize("dim", [1, 2, 3, 17, 66, 67, 129, 130, 131, 200, 513, 768, 1030])
+def test_any_dim_gives_the_float64_answer_by_codes(dim, tmp_path):
+    rows, queries = random_rows(150, dim, seed=dim), random_rows(45, dim, seed=9).astype(np.float32)
+    build_codes([rows], tmp_path / "codes")
+    codes = open_codes(tmp_path / "codes", rows=150, dim=dim)
+    for kernel in KERNELS:
+        assert_exact(nearest([rows], queries, 20, codes=codes, kernel=kernel), rows, queries, 20)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", ADVERSARIAL)
-def test_every_kernel_gives_the_bits_of_the_scalar_twin(kernel, name):
+def test_every_way_and_kernel_gives_the_bits_of_the_scalar_twin(way, kernel, name):
     rows, queries = adversarial(name)
-    found, twin = (nearest([rows], queries, 50, kernel=one) for one in (kernel, "scalar"))
+    twin = nearest([rows], queries, 50, kernel="scalar")
+    found = find(way, [rows], queries, 50, kernel=kernel)
     np.testing.assert_array_equal(found.ids, twin.ids)
     np.testing.assert_array_equal(found.distances, twin.distances)
 
 
+@settings(max_examples=500, deadline=None)
+@given(data=st.data())
+def test_thousands_of_small_searches_by_codes_give_the_bits_of_the_scalar_twin(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    n, dim = data.draw(st.integers(1, 400)), data.draw(st.integers(1, 200))
+    k = data.draw(st.integers(1, 60))
+    spread = 10.0 ** rng.uniform(-3, 0, dim)
+    rows = (rng.standard_normal((n, dim)) * spread + data.draw(st.sampled_from([0, 1, 30]))).astype(
+        np.float16
+    )
+    if data.draw(st.booleans()):  # near-duplicates, with and without a last bit's difference
+        rows = rows[rng.integers(0, max(1, n // 10), n)]
+        rows.view(np.uint16)[rng.random((n, dim)) < 0.01] ^= 1
+    near = rows[rng.integers(0, n, 20)].astype(np.float32)
+    far = rng.standard_normal((25, dim)).astype(np.float32)
+    queries = np.concatenate([near[near.any(axis=1)], far])
+    with tempfile.TemporaryDirectory() as folder:
+        build_codes([rows], Path(folder) / "codes")
+        codes = open_codes(Path(folder) / "codes", rows=n, dim=dim)
+        twin = nearest([rows], queries, k, kernel="scalar")
+        for kernel in KERNELS:
+            found = nearest([rows], queries, k, codes=codes, kernel=kernel)
+            np.testing.assert_array_equal(found.ids, twin.ids)
+            np.testing.assert_array_equal(found.distances, twin.distances)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_cutting_into_blocks_and_threads_never_changes_a_result(data):
+def test_cutting_into_blocks_and_threads_never_changes_a_result(way, data):
     n = data.draw(st.integers(0, 3000))
     rows = random_rows(n, 19, seed=n)
     rows[data.draw(st.integers(1, 50)) :: 2] = rows[:1]
@@ -123,24 +178,48 @@ def test_cutting_into_blocks_and_threads_never_changes_a_result(data):
     k = data.draw(st.integers(1, 40))
     cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=5)))
     whole = nearest([rows], queries, k, threads=1)
-    cut = nearest(np.split(rows, cuts), queries, k, threads=data.draw(st.integers(1, 5)))
+    threads = data.draw(st.integers(1, 5))
+    cut = find(way if n else "floats", np.split(rows, cuts), queries, k, threads=threads)
     np.testing.assert_array_equal(whole.ids, cut.ids)
     np.testing.assert_array_equal(whole.distances, cut.distances)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_filter_equals_search_among_the_allowed_rows(data):
+def test_filter_equals_search_among_the_allowed_rows(way, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
-    rows, queries = random_rows(2500, 24, seed=1), random_rows(3, 24, seed=2).astype(np.float32)
+    rows, queries = (
+        random_rows(2500, 24, seed=1),
+        random_rows(data.draw(st.sampled_from([3, 40])), 24, seed=2).astype(np.float32),
+    )
     allowed = rng.random(2500) < data.draw(st.sampled_from([0.0, 0.001, 0.01, 0.3, 0.99, 1.0]))
-    found = nearest([rows[:1111], rows[1111:]], queries, 10, allowed=allowed)
+    found = find(way, [rows[:1111], rows[1111:]], queries, 10, allowed=allowed)
     assert_exact(found, rows, queries, 10, allowed)
 
 
-def test_equal_distances_come_by_smaller_id():
-    rows = np.tile(random_rows(1, 8, seed=1), (5000, 1))
-    found = nearest([rows], rows[:2].astype(np.float32), 7)
+def test_guess_from_a_sample_that_is_too_good_is_made_good():
+    rows = random_rows(20_000, 8, seed=1)
+    rows[:10] = [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+    ]  # all of the sample's near rows, and half of the 20 that are asked for
+    queries = rows[:1].astype(np.float32)
+    found = find("codes", [rows], queries, 20)
+    assert_exact(found, rows, queries, 20)
+    assert found.report.scanned > 2 * len(rows)  # a second pass
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_distances_come_by_smaller_id_however_many(way):
+    rows = np.tile(random_rows(1, 8, seed=1), (20_000, 1))
+    found = find(way, [rows], rows[:2].astype(np.float32), 7)
     assert found.ids.tolist() == [list(range(7))] * 2
     assert len(set(found.distances.ravel().tolist())) == 1
 

@@ -18,29 +18,42 @@ float rounded_down(double cosine) { return static_cast<float>(cosine - 1e-6); }
 
 }  // namespace
 
+void Candidates::add_to_sample(std::span<const Candidate> found) {
+  const std::lock_guard guard(lock_);
+  for (const Candidate& candidate : found) raise(candidate.lower);
+}
+
+void Candidates::take_guess() {
+  guess_ = least_cosine();
+  n_lower_ = k_;
+  best_lower_.clear();
+}
+
 void Candidates::add(std::span<const Candidate> found, const Kernel& kernel, const Blocks& blocks) {
-  bool full = false;
-  {
-    const std::lock_guard guard(lock_);
-    for (const Candidate& candidate : found) {
-      pending_.push_back(candidate);
-      raise(candidate.lower);
-    }
-    if (pending_.size() >= drop_at_) drop_ruled_out();
-    full = pending_.size() >= limit_;
+  const std::lock_guard guard(lock_);
+  for (const Candidate& candidate : found) {
+    pending_.push_back(candidate);
+    raise(candidate.lower);
   }
-  if (full) settle(kernel, blocks);
+  if (pending_.size() >= drop_at_) drop_ruled_out();
+  if (pending_.size() >= limit_) decide(kernel, blocks);
+}
+
+bool Candidates::settle(const Kernel& kernel, const Blocks& blocks) {
+  const std::lock_guard guard(lock_);
+  decide(kernel, blocks);
+  return query_.reaches(guess_);
 }
 
 void Candidates::raise(float lower) {
-  if (best_lower_.size() == k_) {
+  if (best_lower_.size() == n_lower_) {
     if (lower <= best_lower_.front()) return;
     std::pop_heap(best_lower_.begin(), best_lower_.end(), std::greater<>());
     best_lower_.pop_back();
   }
   best_lower_.push_back(lower);
   std::push_heap(best_lower_.begin(), best_lower_.end(), std::greater<>());
-  if (best_lower_.size() == k_) query_.raise_least_cosine(static_cast<double>(best_lower_.front()));
+  if (best_lower_.size() == n_lower_) query_.raise_least_cosine(static_cast<double>(best_lower_.front()));
 }
 
 void Candidates::drop_ruled_out() {
@@ -49,8 +62,7 @@ void Candidates::drop_ruled_out() {
   drop_at_ = std::min(limit_, 64 + 2 * pending_.size());
 }
 
-void Candidates::settle(const Kernel& kernel, const Blocks& blocks) {
-  const std::lock_guard guard(lock_);
+void Candidates::decide(const Kernel& kernel, const Blocks& blocks) {
   drop_ruled_out();
   std::sort(pending_.begin(), pending_.end(), [](const Candidate& a, const Candidate& b) { return a.upper > b.upper; });
   std::vector<Neighbour> exact;

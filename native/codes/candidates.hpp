@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -20,17 +21,25 @@ struct Candidate {
 
 // Keeps candidates until float64 has decided about them. The k-th largest of the lower bounds is a cosine that k rows
 // surely reach: rows bounded below it are out without ever being read.
+//
+// A search may begin with a guess at that cosine, from a sample of the rows. `settle` tells whether the guess was
+// right; if it was not, rows may be missing and the query must be searched again without one.
 class Candidates {
  public:
-  Candidates(Query& query, std::size_t k) : query_(query), k_(k), limit_(kRoom + 4 * k) {}
+  Candidates(Query& query, std::size_t k) : query_(query), k_(k), limit_(kRoom + 4 * k), n_lower_(k) {}
 
   static std::size_t most_bytes(std::size_t k) { return (kRoom + 4 * k) * sizeof(Candidate) + k * sizeof(float); }
 
   double least_cosine() const { return query_.least_cosine(); }
 
+  // Until `take_guess`, candidates are only a sample of which the `rank`-th best matters.
+  void begin_sample(std::size_t rank) { n_lower_ = rank; }
+  void add_to_sample(std::span<const Candidate> found);
+  void take_guess();
+
   void add(std::span<const Candidate> found, const Kernel& kernel, const Blocks& blocks);
-  // Decides about everything that is pending.
-  void settle(const Kernel& kernel, const Blocks& blocks);
+  // Decides about everything that is pending; false: the guess was too high.
+  bool settle(const Kernel& kernel, const Blocks& blocks);
   std::size_t measured() const { return measured_; }
 
  private:
@@ -38,14 +47,17 @@ class Candidates {
 
   void raise(float lower);
   void drop_ruled_out();
+  void decide(const Kernel& kernel, const Blocks& blocks);
 
   Query& query_;
   std::size_t k_, limit_;
+  std::size_t n_lower_;       // as many lower bounds are kept
   std::size_t drop_at_ = 64;  // pending candidates that make looking for ruled out ones worthwhile
   std::size_t measured_ = 0;
+  double guess_ = -std::numeric_limits<double>::infinity();
   std::mutex lock_;
   std::vector<Candidate> pending_;
-  std::vector<float> best_lower_;  // heap, smallest in front, of the k largest lower bounds of distinct rows
+  std::vector<float> best_lower_;  // heap, smallest in front, of the largest lower bounds of distinct rows
 };
 
 }  // namespace pairdex

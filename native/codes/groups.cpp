@@ -15,8 +15,8 @@ void Group::set(const std::uint8_t* head, const std::uint8_t* rest, std::size_t 
   if (wanted == 0) return;
   const auto& facts = *reinterpret_cast<const HeadFacts*>(head);
   for (std::size_t r = 0; r < kGroupRows; ++r) {
-    coded_error_[r] = kUp * (largest.head_error * value_of(facts.coded_norm[r]) +
-                             largest.head * value_of(facts.error_norm[r]));
+    coded_error_[r] =
+        kUp * (largest.head_error * value_of(facts.coded_norm[r]) + largest.head * value_of(facts.error_norm[r]));
     rest_norm_[r] = value_of(facts.rest_norm[r]);
   }
   terms_ = {.along_mean = facts.along_mean.data(),
@@ -32,8 +32,8 @@ void Group::read_rest(const LargestNorms& largest) {
   if (rest_read_) return;
   const auto& facts = *reinterpret_cast<const RestFacts*>(rest_);
   for (std::size_t r = 0; r < kGroupRows; ++r) {
-    rest_error_[r] = kUp * (largest.rest_error * value_of(facts.coded_norm[r]) +
-                            largest.rest * value_of(facts.error_norm[r]));
+    rest_error_[r] =
+        kUp * (largest.rest_error * value_of(facts.coded_norm[r]) + largest.rest * value_of(facts.error_norm[r]));
   }
   terms_.rest_scale = facts.scale.data();
   terms_.rest_error = rest_error_.data();

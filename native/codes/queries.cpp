@@ -7,8 +7,8 @@
 namespace pairdex {
 namespace {
 
-constexpr double kUp = 1.0 + 0x1p-20;      // more than the few roundings to float32 that follow
-constexpr double kLeastScale = 0x1p-20;    // keeps quotients by the scale far from overflow
+constexpr double kUp = 1.0 + 0x1p-20;    // more than the few roundings to float32 that follow
+constexpr double kLeastScale = 0x1p-20;  // keeps quotients by the scale far from overflow
 double norm(const double* values, std::size_t n) {
   double sum = 0.0;
   for (std::size_t i = 0; i < n; ++i) sum += values[i] * values[i];

@@ -20,7 +20,11 @@ constexpr std::size_t kPanelGroups = 8;     // groups that a chunk of queries me
 constexpr std::size_t kPiecePanels = 4;     // what a thread takes at once
 constexpr std::size_t kChunkQueries = 128;  // their dots with a group stay in the first-level cache
 constexpr std::size_t kStateBytes = std::size_t{512} << 20;  // for the queries of one pass, if all is at its worst
-constexpr float kFloatRoom = 1e-6f;                          // more than the rounding of a cosine to float32
+constexpr std::uint8_t kUntestedGroups = 63;  // not tested by their heads after one that nearly all queries passed
+constexpr std::size_t kSampleStep = 32;       // a guess costs this part of a scan
+constexpr std::size_t kGuessFromK = 20;       // for fewer neighbours a guess saves less than it costs
+constexpr std::size_t kGuessFromRows = 64;    // times k: in fewer rows as well
+constexpr float kFloatRoom = 1e-6f;           // more than the rounding of a cosine to float32
 
 // What the threads share: the data, and a run of queries that is searched in one pass over the codes.
 struct Pass {
@@ -34,14 +38,20 @@ struct Pass {
   std::atomic<std::size_t> by_head{0};
   std::atomic<std::size_t> by_full{0};
 
-  std::size_t n_panels() const { return (group_count(blocks.n_rows()) + kPanelGroups - 1) / kPanelGroups; }
+  std::size_t n_panels(std::size_t step) const {
+    const std::size_t panels = (group_count(blocks.n_rows()) + kPanelGroups - 1) / kPanelGroups;
+    return (panels + step - 1) / step;
+  }
+
+  std::size_t n_pieces(std::size_t step) const { return (n_panels(step) + kPiecePanels - 1) / kPiecePanels; }
 };
 
-// One thread's part of a pass.
+// One thread's part of a pass over all panels or, as a sample, over every `step`-th.
 class Worker {
  public:
-  explicit Worker(Pass& pass)
+  Worker(Pass& pass, std::size_t step)
       : pass_(pass),
+        step_(step),
         groups_(kPanelGroups),
         terms_(kChunkQueries),
         everyone_(kChunkQueries),
@@ -49,15 +59,16 @@ class Worker {
         reached_(kChunkQueries),
         head_dots_(kChunkQueries * kGroupRows),
         rest_dots_(kChunkQueries * kGroupRows),
-        gathered_(kChunkQueries * pass.layout.rest_length) {
+        gathered_(kChunkQueries * pass.layout.rest_length),
+        untested_(pass.queries.size() / kChunkQueries + 1) {
     std::iota(everyone_.begin(), everyone_.end(), 0u);
   }
 
   void operator()(std::size_t piece) {
     const CodeKernel& codes = *pass_.kernel.codes;
     codes.enter();
-    const std::size_t end = std::min((piece + 1) * kPiecePanels, pass_.n_panels());
-    for (std::size_t panel = piece * kPiecePanels; panel < end; ++panel) scan_panel(panel);
+    const std::size_t end = std::min((piece + 1) * kPiecePanels, pass_.n_panels(step_));
+    for (std::size_t panel = piece * kPiecePanels; panel < end; ++panel) scan_panel(panel * step_);
     codes.leave();
     pass_.by_full.fetch_add(n_refined_, std::memory_order_relaxed);
     n_refined_ = 0;
@@ -103,8 +114,15 @@ class Worker {
     const CodeKernel& codes = *pass_.kernel.codes;
     codes.dots(group.head_codes(), pass_.layout.head_length, pass_.queries.head() + first * pass_.layout.head_length, n,
                head_dots_.data());
-    const std::size_t n_passed = codes.pass_head(group.terms(), terms_.data(), head_dots_.data(), n, passed_.data());
-    if (n_passed == 0) return;
+    std::uint8_t& untested = untested_[first / kChunkQueries];
+    std::size_t n_passed = n;
+    if (untested == 0) {
+      n_passed = codes.pass_head(group.terms(), terms_.data(), head_dots_.data(), n, passed_.data());
+      if (n_passed == 0) return;
+      if (n_passed >= n - n / 8) untested = kUntestedGroups;
+    } else {
+      --untested;
+    }
     if (2 * n_passed > n) {
       refine(group, first, everyone_, pass_.queries.rest() + first * pass_.layout.rest_length, n);
     } else {
@@ -156,16 +174,22 @@ class Worker {
           {static_cast<float>(lowest) - kFloatRoom, static_cast<float>(highest) + kFloatRoom, group.id(r)});
     }
     Candidates& candidates = pass_.candidates[q];
-    candidates.add(found_, pass_.kernel, pass_.blocks);
+    if (step_ > 1) {
+      candidates.add_to_sample(found_);
+    } else {
+      candidates.add(found_, pass_.kernel, pass_.blocks);
+    }
     terms.least = pass_.queries.least(q, candidates.least_cosine());
   }
 
   Pass& pass_;
+  std::size_t step_;
   std::vector<Group> groups_;
   std::vector<QueryTerms> terms_;
   std::vector<std::uint32_t> everyone_, passed_, reached_;
   std::vector<std::int32_t> head_dots_, rest_dots_;
   std::vector<std::int8_t> gathered_;
+  std::vector<std::uint8_t> untested_;  // for each chunk: groups to come that will not be tested by their heads
   std::vector<Candidate> found_;
   std::size_t n_refined_ = 0;
 };
@@ -174,42 +198,90 @@ std::size_t queries_together(std::size_t k, std::size_t dim) {
   return std::max<std::size_t>(1, kStateBytes / (Candidates::most_bytes(k) + k * sizeof(Neighbour) + 2 * dim));
 }
 
-// One pass for the queries from `first` on; returns how many they were.
-std::size_t search_together(const Blocks& blocks, const CodePlanes& planes, const CodedRequest& coded,
-                            const Kernel& kernel, const std::atomic<bool>& stop, std::size_t first, Answer answer,
-                            ScanReport& report) {
-  const Request& request = coded.request;
-  const std::size_t dim = blocks.dim();
-  const std::size_t kept = std::min(request.k, blocks.n_rows());
-  const std::size_t n = std::min(queries_together(kept, dim), request.n_queries - first);
-  const CodedQueries queries(coded.coordinates.subspan(first * dim, n * dim), dim, coded.room);
+// Everything about a search but the queries at hand.
+struct Search {
+  const Blocks& blocks;
+  const CodePlanes& planes;
+  const CodedRequest& coded;
+  const Kernel& kernel;
+  const std::atomic<bool>& stop;
+  Answer answer;
+  std::size_t kept;      // k, or all rows if they are fewer
+  std::size_t n_wanted;  // rows that may be an answer
+  ScanReport report{};
+};
+
+std::vector<double> coordinates_of(const Search& search, std::span<const std::size_t> numbers) {
+  const std::size_t dim = search.blocks.dim();
+  std::vector<double> coordinates;
+  coordinates.reserve(numbers.size() * dim);
+  for (const std::size_t number : numbers) {
+    const std::span<const double> one = search.coded.coordinates.subspan(number * dim, dim);
+    coordinates.insert(coordinates.end(), one.begin(), one.end());
+  }
+  return coordinates;
+}
+
+// Lets every query guess the cosine of its k-th nearest row from a sample of the panels: so high that few rows pass,
+// so low that rarely fewer than k do.
+void guess(const Search& search, Pass& pass) {
+  const double expected = static_cast<double>(search.kept) / kSampleStep;
+  const auto rank = static_cast<std::size_t>(expected + 4.0 * std::sqrt(expected) + 4.0);
+  for (Candidates& one : pass.candidates) one.begin_sample(rank);
+  for_each_piece(pass.n_pieces(kSampleStep), search.coded.request.n_threads, search.stop, Worker(pass, kSampleStep));
+  for (Candidates& one : pass.candidates) one.take_guess();
+}
+
+// One pass for a few queries; returns the numbers of those whose guess was wrong.
+std::vector<std::size_t> search_together(Search& search, std::span<const std::size_t> numbers, bool guessing) {
+  const Request& request = search.coded.request;
+  const std::size_t dim = search.blocks.dim();
+  const CodedQueries queries(coordinates_of(search, numbers), dim, search.coded.room);
   std::deque<Query> exact;
   std::deque<Candidates> candidates;
-  for (std::size_t q = 0; q < n; ++q) {
-    exact.emplace_back(request.queries.subspan((first + q) * dim, dim), kept);
-    candidates.emplace_back(exact.back(), kept);
+  for (const std::size_t number : numbers) {
+    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept);
+    candidates.emplace_back(exact.back(), search.kept);
   }
-  Pass pass{blocks, planes, kernel, request.allowed, queries, candidates, Layout(dim)};
-  for_each_piece((pass.n_panels() + kPiecePanels - 1) / kPiecePanels, request.n_threads, stop, Worker(pass));
-  for_each_piece(n, request.n_threads, stop, [&](std::size_t q) {
-    candidates[q].settle(kernel, blocks);
-    write_answer(exact[q], first + q, request.k, answer);
+  Pass pass{search.blocks, search.planes, search.kernel, request.allowed, queries, candidates, Layout(dim)};
+  if (guessing) guess(search, pass);
+  for_each_piece(pass.n_pieces(1), request.n_threads, search.stop, Worker(pass, 1));
+  std::vector<std::uint8_t> right(numbers.size());
+  for_each_piece(numbers.size(), request.n_threads, search.stop, [&](std::size_t q) {
+    right[q] = candidates[q].settle(search.kernel, search.blocks);
+    write_answer(exact[q], numbers[q], request.k, search.answer);
   });
-  report.by_head += pass.by_head;
-  report.by_full += pass.by_full;
-  for (const Candidates& one : candidates) report.measured += one.measured();
-  return n;
+  search.report.by_head += pass.by_head;
+  search.report.by_full += pass.by_full;
+  std::vector<std::size_t> wrong;
+  for (std::size_t q = 0; q < numbers.size(); ++q) {
+    search.report.measured += candidates[q].measured();
+    if (!right[q]) wrong.push_back(numbers[q]);
+  }
+  return wrong;
+}
+
+std::size_t wanted_rows(const Blocks& blocks, std::span<const std::uint8_t> allowed) {
+  if (allowed.empty()) return blocks.n_rows();
+  return static_cast<std::size_t>(std::count_if(allowed.begin(), allowed.end(), [](auto flag) { return flag != 0; }));
 }
 
 }  // namespace
 
 ScanReport scan_codes(const Blocks& blocks, const CodePlanes& planes, const CodedRequest& request, const Kernel& kernel,
                       const std::atomic<bool>& stop, Answer answer) {
-  ScanReport report;
-  for (std::size_t first = 0; first < request.request.n_queries && !stop;) {
-    first += search_together(blocks, planes, request, kernel, stop, first, answer, report);
+  const std::size_t kept = std::min(request.request.k, blocks.n_rows());
+  Search search{blocks, planes, request, kernel, stop, answer, kept, wanted_rows(blocks, request.request.allowed)};
+  const bool guessing = kept >= kGuessFromK && search.n_wanted >= kGuessFromRows * kept;
+  const std::size_t together = queries_together(kept, blocks.dim());
+  std::vector<std::size_t> numbers(request.request.n_queries);
+  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+  for (std::size_t first = 0; first < numbers.size() && !stop; first += together) {
+    const auto some = std::span(numbers).subspan(first, std::min(together, numbers.size() - first));
+    const std::vector<std::size_t> wrong = search_together(search, some, guessing);
+    if (!wrong.empty() && !stop) search_together(search, wrong, false);
   }
-  return report;
+  return search.report;
 }
 
 }  // namespace pairdex

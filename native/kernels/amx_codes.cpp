@@ -61,7 +61,11 @@ void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 }  // namespace
 
-const CodeKernel kAmxCodes{
-    .enter = enter, .leave = leave, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
+const CodeKernel kAmxCodes{.enter = enter,
+                           .leave = leave,
+                           .dots = dots,
+                           .pass_head = pass_head,
+                           .pass_full = pass_full,
+                           .bound_full = bound_full};
 
 }  // namespace pairdex

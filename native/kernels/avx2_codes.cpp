@@ -27,7 +27,11 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 
 }  // namespace
 
-const CodeKernel kAvx2Codes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
+const CodeKernel kAvx2Codes{.enter = nothing,
+                            .leave = nothing,
+                            .dots = dots,
+                            .pass_head = pass_head,
+                            .pass_full = pass_full,
+                            .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -22,7 +22,11 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 
 }  // namespace
 
-const CodeKernel kAvxVnniCodes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
+const CodeKernel kAvxVnniCodes{.enter = nothing,
+                               .leave = nothing,
+                               .dots = dots,
+                               .pass_head = pass_head,
+                               .pass_full = pass_full,
+                               .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -19,7 +19,11 @@ inline int32x4_t add_products(int32x4_t sums, int8x16_t codes, int8x16_t query) 
 
 }  // namespace
 
-const CodeKernel kNeonDotCodes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
+const CodeKernel kNeonDotCodes{.enter = nothing,
+                               .leave = nothing,
+                               .dots = dots,
+                               .pass_head = pass_head,
+                               .pass_full = pass_full,
+                               .bound_full = bound_full};
 
 }  // namespace pairdex

@@ -22,7 +22,11 @@ void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 }  // namespace
 
-const CodeKernel kScalarCodes{
-    .enter = nothing, .leave = nothing, .dots = dots, .pass_head = pass_head, .pass_full = pass_full, .bound_full = bound_full};
+const CodeKernel kScalarCodes{.enter = nothing,
+                              .leave = nothing,
+                              .dots = dots,
+                              .pass_head = pass_head,
+                              .pass_full = pass_full,
+                              .bound_full = bound_full};
 
 }  // namespace pairdex

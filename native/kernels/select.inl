@@ -3,9 +3,8 @@
 
 // What both bounds have in common.
 inline float head_part(const RowTerms& rows, const QueryTerms& query, const std::int32_t* dots, std::size_t r) {
-  return rows.head_scale[r] * static_cast<float>(dots[r] - query.head_offset) +
-         query.along_mean * rows.along_mean[r] + query.along_gap * rows.along_gap[r] +
-         query.coded_error * rows.coded_error[r];
+  return rows.head_scale[r] * static_cast<float>(dots[r] - query.head_offset) + query.along_mean * rows.along_mean[r] +
+         query.along_gap * rows.along_gap[r] + query.coded_error * rows.coded_error[r];
 }
 
 inline float full_bound(const RowTerms& rows, const QueryTerms& query, const std::int32_t* head_dots,

@@ -34,7 +34,8 @@ class Query {
   std::span<const float> values() const { return values_; }
   double norm() const { return norm_; }
 
-  // A row whose cosine is surely below this can't be among the k nearest.
+  // A row whose cosine is surely below this is left out: it can't be among the k nearest, unless the caller raised
+  // this by a guess.
   double least_cosine() const { return least_cosine_.load(std::memory_order_relaxed); }
 
   Neighbour measure(const Kernel& kernel, const Half* row, std::size_t id) const {
@@ -54,6 +55,9 @@ class Query {
   void raise_least_cosine(double cosine) {
     if (cosine > least_cosine()) least_cosine_.store(cosine, std::memory_order_relaxed);
   }
+
+  // k rows are kept, all of at least this cosine.
+  bool reaches(double cosine) const { return 1.0 - nearest_.worst() >= cosine; }
 
   std::span<const Neighbour> kept() const { return nearest_.kept(); }
 

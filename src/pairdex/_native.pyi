@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def kernels() -> list[str]:
     """Names of the kernels this processor can run, fastest first."""
 
-def check_rows(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int = 1) -> NDArray[numpy.uint8]:
+def check_rows(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int = 1) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
     """
     (n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.
     """
@@ -21,6 +21,22 @@ def nearest(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None,
     """
     Exact nearest rows: ids (n, k) int64, distances (n, k) float64, pairs measured in float64.
     """
+
+def nearest_by_codes(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, coordinates: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], room: float, head: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rest: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int, int]:
+    """
+    Exact nearest rows by their codes: ids, distances, pairs bounded by the head, with all dimensions, measured.
+    """
+
+def encode_rows(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], head: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], rest: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], *, threads: int, kernel: str) -> None:
+    """Write the codes of rows into both planes."""
+
+def code_layout(dim: int) -> tuple[int, int, int, int]:
+    """
+    Coordinates in head and rest; bytes of 32 rows in the head plane and the rest plane.
+    """
+
+def coordinate_error(dim: int, *, kernel: str) -> float:
+    """By how much a row's coordinate in the codes' basis may be off."""
 
 def touch(data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], *, threads: int = 1) -> int:
     """
