@@ -117,7 +117,7 @@ def flip(at):
         (flip(5000), DamagedFile, "the basis in .* differs from its checksum"),
         (lambda data: data[:-1], DamagedFile, "bytes of codes, expected"),
         (lambda data: data[:3000], DamagedFile, "ends in its header"),
-        (lambda data: b"", UnsupportedFormat, "is no file of codes"),
+        (lambda data: data[:0], UnsupportedFormat, "is no file of codes"),
     ],
 )
 def test_damaged_or_foreign_file_is_refused(path, tmp_path, change, error, message):

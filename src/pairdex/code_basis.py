@@ -62,7 +62,9 @@ def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[
 
 def orthogonality_error(basis: NDArray[np.float64]) -> float:
     """By how much a dot of two unit vectors may differ from the dot of their coordinates."""
-    return float(np.linalg.norm(basis.T @ basis - np.eye(len(basis)))) + 1e-9  # float64 itself errs by less
+    return (
+        float(np.linalg.norm(basis.T @ basis - np.eye(len(basis)))) + 1e-9
+    )  # float64 itself errs by less
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:

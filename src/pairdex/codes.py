@@ -130,11 +130,15 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     header = _read_header(path)
     for key, expected in (("rows", rows), ("dim", dim), ("source", source)):
         if expected is not None and header[key] != expected:
-            raise Mismatch(f"{path} is of {key} {header[key]}, the vectors of {key} {expected}: {_REMEDY}")
+            raise Mismatch(
+                f"{path} is of {key} {header[key]}, the vectors of {key} {expected}: {_REMEDY}"
+            )
     content = np.memmap(path, np.uint8, mode="r", offset=_HEADER_BYTES)
     basis_bytes, head_bytes, rest_bytes = _section_bytes(rows, dim)
     if len(content) != basis_bytes + head_bytes + rest_bytes:
-        raise DamagedFile(f"{path} has {len(content)} bytes of codes, expected {sum(_section_bytes(rows, dim))}: {_REMEDY}")
+        raise DamagedFile(
+            f"{path} has {len(content)} bytes of codes, expected {sum(_section_bytes(rows, dim))}: {_REMEDY}"
+        )
     stored = np.array(content[:basis_bytes]).view(np.float32).reshape(dim, -1)
     if checksums.of_bytes(stored.tobytes()) != header["checksums"]["basis"]:
         raise DamagedFile(f"the basis in {path} differs from its checksum: {_REMEDY}")
@@ -155,7 +159,7 @@ def verify_codes(path: Path) -> None:
     header = _read_header(path)
     codes = open_codes(path, rows=header["rows"], dim=header["dim"])
     for name, plane in (("head", codes.head), ("rest", codes.rest)):
-        if xxhash.xxh3_128_hexdigest(plane) != header["checksums"][name]:
+        if xxhash.xxh3_128_hexdigest(plane.data) != header["checksums"][name]:
             raise DamagedFile(f"the {name} plane in {path} differs from its checksum: {_REMEDY}")
 
 
@@ -175,7 +179,10 @@ class _Writer:
         self._basis = np.zeros((self._dim, stride), np.float32)
         self._basis[:, : self._dim] = basis
         basis_bytes, head_bytes, _ = _section_bytes(rows, self._dim)
-        self._ends = {"head": _HEADER_BYTES + basis_bytes, "rest": _HEADER_BYTES + basis_bytes + head_bytes}
+        self._ends = {
+            "head": _HEADER_BYTES + basis_bytes,
+            "rest": _HEADER_BYTES + basis_bytes + head_bytes,
+        }
         self._digests = {"head": xxhash.xxh3_128(), "rest": xxhash.xxh3_128()}
 
     def add(self, chunk: NDArray[np.float16]) -> None:
@@ -186,8 +193,8 @@ class _Writer:
         )
         for name, plane in planes.items():
             self._file.seek(self._ends[name])
-            self._file.write(plane)
-            self._digests[name].update(plane)
+            self._file.write(plane.data)
+            self._digests[name].update(plane.data)
             self._ends[name] += len(plane)
         self.rows_done += len(chunk)
 
@@ -212,14 +219,18 @@ def _read_header(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             page = file.read(_HEADER_BYTES)
     except FileNotFoundError as error:
-        raise MissingFile(f"{path} does not exist: the codes were never built or were deleted") from error
+        raise MissingFile(
+            f"{path} does not exist: the codes were never built or were deleted"
+        ) from error
     if page[: len(MAGIC)] != MAGIC:
         raise UnsupportedFormat(f"{path} is no file of codes: {_REMEDY}")
     if len(page) < _HEADER_BYTES:
         raise DamagedFile(f"{path} ends in its header: {_REMEDY}")
     _, version, length, checksum = _PREFIX.unpack_from(page)
     if version != VERSION:
-        raise UnsupportedFormat(f"{path} has format version {version}, this release reads {VERSION}: {_REMEDY}")
+        raise UnsupportedFormat(
+            f"{path} has format version {version}, this release reads {VERSION}: {_REMEDY}"
+        )
     text = page[_PREFIX.size : _PREFIX.size + length]
     if checksums.of_bytes(text).encode() != checksum:
         raise DamagedFile(f"the header of {path} differs from its checksum: {_REMEDY}")

@@ -147,12 +147,17 @@ class _Work:
 
     def by_floats(self) -> Neighbours:
         ids, distances, rechecked = _native.nearest(
-            self.blocks, self.queries, self.k, allowed=self.allowed, threads=self.threads, kernel=self.kernel
+            self.blocks,
+            self.queries,
+            self.k,
+            allowed=self.allowed,
+            threads=self.threads,
+            kernel=self.kernel,
         )
         return Neighbours(ids, distances, Report(0, 0, rechecked))
 
     def by_codes(self, codes: Codes) -> Neighbours:
-        ids, distances, *counts = _native.nearest_by_codes(
+        ids, distances, scanned, refined, rechecked = _native.nearest_by_codes(
             self.blocks,
             self.queries,
             self.k,
@@ -164,7 +169,7 @@ class _Work:
             threads=self.threads,
             kernel=self.kernel,
         )
-        return Neighbours(ids, distances, Report(*counts))
+        return Neighbours(ids, distances, Report(scanned, refined, rechecked))
 
 
 def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
@@ -219,4 +224,6 @@ def _check_allowed(allowed: NDArray[np.bool_] | None, n_rows: int) -> None:
 def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
     if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
-        raise Mismatch(f"the codes are of {got}, the blocks of {n_rows} rows of dim {dim}: build the codes again")
+        raise Mismatch(
+            f"the codes are of {got}, the blocks of {n_rows} rows of dim {dim}: build the codes again"
+        )
