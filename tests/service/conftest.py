@@ -61,7 +61,7 @@ def web(tmp_path_factory):
     columns = {
         "url": [
             "javascript:alert(1)",
-            *(f"http://127.0.0.1:1/{row}.jpg" for row in range(1, rows)),
+            *(f"http://pictures.invalid/{row}.jpg" for row in range(1, rows)),
         ],
         "caption": [None, *(f"row {row} of the web" for row in range(1, rows))],
         "similarity": [0.25] * rows,

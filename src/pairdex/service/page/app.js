@@ -70,6 +70,7 @@ function go(next, { replace = false, typing = false, focus = false } = {}) {
 
 async function show(next, { scroll = 0, focus = false } = {}) {
   state = next;
+  if (catalogue === null) return; // it is on its way; then what the address says is shown
   running.abort();
   running = new AbortController();
   const { signal } = running;

@@ -21,7 +21,8 @@ export class QueryBox {
 
   show(state) {
     clearTimeout(this.timer);
-    if (document.activeElement !== this.input || this.input.value.trim() !== state.text.trim()) this.input.value = state.text;
+    const isWritten = this.input.value.trim() === state.text.trim();
+    if (!isWritten || document.activeElement !== this.input) this.input.value = state.text;
     byId("subject").hidden = state.like === null && state.image === null;
     byId("subject-picture").replaceChildren();
     byId("subject-name").textContent = state.like === null ? "your picture" : `like ${state.like}`;
