@@ -48,6 +48,12 @@ struct Layout {
   std::size_t rest_stride() const { return sizeof(RestFacts) + kGroupRows * rest_length; }
 };
 
+// The codes of all rows, in the order of their ids.
+struct CodePlanes {
+  const std::uint8_t* head;
+  const std::uint8_t* rest;
+};
+
 constexpr std::size_t group_count(std::size_t n_rows) { return (n_rows + kGroupRows - 1) / kGroupRows; }
 
 }  // namespace pairdex

@@ -24,6 +24,7 @@ constexpr std::uint8_t kUntestedGroups = 63;  // not tested by their heads after
 constexpr std::size_t kSampleStep = 32;       // a guess costs this part of a scan
 constexpr std::size_t kGuessFromK = 20;       // for fewer neighbours a guess saves less than it costs
 constexpr std::size_t kGuessFromRows = 64;    // times k: in fewer rows as well
+constexpr std::size_t kGatherBelow = 8;       // less than one allowed row in so many: copy them side by side first
 constexpr float kFloatRoom = 1e-6f;           // more than the rounding of a cosine to float32
 
 // What the threads share: the data, and a run of queries that is searched in one pass over the codes.
@@ -32,14 +33,17 @@ struct Pass {
   const CodePlanes& planes;
   const Kernel& kernel;
   std::span<const std::uint8_t> allowed;
+  std::span<const std::size_t> picked;  // the only rows to look at; empty: all, as `allowed` says
   const CodedQueries& queries;
   std::deque<Candidates>& candidates;
   Layout layout;
   std::atomic<std::size_t> by_head{0};
   std::atomic<std::size_t> by_full{0};
 
+  std::size_t n_groups() const { return group_count(picked.empty() ? blocks.n_rows() : picked.size()); }
+
   std::size_t n_panels(std::size_t step) const {
-    const std::size_t panels = (group_count(blocks.n_rows()) + kPanelGroups - 1) / kPanelGroups;
+    const std::size_t panels = (n_groups() + kPanelGroups - 1) / kPanelGroups;
     return (panels + step - 1) / step;
   }
 
@@ -77,7 +81,7 @@ class Worker {
  private:
   void scan_panel(std::size_t panel) {
     const std::size_t first = panel * kPanelGroups;
-    const std::size_t n_groups = std::min(kPanelGroups, group_count(pass_.blocks.n_rows()) - first);
+    const std::size_t n_groups = std::min(kPanelGroups, pass_.n_groups() - first);
     std::size_t n_wanted = 0;
     for (std::size_t g = 0; g < n_groups; ++g) {
       load(groups_[g], first + g);
@@ -98,15 +102,20 @@ class Worker {
   }
 
   void load(Group& group, std::size_t number) {
-    const std::size_t first_id = number * kGroupRows;
+    const std::size_t first = number * kGroupRows;
+    const LargestNorms& largest = pass_.queries.largest();
+    if (!pass_.picked.empty()) {
+      const std::size_t n = std::min(kGroupRows, pass_.picked.size() - first);
+      group.gather(pass_.planes, pass_.layout, pass_.picked.subspan(first, n), largest);
+      return;
+    }
     std::uint32_t wanted = ~std::uint32_t{0};
     if (!pass_.allowed.empty()) {
       wanted = 0;
-      const std::size_t n = std::min(kGroupRows, pass_.blocks.n_rows() - first_id);
-      for (std::size_t r = 0; r < n; ++r) wanted |= std::uint32_t{pass_.allowed[first_id + r] != 0} << r;
+      const std::size_t n = std::min(kGroupRows, pass_.blocks.n_rows() - first);
+      for (std::size_t r = 0; r < n; ++r) wanted |= std::uint32_t{pass_.allowed[first + r] != 0} << r;
     }
-    group.set(pass_.planes.head + number * pass_.layout.head_stride(),
-              pass_.planes.rest + number * pass_.layout.rest_stride(), first_id, wanted, pass_.queries.largest());
+    group.set(pass_.planes, pass_.layout, number, wanted, largest);
   }
 
   // Queries first, first + 1, ... with one group.
@@ -206,8 +215,8 @@ struct Search {
   const Kernel& kernel;
   const std::atomic<bool>& stop;
   Answer answer;
-  std::size_t kept;      // k, or all rows if they are fewer
-  std::size_t n_wanted;  // rows that may be an answer
+  std::size_t kept;                 // k, or all rows if they are fewer
+  std::vector<std::size_t> picked;  // the allowed rows, if they are few
   ScanReport report{};
 };
 
@@ -243,7 +252,8 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
     exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept);
     candidates.emplace_back(exact.back(), search.kept);
   }
-  Pass pass{search.blocks, search.planes, search.kernel, request.allowed, queries, candidates, Layout(dim)};
+  Pass pass{search.blocks, search.planes, search.kernel, request.allowed,
+            search.picked, queries,       candidates,    Layout(dim)};
   if (guessing) guess(search, pass);
   for_each_piece(pass.n_pieces(1), request.n_threads, search.stop, Worker(pass, 1));
   std::vector<std::uint8_t> right(numbers.size());
@@ -266,13 +276,25 @@ std::size_t wanted_rows(const Blocks& blocks, std::span<const std::uint8_t> allo
   return static_cast<std::size_t>(std::count_if(allowed.begin(), allowed.end(), [](auto flag) { return flag != 0; }));
 }
 
+std::vector<std::size_t> rows_of(std::span<const std::uint8_t> allowed, std::size_t n_wanted) {
+  std::vector<std::size_t> ids;
+  ids.reserve(n_wanted);
+  for (std::size_t id = 0; id < allowed.size(); ++id) {
+    if (allowed[id] != 0) ids.push_back(id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 ScanReport scan_codes(const Blocks& blocks, const CodePlanes& planes, const CodedRequest& request, const Kernel& kernel,
                       const std::atomic<bool>& stop, Answer answer) {
   const std::size_t kept = std::min(request.request.k, blocks.n_rows());
-  Search search{blocks, planes, request, kernel, stop, answer, kept, wanted_rows(blocks, request.request.allowed)};
-  const bool guessing = kept >= kGuessFromK && search.n_wanted >= kGuessFromRows * kept;
+  const std::span<const std::uint8_t> allowed = request.request.allowed;
+  const std::size_t n_wanted = wanted_rows(blocks, allowed);
+  Search search{blocks, planes, request, kernel, stop, answer, kept, {}};
+  if (n_wanted * kGatherBelow < blocks.n_rows()) search.picked = rows_of(allowed, n_wanted);
+  const bool guessing = kept >= kGuessFromK && n_wanted >= kGuessFromRows * kept;
   const std::size_t together = queries_together(kept, blocks.dim());
   std::vector<std::size_t> numbers(request.request.n_queries);
   std::iota(numbers.begin(), numbers.end(), std::size_t{0});

@@ -13,12 +13,6 @@
 
 namespace pairdex {
 
-// The codes of all rows of the blocks, in their order.
-struct CodePlanes {
-  const std::uint8_t* head;
-  const std::uint8_t* rest;
-};
-
 struct CodedRequest {
   Request request;
   std::span<const double> coordinates;  // n_queries x dim: unit queries along the basis of the codes

@@ -100,7 +100,7 @@ TEST_CASE("both bounds hold for every row and query, and the lower one too") {
       const std::vector<double> coordinates = unit_coordinates(values, dim);
       const CodedQueries queries(coordinates, dim, room(dim, *kernel.rows));
       Group group;
-      group.set(coded.head.data(), coded.rest.data(), 0, ~0u, queries.largest());
+      group.set({coded.head.data(), coded.rest.data()}, coded.layout, 0, ~0u, queries.largest());
       group.read_rest(queries.largest());
       std::vector<std::int32_t> head_dots(kBlockQueries * kGroupRows);
       std::vector<std::int32_t> rest_dots(kBlockQueries * kGroupRows);
