@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -279,6 +280,21 @@ def test_a_read_only_target_is_refused(drawn, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(WriteFailed, match="cannot write"):
         encode(drawn, tmp_path / "parts", model="demo")
+
+
+@pytest.mark.parametrize("largest", [2_000, 4_000], ids=["vectors", "table"])
+def test_a_full_disk_ends_in_one_line_and_shows_no_parts(drawn, parts, largest):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+    try:
+        with pytest.raises(WriteFailed, match=r"cannot write .*; free space and run the same"):
+            encode(drawn, parts, model="demo", part_rows=20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not (parts / "img_emb").exists()
+    assert encode(drawn, parts, model="demo", part_rows=20).rows == COUNT
 
 
 def test_no_rows_a_part_is_refused(drawn, parts):

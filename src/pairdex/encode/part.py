@@ -25,6 +25,7 @@ from pairdex.encode.pictures import open_picture
 from pairdex.encode.preprocess import preprocess
 from pairdex.errors import PairdexError
 from pairdex.store.staging import Progress
+from pairdex.vectors import npy_header
 
 __all__ = ["Failure", "PartFiles", "PartSummary", "digest_of", "encode_part", "read_summary"]
 
@@ -220,8 +221,10 @@ def _table(
 
 def _write_vectors(path: Path, vectors: NDArray[np.float32]) -> None:
     atomic.make_folder(path.parent)
-    with atomic.replacing(path) as file:
-        np.save(file, vectors.astype(np.float16))
+    half = vectors.astype(np.float16)
+    with atomic.replacing(path) as file:  # not by np.save, which does not say that the disk is full
+        file.write(npy_header(len(half), half.shape[1], half.dtype))
+        file.write(half.data)
 
 
 def _write_table(path: Path, table: pa.Table, summary: PartSummary) -> None:
