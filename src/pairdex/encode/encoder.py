@@ -57,7 +57,7 @@ class Encoder:
         if threads is not None and threads < 1:
             raise InvalidArgument(f"threads is {threads}, expected at least 1", field="threads")
         self.model = model
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _usable_processors()
         self._device = device
         self._providers = _providers(device)
 
@@ -205,6 +205,12 @@ def _providers(device: Device) -> list[str]:
         )
     on_gpu = has_gpu and device != "cpu"
     return [*([_GPU] if on_gpu else []), "CPUExecutionProvider"]
+
+
+def _usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:
