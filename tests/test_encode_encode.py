@@ -327,6 +327,27 @@ def test_an_interrupted_call_shows_no_parts_and_the_next_goes_on(drawn, parts, m
     assert [part.rows for part in find_parts(parts)] == [30, 30, 10]
 
 
+def test_what_a_call_that_was_given_up_had_made_is_not_taken_for_the_part(pictures, parts):
+    encode(pictures, parts, model="demo", part_rows=30)
+    before, picture = contents(parts), pictures / "00003.jpg"
+    shutil.copy2(picture, pictures.with_name("kept.jpg"))
+    shutil.copy(pictures / "00004.jpg", picture)
+
+    def interrupt(done, total):
+        if done > 35:
+            raise Interrupted
+
+    (pictures / "00050.jpg").touch()
+    with pytest.raises(Interrupted):
+        encode(pictures, parts, model="demo", part_rows=30, progress=interrupt)
+    assert (parts / ".encoding/metadata/metadata_0.parquet").exists()
+    shutil.copy2(pictures.with_name("kept.jpg"), picture)
+    encode(pictures, parts, model="demo", part_rows=30)
+    after = contents(parts)
+    assert after["img_emb/img_emb_0.npy"] == before["img_emb/img_emb_0.npy"]
+    assert after["metadata/metadata_0.parquet"] == before["metadata/metadata_0.parquet"]
+
+
 def test_killed_at_any_instant_the_same_call_ends_with_the_same_bytes(drawn, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     encode(drawn, whole, model="demo", part_rows=5)

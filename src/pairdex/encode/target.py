@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairdex import atomic
-from pairdex.encode.part import Failure, PartFiles, PartSummary
+from pairdex.encode.part import Failure, PartFiles, PartSummary, read_summary
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.parts.note import NOTE, Note, read_note
 from pairdex.store import lock
@@ -41,7 +41,7 @@ class Claim:
     def publish(self, summaries: Sequence[PartSummary], *, has_captions: bool) -> None:
         """Move what is new to its place, remove what is no part of it now, and write the note."""
         kept = {i for i, summary in enumerate(summaries) if summary.rows}
-        new = {i for i in kept if PartFiles(self.staging, i).metadata.is_file()}
+        new = {i for i in kept if self._has_staged(i, summaries[i])}
         if new:
             (self.folder / NOTE).unlink(missing_ok=True)
         for number in sorted(new):
@@ -53,6 +53,11 @@ class Claim:
         _write_failures(self.folder / _FAILED, failures)
         _write_note(self.folder, self.note)
         shutil.rmtree(self.staging)
+
+    def _has_staged(self, number: int, summary: PartSummary) -> bool:
+        """Whether this very part lies there, not one of a call that was given up."""
+        staged = PartFiles(self.staging, number)
+        return staged.image.is_file() and read_summary(staged) == summary
 
 
 @contextmanager
