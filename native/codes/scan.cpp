@@ -20,6 +20,7 @@ constexpr std::size_t kPanelGroups = 8;     // groups that a chunk of queries me
 constexpr std::size_t kPiecePanels = 4;     // what a thread takes at once
 constexpr std::size_t kChunkQueries = 128;  // their dots with a group stay in the first-level cache
 constexpr std::size_t kStateBytes = std::size_t{512} << 20;  // for the queries of one pass, if all is at its worst
+constexpr std::size_t kFewQueries = 16;                      // a chunk of fewer is always tested by the heads
 constexpr std::uint8_t kUntestedGroups = 63;  // not tested by their heads after one that nearly all queries passed
 constexpr std::size_t kSampleStep = 32;       // a guess costs this part of a scan
 constexpr std::size_t kGuessFromK = 20;       // for fewer neighbours a guess saves less than it costs
@@ -128,7 +129,7 @@ class Worker {
     if (untested == 0) {
       n_passed = codes.pass_head(group.terms(), terms_.data(), head_dots_.data(), n, passed_.data());
       if (n_passed == 0) return;
-      if (n_passed >= n - n / 8) untested = kUntestedGroups;
+      if (n >= kFewQueries && n_passed >= n - n / 8) untested = kUntestedGroups;
     } else {
       --untested;
     }

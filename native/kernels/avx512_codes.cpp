@@ -52,10 +52,10 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
           std::int32_t* out) {
-  walk<12, 8>(
+  walk<11, 10>(
       length, queries, n_queries, out,
-      [=](const std::int8_t* from, std::int32_t* to) { tile<12>(codes, length, from, to); },
-      [=](const std::int8_t* from, std::int32_t* to) { tile<8>(codes, length, from, to); },
+      [=](const std::int8_t* from, std::int32_t* to) { tile<11>(codes, length, from, to); },
+      [=](const std::int8_t* from, std::int32_t* to) { tile<10>(codes, length, from, to); },
       [=](const std::int8_t* from, std::int32_t* to) { tile<1>(codes, length, from, to); });
 }
 
