@@ -85,11 +85,11 @@ def make_app(
 
 def _guards(metrics: Metrics, token: str | None, hosts: Sequence[str] | None) -> list[Middleware]:
     """Return what a request passes, the outermost first."""
-    guards = [Middleware(CountRequests, metrics), Middleware(AddHeaders)]
+    guards = [Middleware(CountRequests, metrics=metrics), Middleware(AddHeaders)]
     if hosts is not None:
-        guards.append(Middleware(CheckHost, hosts))
+        guards.append(Middleware(CheckHost, hosts=hosts))
     if token is not None:
-        guards.append(Middleware(CheckToken, token))
+        guards.append(Middleware(CheckToken, token=token))
     return [*guards, Middleware(LimitBody)]
 
 
