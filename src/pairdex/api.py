@@ -50,7 +50,7 @@ def build(
     where
         A SQL predicate over the parts' columns.
     limit
-        Add at most so many rows, the first ones.
+        Stop when the collection has so many rows.
     tower
         Which of DataComp's two models to take.
     model

@@ -267,8 +267,11 @@ class Collection:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
         folder = Path(root).resolve()
-        path = (folder / name).resolve() if name else folder
-        return path if path.is_relative_to(folder) and path.is_file() else None
+        try:
+            path = (folder / name).resolve() if name else folder
+            return path if path.is_relative_to(folder) and path.is_file() else None
+        except (OSError, RuntimeError, ValueError):  # no file can have such a name
+            return None
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:

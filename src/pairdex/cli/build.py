@@ -26,7 +26,7 @@ def command(
     where: Annotated[
         str | None, typer.Option(help="Keep rows that satisfy this SQL predicate.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Add at most so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Stop at so many rows.")] = None,
     workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
     model: Annotated[
         str | None, typer.Option(help="Model that made the vectors: demo, or its folder.")

@@ -36,8 +36,11 @@ def read_note(source: Path) -> Note:
     path = source / NOTE
     try:
         content = json.loads(path.read_bytes())
-        return Note(content["model"], content["pictures"])
+        model = content["model"]
+        if model is not None and not {"name", "dim", "checksum", "folder"} <= model.keys():
+            raise ValueError(model)
+        return Note(model, content["pictures"])
     except FileNotFoundError:
         return Note()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{path} is damaged; encode the pictures again") from error

@@ -6,10 +6,11 @@ and a build killed at any instant loses only the parts in hand.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from pairdex.store.write_part import PartTask
 __all__ = ["BuildReport", "build_collection"]
 
 _KINDS = ("image", "text", "metadata")  # the folders of a collection
+_PART_FILE = re.compile(r"\d{5,}\.(npy|arrow)")
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ def build_collection(
     note = read_note(source)
     model = model or note.model
     _check_model(model, parts[0])
-    with _folder(collection), lock.writing(collection):
-        before = _existing(collection)
-        new = new_parts(parts, before, source)
+    with _claimed(collection) as before:
+        new = new_parts(parts, before, source, selection.limit)
         if before is None:
             name = collection.resolve().name
             manifest, columns = plan_collection(name, new, selection, model)
         else:
             manifest, columns = plan_additions(collection, before, parts, selection, model)
+        selection = _left(selection, before)
         _make_folders(collection, manifest)
         tasks = [
             PartTask(
@@ -90,7 +92,7 @@ def build_collection(
         manifest = replace(manifest, parts=[*manifest.parts, *entries])
         if manifest != before:
             write_manifest(collection, manifest)
-        shutil.rmtree(collection / STAGING, ignore_errors=True)
+        _tidy(collection, manifest)
     return BuildReport(
         rows=manifest.rows,
         rows_read=manifest.rows_read,
@@ -103,16 +105,26 @@ def build_collection(
 
 
 @contextmanager
-def _folder(collection: Path) -> Iterator[None]:
-    """Have the collection's folder; take it back if a new build fails before its first part is done."""
+def _claimed(collection: Path) -> Iterator[Manifest | None]:
+    """Have the collection's folder to oneself; a build that fails leaves nothing half-written."""
     was_there = collection.exists()
     atomic.make_folder(collection)
-    try:
-        yield
-    except BaseException:  # Ctrl-C too
-        if not was_there and not any(path.is_file() for path in collection.rglob("*")):
-            shutil.rmtree(collection, ignore_errors=True)
-        raise
+    with lock.writing(collection):
+        before = _existing(collection)
+        try:
+            yield before
+        except BaseException:  # Ctrl-C too
+            _discard_partials(collection)
+            if not was_there and not any(path.is_file() for path in collection.rglob("*")):
+                shutil.rmtree(collection, ignore_errors=True)
+            raise
+
+
+def _left(selection: Selection, before: Manifest | None) -> Selection:
+    """Return the selection with what is left of its limit, where it is not yet reached."""
+    if selection.limit is None or before is None or before.rows >= selection.limit:
+        return selection
+    return replace(selection, limit=selection.limit - before.rows)
 
 
 def _existing(collection: Path) -> Manifest | None:
@@ -132,7 +144,25 @@ def _existing(collection: Path) -> Manifest | None:
 def _make_folders(collection: Path, manifest: Manifest) -> None:
     for name in (*manifest.vectors, "metadata", STAGING):
         atomic.make_folder(collection / name)
+    _discard_partials(collection)
+
+
+def _discard_partials(collection: Path) -> None:
+    for name in (*_KINDS, STAGING):
         atomic.discard_partials(collection / name)
+
+
+def _tidy(collection: Path, manifest: Manifest) -> None:
+    """Remove what interrupted builds of other parts or options have left."""
+    shutil.rmtree(collection / STAGING, ignore_errors=True)
+    named = {collection / file.path for file in manifest.files()}
+    for kind in _KINDS:
+        for path in (collection / kind).glob("*"):
+            if _PART_FILE.fullmatch(path.name) and path not in named:
+                path.unlink()
+        if kind not in (*manifest.vectors, "metadata"):
+            with suppress(OSError):
+                (collection / kind).rmdir()
 
 
 def _check_model(model: ModelRecord | None, part: Part) -> None:

@@ -159,7 +159,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     try:
         content = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(
             f"{path} is damaged: it is no JSON; build the collection again"
         ) from error
@@ -173,8 +173,9 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} has format version {version}, this release reads version {FORMAT_VERSION}; "
             "upgrade pairdex"
         )
+    written = _serialised(content)
     claimed = content.pop("checksum", None)
-    if _checksum(content) != claimed:
+    if written != data or _checksum(content) != claimed:
         raise DamagedFile(
             f"{path} is damaged: its checksum does not fit; build the collection again"
         )
@@ -190,8 +191,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         It could not be written; an older one is untouched.
     """
     content = {**_content(manifest), "checksum": manifest.checksum}
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    atomic.write_bytes(folder / MANIFEST, text.encode() + b"\n")
+    atomic.write_bytes(folder / MANIFEST, _serialised(content))
+
+
+def _serialised(content: dict[str, Any]) -> bytes:
+    """Return the one form in which a manifest is written, so that any other is noticed."""
+    return _utf8(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _utf8(text: str) -> bytes:
+    """Encode JSON; what is no text in a file's name becomes JSON's own escape of it."""
+    return text.encode(errors="backslashreplace")
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
@@ -203,7 +213,7 @@ def _content(manifest: Manifest) -> dict[str, Any]:
 
 def _checksum(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return checksums.of_bytes(text.encode())
+    return checksums.of_bytes(_utf8(text))
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:

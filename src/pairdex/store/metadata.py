@@ -19,6 +19,7 @@ from pairdex.errors import DamagedFile
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
 
 BATCH_ROWS = 16_384  # small enough to read a few rows cheaply, large enough to scan fast
+_FEW_ROWS = 100  # so many are proved one by one in the time of a whole batch
 
 
 class MetadataWriter:
@@ -66,33 +67,51 @@ class MetadataFile:
 
     def __init__(self, path: Path, rows: int) -> None:
         self._path = path
+        self._rows = rows
+        self._proved: set[int] = set()  # batches
         try:
             self._file = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (pa.ArrowException, OSError) as error:
+            self.schema: pa.Schema = self._file.schema
+            self.schema.names  # noqa: B018 - decodes them
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
-        self.schema: pa.Schema = self._file.schema
         if self._file.num_record_batches != -(-rows // BATCH_ROWS):
             raise self._damaged(f"it has not the batches of {rows:,} rows")
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, a batch at a time, mapped and not yet read."""
+        """Yield the rows in order, a batch at a time, mapped."""
         for index in range(self._file.num_record_batches):
-            yield pa.Table.from_batches([self._batch(index)])
+            yield pa.Table.from_batches([self._checked(index)])
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return the given rows (all in range) in the given order."""
         order = np.argsort(rows, kind="stable")
         pieces = [
-            self._batch(index).take(pa.array(inside)) for index, inside in _by_batch(rows[order])
+            self._checked(index, inside).take(pa.array(inside))
+            for index, inside in _by_batch(rows[order])
         ]
         taken = pa.Table.from_batches(pieces, self.schema)
         return taken.take(pa.array(np.argsort(order, kind="stable")))
 
-    def _batch(self, index: int) -> pa.RecordBatch:
+    def _checked(self, index: int, rows: NDArray[np.int64] | None = None) -> pa.RecordBatch:
+        """Return a batch of which the given rows, or all, are proved to lie within the file.
+
+        Damaged offsets would make Arrow read foreign memory. The whole batch is proved once, and not
+        at all for a few rows of it.
+        """
         try:
-            return self._file.get_batch(index)
+            batch = self._file.get_batch(index)
+            if len(batch) != min(BATCH_ROWS, self._rows - index * BATCH_ROWS):
+                raise self._damaged(f"its batch {index} has {len(batch):,} rows")
+            if index not in self._proved and rows is not None and len(rows) <= _FEW_ROWS:
+                for row in rows:
+                    batch.slice(row, 1).validate(full=True)
+            elif index not in self._proved:
+                batch.validate(full=True)
+                self._proved.add(index)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
+        return batch
 
     def _damaged(self, reason: object) -> DamagedFile:
         return DamagedFile(

@@ -12,7 +12,7 @@ from pairdex.parts.columns import ORIGIN, Column, plan_columns
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, ModelRecord
+from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, ModelRecord, PartEntry
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
@@ -23,8 +23,8 @@ __all__ = ["Selection", "new_parts", "plan_additions", "plan_collection"]
 class Selection:
     """Which rows of the parts to keep; the defaults keep all.
 
-    `parts` are the parts' own numbers; `limit` is how many rows a build adds at most; `tower` picks
-    one of the two models of DataComp's parts.
+    `parts` are the parts' own numbers; `limit` is how many rows the collection gets at most; `tower`
+    picks one of the two models of DataComp's parts.
     """
 
     parts: frozenset[int] | None = None
@@ -46,19 +46,37 @@ class Selection:
             Predicate(self.where)
 
 
-def new_parts(parts: list[Part], before: Manifest | None, source: Path) -> list[Part]:
-    """Leave out the parts that the collection already holds, told by their files' content."""
-    held = [entry.sources for entry in before.parts] if before else []
-    by_size = {tuple(sorted((file.path, file.bytes) for file in files)) for files in held}
-    by_content = {tuple(sorted(file.checksum for file in files)) for files in held}
+def new_parts(
+    parts: list[Part], before: Manifest | None, source: Path, limit: int | None
+) -> list[Part]:
+    """Leave out the parts that the collection already holds, told by their files' content.
 
-    def is_held(part: Part) -> bool:
+    Raises
+    ------
+    Mismatch
+        An earlier limit has cut a part that is to be taken whole now: its other rows have no place.
+    """
+    if before is None:
+        return parts
+    if limit is not None and before.rows >= limit:
+        return []
+    by_size = {tuple(sorted((f.path, f.bytes) for f in entry.sources)) for entry in before.parts}
+    by_content = {tuple(sorted(f.checksum for f in entry.sources)): entry for entry in before.parts}
+
+    def held(part: Part) -> PartEntry | None:
         names = sorted((str(p.relative_to(source)), p.stat().st_size) for p in part.files)
         if tuple(names) not in by_size:
-            return False
-        return tuple(sorted(checksums.of_file(path) for path in part.files)) in by_content
+            return None
+        return by_content.get(tuple(sorted(checksums.of_file(path) for path in part.files)))
 
-    return [part for part in parts if not is_held(part)]
+    found = [(part, held(part)) for part in parts]
+    for part, entry in found:
+        if entry is not None and entry.rows_read < part.rows:
+            raise Mismatch(
+                f"part {part.number} was cut at row {entry.rows_read:,} of {part.rows:,} by an earlier "
+                "limit: build a new collection to have more rows"
+            )
+    return [part for part, entry in found if entry is None]
 
 
 def plan_collection(
@@ -110,7 +128,7 @@ def plan_additions(
         "dimension": (before.dim, parts[0].dim),
         "vectors": (" and ".join(before.vectors), " and ".join(_kinds(parts[0]))),
         "NSFW rule": (before.filter.nsfw, selection.nsfw),
-        "filter": (before.filter.where, selection.where),
+        "filter": (before.filter.where or "none", selection.where or "none"),
         "columns": (", ".join(sorted(held)), ", ".join(sorted(c.name for c in columns))),
         "model": (_shown(before.model or model), _shown(model or before.model)),
     }

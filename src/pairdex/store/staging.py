@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +56,43 @@ class _Meter:
 
 
 def _side_by_side(tasks: Sequence[PartTask], workers: int, meter: _Meter) -> Iterator[PartEntry]:
-    with ProcessPoolExecutor(min(workers, len(tasks)), get_context("spawn")) as pool:
-        for task, entry in zip(tasks, pool.map(_once, tasks), strict=True):
-            meter.advance(task.part.rows)
-            yield entry
+    context = get_context("spawn")
+    follows, leads = context.Pipe(duplex=False)
+    with (
+        follows,
+        leads,
+        ProcessPoolExecutor(min(workers, len(tasks)), context, _follow, (follows,)) as pool,
+    ):
+        try:
+            with _ctrl_c_blocked():
+                entries = pool.map(_once, tasks)
+            for task, entry in zip(tasks, entries, strict=True):
+                meter.advance(task.part.rows)
+                yield entry
+        except BaseException:
+            leads.close()  # the workers end at once
+            raise
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from the processes started meanwhile: it is this one that ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow(leader: Connection) -> None:
+    """Make this worker end with the process that started it, even where that was killed."""
+    threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
+
+
+def _end_with(leader: Connection) -> None:
+    with suppress(EOFError, OSError):
+        leader.recv_bytes()  # nothing is ever sent; the wait ends when the other end is closed
+    os._exit(1)
 
 
 def _one_by_one(tasks: Sequence[PartTask], meter: _Meter) -> Iterator[PartEntry]:
@@ -77,6 +115,7 @@ def _once(task: PartTask, advance: Callable[[int], None] | None = None) -> PartE
         if advance:
             advance(task.part.rows)
         return earlier
+    record.unlink(missing_ok=True)  # it would vouch for files that are about to be replaced
     entry = write_part(task, advance)
     content = {"fingerprint": fingerprint, "entry": asdict(entry)}
     atomic.write_bytes(record, json.dumps(content).encode())
@@ -86,7 +125,7 @@ def _once(task: PartTask, advance: Callable[[int], None] | None = None) -> PartE
 def _recorded(record: Path, fingerprint: str, collection: Path) -> PartEntry | None:
     try:
         content: dict[str, Any] = json.loads(record.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # not done, or not known to be
         return None
     if content["fingerprint"] != fingerprint:
         return None

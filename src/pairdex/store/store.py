@@ -40,6 +40,8 @@ class Store:
             MetadataFile(path / part.files["metadata"].path, part.rows)
             for part in self.manifest.parts
         ]
+        for part, metadata in zip(self.manifest.parts, self._metadata, strict=True):
+            _check_columns(path / part.files["metadata"].path, metadata.schema, self)
 
     @property
     def dim(self) -> int:
@@ -143,6 +145,13 @@ class Store:
     @staticmethod
     def _with_ids(table: pa.Table, first: int) -> pa.Table:
         return table.append_column("id", pa.array(np.arange(first, first + len(table))))
+
+
+def _check_columns(path: Path, schema: pa.Schema, store: Store) -> None:
+    if schema.names != store.manifest.column_names or not schema.equals(store.schema):
+        raise DamagedFile(
+            f"{path} has not the columns that the manifest says: it is damaged; build the collection again"
+        )
 
 
 def _check_size(path: Path, expected_bytes: int) -> None:

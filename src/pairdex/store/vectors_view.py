@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ __all__ = ["VectorsView"]
 
 
 class VectorsView:
-    """Rows (n, dim) float16 by id; `view[a:b]` and `view[[5, 17]]` copy only the rows asked for."""
+    """Rows (n, dim) float16 by id; `view[a:b]` and `view[[5, 17]]` copy only the rows asked for.
+
+    Iterating gives row after row, mapped; `np.asarray(view)` copies them all.
+    """
 
     def __init__(self, blocks: Sequence[NDArray[np.float16]], dim: int) -> None:
         self.blocks = tuple(blocks)
@@ -25,7 +29,7 @@ class VectorsView:
         return self.shape[0]
 
     def __getitem__(
-        self, key: int | slice | Sequence[int] | NDArray[np.int64]
+        self, key: int | slice | Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
     ) -> NDArray[np.float16]:
         if isinstance(key, slice):
             start, stop, step = key.indices(len(self))
@@ -34,7 +38,31 @@ class VectorsView:
             return self._rows(np.arange(start, stop, step))
         if isinstance(key, (int, np.integer)):
             return self._rows(np.array([key], np.int64)).reshape(-1)
-        return self._rows(np.asarray(key, np.int64))
+        return self._rows(self._ids(np.asarray(key)))
+
+    def __iter__(self) -> Iterator[NDArray[np.float16]]:
+        for block in self.blocks:
+            yield from block
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("the rows of several files cannot be one array without copying them")
+        return self._range(0, len(self)).astype(dtype or self.dtype, copy=False)
+
+    def _ids(self, key: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the ids that a list of ids, or a flag for each row, means."""
+        if key.dtype == np.bool_ and key.shape == (len(self),):
+            return np.flatnonzero(key)
+        if key.size == 0 and key.ndim == 1:
+            return np.empty(0, np.int64)
+        if key.ndim != 1 or key.dtype.kind not in "iu":
+            raise InvalidArgument(
+                f"rows are {key.dtype} of shape {key.shape}, expected integers (n,) or {len(self):,} flags",
+                field="id",
+            )
+        return key.astype(np.int64)
 
     def _range(self, start: int, stop: int) -> NDArray[np.float16]:
         pieces = [
