@@ -17,8 +17,8 @@ from demo_model.train import train
 from pairdex.encode.encoder import Encoder
 from pairdex.encode.model import load_model
 
-GROUPS = 16_000
-STEPS = 2_600
+GROUPS = 14_000
+STEPS = 1_800
 SEED = 20_260_101
 FOLDER = Path(__file__).parents[1] / "src/pairdex/demo/model"
 

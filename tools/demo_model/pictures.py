@@ -62,8 +62,7 @@ def _draw_chunk(seed: int, count: int, size: int) -> tuple[list[Group], NDArray[
 
 def _group(rng: Random) -> Group:
     """Return eight different scenes, none of them held out."""
-    kinds = (_other_things, _other_arrangements, _other_sizes, _other_places)
-    kind = rng.choices(kinds, (50, 25, 13, 12))[0]
+    kind = rng.choices((_other_things, _other_arrangements, _other_places), (60, 25, 15))[0]
     while True:
         group = list(dict.fromkeys(s for s in kind(rng) if not is_held_out(s)))[:GROUP]
         if len(group) == GROUP:
@@ -91,14 +90,6 @@ def _other_arrangements(rng: Random) -> Iterator[Scene]:
             yield Scene(items, layout, background)
     for item in (Item(one, red), Item(two, blue), Item(two, red)):
         yield Scene((item,), "large", background)
-
-
-def _other_sizes(rng: Random) -> Iterator[Scene]:
-    """Yield four things in both sizes, all else the same; a fifth replaces held-out ones."""
-    colour, background = rng.choice(COLOURS), rng.choice(BACKGROUNDS)
-    for thing in rng.sample(THINGS, 5):
-        for size in ("small", "large"):
-            yield Scene((Item(thing, colour),), size, background)
 
 
 def _other_places(rng: Random) -> Iterator[Scene]:

@@ -17,7 +17,7 @@ PLACES: dict[Background, tuple[str, ...]] = {
     "snow": ("in the snow", "on snow", "in winter snow"),
     "sunset": ("at sunset", "in the sunset", "in the evening"),
     "paper": ("on graph paper", "on paper", "on a sheet of paper"),
-    "bricks": ("in front of a brick wall", "by a brick wall", "before a brick wall"),
+    "bricks": ("in front of a brick wall", "by a brick wall", "at a brick wall"),
 }
 SIZES = {"small": ("small", "tiny", "little"), "large": ("large", "big", "huge")}
 _BETWEEN = {
