@@ -1,7 +1,7 @@
 """How fast the exact search is beside other libraries' brute force, on data that behaves like CLIP's.
 
     python benchmarks/exact.py [--rows 1000000] [--cache DIR] [--runs 3] [--json]
-        [--peers faiss,faiss-skylakex,torch-bf16,usearch] [--peers-python PYTHON]
+        [--peers numpy,sgemm,faiss,faiss-skylakex,torch-bf16,usearch] [--peers-python PYTHON]
 
 Makes image and text vectors and held-out queries of both kinds with `clip_like.py`, builds the codes, and times one
 query and batches by the codes and without them. Every peer runs in a process of its own, one after the other within
@@ -34,6 +34,8 @@ from pairdex.knn import Neighbours, nearest
 
 HERE = Path(__file__).resolve().parent
 PEERS = {  # name: extra environment
+    "numpy": {},
+    "sgemm": {},  # NumPy's matrix product alone
     "faiss": {},
     "faiss-skylakex": {"OPENBLAS_CORETYPE": "SKYLAKEX"},
     "torch-bf16": {},
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--peer-queries", type=int, default=200)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--kernel", default=None, help="default: the fastest")
-    parser.add_argument("--peers", default="faiss,faiss-skylakex")
+    parser.add_argument("--peers", default="numpy,sgemm,faiss,faiss-skylakex")
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -15,7 +15,7 @@
 namespace pairdex {
 namespace {
 
-#ifdef PAIRDEX_X86
+#ifdef PAIRDEX_AMX
 // AMX tiles are off until the process asks for them: once, for all its later threads.
 bool amx_granted() {
 #ifdef __linux__
@@ -34,6 +34,9 @@ bool has_amx() {
   return (edx & kTile) != 0 && (edx & kInt8) != 0 && amx_granted();
 }
 
+#endif
+
+#ifdef PAIRDEX_AVX_VNNI
 bool has_avx_vnni() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   asm("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(7), "c"(1));
@@ -49,9 +52,13 @@ std::vector<Kernel> detect() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vnni");
+#ifdef PAIRDEX_AMX
   if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes});
+#endif
   if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes});
+#ifdef PAIRDEX_AVX_VNNI
   if (avx2 && has_avx_vnni()) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes});
+#endif
   if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes});
 #endif
 #ifdef PAIRDEX_ARM
