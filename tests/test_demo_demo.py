@@ -1,7 +1,5 @@
 """The demo goes the whole way, and a second call goes it in no time."""
 
-import importlib
-
 import pytest
 
 import pairdex
@@ -47,8 +45,9 @@ def test_every_step_is_reported_to_its_end(made):
 def test_a_second_call_makes_nothing_new_and_finds_the_same(made, monkeypatch):
     folder, report, _ = made
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
-    module = importlib.import_module("pairdex.encode.encode")
-    monkeypatch.setattr(module, "encode_part", lambda *_, **__: pytest.fail("encoded again"))
+    monkeypatch.setattr(
+        "pairdex.encoders.encode.encode_part", lambda *_, **__: pytest.fail("encoded again")
+    )
     again = make_demo(folder, count=400, seed=1)
     assert again.queries == report.queries
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == before

@@ -13,8 +13,8 @@ from PIL import Image
 from pairdex.demo.captions import PLACES, article, caption_scene
 from pairdex.demo.scenes import SCENE_PIXELS, draw_scene, is_held_out, random_scene
 from pairdex.demo.vocabulary import BACKGROUNDS, COLOURS, EXAMPLES, THINGS
-from pairdex.encode.encoder import Encoder
-from pairdex.encode.model import load_model
+from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.model import load_model
 
 SCENES = 1_000
 CROWD = 2_500

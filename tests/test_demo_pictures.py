@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pairdex.demo.pictures import MAX_COUNT, draw_pictures
-from pairdex.encode.folder import list_pictures
+from pairdex.encoders.folder import list_pictures
 from pairdex.errors import InvalidArgument, WriteFailed
 
 

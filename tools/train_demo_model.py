@@ -14,8 +14,8 @@ from demo_model.tokens import train_tokenizer
 from demo_model.towers import IMAGE_SIZE
 from demo_model.train import train
 
-from pairdex.encode.encoder import Encoder
-from pairdex.encode.model import load_model
+from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.model import load_model
 
 GROUPS = 14_000
 STEPS = 1_800

@@ -2,7 +2,7 @@
 
 from pairdex.api import build, open  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
-from pairdex.encode.encode import encode
+from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
 from pairdex.store.verify import verify
 from pairdex.version import __version__

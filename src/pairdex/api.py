@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pairdex.collection import Collection
-from pairdex.encode.model import load_model
+from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
 from pairdex.store.build import BuildReport, build_collection

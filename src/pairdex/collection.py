@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pairdex import knn, search
 from pairdex.codes import Codes
-from pairdex.encode.encoder import Encoder
-from pairdex.encode.model import Model, load_model
+from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
 from pairdex.search import DEFAULT_K, Picture, Query

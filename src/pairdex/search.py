@@ -15,7 +15,7 @@ from PIL.Image import Image
 from pairdex import knn
 from pairdex.codes import Codes
 from pairdex.distance import normalise
-from pairdex.encode.pictures import open_picture
+from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.store.store import Kind, Store
 

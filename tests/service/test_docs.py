@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pairdex.encode.pictures import MAX_PICTURE_PIXELS
-from pairdex.encode.text import MAX_TEXT_CHARS
+from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
+from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.service import limits
 from pairdex.service.routes import ROUTES

@@ -11,7 +11,7 @@ from demo_model.pictures import as_stored
 from pairdex.demo.captions import PLACES, article, caption_scene
 from pairdex.demo.scenes import SCENE_PIXELS, Scene, is_held_out, random_scene
 from pairdex.demo.vocabulary import BACKGROUNDS, COLOURS, THINGS
-from pairdex.encode.encoder import Encoder
+from pairdex.encoders.encoder import Encoder
 
 QUALITY = 85
 HELD_OUT = 1_000

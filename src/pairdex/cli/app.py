@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
+from PIL import Image
 
 from pairdex.cli import build, demo, encode, gold, info, search, serve, verify
 from pairdex.errors import PairdexError
@@ -54,6 +56,8 @@ def options(
 def main() -> None:
     """Run the program: exit status 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     signal.signal(signal.SIGINT, _interrupt)
+    # Pillow's own warning of large pictures would be a second line beside our error.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         app()
     except _Interrupted:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
-from pairdex.encode.encode import encode
-from pairdex.encode.encoder import DEFAULT_DEVICE, Device
+from pairdex.encoders.encode import encode
+from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 
 
 def command(

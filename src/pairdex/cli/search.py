@@ -124,9 +124,8 @@ def _report_hits(hits: Hits, seconds: float, out: Path | None, as_json: bool) ->
         facts = {"exact": True, "seconds": seconds, **_how(hits.report)}
         print_json({"hits": json_values.rows(found), **facts})
         return
-    table = Table(
-        "id", "similarity", "caption", "url", box=None, header_style="bold", pad_edge=False
-    )
+    table = Table("id", "similarity", "caption", box=None, header_style="bold", pad_edge=False)
+    table.add_column("picture", overflow="fold")
     for hit in json_values.rows(found):
         place = hit.get("url") or hit.get("image_path") or ""
         table.add_row(

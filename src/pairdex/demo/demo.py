@@ -11,8 +11,8 @@ from pairdex.api import build
 from pairdex.collection import Collection
 from pairdex.demo.pictures import DEFAULT_COUNT, DEFAULT_SEED, draw_pictures
 from pairdex.demo.vocabulary import EXAMPLES
-from pairdex.encode.encode import encode
-from pairdex.encode.model import BUILT_IN
+from pairdex.encoders.encode import encode
+from pairdex.encoders.model import BUILT_IN
 
 __all__ = ["DemoHit", "DemoQuery", "DemoReport", "make_demo"]
 

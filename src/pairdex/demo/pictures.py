@@ -11,7 +11,7 @@ from random import Random
 from pairdex import atomic
 from pairdex.demo.captions import caption_scene
 from pairdex.demo.scenes import Scene, draw_scene, random_scene
-from pairdex.encode.captions import TABLE
+from pairdex.encoders.captions import TABLE
 from pairdex.errors import InvalidArgument, WriteFailed
 
 __all__ = ["DEFAULT_COUNT", "DEFAULT_SEED", "MAX_COUNT", "draw_pictures"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from pairdex import json_values
-from pairdex.encode.pictures import open_picture
+from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, PairdexError
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused

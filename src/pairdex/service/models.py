@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pairdex.encode.text import MAX_TEXT_CHARS
+from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.search import DEFAULT_K

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from pairdex.encode.text import MAX_TEXT_CHARS
+from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.service import limits, lookup, models, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue

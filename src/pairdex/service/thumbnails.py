@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from pairdex.encode.pictures import open_picture
+from pairdex.encoders.pictures import open_picture
 from pairdex.errors import PairdexError
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused

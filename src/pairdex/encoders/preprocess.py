@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pairdex.encode.model import ImageSpec
-from pairdex.encode.pictures import MAX_PICTURE_PIXELS
+from pairdex.encoders.model import ImageSpec
+from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
 from pairdex.errors import InvalidArgument
 
 __all__ = ["preprocess"]

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pairdex.encode.fields import Fields
+from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.store.manifest import ModelRecord
 

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairdex import atomic, checksums
-from pairdex.encode.encoder import IMAGE_BATCH, Encoder
-from pairdex.encode.folder import PictureFile, PictureFolder
-from pairdex.encode.pictures import open_picture
-from pairdex.encode.preprocess import preprocess
+from pairdex.encoders.encoder import IMAGE_BATCH, Encoder
+from pairdex.encoders.folder import PictureFile, PictureFolder
+from pairdex.encoders.pictures import open_picture
+from pairdex.encoders.preprocess import preprocess
 from pairdex.errors import PairdexError
 from pairdex.store.staging import Progress
 from pairdex.vectors import npy_header

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from PIL import Image
 
-from pairdex.encode.model import Model
-from pairdex.encode.preprocess import preprocess
-from pairdex.encode.text import MAX_TEXT_CHARS, TextTokenizer, check_text
+from pairdex.encoders.model import Model
+from pairdex.encoders.preprocess import preprocess
+from pairdex.encoders.text import MAX_TEXT_CHARS, TextTokenizer, check_text
 from pairdex.errors import DamagedFile, InvalidArgument, MissingExtra
 
 __all__ = ["DEFAULT_DEVICE", "Device", "Encoder"]

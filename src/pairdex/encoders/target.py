@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairdex import atomic
-from pairdex.encode.part import Failure, PartFiles, PartSummary, read_summary
+from pairdex.encoders.part import Failure, PartFiles, PartSummary, read_summary
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.parts.note import NOTE, Note, read_note
 from pairdex.store import lock

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.encode.encoder import DEFAULT_DEVICE, Device, Encoder
-from pairdex.encode.folder import PictureFile, PictureFolder, list_pictures
-from pairdex.encode.model import load_model
-from pairdex.encode.part import (
+from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
+from pairdex.encoders.folder import PictureFile, PictureFolder, list_pictures
+from pairdex.encoders.model import load_model
+from pairdex.encoders.part import (
     PartFiles,
     PartSummary,
     digest_of,
     encode_part,
     read_summary,
 )
-from pairdex.encode.target import Claim, claimed
+from pairdex.encoders.target import Claim, claimed
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.parts.note import Note
 from pairdex.store.staging import Progress

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.encode.captions import CaptionTable, read_caption_file, read_caption_table
-from pairdex.encode.pictures import SUFFIXES
+from pairdex.encoders.captions import CaptionTable, read_caption_file, read_caption_table
+from pairdex.encoders.pictures import SUFFIXES
 from pairdex.errors import MissingFile
 
 __all__ = ["PictureFile", "PictureFolder", "list_pictures"]

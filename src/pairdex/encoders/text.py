@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import ftfy
 from tokenizers import Tokenizer
 
-from pairdex.encode.model import Model, TextSpec
+from pairdex.encoders.model import Model, TextSpec
 from pairdex.errors import InvalidArgument
 
 __all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "check_text", "clean"]
