@@ -16,7 +16,14 @@ from typing import BinaryIO
 
 from pairdex.errors import WriteFailed
 
-__all__ = ["discard_partials", "make_folder", "replacing", "sync_folder", "write_bytes"]
+__all__ = [
+    "discard_partials",
+    "make_folder",
+    "partials",
+    "replacing",
+    "sync_folder",
+    "write_bytes",
+]
 
 _PARTIAL = ".partial"
 
@@ -81,8 +88,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def discard_partials(folder: Path) -> None:
     """Remove what killed writers left in `folder`; only the holder of its lock may call this."""
-    for leftover in folder.glob(f".*{_PARTIAL}"):
+    for leftover in partials(folder):
         leftover.unlink(missing_ok=True)
+
+
+def partials(folder: Path, name: str = "*") -> list[Path]:
+    """Return what killed writers of the file `name`, or of any, left in `folder`."""
+    return sorted(folder.glob(f".{name}.*{_PARTIAL}"))
 
 
 def sync_folder(folder: Path) -> None:

@@ -130,7 +130,7 @@ def _left(selection: Selection, before: Manifest | None) -> Selection:
 def _existing(collection: Path) -> Manifest | None:
     if (collection / MANIFEST).exists():
         return read_manifest(collection)
-    ours = {*_KINDS, STAGING}
+    ours = {*_KINDS, STAGING, *(path.name for path in atomic.partials(collection, MANIFEST))}
     strangers = sorted(entry.name for entry in collection.iterdir() if entry.name not in ours)
     if strangers:
         raise InvalidArgument(
@@ -148,7 +148,7 @@ def _make_folders(collection: Path, manifest: Manifest) -> None:
 
 
 def _discard_partials(collection: Path) -> None:
-    for name in (*_KINDS, STAGING):
+    for name in ("", *_KINDS, STAGING):
         atomic.discard_partials(collection / name)
 
 
