@@ -1,13 +1,13 @@
-"""How fast the exact search is beside other libraries' brute force, on data that behaves like CLIP's.
+"""How fast the exact search is beside other libraries' brute force, on data like CLIP's.
 
     python benchmarks/exact.py [--rows 1000000] [--cache DIR] [--runs 3] [--json]
         [--peers numpy,sgemm,faiss,faiss-skylakex,torch-bf16,usearch] [--peers-python PYTHON]
 
-Makes image and text vectors and held-out queries of both kinds with `clip_like.py`, builds the codes, and times one
-query and batches by the codes and without them. Every peer runs in a process of its own, one after the other within
-the same run, with as many threads; `--peers-python` names the interpreter of an environment that has them. Reported are
-medians; compare ratios within a run, not figures between machines. The answers by codes are compared with those
-without, bit for bit.
+Makes image and text vectors and held-out queries of both kinds with `clip_like.py`, builds the codes,
+and times one query and batches by the codes and without them. Every peer runs in a process of its
+own, one after the other within the same run, with as many threads; `--peers-python` names the
+interpreter of an environment that has them. Reported are medians; compare ratios within a run, not
+figures between machines. The answers by codes are compared with those without, bit for bit.
 """
 
 from __future__ import annotations

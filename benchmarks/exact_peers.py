@@ -1,4 +1,4 @@
-"""One timed batch search by another library, for `exact.py`: prints the seconds of the search alone.
+"""One timed batch search by another library, for `exact.py`: prints the search's seconds.
 
 python exact_peers.py NAME FOLDER image|text N_QUERIES K
 """

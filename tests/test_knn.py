@@ -1,4 +1,4 @@
-"""Exact nearest rows: every way and kernel against brute force in float64, and against the scalar twin bit for bit."""
+"""Exact nearest rows: every way and kernel against brute force in float64 and the scalar twin."""
 
 import tempfile
 from pathlib import Path
@@ -27,7 +27,7 @@ def usable(rows):
 
 
 def assert_exact(found, rows, queries, k, allowed=None):
-    """The answer is the brute-force one, up to the order of rows whose float64 distances are equal."""
+    """The answer is the brute-force one, up to the order of equal float64 distances."""
     may = usable(rows) if allowed is None else usable(rows) & allowed
     candidates = np.flatnonzero(may)
     n = min(k, len(candidates))

@@ -1,9 +1,9 @@
 """The rotation under which a few coordinates carry most of a row: fitted to a sample.
 
-First the direction of the rows' mean and, at right angles to it, that from their mean to the mean of the texts: in
-CLIP's space both are long and say little, so the codes keep them exactly. Then the principal directions of what is
-left. Within the head and within the rest the coordinates are mixed by a random rotation, so that no single one of them
-sets the scale of a row's 8-bit numbers.
+First the direction of the rows' mean and, at right angles to it, that from their mean to the mean of
+the texts: in CLIP's space both are long and say little, so the codes keep them exactly. Then the
+principal directions of what is left. Within the head and within the rest the coordinates are mixed
+by a random rotation, so that no single one of them sets the scale of a row's 8-bit numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _SEED = 20220331  # any; the day LAION-5B appeared
 
 
 def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
-    """Normalised rows at equal distances through all blocks, (n, dim) float32; rows without direction are left out."""
+    """Take normalised rows at equal distances through all blocks, (n, dim) float32.
+
+    Rows without direction are left out.
+    """
     total = sum(len(block) for block in blocks)
     step = max(1, total // _SAMPLE_ROWS)
     picked = []

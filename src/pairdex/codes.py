@@ -1,7 +1,8 @@
 """Compact codes of all rows, from which a scan rules out nearly all of them by a proven bound.
 
-A row is normalised and rotated; two coordinates are kept as floats, the others become 8-bit numbers with the norm of
-what that loses beside them. The bound and its proof: docs/certified.md. The file: docs/formats.md.
+A row is normalised and rotated; two coordinates are kept as floats, the others become 8-bit numbers
+with the norm of what that loses beside them. The bound and its proof: docs/certified.md. The file,
+byte by byte: docs/decisions/codes-layout.md.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ def build_codes(
     path
         The file to write; its folder exists.
     text_blocks
-        Vectors of the same space that stand for queries in words: with them, text queries are ruled out as well as
-        image queries are.
+        Vectors of the same space that stand for queries in words: with them, the codes rule rows
+        out for text queries as well as for image queries.
     source
         A name for exactly these vectors, such as their checksum; kept in the file.
     threads
@@ -137,7 +138,8 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     basis_bytes, head_bytes, rest_bytes = _section_bytes(rows, dim)
     if len(content) != basis_bytes + head_bytes + rest_bytes:
         raise DamagedFile(
-            f"{path} has {len(content)} bytes of codes, expected {sum(_section_bytes(rows, dim))}: {_REMEDY}"
+            f"{path} has {len(content)} bytes of codes, "
+            f"expected {basis_bytes + head_bytes + rest_bytes}: {_REMEDY}"
         )
     stored = np.array(content[:basis_bytes]).view(np.float32).reshape(dim, -1)
     if checksums.of_bytes(stored.tobytes()) != header["checksums"]["basis"]:
@@ -167,7 +169,7 @@ _REMEDY = "delete the file and search again to rebuild it"
 
 
 class _Writer:
-    """Codes on their way into the file: two planes that grow side by side, and the header at the end."""
+    """Codes on their way into the file: two planes that grow side by side, the header last."""
 
     def __init__(self, file: BinaryIO, basis: NDArray[np.float32], rows: int, threads: int) -> None:
         self.rows_done = 0

@@ -1,8 +1,8 @@
 """Exact k nearest rows of float16 blocks, by cosine distance.
 
-A fast scan, of the rows in float32 or of their 8-bit codes, rules rows out by a proven bound; all others are compared
-in float64, summed in one fixed order. So the answer does not depend on the scan, the kernel, the number of threads or
-the cut into blocks, and no row outside of it can be nearer.
+A fast scan, of the rows in float32 or of their 8-bit codes, rules rows out by a proven bound; all
+others are compared in float64, summed in one fixed order. So the answer does not depend on the scan,
+the kernel, the number of threads or the cut into blocks, and no row outside of it can be nearer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pairdex.errors import InvalidArgument, Mismatch
 
 __all__ = ["Neighbours", "Report", "nearest"]
 
-# A filter that keeps less than this share of the rows makes reading only those rows cheaper than a scan of all codes,
-# as long as the queries are few.
+# A filter that keeps less than this share of the rows makes reading only those rows cheaper than a
+# scan of all codes, as long as the queries are few.
 _SPARSE_SHARE = 1 / 16
 _FEW_QUERIES = 16
 
@@ -225,5 +225,6 @@ def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
     if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
         raise Mismatch(
-            f"the codes are of {got}, the blocks of {n_rows} rows of dim {dim}: build the codes again"
+            f"the codes are of {got}, "
+            f"the blocks of {n_rows} rows of dim {dim}: build the codes again"
         )
