@@ -130,6 +130,12 @@ def search(page, text):
     expect(status(page)).to_contain_text("The nearest")
 
 
+def typed(page, text, *, delay):
+    box = page.get_by_label("Describe a picture")
+    expect(box).to_be_enabled()  # until the page is ready, keys would go nowhere
+    box.press_sequentially(text, delay=delay)
+
+
 def test_the_first_look_shows_rows_and_texts_to_try(page, site):
     page.goto(site)
     expect(page.get_by_role("heading", level=1)).to_have_text(
@@ -154,7 +160,7 @@ def test_hits_are_shown_with_picture_caption_and_similarity(page, site):
 
 def test_results_come_while_one_types(page, site):
     page.goto(site)
-    page.get_by_label("Describe a picture").press_sequentially("umbrella", delay=20)
+    typed(page, "umbrella", delay=20)
     expect(status(page)).to_contain_text("The nearest")
     expect(page).to_have_title("umbrella · pairdex")
     expect(page.get_by_label("Describe a picture")).to_be_focused()
@@ -162,7 +168,7 @@ def test_results_come_while_one_types(page, site):
 
 def test_typing_makes_one_step_to_go_back(page, site):
     page.goto(site)
-    page.get_by_label("Describe a picture").press_sequentially("cat", delay=300)
+    typed(page, "cat", delay=300)
     expect(status(page)).to_contain_text("The nearest")
     page.go_back()
     expect(page.locator("#hero")).to_be_visible()
