@@ -18,6 +18,7 @@ from pairdex.errors import InvalidArgument
 __all__ = ["SUFFIXES", "check_suffix", "write_results", "write_table"]
 
 SUFFIXES = (".h5", ".parquet")
+_MAX_H5_ID = np.iinfo(np.int32).max  # ids are stored as int32, from 1
 
 
 def check_suffix(path: Path) -> None:
@@ -66,6 +67,11 @@ def _write_h5(
     distances: NDArray[np.float32],
     attributes: Mapping[str, str | int | float],
 ) -> None:
+    if ids.size and ids.max() >= _MAX_H5_ID:
+        raise InvalidArgument(
+            f"cannot write {path}: id {ids.max():,} does not fit SISAP's int32; write .parquet",
+            field="out",
+        )
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         file["knns"] = (ids + 1).astype(np.int32)

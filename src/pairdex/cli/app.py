@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -13,7 +14,8 @@ import typer
 from PIL import Image
 
 from pairdex.cli import build, demo, encode, gold, info, search, serve, verify
-from pairdex.errors import PairdexError
+from pairdex.cli.output import printable
+from pairdex.errors import PairdexError, WriteFailed
 from pairdex.version import __version__
 
 __all__ = ["app", "main"]
@@ -58,18 +60,33 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     # Pillow's own warning of large pictures would be a second line beside our error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
     try:
-        app()
+        _run()
     except _Interrupted:
         sys.exit(_INTERRUPTED)
     except PairdexError as error:
         sys.exit(_complain(str(error)))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody hears us any more
+    except BrokenPipeError:  # nobody hears us any more
         sys.exit(_FAILED)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(_complain(f"{place}{error.strerror or error}"))
+
+
+def _run() -> None:
+    """Run the command; what it has printed is out when it has ended, or it has failed."""
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise WriteFailed(f"cannot write to the standard output: {error.strerror}") from error
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
@@ -77,5 +94,5 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa
 
 
 def _complain(message: str) -> int:
-    sys.stderr.write(f"pairdex: {' '.join(message.split())}\n")
+    sys.stderr.write(f"pairdex: {printable(' '.join(message.split()))}\n")
     return _FAILED

@@ -25,6 +25,7 @@ __all__ = [
     "duration",
     "print_json",
     "print_lines",
+    "printable",
     "progress_bar",
     "progress_steps",
     "size",
@@ -45,8 +46,13 @@ def print_lines(pairs: dict[str, object]) -> None:
     """Print names and values, aligned."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        shown = f"{value:,}" if isinstance(value, int) else printable(value)
         sys.stdout.write(f"{name:<{width}}  {shown}\n")
+
+
+def printable(value: object) -> str:
+    """Return a text from elsewhere without what could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(value))
 
 
 @contextmanager

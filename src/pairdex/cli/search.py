@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pairdex import json_values
-from pairdex.cli.output import JsonOption, NoCodesOption, duration, print_json, progress_bar
+from pairdex.cli.output import (
+    JsonOption,
+    NoCodesOption,
+    duration,
+    print_json,
+    printable,
+    progress_bar,
+)
 from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
 from pairdex.knn import Report
@@ -129,15 +136,13 @@ def _report_hits(hits: Hits, seconds: float, out: Path | None, as_json: bool) ->
     for hit in json_values.rows(found):
         place = hit.get("url") or hit.get("image_path") or ""
         table.add_row(
-            str(hit["id"]), f"{hit['similarity']:.3f}", *map(_plain, (hit.get("caption"), place))
+            str(hit["id"]),
+            f"{hit['similarity']:.3f}",
+            printable(hit.get("caption") or ""),
+            printable(place),
         )
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
     sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}\n")
-
-
-def _plain(value: object) -> str:
-    """Return a stored text without what could steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in str(value or ""))
 
 
 def _as_lists(
