@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -15,7 +16,7 @@ from PIL import Image
 
 from pairdex.cli import build, demo, encode, gold, info, search, serve, verify
 from pairdex.cli.output import printable
-from pairdex.errors import PairdexError, WriteFailed
+from pairdex.errors import PairdexError
 from pairdex.version import __version__
 
 __all__ = ["app", "main"]
@@ -71,8 +72,9 @@ def main() -> None:
     except BrokenPipeError:  # nobody hears us any more
         sys.exit(_FAILED)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sys.exit(_complain(f"{place}{error.strerror or error}"))
+        full = error.errno == errno.ENOSPC  # of files it is told as WriteFailed
+        place = error.filename or ("cannot write to the standard output" if full else None)
+        sys.exit(_complain(": ".join(filter(None, [place, error.strerror or str(error)]))))
 
 
 def _run() -> None:
@@ -82,11 +84,9 @@ def _run() -> None:
     finally:
         try:
             sys.stdout.flush()
-        except OSError as error:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
-            if isinstance(error, BrokenPipeError):
-                raise
-            raise WriteFailed(f"cannot write to the standard output: {error.strerror}") from error
+            raise
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

@@ -115,8 +115,9 @@ def _claimed(collection: Path) -> Iterator[Manifest | None]:
             yield before
         except BaseException:  # Ctrl-C too
             _discard_partials(collection)
-            if not was_there and not any(path.is_file() for path in collection.rglob("*")):
-                shutil.rmtree(collection, ignore_errors=True)
+            for name in (STAGING, *_KINDS, *([] if was_there else [""])):
+                with suppress(OSError):  # it holds parts that are done
+                    (collection / name).rmdir()
             raise
 
 
