@@ -80,7 +80,7 @@ def main() -> None:
 def _run() -> None:
     """Run the command; what it has printed is out when it has ended, or it has failed."""
     try:
-        app()
+        app(prog_name="pairdex")
     finally:
         try:
             sys.stdout.flush()

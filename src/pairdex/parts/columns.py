@@ -5,6 +5,7 @@ Known columns get one name and one type, whatever the release calls them; unknow
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,10 @@ def read_tables(path: Path, columns: Sequence[Column], table_rows: int) -> Itera
     waiting: list[pa.Table] = []
     rows = 0
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with (
+            pa.OSFile(os.fsencode(path)) as raw,
+            pq.ParquetFile(raw, page_checksum_verification=True) as file,
+        ):
             expected = file.metadata.num_rows
             names = [column.source for column in columns]
             for batch in file.iter_batches(table_rows, columns=names):

@@ -8,6 +8,7 @@ Order is numeric: `img_emb_10` comes after `img_emb_2`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -190,14 +191,13 @@ def _datacomp_part(number: int, path: Path, tower: Tower) -> Part:
 
 def _part(number: int, image: VectorFile, text: VectorFile | None, metadata: Path) -> Part:
     try:
-        footer = pq.ParquetFile(metadata)
+        with pa.OSFile(os.fsencode(metadata)) as raw, pq.ParquetFile(raw) as footer:
+            rows, schema = footer.metadata.num_rows, footer.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedFile(
             f"{metadata} is no readable Parquet file: {reason}; fetch it again"
         ) from error
-    with footer:
-        rows, schema = footer.metadata.num_rows, footer.schema_arrow
     for name, count in [(metadata.name, rows), *([(text.name, text.rows)] if text else [])]:
         if count != image.rows:
             raise Mismatch(

@@ -5,6 +5,7 @@ Every batch of a file but the last has BATCH_ROWS rows, so that a row's place is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ class MetadataFile:
         self._rows = rows
         self._proved: set[int] = set()  # batches
         try:
-            self._file = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._file = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
             self.schema: pa.Schema = self._file.schema
             self.schema.names  # noqa: B018 - decodes them
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
