@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -92,7 +93,7 @@ def kill_at_every_event(source, targets, first):
     def prepared(name):
         collection = targets / name / "c"
         if first is not None:
-            assert ended(in_a_child(lambda: build(first, collection))) == 0
+            shutil.copytree(first, collection)
         return collection
 
     views = []

@@ -1,5 +1,6 @@
 """Building: which rows a collection gets, under which ids, and that the same parts give the same bytes."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from pairdex.errors import (
     MissingFile,
     WriteFailed,
 )
-from pairdex.store import lock, write_part
+from pairdex.store import lock, staging, write_part
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Store
 
@@ -340,10 +341,11 @@ def test_the_size_of_blocks_changes_no_byte(
     assert tree(tmp_path / "whole") == tree(tmp_path / "cut")
 
 
-def test_metadata_of_many_batches_is_found_by_id(make_parts, build, tmp_path):
-    def numbered(number, rows):
-        return {"n": pa.array(range(rows))}
+def numbered(number, rows):
+    return {"n": pa.array(range(rows))}
 
+
+def test_metadata_of_many_batches_is_found_by_id(make_parts, build, tmp_path):
     build(make_parts(40_000, 20_000, dim=2, text=False, columns=numbered), tmp_path / "c")
     ids = np.array([0, 16_383, 16_384, 39_999, 40_000, 56_384, 59_999])
     table = Store(tmp_path / "c").take(ids)
@@ -607,6 +609,32 @@ def test_the_lock_dies_with_its_holder(make_parts, build, tmp_path):
             build(make_parts(5), tmp_path / "c")
         holder.kill()
     assert build(tmp_path / "parts", tmp_path / "c").rows == 5
+
+
+class Deadly:
+    """Ends the process that it is sent to."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_a_worker_that_is_ended_is_told_and_the_build_goes_on(
+    make_parts, build, tmp_path, tree, monkeypatch
+):
+    source = make_parts(5, 6)
+
+    def sent_to_death(tasks, **options):
+        tasks = [dataclasses.replace(task, pictures=Deadly()) for task in tasks]
+        return staging.run_tasks(tasks, **options)
+
+    monkeypatch.setattr("pairdex.store.build.run_tasks", sent_to_death)
+    with pytest.raises(WriteFailed, match=r"a worker was ended from outside, .* fewer --workers"):
+        build(source, tmp_path / "disturbed" / "c", workers=2)
+    assert not (tmp_path / "disturbed" / "c").exists()
+    monkeypatch.undo()
+    build(source, tmp_path / "disturbed" / "c")
+    build(source, tmp_path / "undisturbed" / "c")
+    assert tree(tmp_path / "disturbed") == tree(tmp_path / "undisturbed")
 
 
 def stopped_after_first_part(build, source, collection, monkeypatch, **options):

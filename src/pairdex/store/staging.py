@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex import atomic, checksums
+from pairdex.errors import WriteFailed
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.store.write_part import PartTask, part_files, write_part
 from pairdex.version import __version__
@@ -69,6 +71,11 @@ def _side_by_side(tasks: Sequence[PartTask], workers: int, meter: _Meter) -> Ite
             for task, entry in zip(tasks, entries, strict=True):
                 meter.advance(task.part.rows)
                 yield entry
+        except BrokenProcessPool as error:
+            raise WriteFailed(
+                "a worker was ended from outside, as systems do that run out of memory; "
+                "run the same command again with fewer --workers"
+            ) from error
         except BaseException:
             leads.close()  # the workers end at once
             raise
