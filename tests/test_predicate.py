@@ -54,8 +54,8 @@ def mask(sql, table=TABLE):
         ("CASE WHEN width > 100 THEN true ELSE nsfw = 'NSFW' END", [False, True, True]),
         ("TRY_CAST(url AS INTEGER) IS NULL", [True, True, True]),
         ("nothing IS NULL", [True, True, True]),
-        ("nothing", [False, False, False]),
-        ("NULL", [False, False, False]),
+        ("nothing = 1", [False, False, False]),
+        ("NULL = width", [False, False, False]),
         ("true", [True, True, True]),
         ("keep", [True, False, False]),
         ("taken >= '1970-01-02'", [False, True, False]),
@@ -167,6 +167,7 @@ def test_a_statement_is_refused(sql):
         ("write_log('x') IS NULL", "write_log"),
         ("error('x')", "error"),
         ("query('SELECT 1')", "query"),
+        ("vector_type(width) = 'FLAT_VECTOR'", "(vector_type|the unknown function vector_type)"),
         ("nosuch(width)", "the unknown function nosuch"),
     ],
 )
@@ -215,7 +216,6 @@ def test_a_filter_that_is_too_long_is_refused():
 @pytest.mark.parametrize(
     "sql",
     [
-        "(" * 4000 + "true" + ")" * 4000,
         "NOT " * 2400 + "true",
         "CASE WHEN true THEN " * 400 + "true" + " END" * 400,
         "list_value(" * 800 + "1" + ")" * 800 + " IS NULL",
@@ -246,6 +246,7 @@ def test_an_unknown_column_is_named_with_those_there_are():
     [
         ("width", "'width' is a integer, expected a boolean"),
         ("1", "'1' is a integer, expected a boolean"),
+        ("NULL", "'NULL' is a (null|integer), expected a boolean"),
         ("caption", "'caption' is a varchar, expected a boolean"),
         ("width = 'wide'", "fails: Conversion Error"),
         ("caption ~ '(a'", "fails: Invalid Input Error: missing \\)"),

@@ -48,8 +48,17 @@ _SESSION_NAMES = frozenset(
         "user",
     ]
 )
-# Functions that DuckDB calls consistent although they look at the clock.
-_CLOCKS = frozenset({"age", "current_localtime", "current_localtimestamp"})
+# Functions that DuckDB, or an older one, calls consistent although they look at the clock or the session.
+_INCONSISTENT = frozenset(
+    {
+        "age",
+        "current_localtime",
+        "current_localtimestamp",
+        "current_setting",
+        "getvariable",
+        "vector_type",
+    }
+)
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
@@ -104,8 +113,8 @@ class Predicate:
         cursor.register("collection", table)
         try:
             result = cursor.execute(self._query)
-            if str(result.description[0][1]) not in ("BOOLEAN", '"NULL"'):
-                kind = str(result.description[0][1]).lower()
+            kind = str(result.description[0][1]).strip('"').lower()
+            if kind != "boolean":
                 raise InvalidPredicate(
                     f"the filter {self._shown} is a {kind}, expected a boolean: compare it with something"
                 )
@@ -134,7 +143,7 @@ class Predicate:
         except RecursionError as error:
             raise InvalidPredicate(f"the filter {self._shown} is nested too deeply") from error
         if parsed["error"]:
-            reason = parsed.get("error_message", "it cannot be parsed")
+            reason = parsed.get("error_message", "it cannot be parsed").splitlines()[0]
             raise InvalidPredicate(f"the filter {self._shown} is no SQL predicate: {reason}")
         return parsed
 
@@ -177,7 +186,7 @@ class Predicate:
         for name in sorted(names):
             if name not in kinds:
                 raise InvalidPredicate(f"the filter {self._shown} uses the unknown function {name}")
-            if not kinds[name] or name in _CLOCKS:
+            if not kinds[name] or name in _INCONSISTENT:
                 raise InvalidPredicate(
                     f"the filter {self._shown} uses {name}, which is not allowed: "
                     "expected functions of one row that give the same answer every time"
