@@ -201,6 +201,15 @@ def test_a_k_out_of_range_is_told(store, k):
     assert caught.value.field == "k"
 
 
+def test_more_neighbours_than_fit_into_memory_are_refused(store):
+    queries = np.ones((101, 8), np.float32)
+    with pytest.raises(
+        InvalidArgument,
+        match="101 queries with a k of 1,000,000 have 101,000,000 neighbours, expected at most 100,000,000",
+    ):
+        nearest(store, queries, MAX_K)
+
+
 def test_a_k_larger_than_the_collection_gives_all_rows_and_is_padded(store):
     found = nearest(store, np.ones((2, 8)), 100)
     assert found.ids.shape == found.distances.shape == (2, 100)

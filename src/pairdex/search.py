@@ -21,6 +21,7 @@ from pairdex.store.store import Kind, Store
 
 __all__ = [
     "DEFAULT_K",
+    "MAX_FOUND",
     "MAX_K",
     "UNLIKE_WEIGHT",
     "Embeds",
@@ -34,6 +35,7 @@ __all__ = [
 
 DEFAULT_K = 10
 MAX_K = 1_000_000  # more neighbours of one query than that are a mistake; they would fill memory
+MAX_FOUND = 100_000_000  # neighbours of all queries of a call: their ids and distances fill 1.6 GB
 UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
 
 Picture = str | Path | bytes | Image
@@ -128,6 +130,12 @@ def nearest(
         raise Mismatch(
             f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
             f"{store.path} has vectors of {store.dim} dimensions"
+        )
+    if len(vectors) * k > MAX_FOUND:
+        raise InvalidArgument(
+            f"{len(vectors):,} queries with a k of {k:,} have {len(vectors) * k:,} neighbours, "
+            f"expected at most {MAX_FOUND:,}: search for fewer at a time",
+            field="k",
         )
     blocks = store.vectors(on).blocks
     allowed = store.mask(where) if where is not None else None
