@@ -16,9 +16,11 @@ from pairdex.store.staging import Progress
 __all__ = ["build", "open"]
 
 
-def open(path: str | Path, *, model: str | Path | None = None) -> Collection:  # noqa: A001
+def open(  # noqa: A001 - pairdex.open, as gzip.open
+    path: str | Path, *, model: str | Path | None = None, use_codes: bool = True
+) -> Collection:
     """Open the collection in the folder `path`; see `Collection.open`."""
-    return Collection.open(path, model=model)
+    return Collection.open(path, model=model, use_codes=use_codes)
 
 
 def build(

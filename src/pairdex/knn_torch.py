@@ -1,6 +1,6 @@
 """Exact k nearest rows with PyTorch's matrix products, on a GPU or any other of its devices.
 
-A product in low precision rules rows out by a proven bound (docs/certified.md, "With PyTorch"); what is
+A product in low precision rules rows out by a proven bound (docs/certified.md, section 8); what is
 left is compared in float64 on the CPU, by the same code and with the same answer as everywhere.
 """
 

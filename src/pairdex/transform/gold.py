@@ -6,21 +6,19 @@ that say what it was made from.
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import atomic, search
+from pairdex import search
 from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument
 from pairdex.knn_torch import nearest_on_device
+from pairdex.result_files import write_results
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
@@ -89,13 +87,17 @@ def gold(
     InvalidArgument, Mismatch, WriteFailed
         A k of more rows than there are, queries of another dimension, no room.
     """
+    if out.suffix != ".h5":
+        raise InvalidArgument(
+            f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
+        )
     if k > store.rows:
         raise InvalidArgument(
             f"k is {k:,}, {store.path} has {store.rows:,} rows; a gold standard needs k rows",
             field="k",
         )
     started = time.perf_counter()
-    ids, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    ids, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
     ties = near = scanned = rechecked = 0
     for first in range(0, len(queries), _QUERY_BLOCK):
         block = queries[first : first + _QUERY_BLOCK]
@@ -103,7 +105,7 @@ def gold(
             found = search.nearest(store, block, k + 1, on=on, codes=codes)
         else:
             found = nearest_on_device(store.vectors(on).blocks, block, k + 1, device=device)
-        ids[first : first + len(block)] = found.ids[:, :k] + 1
+        ids[first : first + len(block)] = found.ids[:, :k]
         distances[first : first + len(block)] = found.distances[:, :k]
         ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
         near += int(np.count_nonzero(found.distances[:, 0] < NEAR_DUPLICATE_DISTANCE))
@@ -121,11 +123,11 @@ def gold(
         rechecked=rechecked,
         seconds=time.perf_counter() - started,
     )
-    _write(out, ids, distances, _attributes(store, report, on))
+    write_results(out, ids, distances, attributes=_attributes(store, report, on))
     return report
 
 
-def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, Any]:
+def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, str | int | float]:
     return {
         "collection": store.manifest.name,
         "collection_checksum": store.manifest.checksum,
@@ -140,14 +142,3 @@ def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, Any]:
         "certified": report.certified,
         "created_by": f"pairdex {__version__}",
     }
-
-
-def _write(
-    out: Path, ids: NDArray[np.int32], distances: NDArray[np.float32], attributes: dict[str, Any]
-) -> None:
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file["knns"] = ids
-        file["dists"] = distances
-        file.attrs.update(attributes)
-    atomic.write_bytes(out, image.getvalue())
