@@ -130,10 +130,14 @@ def search(page, text):
     expect(status(page)).to_contain_text("The nearest")
 
 
+def wait_until_ready(page):
+    """Until the page knows its collections, keys and files would go nowhere."""
+    expect(page.get_by_label("Describe a picture")).to_be_enabled()
+
+
 def typed(page, text, *, delay):
-    box = page.get_by_label("Describe a picture")
-    expect(box).to_be_enabled()  # until the page is ready, keys would go nowhere
-    box.press_sequentially(text, delay=delay)
+    wait_until_ready(page)
+    page.get_by_label("Describe a picture").press_sequentially(text, delay=delay)
 
 
 def test_the_first_look_shows_rows_and_texts_to_try(page, site):
@@ -242,6 +246,7 @@ def test_a_file_that_is_no_picture_is_said_so(tolerant, site, tmp_path):
     fake = tmp_path / "fake.png"
     fake.write_bytes(b"no picture at all")
     tolerant.goto(site)
+    wait_until_ready(tolerant)
     tolerant.locator("#file").set_input_files(fake)
     expect(tolerant.locator("#notice-text")).to_contain_text("no picture")
 
