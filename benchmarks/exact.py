@@ -31,6 +31,7 @@ import numpy as np
 from pairdex import _native
 from pairdex.codes import Codes, build_codes, open_codes
 from pairdex.knn import Neighbours, nearest
+from pairdex.processors import usable_processors
 
 HERE = Path(__file__).resolve().parent
 PEERS = {  # name: extra environment
@@ -71,7 +72,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     images = np.load(folder / "parts/img_emb/img_emb_0.npy", mmap_mode="r")
     texts = np.load(folder / "parts/text_emb/text_emb_0.npy", mmap_mode="r")
     queries = {k: v.astype(np.float32) for k, v in np.load(folder / "queries.npz").items()}
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_processors()
     report: dict[str, Any] = {
         "machine": machine(),
         "threads": threads,

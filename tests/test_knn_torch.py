@@ -70,6 +70,13 @@ def test_hopeless_ties_are_left_to_the_scan_on_the_cpu(monkeypatch):
     assert_same_answer([np.repeat(unit_rows(1, 8, 1), 500, axis=0)], np.ones((2, 8), np.float32), 3)
 
 
+@pytest.mark.parametrize(("value", "kind"), [(0, "all zero"), (np.nan, "not finite")])
+def test_queries_without_direction_are_refused(value, kind):
+    queries = np.array([[1, 0, 0, 0], [value] * 4], np.float32)
+    with pytest.raises(InvalidArgument, match=f"query 1 is {kind}"):
+        nearest_on_device([unit_rows(3, 4, 1)], queries, 1, device="cpu")
+
+
 def test_an_unknown_device_is_refused():
     with pytest.raises(InvalidArgument, match="PyTorch has no device cuda:77 here"):
         nearest_on_device([unit_rows(3, 4, 1)], np.ones((1, 4), np.float32), 1, device="cuda:77")

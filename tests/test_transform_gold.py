@@ -68,6 +68,14 @@ def test_k_of_all_rows_is_possible_and_more_is_refused(store, queries, tmp_path)
     assert not (tmp_path / "more.h5").exists()
 
 
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_refused_and_nothing_written(collection, queries, run, tmp_path, k):
+    np.save(tmp_path / "q.npy", queries)
+    out = run("gold", collection, tmp_path / "q.npy", "--out", tmp_path / "gold.h5", "-k", k)
+    assert f"k is {k}, expected 1 to" in out.complaint
+    assert not (tmp_path / "gold.h5").exists()
+
+
 def test_queries_of_another_dimension_are_refused(store, tmp_path):
     with pytest.raises(Mismatch, match=r"shape \(1, 5\), expected \(n, 8\)"):
         gold(store, np.ones((1, 5), np.float32), tmp_path / "gold.h5", k=1)

@@ -7,13 +7,13 @@ speed. It names the vectors it was made of, so that codes of an older version ar
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from pairdex import atomic, checksums
 from pairdex.codes import Codes, build_codes, open_codes
 from pairdex.errors import CollectionBusy, Mismatch, MissingFile, WriteFailed
+from pairdex.processors import usable_processors
 from pairdex.store import lock
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
@@ -87,7 +87,7 @@ def _build(store: Store, on: Kind, progress: Progress | None) -> None:
         path,
         text_blocks=others,
         source=_source(store, on),
-        threads=len(os.sched_getaffinity(0)),
+        threads=usable_processors(),
         progress=progress,
     )
 

@@ -7,7 +7,6 @@ the kernel, the number of threads or the cut into blocks, and no row outside of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from pairdex import _native
 from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.processors import usable_processors
 
-__all__ = ["Neighbours", "Report", "nearest"]
+__all__ = ["Neighbours", "Report", "check_queries", "nearest"]
 
 # A filter that keeps less than this share of the rows makes reading only those rows cheaper than a
 # scan of all codes, as long as the queries are few.
@@ -123,12 +123,12 @@ def nearest(
     if kernel is not None and kernel not in _native.kernels():
         usable = ", ".join(_native.kernels())
         raise InvalidArgument(f"this processor has no kernel {kernel!r}, expected one of {usable}")
-    checked = _check_queries(queries)
+    checked = check_queries(queries)
     n_rows = sum(len(block) for block in blocks)
     _check_blocks(blocks, checked.shape[1])
     _check_allowed(allowed, n_rows)
     _check_codes(codes, n_rows, checked.shape[1])
-    work = _Work(list(blocks), checked, k, allowed, threads or _cores(), kernel or "")
+    work = _Work(list(blocks), checked, k, allowed, threads or usable_processors(), kernel or "")
     if codes is None or _is_sparse(allowed, len(checked)):
         return work.by_floats()
     return work.by_codes(codes)
@@ -178,15 +178,14 @@ def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
     return int(np.count_nonzero(allowed)) < _SPARSE_SHARE * len(allowed)
 
 
-def _cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
+    """Return queries as C-contiguous float32 (n, dim), each proved to have a direction.
 
-
-def _check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
-    """As C-contiguous float32, each with a direction."""
+    Raises
+    ------
+    InvalidArgument, Mismatch
+        A query that is all zero or not finite; no rows of real numbers.
+    """
     array = np.asarray(queries)
     if array.ndim != 2 or array.shape[1] == 0:
         raise Mismatch(f"queries have shape {array.shape}, expected (n, dim)")

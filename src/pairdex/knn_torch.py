@@ -63,9 +63,10 @@ def nearest_on_device(
         PyTorch has no such device; as `knn.nearest`.
     """
     scan = _Scan(tuple(blocks), k, _device(device))
-    found = [knn.nearest(blocks, queries[:0], k)]  # checks all but the queries
+    queries = knn.check_queries(queries)
+    found = [knn.nearest(blocks, queries[:0], k)]  # checks all the rest
     for first in range(0, len(queries), _QUERY_BLOCK):
-        found.append(scan.search(np.asarray(queries[first : first + _QUERY_BLOCK], np.float32)))
+        found.append(scan.search(queries[first : first + _QUERY_BLOCK]))
         if progress:
             progress(min(first + _QUERY_BLOCK, len(queries)), len(queries))
     return _joined(found, scanned=len(queries) * sum(map(len, blocks)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from pairdex.encoders.model import Model
 from pairdex.encoders.preprocess import preprocess
 from pairdex.encoders.text import MAX_TEXT_CHARS, TextTokenizer, check_text
 from pairdex.errors import DamagedFile, InvalidArgument, MissingExtra
+from pairdex.processors import usable_processors
 
 __all__ = ["DEFAULT_DEVICE", "Device", "Encoder"]
 
@@ -57,7 +57,7 @@ class Encoder:
         if threads is not None and threads < 1:
             raise InvalidArgument(f"threads is {threads}, expected at least 1", field="threads")
         self.model = model
-        self.threads = threads or _usable_processors()
+        self.threads = threads or usable_processors()
         self._device = device
         self._providers = _providers(device)
 
@@ -205,12 +205,6 @@ def _providers(device: Device) -> list[str]:
         )
     on_gpu = has_gpu and device != "cpu"
     return [*([_GPU] if on_gpu else []), "CPUExecutionProvider"]
-
-
-def _usable_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

@@ -85,12 +85,13 @@ def gold(
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        A k of more rows than there are, queries of another dimension, no room.
+        A k below 1 or of more rows than there are, queries of another dimension, no room.
     """
     if out.suffix != ".h5":
         raise InvalidArgument(
             f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
         )
+    search.check_k(k)
     if k > store.rows:
         raise InvalidArgument(
             f"k is {k:,}, {store.path} has {store.rows:,} rows; a gold standard needs k rows",
