@@ -1,0 +1,54 @@
+"""The notebooks in `examples/` run from a fresh folder to the end, and show what they promise."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """The code cells of the notebook, run."""
+    notebook = nbformat.read(EXAMPLES / "search.ipynb", as_version=4)
+    folder = tmp_path_factory.mktemp("notebook")
+    nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def html(cell):
+    return cell.outputs[-1].data["text/html"]
+
+
+def test_every_grid_shows_as_many_pictures_as_were_asked_for(cells):
+    grids = [cell for cell in cells if "grid(collection.search" in cell.source]
+    asked = [int(re.search(r"k=(\d+)\)\)", cell.source)[1]) for cell in grids]
+    assert [html(cell).count('src="data:image/png;base64,') for cell in grids] == asked
+    assert len(grids) == 5
+
+
+def test_the_grid_for_a_red_car_shows_red_cars(cells):
+    grid = next(cell for cell in cells if 'text="a red car"' in cell.source)
+    captions = re.findall(r"<figcaption>[\d.]+ (.*?)</figcaption>", html(grid))
+    assert sum("car" in caption for caption in captions) >= 8
+
+
+def test_distances_agree_with_those_computed_by_hand(cells):
+    cell = next(cell for cell in cells if "by_hand" in cell.source)
+    difference = eval(cell.outputs[-1].data["text/plain"], {"np": np})
+    assert difference < 1e-6
+
+
+def test_notebooks_are_kept_without_outputs():
+    for path in EXAMPLES.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        assert [
+            cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs
+        ] == []
