@@ -651,7 +651,7 @@ def stopped_after_first_part(build, source, collection, monkeypatch, **options):
         calls.append(task)
         return write_part.write_part(task, advance)
 
-    monkeypatch.setattr("pairdex.store.staging.write_part", once)
+    monkeypatch.setattr(write_part.PartTask, "write", once)
     with pytest.raises(Killed):
         build(source, collection, **options)
     monkeypatch.undo()
@@ -696,7 +696,7 @@ def test_a_record_never_vouches_for_files_of_another_build(
         write_part.write_part(task, advance)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pairdex.store.staging.write_part", killed_before_the_record)
+    monkeypatch.setattr(write_part.PartTask, "write", killed_before_the_record)
     with pytest.raises(KeyboardInterrupt):
         build(source, collection, where="width % 2 = 1")
     monkeypatch.undo()

@@ -58,6 +58,16 @@ def test_adding_parts_survives_a_kill_before_everything_it_does(make_parts, buil
     assert_all_alike(tmp_path / "targets", tree)
 
 
+def test_a_collection_of_another_survives_a_kill_before_everything_it_does(
+    make_parts, build, tmp_path, tree
+):
+    build(make_parts(7, 5, text=False), tmp_path / "c")
+    views = drive(tmp_path / "c", tmp_path / "targets")
+    assert len(views) > 25
+    assert set(views) == {(KILLED, None), (KILLED, 4)}
+    assert_all_alike(tmp_path / "targets", tree)
+
+
 def test_a_build_survives_kills_at_random_instants(make_parts, tmp_path, tree):
     source = make_parts(20_000, 5_000, 10_000, dim=32)
     views = drive(source, tmp_path / "targets", rounds=8, kills=3)

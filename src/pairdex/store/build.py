@@ -6,34 +6,20 @@ and a build killed at any instant loses only the parts in hand.
 
 from __future__ import annotations
 
-import re
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pairdex import atomic
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.layout import Part, find_parts
 from pairdex.parts.note import read_note
-from pairdex.store import lock
-from pairdex.store.manifest import (
-    MANIFEST,
-    Manifest,
-    ModelRecord,
-    read_manifest,
-    write_manifest,
-)
+from pairdex.store.folder import claimed, make_folders, tidy
+from pairdex.store.manifest import Manifest, ModelRecord, write_manifest
 from pairdex.store.plan import Selection, new_parts, plan_additions, plan_collection
-from pairdex.store.staging import STAGING, Progress, run_tasks
+from pairdex.store.staging import Progress, run_tasks
 from pairdex.store.write_part import PartTask
 
 __all__ = ["BuildReport", "build_collection"]
-
-_KINDS = ("image", "text", "metadata")  # the folders of a collection
-_PART_FILE = re.compile(r"\d{5,}\.(npy|arrow)")
 
 
 @dataclass(frozen=True)
@@ -47,6 +33,19 @@ class BuildReport:
     dim: int
     added: int
     seconds: float
+
+    @classmethod
+    def of(cls, manifest: Manifest, added: int, seconds: float) -> BuildReport:
+        """Report what a manifest says, `added` rows of which are new."""
+        return cls(
+            rows=manifest.rows,
+            rows_read=manifest.rows_read,
+            dropped=manifest.dropped,
+            parts=len(manifest.parts),
+            dim=manifest.dim,
+            added=added,
+            seconds=seconds,
+        )
 
 
 def build_collection(
@@ -73,7 +72,7 @@ def build_collection(
     note = read_note(source)
     model = model or note.model
     _check_model(model, parts[0])
-    with _claimed(collection) as before:
+    with claimed(collection) as before:
         new = new_parts(parts, before, source, selection.limit)
         if before is None:
             name = collection.resolve().name
@@ -81,7 +80,7 @@ def build_collection(
         else:
             manifest, columns = plan_additions(collection, before, parts, selection, model)
         selection = _left(selection, before)
-        _make_folders(collection, manifest)
+        make_folders(collection, manifest)
         tasks = [
             PartTask(
                 len(manifest.parts) + i, part, source, collection, columns, selection, note.pictures
@@ -92,33 +91,9 @@ def build_collection(
         manifest = replace(manifest, parts=[*manifest.parts, *entries])
         if manifest != before:
             write_manifest(collection, manifest)
-        _tidy(collection, manifest)
-    return BuildReport(
-        rows=manifest.rows,
-        rows_read=manifest.rows_read,
-        dropped=manifest.dropped,
-        parts=len(manifest.parts),
-        dim=manifest.dim,
-        added=sum(entry.rows for entry in entries),
-        seconds=time.perf_counter() - started,
-    )
-
-
-@contextmanager
-def _claimed(collection: Path) -> Iterator[Manifest | None]:
-    """Have the collection's folder to oneself; a build that fails leaves nothing half-written."""
-    was_there = collection.exists()
-    atomic.make_folder(collection)
-    with lock.writing(collection):
-        before = _existing(collection)
-        try:
-            yield before
-        except BaseException:  # Ctrl-C too
-            _discard_partials(collection)
-            for name in (STAGING, *_KINDS, *([] if was_there else [""])):
-                with suppress(OSError):  # it holds parts that are done
-                    (collection / name).rmdir()
-            raise
+        tidy(collection, manifest)
+    added = sum(entry.rows for entry in entries)
+    return BuildReport.of(manifest, added, time.perf_counter() - started)
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:
@@ -126,44 +101,6 @@ def _left(selection: Selection, before: Manifest | None) -> Selection:
     if selection.limit is None or before is None or before.rows >= selection.limit:
         return selection
     return replace(selection, limit=selection.limit - before.rows)
-
-
-def _existing(collection: Path) -> Manifest | None:
-    if (collection / MANIFEST).exists():
-        return read_manifest(collection)
-    ours = {*_KINDS, STAGING, *(path.name for path in atomic.partials(collection, MANIFEST))}
-    strangers = sorted(entry.name for entry in collection.iterdir() if entry.name not in ours)
-    if strangers:
-        raise InvalidArgument(
-            f"{collection} is no collection and not empty (it holds {strangers[0]}); "
-            "name a new folder",
-            field="collection",
-        )
-    return None
-
-
-def _make_folders(collection: Path, manifest: Manifest) -> None:
-    for name in (*manifest.vectors, "metadata", STAGING):
-        atomic.make_folder(collection / name)
-    _discard_partials(collection)
-
-
-def _discard_partials(collection: Path) -> None:
-    for name in ("", *_KINDS, STAGING):
-        atomic.discard_partials(collection / name)
-
-
-def _tidy(collection: Path, manifest: Manifest) -> None:
-    """Remove what interrupted builds of other parts or options have left."""
-    shutil.rmtree(collection / STAGING, ignore_errors=True)
-    named = {collection / file.path for file in manifest.files()}
-    for kind in _KINDS:
-        for path in (collection / kind).glob("*"):
-            if _PART_FILE.fullmatch(path.name) and path not in named:
-                path.unlink()
-        if kind not in (*manifest.vectors, "metadata"):
-            with suppress(OSError):
-                (collection / kind).rmdir()
 
 
 def _check_model(model: ModelRecord | None, part: Part) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Manifest",
     "ModelRecord",
+    "Origin",
     "PartEntry",
     "read_manifest",
     "write_manifest",
@@ -44,6 +45,15 @@ class ModelRecord(TypedDict):
     dim: int
     checksum: str
     folder: str | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The collection that another was made from: its name, its checksum, and by which rule."""
+
+    collection: str
+    checksum: str
+    rule: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ class Manifest:
     columns: list[ColumnEntry]
     parts: list[PartEntry]
     model: ModelRecord | None = None
+    origin: Origin | None = None
     format: str = field(default=FORMAT)
     version: int = field(default=FORMAT_VERSION)
 
@@ -206,6 +217,8 @@ def _utf8(text: str) -> bytes:
 
 def _content(manifest: Manifest) -> dict[str, Any]:
     fields = asdict(manifest)
+    if manifest.origin is None:  # built from parts, as by releases that knew nothing else
+        del fields["origin"]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
@@ -226,4 +239,5 @@ def _from_json(content: dict[str, Any]) -> Manifest:
         columns=[ColumnEntry(**entry) for entry in content["columns"]],
         parts=[PartEntry.from_json(entry) for entry in content["parts"]],
         model=content["model"],
+        origin=Origin(**content["origin"]) if "origin" in content else None,
     )

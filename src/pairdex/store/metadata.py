@@ -58,7 +58,7 @@ def writing_metadata(path: Path, schema: pa.Schema) -> Iterator[MetadataWriter]:
 
 
 class MetadataFile:
-    """One part's metadata, memory-mapped.
+    """One part's metadata, memory-mapped, or read batch by batch so that memory stays flat.
 
     Raises
     ------
@@ -66,12 +66,13 @@ class MetadataFile:
         The file is no Arrow IPC file, or not cut as the format says.
     """
 
-    def __init__(self, path: Path, rows: int) -> None:
+    def __init__(self, path: Path, rows: int, *, mapped: bool = True) -> None:
+        opened = pa.memory_map if mapped else pa.OSFile
         self._path = path
         self._rows = rows
         self._proved: set[int] = set()  # batches
         try:
-            self._file = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
+            self._file = pa.ipc.open_file(opened(os.fsencode(path)))
             self.schema: pa.Schema = self._file.schema
             self.schema.names  # noqa: B018 - decodes them
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -82,7 +83,11 @@ class MetadataFile:
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows in order, a batch at a time, mapped."""
         for index in range(self._file.num_record_batches):
-            yield pa.Table.from_batches([self._checked(index)])
+            yield self.table(index)
+
+    def table(self, index: int) -> pa.Table:
+        """Return the rows of one batch: BATCH_ROWS from row index x BATCH_ROWS on, or the last."""
+        return pa.Table.from_batches([self._checked(index)])
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
         """Return the given rows (all in range) in the given order."""

@@ -119,8 +119,14 @@ def plan_additions(
     Raises
     ------
     Mismatch
-        The parts are of another kind than those the collection holds.
+        The parts are of another kind than those the collection holds, or it was made of another's
+        rows.
     """
+    if before.origin is not None:
+        raise Mismatch(
+            f"{collection} was made of rows of {before.origin.collection}: parts cannot be added to it; "
+            "build them into a collection of their own"
+        )
     columns = plan_columns(parts)
     origin = [name for name, _ in ORIGIN]
     held = [name for name in before.column_names if name not in origin]

@@ -10,36 +10,66 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from pairdex import atomic, checksums
+from pairdex import atomic
 from pairdex.errors import WriteFailed
 from pairdex.store.manifest import FileEntry, PartEntry
-from pairdex.store.write_part import PartTask, part_files, write_part
-from pairdex.version import __version__
 
-__all__ = ["STAGING", "Progress", "run_tasks"]
+__all__ = ["STAGING", "Advance", "Progress", "Task", "run_tasks"]
 
 STAGING = ".build"
 
 Progress = Callable[[int, int], None]
 """Called with the rows done and the rows in all."""
 
+Advance = Callable[[int], None]
+"""Called with the number of rows that were read since the last call."""
+
+
+class Task(Protocol):
+    """One part to write: the same task writes the same bytes, in this process or another."""
+
+    @property
+    def index(self) -> int:
+        """The part's number in the collection, from 0."""
+
+    @property
+    def collection(self) -> Path:
+        """The collection's folder."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows are to be read."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows to keep at most."""
+
+    def limited(self, limit: int) -> Task:
+        """Return the task with another limit."""
+
+    def fingerprint(self) -> str:
+        """Name the task by all that its result depends on."""
+
+    def write(self, advance: Advance | None = None) -> PartEntry:
+        """Write the part's files and return what the manifest will say of them."""
+
 
 def run_tasks(
-    tasks: Sequence[PartTask], *, workers: int, progress: Progress | None
+    tasks: Sequence[Task], *, workers: int, progress: Progress | None
 ) -> Iterator[PartEntry]:
     """Do the tasks and give their entries in order.
 
     With several workers each part runs in a process of its own. A limit makes the tasks wait for
     each other, since what one keeps is taken from what the next may.
     """
-    total = sum(task.part.rows for task in tasks)
-    limited = any(task.selection.limit is not None for task in tasks)
+    total = sum(task.rows for task in tasks)
+    limited = any(task.limit is not None for task in tasks)
     if workers > 1 and len(tasks) > 1 and not limited:
         return _side_by_side(tasks, workers, _Meter(total, progress))
     return _one_by_one(tasks, _Meter(total, progress))
@@ -57,7 +87,7 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-def _side_by_side(tasks: Sequence[PartTask], workers: int, meter: _Meter) -> Iterator[PartEntry]:
+def _side_by_side(tasks: Sequence[Task], workers: int, meter: _Meter) -> Iterator[PartEntry]:
     context = get_context("spawn")
     follows, leads = context.Pipe(duplex=False)
     with (
@@ -69,7 +99,7 @@ def _side_by_side(tasks: Sequence[PartTask], workers: int, meter: _Meter) -> Ite
             with _ctrl_c_blocked():
                 entries = pool.map(_once, tasks)
             for task, entry in zip(tasks, entries, strict=True):
-                meter.advance(task.part.rows)
+                meter.advance(task.rows)
                 yield entry
         except BrokenProcessPool as error:
             raise WriteFailed(
@@ -102,28 +132,27 @@ def _end_with(leader: Connection) -> None:
     os._exit(1)
 
 
-def _one_by_one(tasks: Sequence[PartTask], meter: _Meter) -> Iterator[PartEntry]:
-    left = tasks[0].selection.limit if tasks else None
+def _one_by_one(tasks: Sequence[Task], meter: _Meter) -> Iterator[PartEntry]:
+    left = tasks[0].limit if tasks else None
     for task in tasks:
         if left == 0:
             return
-        selection = replace(task.selection, limit=left)
-        entry = _once(replace(task, selection=selection), meter.advance)
+        entry = _once(task if left is None else task.limited(left), meter.advance)
         left = None if left is None else left - entry.rows
         yield entry
 
 
-def _once(task: PartTask, advance: Callable[[int], None] | None = None) -> PartEntry:
+def _once(task: Task, advance: Advance | None = None) -> PartEntry:
     """Do a task, unless an earlier, interrupted build has done the very same one."""
     record = task.collection / STAGING / f"{task.index:05d}.json"
-    fingerprint = _fingerprint(task)
+    fingerprint = task.fingerprint()
     earlier = _recorded(record, fingerprint, task.collection)
     if earlier is not None:
         if advance:
-            advance(task.part.rows)
+            advance(task.rows)
         return earlier
     record.unlink(missing_ok=True)  # it would vouch for files that are about to be replaced
-    entry = write_part(task, advance)
+    entry = task.write(advance)
     content = {"fingerprint": fingerprint, "entry": asdict(entry)}
     atomic.write_bytes(record, json.dumps(content).encode())
     return entry
@@ -143,19 +172,3 @@ def _recorded(record: Path, fingerprint: str, collection: Path) -> PartEntry | N
 def _is_whole(collection: Path, file: FileEntry) -> bool:
     path = collection / file.path
     return path.is_file() and path.stat().st_size == file.bytes
-
-
-def _fingerprint(task: PartTask) -> str:
-    """Name a task by all that its result depends on."""
-    sources = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in task.part.files]
-    members = [task.part.image.member, task.part.text.member if task.part.text else None]
-    columns = [(column.name, str(column.type), column.source) for column in task.columns]
-    rule = [
-        task.selection.nsfw,
-        task.selection.where,
-        task.selection.limit,
-        task.part.number,
-        task.pictures,
-    ]
-    text = json.dumps([sources, members, columns, rule, part_files(task), __version__])
-    return checksums.of_bytes(text.encode())

@@ -5,10 +5,11 @@ A part is an idempotent unit of work: the same task writes the same bytes, alone
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,12 @@ from pairdex.predicate import Predicate
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.store.metadata import writing_metadata
 from pairdex.store.plan import Selection
+from pairdex.store.staging import Advance
 from pairdex.store.vector_writer import DTYPE, writing_vectors
 from pairdex.vectors import VectorFile
+from pairdex.version import __version__
 
-__all__ = ["DROP_REASONS", "PartTask", "part_files", "write_part"]
+__all__ = ["DROP_REASONS", "PartTask", "described", "part_files", "write_part"]
 
 # Why a row is not kept; a row with several reasons counts under the first.
 DROP_REASONS = ("non_finite", "zero", "nsfw", "where")
@@ -50,6 +53,34 @@ class PartTask:
     selection: Selection
     pictures: str | None
 
+    @property
+    def rows(self) -> int:
+        """How many rows are to be read."""
+        return self.part.rows
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows to keep at most."""
+        return self.selection.limit
+
+    def limited(self, limit: int) -> PartTask:
+        """Return the task with another limit."""
+        return replace(self, selection=replace(self.selection, limit=limit))
+
+    def fingerprint(self) -> str:
+        """Name the task by all that its result depends on."""
+        part, rule = self.part, self.selection
+        sources = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in part.files]
+        members = [part.image.member, part.text.member if part.text else None]
+        columns = [(column.name, str(column.type), column.source) for column in self.columns]
+        rules = [rule.nsfw, rule.where, rule.limit, part.number, self.pictures]
+        text = json.dumps([sources, members, columns, rules, part_files(self), __version__])
+        return checksums.of_bytes(text.encode())
+
+    def write(self, advance: Advance | None = None) -> PartEntry:
+        """Write the kept rows of the part and return what the manifest will say of them."""
+        return write_part(self, advance)
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -69,7 +100,7 @@ def part_files(task: PartTask) -> dict[str, str]:
     return files | {"metadata": f"metadata/{task.index:05d}.arrow"}
 
 
-def write_part(task: PartTask, advance: Callable[[int], None] | None = None) -> PartEntry:
+def write_part(task: PartTask, advance: Advance | None = None) -> PartEntry:
     """Write the kept rows of a part and return what the manifest will say of them.
 
     `advance` is called with the number of rows that were read since its last call.
@@ -192,9 +223,9 @@ def _kept_rows(table: pa.Table, keep: NDArray[np.bool_], number: int, first: int
 def _entry(task: PartTask, files: dict[str, str], counts: NDArray[np.int64]) -> PartEntry:
     part = task.part
     with ThreadPoolExecutor(_KINDS) as pool:
-        written = pool.map(lambda path: _described(task.collection / path, path), files.values())
+        written = pool.map(lambda path: described(task.collection / path, path), files.values())
         sources = pool.map(
-            lambda path: _described(path, str(path.relative_to(task.source))), part.files
+            lambda path: described(path, str(path.relative_to(task.source))), part.files
         )
         return PartEntry(
             number=part.number,
@@ -207,5 +238,6 @@ def _entry(task: PartTask, files: dict[str, str], counts: NDArray[np.int64]) -> 
         )
 
 
-def _described(path: Path, name: str) -> FileEntry:
+def described(path: Path, name: str) -> FileEntry:
+    """Return the entry of a file under the name that the manifest gives it."""
     return FileEntry(name, path.stat().st_size, checksums.of_file(path))
