@@ -27,7 +27,7 @@ from pairdex.store.manifest import (
     write_manifest,
 )
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
-from pairdex.store.staging import Advance, Progress, run_tasks
+from pairdex.store.staging import STAGING, Advance, Progress, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.vector_writer import writing_vectors
 from pairdex.store.write_part import described
@@ -81,6 +81,7 @@ def derive_collection(
     with claimed(new) as before:
         if before is not None:
             _check_same(new, before, origin)
+            tidy(new, before)
             return BuildReport.of(before, 0, time.perf_counter() - started)
         manifest = replace(
             store.manifest,
@@ -98,14 +99,14 @@ def derive_collection(
 
 
 def derived_before(new: Path, origin: Origin) -> BuildReport | None:
-    """Report the collection `new` if it is the one of this origin, without asking which rows it has.
+    """Report the collection `new` if it is whole and of this origin; None where it is to be made.
 
     Raises
     ------
     InvalidArgument
         It is a collection of another origin.
     """
-    if not (new / MANIFEST).exists():
+    if not (new / MANIFEST).exists() or (new / STAGING).exists():
         return None
     started = time.perf_counter()
     before = read_manifest(new)
