@@ -1,10 +1,19 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, open  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import build, open, releases  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
 from pairdex.store.verify import verify
 from pairdex.version import __version__
 
-__all__ = ["Collection", "PairdexError", "__version__", "build", "encode", "open", "verify"]
+__all__ = [
+    "Collection",
+    "PairdexError",
+    "__version__",
+    "build",
+    "encode",
+    "open",
+    "releases",
+    "verify",
+]

@@ -8,12 +8,13 @@ from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+from pairdex.releases.catalogue import Release, find_release, load_catalogue
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import Selection
 from pairdex.store.staging import Progress
 
-__all__ = ["build", "open"]
+__all__ = ["build", "open", "releases"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -81,6 +82,17 @@ def build(
         workers=workers,
         progress=progress,
     )
+
+
+def releases(name: str | None = None) -> list[Release]:
+    """Return the releases of the catalogue, or the one of this name.
+
+    Raises
+    ------
+    InvalidArgument
+        No release is called so; the nearest name is suggested.
+    """
+    return list(load_catalogue().values()) if name is None else [find_release(name)]
 
 
 def _record(model: str | Path) -> ModelRecord:

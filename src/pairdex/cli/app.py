@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from PIL import Image
 
-from pairdex.cli import build, demo, encode, gold, info, search, serve, verify
+from pairdex.cli import build, demo, encode, gold, info, releases, search, serve, verify
 from pairdex.cli.output import printable
 from pairdex.errors import PairdexError
 from pairdex.version import __version__
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (demo, build, info, verify, encode, search, gold, serve):
+for _module in (demo, releases, build, info, verify, encode, search, gold, serve):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 
 

@@ -1,0 +1,1 @@
+"""What has been released, where it is, and how it is fetched."""

@@ -1,0 +1,247 @@
+"""The catalogue of releases: every published file with its size, checksum, address, source and errata.
+
+The facts are in `catalogue.json`, one row a file (or a family of numbered files), each with the pages
+it was taken from; this module gives them names and types.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files as package_files
+from typing import Any
+
+from pairdex.errors import InvalidArgument
+
+__all__ = ["Entry", "Release", "find_release", "load_catalogue", "nearest", "no_match", "select"]
+
+_NPY_HEADER_BYTES = 128  # of every .npy file of LAION
+_LIKE = 0.5  # how much of a name has to agree to be suggested
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One published file, or with `parts` a family of numbered files.
+
+    Attributes
+    ----------
+    path
+        Where it lies below the release's folder; `{part}` stands for the part's number.
+    urls
+        Its addresses, the published one first.
+    what, holds
+        What it is in words, and the arrays or columns in it.
+    size
+        As its page writes it: K, M and G of 1024, rounded up.
+    bytes
+        Where rows and dimension are known: the bytes of the vectors. With `bytes_exact` the file's.
+    rows
+        Rows, of a normal part where there are parts.
+    parts
+        The first and last part.
+    formerly
+        Names that older pages give to the same file.
+    errata
+        Where its page is wrong about it, or says too little.
+    source
+        The pages that say all this.
+    """
+
+    path: str
+    urls: tuple[str, ...]
+    what: str = ""
+    holds: str | None = None
+    size: str | None = None
+    bytes: int | None = None
+    bytes_exact: bool = False
+    rows: int | None = None
+    parts: tuple[int, int] | None = None
+    part_rows: tuple[tuple[int, int], ...] = ()
+    row_bytes: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+    formerly: tuple[str, ...] = ()
+    errata: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rpartition("/")[2]
+
+    def is_named(self, pattern: str) -> bool:
+        """Return whether a glob pattern fits its name, its path or a former name."""
+        names = (self.name, self.path, *self.formerly)
+        return any(fnmatchcase(name, pattern) for name in names)
+
+    def part(self, number: int) -> Entry:
+        """Return the file of one part."""
+        odd = dict(self.part_rows).get(number)
+        rows = odd or self.rows
+        return replace(
+            self,
+            path=self.path.format(part=number),
+            urls=tuple(url.format(part=number) for url in self.urls),
+            what=self.what.format(part=number),
+            rows=rows,
+            bytes=_vector_bytes(self.path, rows, self.row_bytes),
+            bytes_exact=odd is not None and self.row_bytes is not None,
+            parts=(number, number),
+            part_rows=(),
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """What was published together; `page` describes it, `about` says what to know."""
+
+    name: str
+    title: str
+    page: str
+    about: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def files(self) -> int:
+        """How many files it has."""
+        return sum(e.parts[1] - e.parts[0] + 1 if e.parts else 1 for e in self.entries)
+
+
+@cache
+def load_catalogue() -> dict[str, Release]:
+    """Return all releases by name."""
+    text = (package_files("pairdex.releases") / "catalogue.json").read_text("utf-8")
+    content = json.loads(text)
+    entries: dict[str, list[Entry]] = {name: [] for name in content["releases"]}
+    for row in content["files"]:
+        entries[row["release"]].append(_entry(row, content["sources"], content["errata"]))
+    return {
+        name: Release(name=name, entries=tuple(entries[name]), **facts)
+        for name, facts in content["releases"].items()
+    }
+
+
+def find_release(name: str) -> Release:
+    """Return the release of a name; case, hyphens and underscores do not matter.
+
+    Raises
+    ------
+    InvalidArgument
+        There is none; the nearest name is suggested.
+    """
+    releases = load_catalogue()
+    for release in releases.values():
+        if _plain(release.name) == _plain(name):
+            return release
+    raise InvalidArgument(
+        f"no release is called {name!r}{nearest(name, releases)}; "
+        f"there are {', '.join(releases)}, and addresses (http://, https://, file:, s3://, hf://)",
+        field="release",
+    )
+
+
+def select(
+    release: Release,
+    *,
+    parts: frozenset[int] | None = None,
+    patterns: Sequence[str] = (),
+) -> list[Entry]:
+    """Return the single files of a release that are of these parts and fit one of these patterns.
+
+    Raises
+    ------
+    InvalidArgument
+        The release has no such part or no parts at all, or a pattern fits no file.
+    """
+    if parts is not None:
+        _check_parts(release, parts)
+    files = [file for entry in release.entries for file in _single(entry, parts)]
+    if not patterns:
+        return files
+    for pattern in patterns:
+        if not any(file.is_named(pattern) for file in files):
+            raise no_match(release.name, pattern, [name for f in files for name in _names(f)])
+    return [file for file in files if any(file.is_named(pattern) for pattern in patterns)]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return a suggestion as the end of a sentence, or nothing when no name is near."""
+    plain = {_plain(each): each for each in names}
+    found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=_LIKE)
+    return f", did you mean {plain[found[0]]}?" if found else ""
+
+
+def no_match(where: str, pattern: str, names: Iterable[str]) -> InvalidArgument:
+    """Return the complaint that no file fits a pattern."""
+    return InvalidArgument(
+        f"no file of {where} is called {pattern!r}{nearest(pattern, names)}; "
+        "expected a name or a pattern such as '*.h5'",
+        field="files",
+    )
+
+
+def _check_parts(release: Release, parts: frozenset[int]) -> None:
+    ranges = [entry.parts for entry in release.entries if entry.parts]
+    if not ranges:
+        raise InvalidArgument(
+            f"{release.name} has no numbered parts; choose its files with --files", field="parts"
+        )
+    first, last = ranges[0]
+    absent = sorted(part for part in parts if not first <= part <= last)
+    if absent or not parts:
+        wrong = f"no part {absent[0]:,}" if absent else "to give at least one part"
+        raise InvalidArgument(
+            f"{release.name} has {wrong}; it has the parts {first} to {last}", field="parts"
+        )
+
+
+def _single(entry: Entry, parts: frozenset[int] | None) -> Iterator[Entry]:
+    if entry.parts is None:
+        if parts is None:
+            yield entry
+        return
+    first, last = entry.parts
+    for number in range(first, last + 1) if parts is None else sorted(parts):
+        yield entry.part(number)
+
+
+def _names(entry: Entry) -> tuple[str, ...]:
+    return (entry.name, *entry.formerly)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name.lower())
+
+
+def _entry(row: dict[str, Any], sources: dict[str, str], errata: dict[str, str]) -> Entry:
+    exact = row.get("bytes")
+    rows, row_bytes = row.get("rows"), row.get("row_bytes")
+    return Entry(
+        path=row["path"],
+        urls=tuple(row["urls"]),
+        what=row["what"],
+        holds=row.get("holds"),
+        size=row.get("size"),
+        bytes=exact or _vector_bytes(row["path"], rows, row_bytes),
+        bytes_exact=exact is not None,
+        rows=rows,
+        parts=tuple(row["parts"]) if "parts" in row else None,
+        part_rows=tuple((int(n), count) for n, count in row.get("part_rows", {}).items()),
+        row_bytes=row_bytes,
+        md5=row.get("md5"),
+        sha256=row.get("sha256"),
+        formerly=tuple(row.get("formerly", ())),
+        errata=tuple(errata[key] for key in row.get("errata", ())),
+        source=tuple(sources[key] for key in row["source"]),
+    )
+
+
+def _vector_bytes(path: str, rows: int | None, row_bytes: int | None) -> int | None:
+    if rows is None or row_bytes is None:
+        return None
+    return rows * row_bytes + (_NPY_HEADER_BYTES if path.endswith(".npy") else 0)
