@@ -5,6 +5,7 @@ from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
 from pairdex.store.verify import verify
+from pairdex.transform.score import score
 from pairdex.version import __version__
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "encode",
     "open",
     "releases",
+    "score",
     "verify",
 ]

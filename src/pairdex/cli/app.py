@@ -14,7 +14,18 @@ from typing import Annotated, NoReturn
 import typer
 from PIL import Image
 
-from pairdex.cli import build, demo, encode, gold, info, releases, search, serve, verify
+from pairdex.cli import (
+    build,
+    demo,
+    encode,
+    gold,
+    info,
+    releases,
+    score,
+    search,
+    serve,
+    verify,
+)
 from pairdex.cli.output import printable
 from pairdex.errors import PairdexError
 from pairdex.version import __version__
@@ -30,7 +41,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (demo, releases, build, info, verify, encode, search, gold, serve):
+_COMMANDS = (
+    demo,
+    releases,
+    build,
+    info,
+    verify,
+    encode,
+    score,
+    search,
+    gold,
+    serve,
+)
+for _module in _COMMANDS:
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 
 

@@ -10,6 +10,7 @@ import typer
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
 from pairdex.indexes import codes_path, find_codes
 from pairdex.store.manifest import Manifest
+from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
 
 
@@ -19,7 +20,11 @@ def command(
 ) -> None:
     """Show what a collection holds and where it came from."""
     store = Store(collection)
-    facts = _facts(store.manifest) | {"indexes": _indexes(store)}
+    facts = _facts(store.manifest) | {
+        "columns": store.schema.names,
+        "indexes": _indexes(store),
+        "scores": _scores(store),
+    }
     if as_json:
         print_json(facts)
     else:
@@ -61,6 +66,19 @@ def _indexes(store: Store) -> list[dict[str, Any]]:
     ]
 
 
+def _scores(store: Store) -> list[dict[str, Any]]:
+    """List the columns that heads have filled, and how many rows have a value."""
+    return [
+        {
+            "name": note.name,
+            "rows": (rows := note.scored_rows(store.manifest)),
+            "current": rows == store.rows,
+            "head": note.head,
+        }
+        for note in read_scores(store.path)
+    ]
+
+
 def _for_people(facts: dict[str, Any]) -> dict[str, object]:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items() if n)
     model = facts["model"]
@@ -73,6 +91,11 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
         "columns": ", ".join(facts["columns"]),
         "parts": len(facts["parts"]),
         "indexes": ", ".join(f"{i['kind']} of {i['on']} vectors" for i in facts["indexes"])
+        or "none",
+        "scores": ", ".join(
+            one["name"] + ("" if one["current"] else f" (of {one['rows']:,} rows)")
+            for one in facts["scores"]
+        )
         or "none",
         "NSFW rule": facts["filter"]["nsfw"],
         "filter": facts["filter"]["where"] or "none",

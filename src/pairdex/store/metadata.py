@@ -66,9 +66,17 @@ class MetadataFile:
         The file is no Arrow IPC file, or not cut as the format says.
     """
 
-    def __init__(self, path: Path, rows: int, *, mapped: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: int,
+        *,
+        mapped: bool = True,
+        remedy: str = "build the collection again",
+    ) -> None:
         opened = pa.memory_map if mapped else pa.OSFile
         self._path = path
+        self._remedy = remedy
         self._rows = rows
         self._proved: set[int] = set()  # batches
         try:
@@ -121,7 +129,7 @@ class MetadataFile:
 
     def _damaged(self, reason: object) -> DamagedFile:
         return DamagedFile(
-            f"{self._path} is damaged: {str(reason).splitlines()[0]}; build the collection again"
+            f"{self._path} is damaged: {str(reason).splitlines()[0]}; {self._remedy}"
         )
 
 

@@ -14,6 +14,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
 from pairdex.store.metadata import MetadataFile
+from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 from pairdex.vectors import open_vectors
 
@@ -36,12 +37,15 @@ class Store:
         for file in self.manifest.files():
             _check_size(path / file.path, file.bytes)
         self._ends = np.cumsum([part.rows for part in self.manifest.parts], dtype=np.int64)
-        self._metadata = [
+        released = [
             MetadataFile(path / part.files["metadata"].path, part.rows)
             for part in self.manifest.parts
         ]
-        for part, metadata in zip(self.manifest.parts, self._metadata, strict=True):
-            _check_columns(path / part.files["metadata"].path, metadata.schema, self)
+        for part, metadata in zip(self.manifest.parts, released, strict=True):
+            _check_columns(
+                path / part.files["metadata"].path, metadata.schema, released[0].schema, self
+            )
+        self._metadata = joined(path, self.manifest, released)
 
     @property
     def dim(self) -> int:
@@ -50,7 +54,7 @@ class Store:
 
     @property
     def schema(self) -> pa.Schema:
-        """The metadata columns with their types."""
+        """The metadata columns with their types: those of the parts, then the computed ones."""
         return self._metadata[0].schema
 
     def vectors(self, on: Kind) -> VectorsView:
@@ -147,8 +151,8 @@ class Store:
         return table.append_column("id", pa.array(np.arange(first, first + len(table))))
 
 
-def _check_columns(path: Path, schema: pa.Schema, store: Store) -> None:
-    if schema.names != store.manifest.column_names or not schema.equals(store.schema):
+def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store) -> None:
+    if schema.names != store.manifest.column_names or not schema.equals(first):
         raise DamagedFile(
             f"{path} has not the columns that the manifest says: it is damaged; build the collection again"
         )

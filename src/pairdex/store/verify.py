@@ -10,6 +10,7 @@ from pairdex import checksums
 from pairdex.codes import verify_codes
 from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.store.manifest import FileEntry, read_manifest
+from pairdex.store.scores import SCORES, read_score
 
 __all__ = ["Damage", "VerifyReport", "verify"]
 
@@ -49,13 +50,15 @@ def verify(
     """
     folder = Path(collection)
     files = list(read_manifest(folder).files())
+    scores, damaged = _scores(folder)
     codes = sorted(folder.glob("indexes/*/codes"))
-    total = sum(file.bytes for file in files) + sum(path.stat().st_size for path in codes)
-    done, damaged = 0, []
-    for file in files:
+    total = sum(file.bytes for file in (*files, *scores))
+    total += sum(path.stat().st_size for path in codes)
+    done = 0
+    for file in (*files, *scores):
         reason = _difference(folder, file)
         if reason is not None:
-            damaged.append(Damage(file.path, reason))
+            damaged.append(Damage(file.path, reason, scores.get(file, Damage.remedy)))
         done += file.bytes
         if progress:
             progress(done, total)
@@ -68,7 +71,22 @@ def verify(
         done += path.stat().st_size
         if progress:
             progress(done, total)
-    return VerifyReport(len(files) + len(codes), total, damaged)
+    return VerifyReport(len(files) + len(scores) + len(codes), total, damaged)
+
+
+def _scores(folder: Path) -> tuple[dict[FileEntry, str], list[Damage]]:
+    """Return the files of computed columns with what to do if they are damaged, and damaged notes."""
+    files, damaged = {}, []
+    for place in sorted(folder.glob(f"{SCORES}/*/")):
+        remedy = f"delete {place.relative_to(folder)} and run pairdex score again"
+        try:
+            note = read_score(folder, place.name)
+        except (DamagedFile, UnsupportedFormat) as error:
+            damaged.append(Damage(str(place.relative_to(folder)), str(error), remedy))
+            continue
+        for part in note.parts if note else ():
+            files[FileEntry(part.path, part.bytes, part.checksum)] = remedy
+    return files, damaged
 
 
 def _difference(folder: Path, file: FileEntry) -> str | None:
