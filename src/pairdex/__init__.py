@@ -1,6 +1,6 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, open, releases  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import build, open, releases, subset  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
@@ -17,5 +17,6 @@ __all__ = [
     "open",
     "releases",
     "score",
+    "subset",
     "verify",
 ]

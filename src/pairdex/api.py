@@ -13,8 +13,12 @@ from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import Selection
 from pairdex.store.staging import Progress
+from pairdex.store.store import Store
+from pairdex.transform.sample import DEFAULT_SEED
+from pairdex.transform.subset import SubsetRule
+from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "open", "releases"]
+__all__ = ["build", "open", "releases", "subset"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -93,6 +97,64 @@ def releases(name: str | None = None) -> list[Release]:
         No release is called so; the nearest name is suggested.
     """
     return list(load_catalogue().values()) if name is None else [find_release(name)]
+
+
+def subset(
+    collection: str | Path,
+    new: str | Path,
+    *,
+    parts: frozenset[int] | None = None,
+    where: str | None = None,
+    without: str | Path | None = None,
+    sample: int | None = None,
+    seed: int = DEFAULT_SEED,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Make a new collection of some rows of another; resumed by the same call.
+
+    The options are applied in their order here. Rows get new ids in the old order; their vectors
+    and columns stay as they are.
+
+    Parameters
+    ----------
+    parts
+        Only the rows of these released parts; all when None.
+    where
+        A SQL predicate over the columns and `id`.
+    without
+        A file of ids to leave out: .h5 as `pairdex queries` writes it, .npy or .txt.
+    sample
+        Draw so many rows at random, uniformly and without replacement.
+    seed
+        Another one draws other rows; with the same one a smaller sample is within a larger.
+    limit
+        Keep only the first so many rows.
+    workers
+        How many parts are written at once, each in a process of its own.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    BuildReport
+        What the new collection holds.
+
+    Raises
+    ------
+    PairdexError
+        No row is left; a wrong option; a damaged file; `new` is something else already; a full disk.
+    """
+    rule = SubsetRule(
+        parts=parts,
+        where=where,
+        without=None if without is None else Path(without),
+        sample=sample,
+        seed=seed,
+        limit=limit,
+    )
+    return make_subset(Store(Path(collection)), Path(new), rule, workers=workers, progress=progress)
 
 
 def _record(model: str | Path) -> ModelRecord:

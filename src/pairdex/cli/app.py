@@ -24,6 +24,7 @@ from pairdex.cli import (
     score,
     search,
     serve,
+    subset,
     verify,
 )
 from pairdex.cli.output import printable
@@ -47,6 +48,7 @@ _COMMANDS = (
     build,
     info,
     verify,
+    subset,
     encode,
     score,
     search,

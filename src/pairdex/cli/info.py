@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -47,6 +48,7 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
         "projections": [],
         "model": manifest.model,
         "filter": {"nsfw": manifest.filter.nsfw, "where": manifest.filter.where},
+        "origin": None if manifest.origin is None else asdict(manifest.origin),
         "bytes": sum(file.bytes for file in manifest.files()),
         "created_by": manifest.created_by,
     }
@@ -81,10 +83,15 @@ def _scores(store: Store) -> list[dict[str, Any]]:
 
 def _for_people(facts: dict[str, Any]) -> dict[str, object]:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items() if n)
-    model = facts["model"]
+    model, origin = facts["model"], facts["origin"]
+    made_of = "released parts"
+    if origin is not None:
+        rule = ", ".join(f"{name} {value}" for name, value in origin["rule"].items())
+        made_of = f"{origin['collection']} ({origin['checksum'][:12]}), {rule}"
     return {
         "name": facts["name"],
         "rows": facts["rows"],
+        "made of": made_of,
         "dropped": dropped or "none",
         "vectors": f"{' and '.join(facts['vectors'])}, {facts['dim']} dimensions, float16",
         "model": f"{model['name']} ({model['checksum'][:12]})" if model else "not known",

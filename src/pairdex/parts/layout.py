@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
 from pairdex.vectors import VectorFile, open_vectors
 
-__all__ = ["DEFAULT_TOWER", "Part", "Tower", "find_parts", "parse_numbers"]
+__all__ = ["DEFAULT_TOWER", "Part", "Tower", "find_parts", "format_numbers", "parse_numbers"]
 
 Tower = Literal["b32", "l14"]
 DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is the better one
@@ -124,6 +124,17 @@ def parse_numbers(text: str) -> frozenset[int]:
             )
         numbers.update(wanted)
     return frozenset(numbers)
+
+
+def format_numbers(numbers: Iterable[int]) -> str:
+    """Write part numbers as `parse_numbers` reads them: 0-9,12."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def _numbered(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[int, Path]:
