@@ -1,6 +1,6 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, open, releases, subset  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import build, open, releases, remove, subset  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
@@ -16,6 +16,7 @@ __all__ = [
     "encode",
     "open",
     "releases",
+    "remove",
     "score",
     "subset",
     "verify",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
+
+from numpy.typing import ArrayLike
 
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
@@ -14,11 +18,12 @@ from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import Selection
 from pairdex.store.staging import Progress
 from pairdex.store.store import Store
+from pairdex.transform.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
 from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "open", "releases", "subset"]
+__all__ = ["build", "open", "releases", "remove", "subset"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -155,6 +160,50 @@ def subset(
         limit=limit,
     )
     return make_subset(Store(Path(collection)), Path(new), rule, workers=workers, progress=progress)
+
+
+def remove(
+    collection: str | Path,
+    *,
+    ids: ArrayLike | Path | None = None,
+    urls: Sequence[str] | Path | None = None,
+    where: str | None = None,
+    reason: str,
+) -> RemoveReport:
+    """Remove the rows that are named in exactly one way: no search and no page shows them any more.
+
+    Opened collections and running services notice at once. Ids do not change, and the vectors stay in
+    the files.
+
+    Parameters
+    ----------
+    ids
+        Integers, or a file of them: .npy, .csv (its column `id`, or its only one), or one a line.
+    urls
+        Compared as they are; a file has one a line. All rows of a URL are removed.
+    where
+        A SQL predicate over the columns and `id`.
+    reason
+        One line, kept with the rows and the time.
+
+    Returns
+    -------
+    RemoveReport
+        How many rows were removed now, had been before, and which URLs no row has.
+
+    Raises
+    ------
+    PairdexError
+        An id out of range, a filter that is none, another writer, no room: nothing was removed.
+    """
+    return remove_rows(
+        Path(collection),
+        ids=read_ids(ids) if isinstance(ids, Path) else ids,
+        urls=read_urls(urls) if isinstance(urls, Path) else urls,
+        where=where,
+        reason=reason,
+        now=datetime.now(timezone.utc),
+    )
 
 
 def _record(model: str | Path) -> ModelRecord:

@@ -37,7 +37,8 @@ class Hits:
 class Collection:
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
-    It shows one version of the collection: parts added later are seen by opening it again.
+    It shows one version of the collection: parts added later are seen by opening it again. Rows that
+    are removed later are gone at once; `5 in c` tells whether the row of id 5 is there.
     """
 
     def __init__(
@@ -72,7 +73,11 @@ class Collection:
         return cls(Store(Path(path)), model=model, use_codes=use_codes)
 
     def __len__(self) -> int:
-        return self._store.rows
+        return self._store.live_rows
+
+    def __contains__(self, row_id: int) -> bool:
+        live = self._store.allowed()
+        return 0 <= row_id < self._store.rows and (live is None or bool(live[row_id]))
 
     def __repr__(self) -> str:
         return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
@@ -86,6 +91,11 @@ class Collection:
     def name(self) -> str:
         """The name it was built under."""
         return self._store.manifest.name
+
+    @property
+    def removed(self) -> int:
+        """How many of its rows were removed; their ids stay unused."""
+        return self._store.rows - self._store.live_rows
 
     @property
     def dim(self) -> int:
@@ -124,7 +134,10 @@ class Collection:
         return Encoder(_find_model(self._store, self._model_source))
 
     def vectors(self, on: Kind = "image") -> VectorsView:
-        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`."""
+        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
+
+        They are those in the files, of removed rows too.
+        """
         return self._store.vectors(on)
 
     def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
@@ -133,7 +146,7 @@ class Collection:
         Raises
         ------
         InvalidArgument
-            An id out of range, or an unknown column.
+            An id out of range or of a removed row, or an unknown column.
         """
         return self._store.take(_as_ids(ids), columns)
 

@@ -38,6 +38,7 @@ def nearest_on_device(
     k: int,
     *,
     device: str,
+    allowed: NDArray[np.bool_] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> knn.Neighbours:
     """Find the k nearest rows of each query, exactly, with the products on `device`.
@@ -52,6 +53,8 @@ def nearest_on_device(
         At least 1.
     device
         A device of PyTorch: `cuda`, `cuda:1`, `cpu`.
+    allowed
+        (rows,) over all blocks: only rows where it is true are found.
     progress
         Called with the queries done and the queries in all.
 
@@ -62,9 +65,9 @@ def nearest_on_device(
     InvalidArgument, Mismatch
         PyTorch has no such device; as `knn.nearest`.
     """
-    scan = _Scan(tuple(blocks), k, _device(device))
+    scan = _Scan(tuple(blocks), k, allowed, _device(device))
     queries = knn.check_queries(queries)
-    found = [knn.nearest(blocks, queries[:0], k)]  # checks all the rest
+    found = [knn.nearest(blocks, queries[:0], k, allowed=allowed)]  # checks all the rest
     for first in range(0, len(queries), _QUERY_BLOCK):
         found.append(scan.search(queries[first : first + _QUERY_BLOCK]))
         if progress:
@@ -78,13 +81,14 @@ class _Scan:
 
     blocks: tuple[NDArray[np.float16], ...]
     k: int
+    allowed: NDArray[np.bool_] | None
     device: torch.device
 
     def search(self, queries: NDArray[np.float32]) -> knn.Neighbours:
         with _exact_inputs():
             pairs = self._candidates(queries)
         if pairs is None:
-            return knn.nearest(self.blocks, queries, self.k)
+            return knn.nearest(self.blocks, queries, self.k, allowed=self.allowed)
         which, rows = pairs
         ends = np.searchsorted(which, np.arange(len(queries) + 1))
         return _joined(
@@ -107,6 +111,9 @@ class _Scan:
         pairs: list[torch.Tensor] = []
         for first, rows in _row_blocks(self.blocks):
             cosines = _cosines(q, torch.from_numpy(rows).to(self.device))
+            if self.allowed is not None:
+                out = torch.from_numpy(~self.allowed[first : first + len(rows)]).to(self.device)
+                cosines.masked_fill_(out, -torch.inf)
             nearest = cosines.topk(min(self.k, len(rows)), dim=1).values
             best = torch.cat([best, nearest], dim=1).topk(self.k, dim=1).values
             floor = best[:, -1] - 2 * margin  # both the row and the k-th may be off by the margin

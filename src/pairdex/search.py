@@ -138,7 +138,7 @@ def nearest(
             field="k",
         )
     blocks = store.vectors(on).blocks
-    allowed = store.mask(where) if where is not None else None
+    allowed = store.allowed(where)
     if without is None:
         return knn.nearest(blocks, vectors, k, allowed=allowed, codes=codes)
     found = knn.nearest(blocks, vectors, k + 1, allowed=allowed, codes=codes)
@@ -155,11 +155,13 @@ def describe(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64
     """Return the found rows as a table: id, distance, similarity, then the metadata columns.
 
     `similarity` is 1 - distance, the cosine to the query; the similarity of image and caption that
-    a release may store appears as `pair_similarity`.
+    a release may store appears as `pair_similarity`. Rows that were removed since the search began are
+    left out.
     """
-    found = ids >= 0
+    live = store.allowed()
+    found = (ids >= 0) & (True if live is None else live[ids])
     ids, distances = ids[found], distances[found]
-    metadata = store.take(ids)
+    metadata = store.read(ids)
     renamed = [
         "pair_similarity" if name == "similarity" else name for name in metadata.column_names
     ]

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import uvicorn
 
+import pairdex
 from pairdex.service.app import make_app
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -150,6 +151,17 @@ def test_the_first_look_shows_rows_and_texts_to_try(page, site):
     expect(page.get_by_label("Describe a picture")).to_have_value("a red car")
     expect(status(page)).to_contain_text("The nearest 24 of 200 · exact")
     assert query_of(page) == {"q": "a red car"}
+
+
+def test_the_first_look_leaves_removed_rows_out(tolerant, scenes, tmp_path):
+    folder = shutil.copytree(scenes, tmp_path / "scenes")
+    with running(make_app([pairdex.open(folder)])) as url:
+        tolerant.goto(url)
+        expect(tiles(tolerant)).to_have_count(24)
+        pairdex.remove(folder, ids=[0, 8], reason="takedown")
+        tolerant.reload()
+        expect(tiles(tolerant)).to_have_count(22)
+        expect(tolerant.get_by_role("heading", level=1)).to_contain_text("198 pictures")
 
 
 def test_hits_are_shown_with_picture_caption_and_similarity(page, site):

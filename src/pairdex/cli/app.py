@@ -21,6 +21,7 @@ from pairdex.cli import (
     gold,
     info,
     releases,
+    remove,
     score,
     search,
     serve,
@@ -53,6 +54,7 @@ _COMMANDS = (
     score,
     search,
     gold,
+    remove,
     serve,
 )
 for _module in _COMMANDS:

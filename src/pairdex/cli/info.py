@@ -10,7 +10,6 @@ import typer
 
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
 from pairdex.indexes import codes_path, find_codes
-from pairdex.store.manifest import Manifest
 from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
 
@@ -21,7 +20,7 @@ def command(
 ) -> None:
     """Show what a collection holds and where it came from."""
     store = Store(collection)
-    facts = _facts(store.manifest) | {
+    facts = _facts(store) | {
         "columns": store.schema.names,
         "indexes": _indexes(store),
         "scores": _scores(store),
@@ -32,10 +31,13 @@ def command(
         print_lines(_for_people(facts))
 
 
-def _facts(manifest: Manifest) -> dict[str, Any]:
+def _facts(store: Store) -> dict[str, Any]:
+    manifest, rows = store.manifest, store.live_rows
+    removed = {"removed": store.rows - rows} if rows < store.rows else {}
     return {
         "name": manifest.name,
-        "rows": manifest.rows,
+        "rows": rows,
+        **removed,
         "rows_read": manifest.rows_read,
         "dropped": manifest.dropped,
         "dim": manifest.dim,
@@ -91,6 +93,7 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
     return {
         "name": facts["name"],
         "rows": facts["rows"],
+        **({"removed": facts["removed"]} if "removed" in facts else {}),
         "made of": made_of,
         "dropped": dropped or "none",
         "vectors": f"{' and '.join(facts['vectors'])}, {facts['dim']} dimensions, float16",

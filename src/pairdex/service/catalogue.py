@@ -44,6 +44,7 @@ class Served:
         return {
             "name": self.name,
             "rows": len(self.collection),
+            "removed": self.collection.removed,
             "dim": self.collection.dim,
             "columns": [
                 {"name": field.name, "type": str(field.type)} for field in self.collection.schema

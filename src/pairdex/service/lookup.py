@@ -61,7 +61,7 @@ def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[
     Raises
     ------
     Refused
-        404, an id is not in the collection.
+        404, an id is not in the collection, or was removed.
     """
     for row_id in ids:
         check_id(served, row_id, field)
@@ -70,8 +70,8 @@ def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[
 
 
 def check_id(served: Served, row_id: int, field: str | None = None) -> None:
-    """Refuse an id that is not in the collection."""
-    if not 0 <= row_id < len(served.collection):
+    """Refuse an id that is not in the collection, or was removed."""
+    if row_id not in served.collection:
         raise Refused(404, "not_found", _no_such_row(served, row_id), field)
 
 
@@ -93,12 +93,15 @@ def _check_model(served: Served, asked: SearchRequest) -> None:
 
 
 def _check_row(served: Served, row_id: int | None) -> None:
-    if row_id is not None and row_id >= len(served.collection):
+    if row_id is not None and row_id not in served.collection:
         raise InvalidArgument(_no_such_row(served, row_id), field="like")
 
 
 def _no_such_row(served: Served, row_id: int) -> str:
-    return f"there is no row {row_id}: {served.name} has the ids 0 to {len(served.collection) - 1}"
+    ids = len(served.collection) + served.collection.removed
+    if 0 <= row_id < ids:
+        return f"there is no row {row_id} any more: it was removed from {served.name}"
+    return f"there is no row {row_id}: {served.name} has the ids 0 to {ids - 1}"
 
 
 def _vector(served: Served, values: list[float] | None) -> NDArray[np.float32] | None:

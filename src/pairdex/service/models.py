@@ -168,6 +168,7 @@ class CollectionInfo(BaseModel):
 
     name: str
     rows: int
+    removed: int = Field(description="How many more ids there are, of rows that were removed.")
     dim: int
     columns: list[Column] = Field(description="What `where` can speak of, besides `id`.")
     vectors: list[Kind] = Field(description="What `on` can be.")

@@ -1,8 +1,11 @@
-"""Reading a collection's files: vectors as memory maps, metadata rows by id, filters as masks."""
+"""Reading a collection's files: vectors as memory maps, metadata rows by id, filters as masks.
+
+Removed rows keep their ids and their vectors in the files; `take`, `mask` and `allowed` know of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -10,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex import checksums
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
 from pairdex.store.metadata import MetadataFile
+from pairdex.store.removed import State, Tombstones, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 from pairdex.vectors import open_vectors
@@ -23,6 +28,9 @@ __all__ = ["Kind", "Store"]
 
 class Store:
     """The files of one version of a collection; parts added later are seen by opening it again.
+
+    Rows that are removed later, by any process, are gone at once. `rows` counts all ids there are,
+    those of removed rows too; `live_rows` counts the others.
 
     Raises
     ------
@@ -46,6 +54,8 @@ class Store:
                 path / part.files["metadata"].path, metadata.schema, released[0].schema, self
             )
         self._metadata = joined(path, self.manifest, released)
+        self._removed: tuple[State | None, Tombstones | None] = (None, None)
+        _ = self.tombstones  # damaged ones are said now
 
     @property
     def dim(self) -> int:
@@ -57,8 +67,44 @@ class Store:
         """The metadata columns with their types: those of the parts, then the computed ones."""
         return self._metadata[0].schema
 
+    @property
+    def tombstones(self) -> Tombstones | None:
+        """The removed rows as they are on disk now; None where there are none.
+
+        Raises
+        ------
+        DamagedFile, UnsupportedFormat, Mismatch
+            The file that names them is damaged, foreign, or of another collection.
+        """
+        state = state_of(self.path)
+        known, tombstones = self._removed
+        if state != known:
+            tombstones = read_removed(self.path, self.manifest)
+            self._removed = (state, tombstones)  # one assignment: threads see the old or the new
+        return tombstones
+
+    @property
+    def removed(self) -> NDArray[np.bool_] | None:
+        """Which rows were removed, shape (rows,); None where there are none."""
+        tombstones = self.tombstones
+        return None if tombstones is None else ~tombstones.live
+
+    @property
+    def live_rows(self) -> int:
+        """How many rows there are that were not removed."""
+        tombstones = self.tombstones
+        return self.rows - (0 if tombstones is None else tombstones.count)
+
+    @property
+    def checksum(self) -> str:
+        """What names the collection's live rows in files derived from them."""
+        tombstones = self.tombstones
+        if tombstones is None:
+            return self.manifest.checksum
+        return checksums.of_bytes(f"{self.manifest.checksum} {tombstones.checksum}".encode())
+
     def vectors(self, on: Kind) -> VectorsView:
-        """Return the image or the text vectors, mapped and not yet read.
+        """Return the image or the text vectors by id, mapped and not yet read; of removed rows too.
 
         Raises
         ------
@@ -80,9 +126,14 @@ class Store:
         Raises
         ------
         InvalidArgument
-            An id out of range, or an unknown column.
+            An id out of range or of a removed row, or an unknown column.
         """
         self.check_ids(ids)
+        return self.read(ids, columns)
+
+    def read(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+        """Return what `take` does, of removed rows too."""
+        self.check_range(ids)
         self._check_columns(columns)
         where = np.searchsorted(self._ends, ids, side="right")
         pieces, places = [self.schema.empty_table()], []
@@ -95,8 +146,16 @@ class Store:
             table = table.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
         return table if columns is None else table.select(list(columns))
 
-    def mask(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows satisfy a filter over the columns and `id`, shape (rows,).
+    def tables(self) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the metadata of all rows in order, removed ones too: first id, some thousand rows."""
+        first = 0
+        for metadata in self._metadata:
+            for table in metadata.tables():
+                yield first, table
+                first += len(table)
+
+    def matching(self, where: str) -> NDArray[np.bool_]:
+        """Return which rows, removed ones too, satisfy a filter over the columns and `id`, shape (rows,).
 
         Raises
         ------
@@ -105,12 +164,21 @@ class Store:
         """
         predicate = Predicate(where)
         masks = [predicate.mask(self._with_ids(self.schema.empty_table(), 0))]
-        first = 0
-        for metadata in self._metadata:
-            for table in metadata.tables():
-                masks.append(predicate.mask(self._with_ids(table, first)))
-                first += len(table)
+        masks += [predicate.mask(self._with_ids(table, first)) for first, table in self.tables()]
         return np.concatenate(masks)
+
+    def mask(self, where: str) -> NDArray[np.bool_]:
+        """Return which rows satisfy a filter and were not removed; as `matching` otherwise."""
+        mask = self.matching(where)
+        tombstones = self.tombstones
+        return mask if tombstones is None else mask & tombstones.live
+
+    def allowed(self, where: str | None = None) -> NDArray[np.bool_] | None:
+        """Return which rows a search may find, shape (rows,); None: all of them."""
+        if where is not None:
+            return self.mask(where)
+        tombstones = self.tombstones
+        return None if tombstones is None else tombstones.live
 
     def part_of(self, row_id: int) -> PartEntry:
         """Return the part that a row came with."""
@@ -121,7 +189,15 @@ class Store:
         return int(self._ends[index] - self.manifest.parts[index].rows)
 
     def check_ids(self, ids: NDArray[np.int64]) -> None:
-        """Raise InvalidArgument unless all `ids` are rows of the collection."""
+        """Raise InvalidArgument unless all `ids` are rows of the collection that were not removed."""
+        self.check_range(ids)
+        tombstones = self.tombstones
+        if tombstones is not None and not tombstones.live[ids].all():
+            gone = ids[~tombstones.live[ids]][0]
+            raise InvalidArgument(f"id {gone} was removed from {self.path}", field="id")
+
+    def check_range(self, ids: NDArray[np.int64]) -> None:
+        """Raise InvalidArgument unless all `ids` are or were rows of the collection."""
         out = ids[(ids < 0) | (ids >= self.rows)]
         if len(out):
             raise InvalidArgument(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pairdex import checksums
 from pairdex.codes import verify_codes
-from pairdex.errors import DamagedFile, UnsupportedFormat
-from pairdex.store.manifest import FileEntry, read_manifest
+from pairdex.errors import DamagedFile, Mismatch, UnsupportedFormat
+from pairdex.store.manifest import FileEntry, Manifest, read_manifest
+from pairdex.store.removed import REMEDY, REMOVED, read_removed, state_of
 from pairdex.store.scores import SCORES, read_score
 
 __all__ = ["Damage", "VerifyReport", "verify"]
@@ -49,12 +50,15 @@ def verify(
         There is no collection, or the manifest itself is damaged or of a newer format.
     """
     folder = Path(collection)
-    files = list(read_manifest(folder).files())
+    manifest = read_manifest(folder)
+    files = list(manifest.files())
     scores, damaged = _scores(folder)
+    damaged += _tombstones(folder, manifest)
+    removed = [] if state_of(folder) is None else [folder / REMOVED]
     codes = sorted(folder.glob("indexes/*/codes"))
     total = sum(file.bytes for file in (*files, *scores))
-    total += sum(path.stat().st_size for path in codes)
-    done = 0
+    total += sum(path.stat().st_size for path in (*removed, *codes))
+    done = sum(path.stat().st_size for path in removed)
     for file in (*files, *scores):
         reason = _difference(folder, file)
         if reason is not None:
@@ -71,7 +75,7 @@ def verify(
         done += path.stat().st_size
         if progress:
             progress(done, total)
-    return VerifyReport(len(files) + len(scores) + len(codes), total, damaged)
+    return VerifyReport(len(files) + len(scores) + len(removed) + len(codes), total, damaged)
 
 
 def _scores(folder: Path) -> tuple[dict[FileEntry, str], list[Damage]]:
@@ -87,6 +91,15 @@ def _scores(folder: Path) -> tuple[dict[FileEntry, str], list[Damage]]:
         for part in note.parts if note else ():
             files[FileEntry(part.path, part.bytes, part.checksum)] = remedy
     return files, damaged
+
+
+def _tombstones(folder: Path, manifest: Manifest) -> list[Damage]:
+    try:
+        read_removed(folder, manifest)
+    except (DamagedFile, UnsupportedFormat, Mismatch) as error:
+        reason = str(error).removeprefix(f"{folder / REMOVED} is damaged: ").partition(";")[0]
+        return [Damage(REMOVED, reason, REMEDY)]
+    return []
 
 
 def _difference(folder: Path, file: FileEntry) -> str | None:

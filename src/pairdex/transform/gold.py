@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pairdex import search
 from pairdex.codes import Codes
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn_torch import nearest_on_device
 from pairdex.result_files import write_results
 from pairdex.store.store import Kind, Store
@@ -85,16 +85,18 @@ def gold(
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        A k below 1 or of more rows than there are, queries of another dimension, no room.
+        A k below 1 or of more rows than there are, queries of another dimension, rows that were
+        removed meanwhile, no room.
     """
     if out.suffix != ".h5":
         raise InvalidArgument(
             f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
         )
     search.check_k(k)
-    if k > store.rows:
+    rows, checksum = store.live_rows, store.checksum
+    if k > rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {store.rows:,} rows; a gold standard needs k rows",
+            f"k is {k:,}, {store.path} has {rows:,} rows; a gold standard needs k rows",
             field="k",
         )
     started = time.perf_counter()
@@ -105,7 +107,9 @@ def gold(
         if device is None:
             found = search.nearest(store, block, k + 1, on=on, codes=codes)
         else:
-            found = nearest_on_device(store.vectors(on).blocks, block, k + 1, device=device)
+            found = nearest_on_device(
+                store.vectors(on).blocks, block, k + 1, allowed=store.allowed(), device=device
+            )
         ids[first : first + len(block)] = found.ids[:, :k]
         distances[first : first + len(block)] = found.distances[:, :k]
         ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
@@ -124,6 +128,8 @@ def gold(
         rechecked=rechecked,
         seconds=time.perf_counter() - started,
     )
+    if store.checksum != checksum:
+        raise Mismatch(f"rows were removed from {store.path} meanwhile: run the same command again")
     write_results(out, ids, distances, attributes=_attributes(store, report, on))
     return report
 
@@ -131,8 +137,8 @@ def gold(
 def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, str | int | float]:
     return {
         "collection": store.manifest.name,
-        "collection_checksum": store.manifest.checksum,
-        "rows": store.rows,
+        "collection_checksum": store.checksum,
+        "rows": store.live_rows,
         "on": on,
         "k": report.k,
         "distance": "1 - cos",

@@ -109,15 +109,28 @@ async function showHits(signal) {
 
 /** Some rows of the collection, evenly spread, to begin with. */
 async function showSample(signal) {
-  const { name, rows } = collection();
+  const { name, rows, removed } = collection();
   const count = Math.min(PAGE_ROWS, rows);
-  const ids = Array.from({ length: count }, (_, i) => Math.floor((i * rows) / count));
+  const ids = Array.from({ length: count }, (_, i) => Math.floor((i * (rows + removed)) / count));
   welcome(collection(), (text) => search({ text }));
-  const { items } = await post("/api/items", { collection: name, ids }, signal);
+  const items = await rowsOf(name, ids, signal);
   clearErrors();
   grid.show(items, collection());
   say(state.where || state.unlike ? "The refinements count as soon as you search." : "");
   offerMore(false);
+}
+
+/** The rows of these ids; where some were removed, the others. */
+async function rowsOf(name, ids, signal) {
+  const none = (error) => {
+    if (error.status !== 404) throw error;
+    return null;
+  };
+  const all = await post("/api/items", { collection: name, ids }, signal).catch(none);
+  if (all) return all.items;
+  const address = (id) => `/api/items/${id}?collection=${encodeURIComponent(name)}`;
+  const each = await Promise.all(ids.map((id) => get(address(id), signal).catch(none)));
+  return each.filter((row) => row !== null);
 }
 
 async function showSubject(signal) {

@@ -1,0 +1,267 @@
+"""The tombstones of a collection, `removed.arrow`: which rows were taken down, why and when.
+
+A row that is named here is found by no search and shown by nothing, although its vectors stay in their
+files: ids never change. What cannot be read is an error and never taken for "nothing was removed".
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from numpy.typing import NDArray
+
+from pairdex import atomic, checksums
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, UnsupportedFormat
+from pairdex.store.manifest import Manifest
+
+__all__ = [
+    "MAX_REASON_CHARS",
+    "REMEDY",
+    "REMOVED",
+    "Tombstones",
+    "add_removed",
+    "check_reason",
+    "read_removed",
+    "state_of",
+]
+
+REMOVED = "removed.arrow"
+FORMAT = "pairdex-removed"
+FORMAT_VERSION = "1"
+MAX_REASON_CHARS = 1_000  # a longer one is a mistake: it is stored with every row
+
+_MAGIC = b"ARROW1"
+_BATCH_ROWS = 1 << 20  # of the file: 30 MB, or more with long reasons
+_NO_CHECKSUM = b"0" * 32  # stands where the file's own checksum will be, while it is computed
+_FIELDS = [
+    pa.field("id", pa.int64(), nullable=False),
+    pa.field("reason", pa.string(), nullable=False),
+    pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
+]
+REMEDY = "restore it from a copy; deleting it would bring the removed rows back"
+
+State = tuple[int, int, int, int]
+"""What tells one version of the file from another without reading it."""
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """The removed rows among the rows of one version of a collection.
+
+    Attributes
+    ----------
+    live
+        (rows,): which rows were not removed.
+    count
+        How many were.
+    checksum
+        Of their ids: the same rows give the same one, whenever and why ever they were removed.
+    """
+
+    live: NDArray[np.bool_]
+    count: int
+    checksum: str
+
+
+def state_of(folder: Path) -> State | None:
+    """Return what changes whenever the file does; None where there is none."""
+    try:
+        status = (folder / REMOVED).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def read_removed(folder: Path, manifest: Manifest) -> Tombstones | None:
+    """Read the tombstones of a collection; None where there are none.
+
+    Ids of parts that were added after `manifest` was read are left out.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat, Mismatch
+        The file is damaged, foreign or of a newer version, or of another collection.
+    """
+    ids = np.array(_read_table(folder / REMOVED, manifest)["id"], np.int64)
+    ids = ids[: np.searchsorted(ids, manifest.rows)]
+    if not len(ids):
+        return None
+    live = np.ones(manifest.rows, np.bool_)
+    live[ids] = False
+    return Tombstones(live, len(ids), checksums.of_bytes(ids.astype("<i8").tobytes()))
+
+
+def check_reason(reason: str) -> None:
+    """Raise InvalidArgument unless the reason is a text of one line."""
+    if not reason.strip():
+        raise InvalidArgument(
+            "the reason is empty; say why the rows are removed, as in 'takedown 17'", field="reason"
+        )
+    if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
+        raise InvalidArgument(
+            f"the reason {reason!r:.80} has {len(reason):,} characters, expected at most "
+            f"{MAX_REASON_CHARS:,} in one line of text",
+            field="reason",
+        )
+
+
+def add_removed(
+    folder: Path, manifest: Manifest, ids: NDArray[np.int64], *, reason: str, time: datetime
+) -> int:
+    """Add rows to the tombstones; only the holder of the collection's lock may call this.
+
+    Rows that were removed before keep their reason and time.
+
+    Parameters
+    ----------
+    ids
+        Ascending, each once, all in range.
+    time
+        With its time zone.
+
+    Returns
+    -------
+    int
+        How many of them had not been removed before.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat, Mismatch, WriteFailed
+        The file that is there cannot be read, or the new one not written; the old one is untouched.
+    """
+    path = folder / REMOVED
+    before = _read_table(path, manifest)
+    new = np.setdiff1d(ids, np.array(before["id"], np.int64), assume_unique=True)
+    if not len(new):
+        return 0
+    atomic.discard_partials(folder)
+    metadata = {
+        b"format": FORMAT.encode(),
+        b"version": FORMAT_VERSION.encode(),
+        b"vectors": "\n".join(_vectors(manifest)).encode(),
+        b"checksum": _NO_CHECKSUM,
+    }
+    with atomic.replacing(path) as file:
+        with pa.ipc.new_file(file, pa.schema(_FIELDS, metadata)) as stream:
+            for table in _merged(before, new, reason, time):
+                stream.write_table(table)
+        _write_checksum(file)
+    return len(new)
+
+
+def _read_table(path: Path, manifest: Manifest) -> pa.Table:
+    """Return the rows of the file, mapped and proved to be as they were written; none without it."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return pa.schema(_FIELDS).empty_table()
+    with file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise UnsupportedFormat(f"{path} is no file of removed rows: {REMEDY}")
+    try:
+        source = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
+        metadata = source.schema.metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    if metadata.get(b"format") != FORMAT.encode():
+        raise UnsupportedFormat(f"{path} is no file of removed rows: {REMEDY}")
+    if metadata.get(b"version") != FORMAT_VERSION.encode():
+        version = metadata.get(b"version", b"")
+        if not version.isdigit():
+            raise _damaged(path, "it has no version")
+        raise UnsupportedFormat(
+            f"{path} has format version {version.decode()}, this release reads version {FORMAT_VERSION}; "
+            "upgrade pairdex"
+        )
+    _check_bytes(path, metadata.get(b"checksum", b""))
+    _check_owner(path, metadata.get(b"vectors", b"").decode().split("\n"), manifest)
+    table = source.read_all().replace_schema_metadata(None)
+    ids = np.array(table["id"], np.int64)
+    if list(table.schema) != _FIELDS or (np.diff(ids, prepend=-1) < 1).any():
+        raise _damaged(path, "its ids are not ascending")
+    return table
+
+
+def _check_bytes(path: Path, claimed: bytes) -> None:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if not claimed or _checksum(content, _places(content, claimed)) != claimed:
+            raise _damaged(path, "its checksum does not fit")
+
+
+def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
+    """Refuse tombstones of other rows; parts may have been added since, or since the manifest."""
+    ours = _vectors(manifest)
+    shared = min(len(ours), len(vectors))
+    if ours[:shared] != vectors[:shared]:
+        raise Mismatch(f"{path} is of another collection: its ids are not those of the rows here")
+
+
+def _damaged(path: Path, reason: str) -> DamagedFile:
+    return DamagedFile(f"{path} is damaged: {reason}; {REMEDY}")
+
+
+def _vectors(manifest: Manifest) -> list[str]:
+    """Return what the ids stand for: the checksums of the image vectors, part after part."""
+    return [part.files["image"].checksum for part in manifest.parts]
+
+
+def _merged(
+    before: pa.Table, new: NDArray[np.int64], reason: str, time: datetime
+) -> Iterator[pa.Table]:
+    """Yield old and new tombstones by ascending id, a batch at a time."""
+    schema = pa.schema(_FIELDS)
+    old = np.array(before["id"], np.int64)
+    ids = np.concatenate([old, new])
+    order = np.argsort(ids, kind="stable")
+    for first in range(0, len(ids), _BATCH_ROWS):
+        places = order[first : first + _BATCH_ROWS]
+        added = ids[places[places >= len(old)]]
+        columns = [
+            pa.array(added, pa.int64()),
+            pa.repeat(pa.scalar(reason, pa.string()), len(added)),
+            pa.repeat(pa.scalar(time, schema.field("time").type), len(added)),
+        ]
+        kept = before.take(pa.array(places[places < len(old)]))
+        both = pa.concat_tables([kept, pa.Table.from_arrays(columns, schema=schema)])
+        yield both.sort_by("id").combine_chunks()
+
+
+def _write_checksum(file: BinaryIO) -> None:
+    """Put the checksum of a file that was written with _NO_CHECKSUM into its places."""
+    file.flush()
+    with (
+        Path(file.name).open("rb") as written,
+        mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        places = _places(content, _NO_CHECKSUM)
+        checksum = _checksum(content, places)
+    for place in places:
+        file.seek(place)
+        file.write(checksum)
+
+
+def _places(content: mmap.mmap, checksum: bytes) -> list[int]:
+    """Return where the file says its checksum: in the schema, which stands before and behind the rows."""
+    return sorted({content.find(checksum), content.rfind(checksum)} - {-1})
+
+
+def _checksum(content: mmap.mmap, places: list[int]) -> bytes:
+    """Return the XXH3-128 of the file as it was while _NO_CHECKSUM stood in these places."""
+    digest = xxhash.xxh3_128()
+    done = 0
+    with memoryview(content) as view:
+        for place in places:
+            digest.update(view[done:place])
+            digest.update(_NO_CHECKSUM)
+            done = place + len(_NO_CHECKSUM)
+        digest.update(view[done:])
+    return digest.hexdigest().encode()
