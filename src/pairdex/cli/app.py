@@ -20,6 +20,7 @@ from pairdex.cli import (
     encode,
     gold,
     info,
+    project,
     releases,
     remove,
     score,
@@ -55,6 +56,7 @@ _COMMANDS = (
     search,
     gold,
     remove,
+    project,
     serve,
 )
 for _module in _COMMANDS:
