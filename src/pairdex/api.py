@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
 from pairdex.errors import InvalidArgument
+from pairdex.exports.folders import ExportReport
+from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
 from pairdex.projections.files import open_projection
@@ -23,15 +25,16 @@ from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import Selection
 from pairdex.store.staging import Progress
-from pairdex.store.store import Store
+from pairdex.store.store import Kind, Store
 from pairdex.store.verify import VerifyReport
 from pairdex.store.verify import verify as verify_store
+from pairdex.training.features import Config
 from pairdex.transform.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
 from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "open", "project", "releases", "remove", "subset", "verify"]
+__all__ = ["build", "export", "open", "project", "releases", "remove", "subset", "verify"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -99,6 +102,46 @@ def build(
         workers=workers,
         progress=progress,
     )
+
+
+def export(
+    collection: str | Path,
+    dest: str | Path,
+    form: Format,
+    *,
+    config: Config | None = None,
+    rows: int | None = None,
+    vectors: Sequence[Kind] | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
+
+    Parameters
+    ----------
+    form
+        `laion` (parts again), `parquet`, `webdataset` or `tfds`.
+    config
+        Of `tfds`: `images` (default) or `embeddings`.
+    rows
+        Of `tfds` and `webdataset`: at most so many rows a file.
+    vectors
+        Of `parquet`: which vectors to write, all by default.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    ExportReport
+        Rows and files written, rows left out by reason.
+
+    Raises
+    ------
+    PairdexError
+        The folder is there already; an option that the format does not have; an extra that is not
+        installed; a damaged collection; a full disk.
+    """
+    options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
+    return export_collection(Path(collection), Path(dest), form, options, progress)
 
 
 def releases(name: str | None = None) -> list[Release]:

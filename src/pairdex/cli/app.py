@@ -18,6 +18,7 @@ from pairdex.cli import (
     build,
     demo,
     encode,
+    export,
     gold,
     info,
     project,
@@ -57,6 +58,7 @@ _COMMANDS = (
     gold,
     remove,
     project,
+    export,
     serve,
 )
 for _module in _COMMANDS:
