@@ -2,9 +2,12 @@
 
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -190,3 +193,49 @@ def real_data():
     if not DATA.is_dir():
         pytest.skip("../shared/data is absent: no real vectors to test with")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory):
+    """A function that starts the embedded engine behind loopback HTTP and returns its address."""
+    for name in ("chdb", "clickhouse_connect"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is absent: pip install 'pairdex[clickhouse]'")
+    servers = []
+
+    def start(*options):
+        folder = tmp_path_factory.mktemp("clickhouse") / "db"
+        script = Path(__file__).with_name("clickhouse_front.py")
+        command = [sys.executable, script, folder, *options]
+        servers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return servers[-1].stdout.readline().strip()
+
+    yield start
+    for server in servers:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(clickhouse_server):
+    """The address of a server that tests share; each takes a table of its own."""
+    return clickhouse_server()
+
+
+@pytest.fixture
+def clickhouse_query():
+    """A function that asks a server something and returns the rows."""
+    import clickhouse_connect
+
+    clients = {}
+
+    def query(url, sql, **parameters):
+        if url not in clients:
+            parts = urlsplit(url)
+            clients[url] = clickhouse_connect.get_client(host=parts.hostname, port=parts.port)
+        return clients[url].query(sql, parameters=parameters).result_rows
+
+    yield query
+    for client in clients.values():
+        client.close()

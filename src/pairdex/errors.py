@@ -11,6 +11,7 @@ The tree (each also derives from the built-in that a caller would expect)::
     ├── MissingFile (FileNotFoundError)    a file or folder that should be there
     ├── CollectionBusy (RuntimeError)      another process is writing this collection
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
+    ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or failed
     └── MissingExtra (ImportError)         an optional dependency is not installed
 
 A message says what, where, got, expected and what to do, in one line: lower-case start, no full stop.
@@ -23,6 +24,7 @@ from typing import ClassVar
 __all__ = [
     "CollectionBusy",
     "DamagedFile",
+    "EngineFailed",
     "InvalidArgument",
     "InvalidPredicate",
     "Mismatch",
@@ -99,6 +101,12 @@ class WriteFailed(PairdexError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class EngineFailed(PairdexError, RuntimeError):
+    """A database engine is down, refuses, is too old, or failed at what was asked of it."""
+
+    code = "engine_failed"
 
 
 class MissingExtra(PairdexError, ImportError):

@@ -16,12 +16,11 @@ from PIL import Image
 
 from pairdex.cli import (
     build,
+    clickhouse,
     demo,
     encode,
-    export,
     gold,
     info,
-    project,
     releases,
     remove,
     score,
@@ -57,12 +56,11 @@ _COMMANDS = (
     search,
     gold,
     remove,
-    project,
-    export,
     serve,
 )
 for _module in _COMMANDS:
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
+app.add_typer(clickhouse.app, name="clickhouse")
 
 
 class _Interrupted(BaseException):

@@ -1,0 +1,1 @@
+"""Collections in ClickHouse: loading, indexing, searching, and encoding inside of its queries."""

@@ -1,0 +1,113 @@
+"""A collection's rows as Arrow record batches for ClickHouse, a range of ids at a time."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex.clickhouse.schema import Table, vector_column
+from pairdex.store.store import Kind, Store
+from pairdex.vectors import open_vectors
+
+__all__ = ["Rows"]
+
+_BATCH_ROWS = 4096  # what is in memory at once: 16 MB of 512-dimensional vectors of two kinds
+_PLACES = ("url", "image_path")  # what the table's column `url` takes, the first that there is
+
+
+class Rows:
+    """The rows of a collection in a table's columns."""
+
+    def __init__(self, store: Store, table: Table) -> None:
+        self._store, self._table = store, table
+        wanted = [*_PLACES, "caption", "nsfw", "similarity", *table.extra]
+        self._read = [name for name in wanted if name in store.schema.names]
+
+    def stream(self, ids: NDArray[np.int64]) -> Iterator[bytes]:
+        """Yield an Arrow stream of the rows of ascending `ids` (one at least), in pieces."""
+        sink = _Sink()
+        batches = self._batches(ids)
+        first = next(batches)
+        with pa.ipc.new_stream(pa.PythonFile(sink, "w"), first.schema) as stream:
+            for batch in itertools.chain([first], batches):
+                stream.write_table(batch)
+                yield from sink.taken()
+        yield from sink.taken()
+
+    def _batches(self, ids: NDArray[np.int64]) -> Iterator[pa.Table]:
+        ends = np.cumsum([part.rows for part in self._store.manifest.parts])
+        parts = np.searchsorted(ends, ids, side="right")
+        for index in np.unique(parts):
+            of_part = ids[parts == index]
+            for start in range(0, len(of_part), _BATCH_ROWS):
+                yield self._of_part(int(index), of_part[start : start + _BATCH_ROWS])
+
+    def _of_part(self, index: int, ids: NDArray[np.int64]) -> pa.Table:
+        rows = ids - self._store.first_id(index)
+        metadata = self._store.read(ids, self._read)
+        columns: dict[str, pa.Array | pa.ChunkedArray] = {
+            "id": pa.array(ids),
+            "url": _text(metadata, *_PLACES),
+            "caption": _text(metadata, "caption"),
+            "NSFW": _text(metadata, "nsfw"),
+            "similarity": _number(metadata, "similarity"),
+        }
+        for on in self._table.kinds:
+            columns[vector_column(on)] = self._vectors(index, on, rows)
+        for name in self._table.extra:
+            columns[name] = metadata[name]
+        # What is said to be never NULL is taken as it is, not copied into something without NULL.
+        fields = [
+            pa.field(name, column.type, nullable=name in self._table.extra)
+            for name, column in columns.items()
+        ]
+        return pa.table(list(columns.values()), pa.schema(fields))
+
+    def _vectors(self, index: int, on: Kind, rows: NDArray[np.int64]) -> pa.Array:
+        """Return the vectors as lists of float32; the map goes with the call, and its pages."""
+        path = self._store.path / self._store.manifest.parts[index].files[on].path
+        mapped = open_vectors(path).mapped()
+        values = mapped[rows].astype(np.float32)
+        ends = np.arange(len(rows) + 1, dtype=np.int32) * self._store.dim
+        kind = pa.list_(pa.field("item", pa.float32(), nullable=False))
+        return pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)), kind)
+
+
+class _Sink(io.RawIOBase):
+    """What is written, until it is taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._pieces.append(piece)
+        return len(piece)
+
+    def taken(self) -> list[bytes]:
+        """Return and forget what has been written."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+
+def _text(metadata: pa.Table, *names: str) -> pa.ChunkedArray:
+    """Return the first of these columns that there is, as text; NULL, or no such column, is ''."""
+    for name in names:
+        if name in metadata.column_names:
+            return metadata[name].cast(pa.string()).fill_null("")
+    return pa.chunked_array([pa.array([""] * len(metadata))])
+
+
+def _number(metadata: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column as float32; NULL, or no such column, is NaN."""
+    if name not in metadata.column_names:
+        return pa.chunked_array([pa.array(np.full(len(metadata), np.nan, np.float32))])
+    return metadata[name].cast(pa.float32()).fill_null(float("nan"))

@@ -1,0 +1,242 @@
+"""Reaching ClickHouse: an embedded database in a folder, or servers over HTTP, by one client.
+
+The embedded engine is chdb. It holds its folder alone, one folder a process, must be opened on the
+main thread, and a process that has used it must not fork.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pairdex import atomic
+from pairdex.errors import EngineFailed, InvalidArgument, MissingExtra, WriteFailed
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+__all__ = ["DEFAULT_USER", "OLDEST", "Place", "connected", "explained"]
+
+DEFAULT_USER = "default"
+OLDEST = "25.8"
+"""The first release whose `vector_similarity` is no experiment."""
+
+_CONNECT_TIMEOUT_SECONDS = 10
+_ANSWER_TIMEOUT_SECONDS = 3600  # a brute-force search of billions of rows, not a hung server
+_EMBEDDED_FOLDERS = {"metadata", "tmp"}  # the first when there are tables
+_EMBEDDED_FILES = {"status", "uuid"}  # all else in it are folders
+
+# Error codes of ClickHouse, from src/Common/ErrorCodes.cpp.
+_FULL = {75, 243}  # CANNOT_WRITE_TO_FILE_DESCRIPTOR, NOT_ENOUGH_SPACE
+_REFUSED = {192, 193, 194, 516}  # unknown user, wrong password, password needed, both
+_TOO_OLD = {
+    50: "type",
+    80: "index",
+    344: "index",
+}  # UNKNOWN_TYPE, INCORRECT_QUERY, SUPPORT_IS_DISABLED
+_NO_PERMISSION = 497
+_NO_MEMORY = 241
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where ClickHouse is: the folder `path` of an embedded database, or servers at `urls`.
+
+    Several urls are shards: each holds its share of the rows, and a search asks them all.
+    `ca_cert` proves the servers' certificates where the system does not know their authority;
+    `verify` False trusts any. `udf` is a folder of functions for the embedded engine.
+    """
+
+    path: Path | None = None
+    urls: tuple[str, ...] = ()
+    user: str = DEFAULT_USER
+    password: str = field(default="", repr=False)
+    ca_cert: Path | None = None
+    verify: bool = True
+    udf: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (not self.urls):
+            raise InvalidArgument(
+                "ClickHouse is either a folder or a server: give one of --path and --url",
+                field="path",
+            )
+
+    def name_of(self, shard: int) -> str:
+        """Return the folder, or the address of a shard."""
+        return str(self.path) if self.path is not None else self.urls[shard]
+
+
+@contextmanager
+def connected(place: Place) -> Iterator[list[Client]]:
+    """Give a client for the embedded database, or one for each server, closed at the end.
+
+    Raises
+    ------
+    EngineFailed
+        It is down, refuses the user, or the folder is in use.
+    MissingExtra
+        The extra `clickhouse` is not installed.
+    InvalidArgument
+        A URL that is none, or a folder of something else.
+    """
+    with ExitStack() as stack:
+        clients: list[Client] = []
+        openers = [partial(_embedded, place, place.path)] if place.path is not None else []
+        openers += [partial(_server, place, url) for url in place.urls]
+        for opener in openers:
+            clients.append(opener())
+            stack.callback(clients[-1].close)
+        yield clients
+
+
+@contextmanager
+def explained(where: object, *, user: str = DEFAULT_USER) -> Iterator[None]:
+    """Turn what the driver raises inside the block into one line that says what to do.
+
+    Raises
+    ------
+    EngineFailed, WriteFailed
+        The server is down, refuses, is too old, has no memory or no room.
+    """
+    from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - an extra
+
+    try:
+        yield
+    except ClickHouseError as error:
+        raise _translated(error, where, user) from error
+
+
+def _embedded(place: Place, path: Path) -> Client:
+    driver = _driver(embedded=True)
+    if path.exists() and not _is_embedded(path):
+        raise InvalidArgument(
+            f"{path} is no database of ClickHouse and not empty; name another folder", field="path"
+        )
+    if not path.exists():
+        atomic.make_folder(path)
+    _check_unused(path)
+    options = None if place.udf is None else {"udf_path": str(place.udf.resolve())}
+    with explained(path):
+        client: Client = driver.get_client(
+            interface="chdb", path=str(path.resolve()), chdb_options=options
+        )
+    return client
+
+
+def _check_unused(path: Path) -> None:
+    """Say that the folder is in use in our words: the engine prints it, and then says nothing."""
+    try:
+        with (path / "status").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return
+    except BlockingIOError as error:
+        raise EngineFailed(
+            f"{path} is in use by another process: an embedded database has one user at a time"
+        ) from error
+
+
+def _is_embedded(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    entries = list(path.iterdir())
+    return not entries or (
+        any(entry.name in _EMBEDDED_FOLDERS for entry in entries)
+        and all(entry.is_dir() or entry.name in _EMBEDDED_FILES for entry in entries)
+    )
+
+
+def _server(place: Place, url: str) -> Client:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
+        raise InvalidArgument(
+            f"{url} is no address of a ClickHouse server; expected one like http://localhost:8123",
+            field="url",
+        )
+    if parts.username or parts.password:
+        raise InvalidArgument(
+            f"the address of {parts.hostname} holds a user or password; give them by --user and "
+            "--password-file",
+            field="url",
+        )
+    secure = parts.scheme == "https"
+    driver = _driver()
+    if not place.verify:
+        import urllib3  # noqa: PLC0415 - comes with the driver
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    with explained(url, user=place.user):
+        client: Client = driver.get_client(
+            interface=parts.scheme,
+            host=parts.hostname,
+            port=port or (8443 if secure else 8123),
+            username=place.user,
+            password=place.password,
+            database=parts.path.strip("/") or "default",
+            verify=place.verify,
+            ca_cert=None if place.ca_cert is None else str(place.ca_cert),
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            send_receive_timeout=_ANSWER_TIMEOUT_SECONDS,
+            query_retries=0,  # a repeated insert would be a second insert
+            autogenerate_session_id=False,  # sessions refuse queries side by side
+            form_encode_query_params=True,  # an address has no room for vectors and lists of ids
+        )
+        return client
+
+
+def _driver(*, embedded: bool = False) -> Any:  # noqa: ANN401 - the module of an extra
+    try:
+        import clickhouse_connect  # noqa: PLC0415
+
+        if embedded:
+            import chdb  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingExtra(
+            "ClickHouse needs chdb and clickhouse-connect: pip install 'pairdex[clickhouse]'"
+        ) from error
+    # It logs what it also raises; without this, Python prints the log.
+    logging.getLogger(clickhouse_connect.__name__).addHandler(logging.NullHandler())
+    return clickhouse_connect
+
+
+def _translated(error: Exception, where: object, user: str) -> EngineFailed | WriteFailed:
+    code, reason = getattr(error, "code", None), _reason(error)
+    if code in _FULL or "No space left" in reason:
+        return WriteFailed(
+            f"ClickHouse at {where} has no room: {reason}; free space and run the same command again"
+        )
+    if code in _REFUSED:
+        said = f"refuses the user {user}: check --user and --password-file"
+    elif code == _NO_PERMISSION:
+        said = f"does not let {user} do that: {reason}"
+    elif code in _TOO_OLD and re.search(r"vector_similarity|BFloat16", reason):
+        said = f"is too old: {reason}; vector_similarity and BFloat16 need {OLDEST}"
+    elif code == _NO_MEMORY:
+        said = f"ran out of memory: {reason}"
+    elif code is None:
+        said = f"does not answer: {reason}; is it running?"
+    else:
+        said = f"failed: {reason}"
+    return EngineFailed(f"ClickHouse at {where} {said}")
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong without the engine's wrapping, in one line."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^.*?Code: \d+\. DB::[A-Za-z:]*Exception: ", "", text, count=1)
+    text = re.sub(r"\(version [^)]*\)+", "", text)
+    text = re.split(r"\. Stack trace|: While executing|: In scope | for url http", text)[0]
+    return text.strip(" .:,")[:300]

@@ -1,0 +1,227 @@
+"""Loading a collection into ClickHouse, block by block; a load that was killed goes on, and doubles nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.clickhouse.blocks import Rows
+from pairdex.clickhouse.connection import Place, connected, explained
+from pairdex.clickhouse.schema import (
+    BLOCK_ROWS,
+    DEFAULT_DTYPE,
+    DEFAULT_TABLE,
+    Dtype,
+    Shard,
+    Table,
+    have_table,
+    table_of,
+)
+from pairdex.store.store import Store
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+__all__ = ["LoadReport", "Progress", "load_collection"]
+
+Progress = Callable[[int, int], None]
+"""Called with the rows done and the rows in all."""
+
+_DELETE_IDS = 20_000  # in one statement; each is a mutation of the table
+_ONE_PART = {
+    "max_insert_threads": 1,
+    "max_insert_block_size": BLOCK_ROWS,
+    "min_insert_block_size_rows": BLOCK_ROWS,
+    "min_insert_block_size_bytes": 0,
+    "async_insert": 0,
+    "distributed_foreground_insert": 1,
+    # A block that was deleted and comes again is no repetition to be left out.
+    "insert_deduplicate": 0,
+    # An index is built when all rows are there, not again and again on the way.
+    "materialize_skip_indexes_on_insert": 0,
+}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did: rows of the table, those inserted and deleted by it, and how fast."""
+
+    table: str
+    rows: int
+    inserted: int
+    deleted: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows inserted in a second."""
+        return self.inserted / self.seconds if self.seconds else 0.0
+
+
+def load_collection(
+    collection: str | Path,
+    place: Place,
+    *,
+    table: str = DEFAULT_TABLE,
+    dtype: Dtype = DEFAULT_DTYPE,
+    columns: tuple[str, ...] = (),
+    cluster: str | None = None,
+    progress: Progress | None = None,
+) -> LoadReport:
+    """Bring a table to hold exactly the rows of the collection: add what is missing, delete removed rows.
+
+    Parameters
+    ----------
+    place
+        An embedded database or servers; of several urls each gets its share of the rows.
+    table
+        Its name; it is made where there is none.
+    dtype
+        What the vectors are stored as; float32 holds them as they are.
+    columns
+        Metadata columns that the table gets beside the tutorial's.
+    cluster
+        Make a table on every server of this cluster and a Distributed one over them.
+
+    Raises
+    ------
+    PairdexError
+        The engine is down, full, or refuses; the table has other columns or rows. What was loaded
+        stays, and the same call goes on behind it.
+    """
+    store = Store(Path(collection))
+    wanted = table_of(store, table, dtype=dtype, extra=columns, cluster=cluster)
+    started = time.perf_counter()
+    with connected(place) as clients:
+        loads = [
+            _Load(client, store, wanted, Shard(number, len(clients)), place)
+            for number, client in enumerate(clients)
+        ]
+        for load in loads:
+            have_table(load.client, wanted, store, load.shard, load.where)
+        meter = _Meter(store.live_rows, progress)
+        for load in loads:
+            load.run(meter)
+    return LoadReport(
+        table=table,
+        rows=store.live_rows,
+        inserted=sum(load.inserted for load in loads),
+        deleted=sum(load.deleted for load in loads),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Meter:
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+class _Load:
+    """One server's share of a load."""
+
+    def __init__(
+        self, client: Client, store: Store, table: Table, shard: Shard, place: Place
+    ) -> None:
+        self.client, self.shard = client, shard
+        self.where = place.name_of(shard.number)
+        self.inserted = self.deleted = 0
+        self._store, self._table, self._place = store, table, place
+        self._removed = store.removed  # as of now: the next load sees what is removed meanwhile
+        self._rows = Rows(store, table)
+
+    def run(self, meter: _Meter) -> None:
+        there = self._there()
+        self._delete_removed(there)
+        for block, ids in self._blocks():
+            if there.get(block) != _summary(ids):
+                self._insert(block, ids, anew=block in there)
+            meter.advance(len(ids))
+
+    def _blocks(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the number of each block of this share, and the ids that it must have."""
+        for block, first in enumerate(range(0, self._store.rows, BLOCK_ROWS)):
+            if not self.shard.holds(block):
+                continue
+            ids = np.arange(first, min(first + BLOCK_ROWS, self._store.rows), dtype=np.int64)
+            yield block, ids if self._removed is None else ids[~self._removed[ids]]
+
+    def _there(self) -> dict[int, _Summary]:
+        """Return the summary of each block that has rows in the table."""
+        with explained(self.where):
+            rows = self.client.query(
+                f"SELECT intDiv(id, {BLOCK_ROWS}) AS block, count(), uniqExact(id), sum(id), "  # noqa: S608 - a checked name
+                f"groupBitXor(id) FROM {self._table.name} GROUP BY block"
+            ).result_rows
+        return {int(block): tuple(map(int, found)) for block, *found in rows}  # type: ignore[misc]
+
+    def _delete_removed(self, there: dict[int, _Summary]) -> None:
+        """Delete the rows that the collection has no more, and put right what `there` says."""
+        wrong: list[NDArray[np.int64]] = []
+        for block, ids in self._blocks():
+            if block not in there or there[block] == _summary(ids):
+                continue
+            found = self._ids(block)
+            if len(np.unique(found)) == len(found) and np.isin(ids, found).all():
+                wrong.append(np.setdiff1d(found, ids))
+                there[block] = _summary(ids)
+        ids = np.concatenate([np.empty(0, np.int64), *wrong])
+        for start in range(0, len(ids), _DELETE_IDS):
+            self._delete(
+                "id IN {ids:Array(Int64)}", {"ids": ids[start : start + _DELETE_IDS].tolist()}
+            )
+        self.deleted += len(ids)
+
+    def _ids(self, block: int) -> NDArray[np.int64]:
+        with explained(self.where):
+            rows = self.client.query(
+                f"SELECT id FROM {self._table.name} WHERE id >= {{a:Int64}} AND id < {{b:Int64}}",  # noqa: S608 - a checked name
+                parameters={"a": block * BLOCK_ROWS, "b": (block + 1) * BLOCK_ROWS},
+            ).result_rows
+        return np.array([row[0] for row in rows], np.int64)
+
+    def _insert(self, block: int, ids: NDArray[np.int64], *, anew: bool) -> None:
+        if anew:  # a part of it is there, or some rows twice
+            bounds = {"a": block * BLOCK_ROWS, "b": (block + 1) * BLOCK_ROWS}
+            self._delete("id >= {a:Int64} AND id < {b:Int64}", bounds)
+        if not len(ids):
+            return
+        with explained(self.where):
+            self.client.raw_insert(
+                self._table.name,
+                column_names=[name for name, _ in self._table.columns],
+                insert_block=self._rows.stream(ids),  # type: ignore[arg-type]
+                settings=_ONE_PART,
+                fmt="ArrowStream",
+            )
+        self.inserted += len(ids)
+        if (
+            self._place.path is not None
+        ):  # it keeps what it has freed, which is most of the memory of a load
+            self.client.command("SYSTEM JEMALLOC PURGE")
+
+    def _delete(self, condition: str, parameters: Mapping[str, object]) -> None:
+        with explained(self.where):
+            self.client.command(
+                f"DELETE FROM {self._table.local}{self._table.on_cluster} WHERE {condition}",  # noqa: S608 - a checked name
+                parameters=dict(parameters),
+                settings={"lightweight_deletes_sync": 2},
+            )
+
+
+_Summary = tuple[int, int, int, int]
+
+
+def _summary(ids: NDArray[np.int64]) -> _Summary:
+    """Return what tells a block of ids from another: count, distinct ones, sum, exclusive or."""
+    return len(ids), len(ids), int(ids.sum()), int(np.bitwise_xor.reduce(ids))

@@ -1,0 +1,237 @@
+"""The table of ClickHouse's LAION tutorial: its columns, its making, and whose rows it holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+
+from pairdex import checksums
+from pairdex.clickhouse.connection import explained
+from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.store.manifest import Kind
+from pairdex.store.store import Store
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+__all__ = [
+    "BLOCK_ROWS",
+    "DEFAULT_DTYPE",
+    "DEFAULT_TABLE",
+    "Dtype",
+    "Shard",
+    "Table",
+    "have_table",
+    "table_of",
+    "vector_column",
+]
+
+DEFAULT_TABLE = "laion"
+Dtype = Literal["float32", "bfloat16"]
+DEFAULT_DTYPE: Dtype = "float32"
+
+BLOCK_ROWS = 16_384
+"""Rows of one insert, which is all there or not at all; on a cluster, what goes to one shard."""
+
+_GRANULARITY = 8192
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TYPES: dict[Dtype, str] = {"float32": "Array(Float32)", "bfloat16": "Array(BFloat16)"}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which share of the rows a server holds: the blocks whose number is `number` modulo `count`."""
+
+    number: int = 0
+    count: int = 1
+
+    def holds(self, block: int) -> bool:
+        """Whether a block of BLOCK_ROWS ids is of this share."""
+        return block % self.count == self.number
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to be: its name, its columns with types, and the kinds of vectors among them.
+
+    With a `cluster`, `name` is a Distributed table over tables `NAME_local` on every shard.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    extra: tuple[str, ...] = ()
+    cluster: str | None = None
+
+    @property
+    def local(self) -> str:
+        """The table that holds the rows."""
+        return self.name if self.cluster is None else f"{self.name}_local"
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds of vectors it has."""
+        names = [name for name, _ in self.columns]
+        kinds: list[Kind] = ["image", "text"]
+        return [kind for kind in kinds if vector_column(kind) in names]
+
+    @property
+    def on_cluster(self) -> str:
+        """What makes a statement one for every server of the cluster."""
+        return "" if self.cluster is None else f" ON CLUSTER {self.cluster}"
+
+
+def vector_column(on: Kind) -> str:
+    """Return the name of the column that holds the vectors of a kind."""
+    return f"{on}_embedding"
+
+
+def table_of(
+    store: Store,
+    name: str,
+    *,
+    dtype: Dtype = DEFAULT_DTYPE,
+    extra: tuple[str, ...] = (),
+    cluster: str | None = None,
+) -> Table:
+    """Return the tutorial's table for a collection, and behind it the metadata columns `extra`.
+
+    Raises
+    ------
+    InvalidArgument
+        A name that is none, an unknown column, or one whose type ClickHouse has not.
+    """
+    for what, value in (("table", name), ("cluster", cluster)):
+        if value is not None and not _NAME.fullmatch(value):
+            raise InvalidArgument(
+                f"the {what} is called {value!r}; expected letters, digits and _", field=what
+            )
+    vectors = [(vector_column(on), _TYPES[dtype]) for on in store.manifest.vectors]
+    columns = [
+        ("id", "Int64"),
+        ("url", "String"),
+        ("caption", "String"),
+        ("NSFW", "String"),
+        ("similarity", "Float32"),
+        *vectors,
+    ]
+    taken = {column for column, _ in columns} | {"nsfw"}
+    if extra == ("all",):
+        extra = tuple(column for column in store.schema.names if column not in taken)
+    for column in extra:
+        if column not in store.schema.names or column in taken:
+            free = ", ".join(c for c in store.schema.names if c not in taken)
+            raise InvalidArgument(
+                f"{store.path} has no further column {column}; it has {free}", field="columns"
+            )
+        columns.append((column, _clickhouse_type(column, store.schema.field(column).type)))
+    return Table(name, tuple(columns), extra, cluster)
+
+
+def have_table(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
+    """Make the table, or prove that the one that is there is the collection's.
+
+    Raises
+    ------
+    Mismatch
+        It has other columns, or rows of something else.
+    """
+    with explained(where):
+        found = client.query(
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() "
+            "AND table = {name:String} ORDER BY position",
+            parameters={"name": table.local},
+        ).result_rows
+        if not found:
+            client.command(_create(table, store, shard))
+        else:
+            _check_columns(table, [(str(n), str(t)) for n, t in found], where)
+            _check_owner(client, table, store, shard, where)
+        if table.cluster is not None:
+            client.command(
+                f"CREATE TABLE IF NOT EXISTS {table.name}{table.on_cluster} AS {table.local} "
+                f"ENGINE = Distributed({table.cluster}, currentDatabase(), {table.local}, "
+                f"intDiv(id, {BLOCK_ROWS}))"
+            )
+
+
+def _create(table: Table, store: Store, shard: Shard) -> str:
+    vectors = {vector_column(kind) for kind in table.kinds}
+    lines = ",\n".join(
+        f"    `{name}` {kind}{' CODEC(NONE)' if name in vectors else ''}"
+        for name, kind in table.columns
+    )
+    return (
+        f"CREATE TABLE {table.local}{table.on_cluster}\n(\n{lines}\n)\n"
+        f"ENGINE = MergeTree\nORDER BY id\nSETTINGS index_granularity = {_GRANULARITY}\n"
+        f"COMMENT '{_owner(store, len(store.manifest.parts), shard)}'"
+    )
+
+
+def _owner(store: Store, parts: int, shard: Shard) -> str:
+    """Return whose rows a table holds: the collection, named by the vectors of its first parts."""
+    kinds = store.manifest.vectors
+    files = [part.files[on].checksum for part in store.manifest.parts[:parts] for on in kinds]
+    checksum = checksums.of_bytes(" ".join(files).encode())
+    return f"pairdex: {parts} parts, checksum {checksum}, shard {shard.number} of {shard.count}"
+
+
+def _check_columns(table: Table, found: list[tuple[str, str]], where: object) -> None:
+    if found == list(table.columns):
+        return
+    wanted = dict(table.columns)
+    different = next(
+        (f"{n} {t}" for n, t in found if wanted.get(n) != t),
+        next((f"no {n}" for n, _ in table.columns if n not in dict(found)), "another order"),
+    )
+    listed = ", ".join(f"{n} {t}" for n, t in table.columns)
+    raise Mismatch(
+        f"the table {table.local} at {where} has other columns: got {different}, "
+        f"expected {listed}; choose another --table"
+    )
+
+
+def _check_owner(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
+    comment = str(
+        client.query(
+            "SELECT comment FROM system.tables WHERE database = currentDatabase() "
+            "AND name = {name:String}",
+            parameters={"name": table.local},
+        ).result_rows[0][0]
+    )
+    said = re.match(r"pairdex: (\d+) parts, checksum ", comment)
+    if said is None:
+        rows = client.query(f"SELECT count() FROM {table.local}").result_rows[0][0]  # noqa: S608
+        theirs = rows > 0
+    else:
+        parts = int(said[1])
+        theirs = parts > len(store.manifest.parts) or comment != _owner(store, parts, shard)
+    if theirs:
+        raise Mismatch(
+            f"the table {table.local} at {where} holds other rows than those of {store.path}; "
+            "drop it, or choose another --table"
+        )
+    ours = _owner(store, len(store.manifest.parts), shard)
+    if comment != ours:
+        client.command(f"ALTER TABLE {table.local}{table.on_cluster} MODIFY COMMENT '{ours}'")
+
+
+def _clickhouse_type(name: str, kind: pa.DataType) -> str:
+    """Return the type for a metadata column; a NULL becomes NULL."""
+    if pa.types.is_boolean(kind):
+        inner = "Bool"
+    elif pa.types.is_integer(kind):
+        inner = ("Int" if pa.types.is_signed_integer(kind) else "UInt") + str(kind.bit_width)
+    elif pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        inner = "Float32"
+    elif pa.types.is_float64(kind):
+        inner = "Float64"
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        inner = "String"
+    else:
+        raise InvalidArgument(
+            f"the column {name} is {kind}: expected text, numbers or booleans", field="columns"
+        )
+    return f"Nullable({inner})"

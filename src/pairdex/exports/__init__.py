@@ -1,1 +1,0 @@
-"""Handing a collection on: one module a format."""

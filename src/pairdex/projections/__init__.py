@@ -1,1 +1,0 @@
-"""Shorter forms of a collection's vectors, PCA and binary sketches: their models, files and limits."""
