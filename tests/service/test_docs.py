@@ -12,8 +12,8 @@ from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.service import limits
+from pairdex.service.limits import DEFAULT_PORT
 from pairdex.service.routes import ROUTES
-from pairdex.service.server import DEFAULT_PORT
 
 TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
 COMMANDS = [

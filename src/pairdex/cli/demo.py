@@ -12,7 +12,7 @@ import typer
 from pairdex.cli.output import JsonOption, duration, print_json, progress_steps
 from pairdex.collection import Collection
 from pairdex.demo.demo import DemoReport, make_demo
-from pairdex.service.server import DEFAULT_HOST, DEFAULT_PORT, serve
+from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
 DEFAULT_FOLDER = Path("pairdex-demo")
 
@@ -34,6 +34,8 @@ def command(
     if no_serve:
         _show(report, None, as_json)
         return
+    from pairdex.service.server import serve  # noqa: PLC0415 - no other command waits for it
+
     collection = Collection.open(report.collection)
     serve([collection], host=DEFAULT_HOST, port=port, ready=lambda url: _show(report, url, as_json))
 

@@ -10,7 +10,7 @@ import typer
 
 from pairdex.cli.output import progress_bar
 from pairdex.collection import Collection
-from pairdex.service.server import DEFAULT_HOST, DEFAULT_PORT, serve
+from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
 
 def command(
@@ -30,6 +30,8 @@ def command(
     ] = None,
 ) -> None:
     """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
+    from pairdex.service.server import serve  # noqa: PLC0415 - no other command waits for it
+
     opened = [Collection.open(path, model=model) for path in collections]
     for one in opened:
         for on in one.manifest.vectors:

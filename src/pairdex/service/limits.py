@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = [
     "BODY_SECONDS",
+    "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
+    "DEFAULT_PORT",
     "GRACE_SECONDS",
     "MAX_BODY_BYTES",
     "MAX_DEPTH",
@@ -17,6 +19,9 @@ __all__ = [
     "WORKERS",
     "WORK_SECONDS",
 ]
+
+DEFAULT_HOST = "127.0.0.1"  # this machine only
+DEFAULT_PORT = 8420  # 0 takes a free one
 
 MAX_BODY_BYTES = 16 * 2**20  # a photograph of 12 MB as base64; what is larger is refused unread
 BODY_SECONDS = 30.0  # for a body to arrive; a client that drips bytes holds a connection no longer

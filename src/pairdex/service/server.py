@@ -12,12 +12,10 @@ import uvicorn
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
-from pairdex.service.limits import GRACE_SECONDS
+from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
 
-__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "serve"]
+__all__ = ["serve"]
 
-DEFAULT_HOST = "127.0.0.1"  # this machine only
-DEFAULT_PORT = 8420  # 0 takes a free one
 _MAX_PORT = 65_535
 
 
