@@ -16,8 +16,10 @@
 
 #include "codes/encode.hpp"
 #include "codes/scan.hpp"
+#include "search/bit_scan.hpp"
 #include "search/float_scan.hpp"
 #include "search/parallel.hpp"
+#include "search/point_scan.hpp"
 #include "search/rows.hpp"
 
 namespace nb = nanobind;
@@ -32,10 +34,13 @@ struct dtype_traits<pairdex::Half> {
 
 namespace {
 
-using Rows = nb::ndarray<const pairdex::Half, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Doubles = nb::ndarray<const double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <typename Value>
+using Matrix = nb::ndarray<const Value, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Rows = Matrix<pairdex::Half>;
+using Doubles = Matrix<double>;
+using Floats = Matrix<float>;
+using Words = Matrix<std::uint64_t>;
 using WritableBytes = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Floats = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
@@ -76,17 +81,19 @@ const pairdex::Kernel& kernel_named(std::string_view name) {
 using FoundIds = nb::ndarray<nb::numpy, std::int64_t, nb::ndim<2>>;
 using FoundDistances = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
 using Found = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t>;
+using FoundNear = nb::typed<nb::tuple, FoundIds, FoundDistances>;
 using FoundByCodes = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t, std::size_t, std::size_t>;
 
 // Checked arguments of a search, and room for its answer.
+template <typename Row, typename Value>
 struct Search {
-  pairdex::Blocks blocks;
-  pairdex::Request request;
+  pairdex::BlocksOf<Row> blocks;
+  pairdex::RequestOf<Value> request;
   std::vector<std::int64_t> ids;
   std::vector<double> distances;
 
-  Search(const std::vector<Rows>& rows, const Floats& queries, std::size_t k, const std::optional<Flags>& allowed,
-         std::size_t threads)
+  Search(const std::vector<Matrix<Row>>& rows, const Matrix<Value>& queries, std::size_t k,
+         const std::optional<Flags>& allowed, std::size_t threads)
       : blocks(queries.shape(1)),
         request{.queries = {queries.data(), queries.size()},
                 .n_queries = queries.shape(0),
@@ -95,7 +102,7 @@ struct Search {
                 .n_threads = threads},
         ids(request.n_queries * k),
         distances(ids.size()) {
-    for (const Rows& block : rows) {
+    for (const Matrix<Row>& block : rows) {
       if (block.shape(1) != blocks.dim()) throw nb::value_error("blocks and queries differ in dim");
       blocks.add(block.data(), block.shape(0));
     }
@@ -116,6 +123,30 @@ Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std:
     return pairdex::scan_floats(search.blocks, search.request, kernel, stop, search.answer());
   });
   return Found(nb::make_tuple(search.found_ids(), search.found_distances(), measured));
+}
+
+FoundNear nearest_bits(const std::vector<Words>& rows, Words queries, std::size_t k, std::optional<Flags> allowed,
+                       std::size_t threads, std::string_view kernel_name) {
+  const pairdex::Kernel& kernel = kernel_named(kernel_name);
+  if (queries.shape(1) == 0 || queries.shape(1) > pairdex::kMaxWords) throw nb::value_error("bad number of words");
+  Search search(rows, queries, k, allowed, threads);
+  interruptible([&](const std::atomic<bool>& stop) {
+    pairdex::scan_bits(search.blocks, search.request, kernel, stop, search.answer());
+    return true;
+  });
+  return FoundNear(nb::make_tuple(search.found_ids(), search.found_distances()));
+}
+
+FoundNear nearest_points(const std::vector<Floats>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed,
+                         std::size_t threads, std::string_view kernel_name) {
+  const pairdex::Kernel& kernel = kernel_named(kernel_name);
+  if (queries.shape(1) == 0) throw nb::value_error("no dimensions");
+  Search search(rows, queries, k, allowed, threads);
+  interruptible([&](const std::atomic<bool>& stop) {
+    pairdex::scan_points(search.blocks, search.request, kernel, stop, search.answer());
+    return true;
+  });
+  return FoundNear(nb::make_tuple(search.found_ids(), search.found_distances()));
 }
 
 FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std::size_t k, Doubles coordinates,
@@ -208,13 +239,19 @@ std::vector<std::string> kernels() {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "The compiled part of pairdex: use pairdex.knn and pairdex.codes instead.";
+  m.doc() = "The compiled part of pairdex: use pairdex.knn, pairdex.hamming, pairdex.knn_l2 and pairdex.codes instead.";
   m.def("kernels", &kernels, "Names of the kernels this processor can run, fastest first.");
   m.def("check_rows", &check_rows, nb::arg("rows"), nb::kw_only(), nb::arg("threads") = 1,
         "(n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.");
   m.def("nearest", &nearest, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows: ids (n, k) int64, distances (n, k) float64, pairs measured in float64.");
+  m.def("nearest_bits", &nearest_bits, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
+        nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
+        "Rows that differ from the queries in the fewest bits: ids (n, k) int64, distances (n, k) float64.");
+  m.def("nearest_points", &nearest_points, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
+        nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
+        "Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.");
   m.def("nearest_by_codes", &nearest_by_codes, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("coordinates"), nb::arg("room"), nb::arg("head"), nb::arg("rest"), nb::arg("allowed").none(),
         nb::arg("threads"), nb::arg("kernel"),

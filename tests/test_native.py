@@ -53,18 +53,27 @@ def test_stub_is_the_one_that_nanobind_makes(tmp_path):
 
 INTERRUPTED = """
 import signal, numpy as np
-from pairdex.knn import nearest
+from pairdex import hamming, knn, knn_l2
 signal.setitimer(signal.ITIMER_REAL, 0.2)
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-rows = np.random.default_rng(1).standard_normal((20_000, 64)).astype(np.float16)
+rows = np.random.default_rng(1).standard_normal((20_000, 64)).astype(np.float32)
 while True:
-    nearest([rows], rows.astype(np.float32), 10, kernel="scalar")
+    {search}
 """
 
 
-def test_ctrl_c_stops_a_search():
+@pytest.mark.parametrize(
+    "search",
+    [
+        "knn.nearest([rows.astype(np.float16)], rows, 10, kernel='scalar')",
+        "knn_l2.nearest([rows], rows, 10, kernel='scalar')",
+        "hamming.nearest([rows.view(np.uint64)], rows.view(np.uint64), 10, kernel='scalar')",
+    ],
+)
+def test_ctrl_c_stops_a_search(search):
+    program = INTERRUPTED.format(search=search)
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert "KeyboardInterrupt" in done.stderr
     assert done.returncode != 0

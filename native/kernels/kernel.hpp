@@ -84,10 +84,41 @@ struct CodeKernel {
                               const std::int32_t* rest_dots, float* upper);
 };
 
+// A row and a query of one call whose score is within the query's limit.
+template <typename Score>
+struct Near {
+  std::uint32_t query, row;
+  Score score;
+};
+
+// Rows are compared with many queries in tiles of this many.
+inline constexpr std::size_t kTileRows = 32;
+
+// Arithmetic in a projected space. Both functions return how many pairs they found; there is room for all pairs.
+template <typename Value, typename Score>
+struct NearKernel {
+  // Rows of `dim` values, one after the other, with one query, zeros up to `padded(dim)`.
+  std::size_t (*rows)(const Value* rows, std::size_t n_rows, std::size_t dim, const Value* query, Score limit,
+                      Near<Score>* found);
+  // kTileRows rows, value i of row r at tile[i * kTileRows + r], with queries of `dim` values, one after the other.
+  std::size_t (*tile)(const Value* tile, std::size_t dim, const Value* queries, std::size_t n_queries,
+                      const Score* limits, Near<Score>* found);
+};
+
+// Score: the bits that differ.
+using BitKernel = NearKernel<std::uint64_t, std::uint32_t>;
+// Score: of `rows` the squared Euclidean distance, of `tile` the inner product, summed in float32 in any order. NaN is
+// within every limit.
+using PointKernel = NearKernel<float, float>;
+// Longer rows of bits would overflow a kernel's partial sums.
+inline constexpr std::size_t kMaxWords = 4095;
+
 struct Kernel {
   std::string_view name;
   const RowKernel* rows;
   const CodeKernel* codes;
+  const BitKernel* bits;
+  const PointKernel* points;
 };
 
 // Every row buffer of floats is padded to whole vectors of the widest instruction set.
@@ -101,13 +132,19 @@ const Kernel* find_kernel(std::string_view name);
 
 extern const RowKernel kScalarRows;
 extern const CodeKernel kScalarCodes;
+extern const BitKernel kScalarBits;
+extern const PointKernel kScalarPoints;
 #ifdef PAIRDEX_X86
 extern const RowKernel kAvx2Rows, kAvx512Rows;
 extern const CodeKernel kAvx2Codes, kAvxVnniCodes, kAvx512Codes, kAmxCodes;
+extern const BitKernel kAvx2Bits, kAvx512Bits;
+extern const PointKernel kAvx2Points, kAvx512Points;
 #endif
 #ifdef PAIRDEX_ARM
 extern const RowKernel kNeonRows;
 extern const CodeKernel kNeonCodes, kNeonDotCodes;
+extern const BitKernel kNeonBits;
+extern const PointKernel kNeonPoints;
 #endif
 
 }  // namespace pairdex

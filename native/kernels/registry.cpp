@@ -52,22 +52,26 @@ std::vector<Kernel> detect() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vnni");
+  // Cascade Lake has no instruction that counts the bits of a vector.
+  const bool counts = avx512 && __builtin_cpu_supports("avx512vpopcntdq");
+  const BitKernel* bits = counts ? &kAvx512Bits : &kAvx2Bits;
 #ifdef PAIRDEX_AMX
-  if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes});
+  if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, bits, &kAvx512Points});
 #endif
-  if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes});
+  if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, bits, &kAvx512Points});
 #ifdef PAIRDEX_AVX_VNNI
-  if (avx2 && has_avx_vnni()) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes});
+  if (avx2 && has_avx_vnni()) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Bits, &kAvx2Points});
 #endif
-  if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes});
+  if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Bits, &kAvx2Points});
 #endif
 #ifdef PAIRDEX_ARM
 #ifdef __linux__
-  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes});
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0)
+    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonBits, &kNeonPoints});
 #endif
-  usable.push_back({"neon", &kNeonRows, &kNeonCodes});
+  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonBits, &kNeonPoints});
 #endif
-  usable.push_back({"scalar", &kScalarRows, &kScalarCodes});
+  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarBits, &kScalarPoints});
   return usable;
 }
 

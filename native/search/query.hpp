@@ -72,11 +72,7 @@ class Query {
 };
 
 inline void write_answer(Query& query, std::size_t number, std::size_t k, Answer answer) {
-  const std::vector<Neighbour> sorted = query.take_sorted();
-  for (std::size_t i = 0; i < k; ++i) {
-    answer.ids[number * k + i] = i < sorted.size() ? sorted[i].id : -1;
-    answer.distances[number * k + i] = i < sorted.size() ? sorted[i].distance : std::numeric_limits<double>::infinity();
-  }
+  write_answer(query.take_sorted(), number, k, answer);
 }
 
 }  // namespace pairdex

@@ -1,4 +1,5 @@
-// How fast each kernel multiplies codes, beside the peak of VPDPBUSD measured in the same run on one thread.
+// How fast each kernel is on data in the first-level cache, beside the peak of its instruction (VPDPBUSD, VPOPCNTQ,
+// VFMADD of 512 bits) measured in the same run on one thread.
 //
 //   cmake -S . -B build/speed -DPAIRDEX_TESTS=ON && cmake --build build/speed && build/speed/native/tests/kernel_speed
 #include <algorithm>
@@ -27,24 +28,28 @@ double fastest(const Work& work) {
 }
 
 #ifdef PAIRDEX_X86
-// Only the instruction, on registers: 20 independent sums hide its latency.
-double vnni_peak() {
-  constexpr long kRounds = 2'000'000;
-  const double seconds = fastest([] {
-    asm volatile(
-        "mov %0, %%rax\n1:\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm0\n vpdpbusd %%zmm30, %%zmm31, %%zmm1\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm2\n vpdpbusd %%zmm30, %%zmm31, %%zmm3\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm4\n vpdpbusd %%zmm30, %%zmm31, %%zmm5\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm6\n vpdpbusd %%zmm30, %%zmm31, %%zmm7\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm8\n vpdpbusd %%zmm30, %%zmm31, %%zmm9\n"
-        "vpdpbusd %%zmm30, %%zmm31, %%zmm10\n vpdpbusd %%zmm30, %%zmm31, %%zmm11\n"
-        "dec %%rax\n jnz 1b\n vzeroupper\n" ::"r"(kRounds)
-        : "rax", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-          "xmm11");
-  });
-  return 12.0 * 128.0 * kRounds / seconds / 1e9;
-}
+// Times an instruction alone, on registers: 12 independent ones hide its latency.
+#define PEAK(name, instruction)                                                                                     \
+  double name() {                                                                                                   \
+    constexpr long kRounds = 2'000'000;                                                                             \
+    const double seconds = fastest([] {                                                                             \
+      asm volatile("mov %0, %%rax\n1:\n" instruction("0") instruction("1") instruction("2") instruction("3")        \
+                       instruction("4") instruction("5") instruction("6") instruction("7") instruction("8")         \
+                           instruction("9") instruction("10") instruction("11") "dec %%rax\n jnz 1b\n vzeroupper\n" \
+                   :                                                                                                \
+                   : "r"(kRounds)                                                                                   \
+                   : "rax", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",   \
+                     "xmm10", "xmm11", "xmm15");                                                                    \
+    });                                                                                                             \
+    return 12.0 * kRounds / seconds / 1e9;                                                                          \
+  }
+#define VPDPBUSD(to) "vpdpbusd %%zmm15, %%zmm15, %%zmm" to "\n"
+#define VPOPCNTQ(to) "vpopcntq %%zmm15, %%zmm" to "\n"
+#define VFMADD(to) "vfmadd231ps %%zmm15, %%zmm15, %%zmm" to "\n"
+// 10^9 instructions a second.
+PEAK(vpdpbusd_peak, VPDPBUSD)
+PEAK(vpopcntq_peak, VPOPCNTQ)
+PEAK(vfmadd_peak, VFMADD)
 #endif
 
 double dots_speed(const Kernel& kernel, std::size_t length, std::size_t n_queries) {
@@ -65,20 +70,55 @@ double dots_speed(const Kernel& kernel, std::size_t length, std::size_t n_querie
   return 2.0 * products / seconds / 1e9;
 }
 
+// 10^9 pairs of row and query a second, by tiles or row by row, that find nothing.
+template <typename Value, typename Score>
+double near_speed(const NearKernel<Value, Score>& kernel, std::size_t dim, std::size_t n_queries, bool by_tile) {
+  const std::vector<Value> rows(kTileRows * dim, static_cast<Value>(3));
+  const std::vector<Value> queries(n_queries * padded(dim), static_cast<Value>(4));
+  const std::vector<Score> limits(n_queries, static_cast<Score>(0));
+  std::vector<Near<Score>> found(kTileRows * n_queries);
+  const std::size_t rounds = 1 + 20'000'000 / (dim * n_queries * kTileRows);
+  const double seconds = fastest([&] {
+    for (std::size_t i = 0; i < rounds; ++i) {
+      if (by_tile) {
+        kernel.tile(rows.data(), dim, queries.data(), n_queries, limits.data(), found.data());
+      } else {
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          kernel.rows(rows.data(), kTileRows, dim, queries.data() + q * padded(dim), limits[q], found.data());
+        }
+      }
+    }
+  });
+  return static_cast<double>(rounds * kTileRows * n_queries) / seconds / 1e9;
+}
+
+void print_speed(const char* what, double speed, const char* unit, double peak) {
+  std::printf("  %s: %.2f %s", what, speed, unit);
+  std::printf(peak > 0.0 ? ", %.0f %% of the peak\n" : "\n", 100.0 * speed / peak);
+}
+
 }  // namespace
 
 int main() {
-  double peak = 0.0;
+  double codes_peak = 0.0, bits_peak = 0.0, points_peak = 0.0;
 #ifdef PAIRDEX_X86
-  if (find_kernel("avx512") != nullptr) peak = vnni_peak();
-  std::printf("VPDPBUSD peak, one thread: %.0f GOP/s\n", peak);
+  if (find_kernel("avx512") != nullptr) {
+    codes_peak = 128.0 * vpdpbusd_peak();
+    points_peak = 32.0 * vfmadd_peak();
+    if (find_kernel("avx512")->bits == &kAvx512Bits) bits_peak = vpopcntq_peak() / 2.0;
+  }
+  std::printf("peaks, one thread: VPDPBUSD %.0f GOP/s, VPOPCNTQ %.2f G pairs of 1024 bits/s, VFMADD %.0f GFLOP/s\n",
+              codes_peak, bits_peak, points_peak);
 #endif
   for (const Kernel& kernel : usable_kernels()) {
-    for (const std::size_t length : {128u, 384u}) {
-      const double speed = dots_speed(kernel, length, 128);
-      std::printf("%.*s, %zu bytes a row, 128 queries: %.0f GOP/s", static_cast<int>(kernel.name.size()),
-                  kernel.name.data(), length, speed);
-      std::printf(peak > 0.0 ? ", %.0f %% of that peak\n" : "\n", 100.0 * speed / peak);
+    std::printf("%.*s\n", static_cast<int>(kernel.name.size()), kernel.name.data());
+    print_speed("codes of 128 bytes, 128 queries", dots_speed(kernel, 128, 128), "GOP/s", codes_peak);
+    print_speed("codes of 384 bytes, 128 queries", dots_speed(kernel, 384, 128), "GOP/s", codes_peak);
+    for (const bool by_tile : {true, false}) {
+      const char* way = by_tile ? "by tiles" : "row by row";
+      std::printf("  %s:\n", way);
+      print_speed("1024 bits", near_speed(*kernel.bits, 16, 64, by_tile), "G pairs/s", bits_peak);
+      print_speed("96 floats", 0.192 * near_speed(*kernel.points, 96, 64, by_tile) * 1e3, "GFLOP/s", points_peak);
     }
   }
 }

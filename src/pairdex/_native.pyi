@@ -1,5 +1,5 @@
 """
-The compiled part of pairdex: use pairdex.knn and pairdex.codes instead.
+The compiled part of pairdex: use pairdex.knn, pairdex.hamming, pairdex.knn_l2 and pairdex.codes instead.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,16 @@ def check_rows(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), 
 def nearest(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int]:
     """
     Exact nearest rows: ids (n, k) int64, distances (n, k) float64, pairs measured in float64.
+    """
+
+def nearest_bits(blocks: Sequence[Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.uint64], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))]]:
+    """
+    Rows that differ from the queries in the fewest bits: ids (n, k) int64, distances (n, k) float64.
+    """
+
+def nearest_points(blocks: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))]]:
+    """
+    Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.
     """
 
 def nearest_by_codes(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, coordinates: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], room: float, head: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rest: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int, int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pairdex import _native
 from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.knn_arguments import check_allowed, check_blocks, check_options
 from pairdex.processors import usable_processors
 
 __all__ = ["Neighbours", "Report", "check_queries", "nearest"]
@@ -116,17 +117,11 @@ def nearest(
     Mismatch
         If dims or dtypes differ, or `allowed` is not one flag a row.
     """
-    if k < 1:
-        raise InvalidArgument(f"k is {k}, expected at least 1", field="k")
-    if threads is not None and threads < 1:
-        raise InvalidArgument(f"threads is {threads}, expected at least 1", field="threads")
-    if kernel is not None and kernel not in _native.kernels():
-        usable = ", ".join(_native.kernels())
-        raise InvalidArgument(f"this processor has no kernel {kernel!r}, expected one of {usable}")
+    check_options(k, threads, kernel)
     checked = check_queries(queries)
     n_rows = sum(len(block) for block in blocks)
-    _check_blocks(blocks, checked.shape[1])
-    _check_allowed(allowed, n_rows)
+    check_blocks(blocks, checked.shape[1], np.float16)
+    check_allowed(allowed, n_rows)
     _check_codes(codes, n_rows, checked.shape[1])
     work = _Work(list(blocks), checked, k, allowed, threads or usable_processors(), kernel or "")
     if codes is None or _is_sparse(allowed, len(checked)):
@@ -198,26 +193,6 @@ def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
         kind = "all zero" if np.isfinite(rows[bad[0]]).all() else "not finite"
         raise InvalidArgument(f"query {bad[0]} is {kind}, so it has no direction")
     return rows
-
-
-def _check_blocks(blocks: Sequence[NDArray[np.float16]], dim: int) -> None:
-    for number, block in enumerate(blocks):
-        if block.dtype != np.float16:
-            raise Mismatch(f"block {number} is {block.dtype}, expected float16")
-        if block.ndim != 2 or not block.flags.c_contiguous:
-            raise Mismatch(
-                f"block {number} has shape {block.shape}, expected C-contiguous (rows, dim)"
-            )
-        if block.shape[1] != dim:
-            raise Mismatch(f"queries have dim {dim}, block {number} has dim {block.shape[1]}")
-
-
-def _check_allowed(allowed: NDArray[np.bool_] | None, n_rows: int) -> None:
-    if allowed is None:
-        return
-    if allowed.dtype != np.bool_ or allowed.shape != (n_rows,):
-        got = f"{allowed.dtype} of shape {allowed.shape}"
-        raise Mismatch(f"allowed is {got}, expected bool of shape ({n_rows},): one flag a row")
 
 
 def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
