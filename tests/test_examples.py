@@ -1,10 +1,14 @@
-"""The notebooks in `examples/` run from a fresh folder to the end, and show what they promise."""
+"""What is in `examples/` runs to the end from a fresh folder, and shows what it promises."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import pairdex
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -52,3 +56,17 @@ def test_notebooks_are_kept_without_outputs():
         assert [
             cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs
         ] == []
+
+
+def test_the_pytorch_dataset_gives_every_row_once(collection):
+    pytest.importorskip("torch")
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / "torch_dataset.py", collection],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    opened = pairdex.open(collection)
+    image, text = (np.asarray(opened.vectors(on), np.float64) for on in ("image", "text"))
+    cosines = (image * text).sum(1) / np.linalg.norm(image, axis=1) / np.linalg.norm(text, axis=1)
+    assert run.stdout == f"mean similarity of image and text: {cosines.mean():.3f}\n"

@@ -1,10 +1,10 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, open, releases, remove, subset  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import build, export, open, project, releases, remove, subset, verify  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
-from pairdex.store.verify import verify
+from pairdex.training.examples import examples
 from pairdex.transform.score import score
 from pairdex.version import __version__
 
@@ -14,7 +14,10 @@ __all__ = [
     "__version__",
     "build",
     "encode",
+    "examples",
+    "export",
     "open",
+    "project",
     "releases",
     "remove",
     "score",

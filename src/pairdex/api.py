@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,20 +10,31 @@ from numpy.typing import ArrayLike
 
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
+from pairdex.errors import InvalidArgument
+from pairdex.exports.folders import ExportReport
+from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+from pairdex.projections.files import open_projection
+from pairdex.projections.fitting import Wish
+from pairdex.projections.queries import read_for, write_projected
+from pairdex.projections.verify import projection_checks
+from pairdex.projections.write import ProjectReport, Steps, project_collection
 from pairdex.releases.catalogue import Release, find_release, load_catalogue
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import Selection
 from pairdex.store.staging import Progress
-from pairdex.store.store import Store
+from pairdex.store.store import Kind, Store
+from pairdex.store.verify import VerifyReport
+from pairdex.store.verify import verify as verify_store
+from pairdex.training.features import Config
 from pairdex.transform.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
 from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "open", "releases", "remove", "subset"]
+__all__ = ["build", "export", "open", "project", "releases", "remove", "subset", "verify"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -91,6 +102,46 @@ def build(
         workers=workers,
         progress=progress,
     )
+
+
+def export(
+    collection: str | Path,
+    dest: str | Path,
+    form: Format,
+    *,
+    config: Config | None = None,
+    rows: int | None = None,
+    vectors: Sequence[Kind] | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
+
+    Parameters
+    ----------
+    form
+        `laion` (parts again), `parquet`, `webdataset` or `tfds`.
+    config
+        Of `tfds`: `images` (default) or `embeddings`.
+    rows
+        Of `tfds` and `webdataset`: at most so many rows a file.
+    vectors
+        Of `parquet`: which vectors to write, all by default.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    ExportReport
+        Rows and files written, rows left out by reason.
+
+    Raises
+    ------
+    PairdexError
+        The folder is there already; an option that the format does not have; an extra that is not
+        installed; a damaged collection; a full disk.
+    """
+    options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
+    return export_collection(Path(collection), Path(dest), form, options, progress)
 
 
 def releases(name: str | None = None) -> list[Release]:
@@ -204,6 +255,68 @@ def remove(
         reason=reason,
         now=datetime.now(timezone.utc),
     )
+
+
+def project(
+    collection: str | Path,
+    name: str,
+    *,
+    model: str | Path | None = None,
+    fit_rows: int | None = None,
+    queries: str | Path | None = None,
+    out: str | Path | None = None,
+    progress: Steps | None = None,
+) -> ProjectReport:
+    """Project all vectors of a collection, or those that are not yet; resumed by the same call.
+
+    Parameters
+    ----------
+    name
+        `pca32`, `pca96`, PCA of another number of components `pcaN`.
+    model
+        A file to take the model from; without it the model that the projection has is kept, or one
+        is fitted.
+    fit_rows
+        Fit to so many rows at equal distances; to all when None.
+    queries, out
+        A file of query vectors to project with the same model, and the HDF5 file for the result.
+    progress
+        Called with what is being done, the rows done and the rows in all.
+
+    Raises
+    ------
+    PairdexError
+        A wrong name or model, too few rows, another writer, no room.
+    """
+    if (queries is None) != (out is None):
+        missing = "out" if out is None else "queries"
+        raise InvalidArgument(f"queries and out go together, {missing} is missing", field=missing)
+    if queries is not None and out is not None:
+        vectors = read_for(Store(Path(collection)), queries, Path(out))
+    wish = Wish(None if model is None else Path(model), fit_rows)
+    report = project_collection(Path(collection), name, wish=wish, progress=progress)
+    if queries is not None and out is not None:
+        write_projected(open_projection(Store(Path(collection)), name), vectors, Path(out))
+    return report
+
+
+def verify(
+    collection: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> VerifyReport:
+    """Read all files of a collection again and compare their sizes and checksums.
+
+    Parameters
+    ----------
+    progress
+        Called with the bytes done and the bytes in all.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        There is no collection, or the manifest itself is damaged or of a newer format.
+    """
+    checks = list(projection_checks(Path(collection)))
+    return verify_store(collection, derived=checks, progress=progress)
 
 
 def _record(model: str | Path) -> ModelRecord:

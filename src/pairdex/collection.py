@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,11 @@ from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
 from pairdex.search import DEFAULT_K, Picture, Query
 from pairdex.store.manifest import Manifest, ModelRecord
+from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView
+from pairdex.training.examples import examples
+from pairdex.training.features import Config, Example
 
 __all__ = ["Collection", "Hits"]
 
@@ -268,6 +271,10 @@ class Collection:
         ids, distances = found.ids[0, offset:], found.distances[0, offset:]
         return Hits(search.describe(self._store, ids, distances), found.report)
 
+    def examples(self, config: Config = "images") -> Iterator[Example]:
+        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`."""
+        return examples(self.path, config)
+
     def picture(self, row_id: int) -> Path | None:
         """Return the local picture of a row, or None where there is none.
 
@@ -275,16 +282,10 @@ class Collection:
         metadata says.
         """
         self._store.check_ids(np.array([row_id], np.int64))
-        root = self._store.part_of(row_id).pictures
-        if root is None or "image_path" not in self.columns:
+        if "image_path" not in self.columns:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
-        folder = Path(root).resolve()
-        try:
-            path = (folder / name).resolve() if name else folder
-            return path if path.is_relative_to(folder) and path.is_file() else None
-        except (OSError, RuntimeError, ValueError):  # no file can have such a name
-            return None
+        return picture_path(self._store.part_of(row_id).pictures, name)
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:

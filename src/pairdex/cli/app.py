@@ -19,8 +19,10 @@ from pairdex.cli import (
     clickhouse,
     demo,
     encode,
+    export,
     gold,
     info,
+    project,
     releases,
     remove,
     score,
@@ -56,6 +58,8 @@ _COMMANDS = (
     search,
     gold,
     remove,
+    project,
+    export,
     serve,
 )
 for _module in _COMMANDS:

@@ -10,6 +10,7 @@ import typer
 
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
 from pairdex.indexes import codes_path, find_codes
+from pairdex.projections.files import find_projections, folder_of, read_record
 from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
 
@@ -24,6 +25,7 @@ def command(
         "columns": store.schema.names,
         "indexes": _indexes(store),
         "scores": _scores(store),
+        "projections": _projections(store),
     }
     if as_json:
         print_json(facts)
@@ -47,7 +49,6 @@ def _facts(store: Store) -> dict[str, Any]:
             {"number": part.number, "rows": part.rows, "rows_read": part.rows_read}
             for part in manifest.parts
         ],
-        "projections": [],
         "model": manifest.model,
         "filter": {"nsfw": manifest.filter.nsfw, "where": manifest.filter.where},
         "origin": None if manifest.origin is None else asdict(manifest.origin),
@@ -83,6 +84,23 @@ def _scores(store: Store) -> list[dict[str, Any]]:
     ]
 
 
+def _projections(store: Store) -> list[dict[str, Any]]:
+    """List the projections there are, and whether they are of the vectors as they are now."""
+    records = [read_record(folder_of(store.path, name)) for name in find_projections(store)]
+    return [
+        {
+            "name": record.name,
+            "kind": record.kind,
+            "method": record.method,
+            "dim": record.dim,
+            "rows": record.rows,
+            "bytes": sum(file.bytes for file in record.files),
+            "current": record.is_current(store),
+        }
+        for record in records
+    ]
+
+
 def _for_people(facts: dict[str, Any]) -> dict[str, object]:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items() if n)
     model, origin = facts["model"], facts["origin"]
@@ -107,8 +125,13 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
             for one in facts["scores"]
         )
         or "none",
+        "projections": ", ".join(map(_projection, facts["projections"])) or "none",
         "NSFW rule": facts["filter"]["nsfw"],
         "filter": facts["filter"]["where"] or "none",
         "size": size(facts["bytes"]),
         "made by": facts["created_by"],
     }
+
+
+def _projection(facts: dict[str, Any]) -> str:
+    return facts["name"] if facts["current"] else f"{facts['name']} (of {facts['rows']:,} rows)"

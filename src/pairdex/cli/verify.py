@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from pairdex.api import verify
 from pairdex.cli.output import JsonOption, print_json, print_lines, progress_bar, size
 from pairdex.errors import DamagedFile
-from pairdex.store.verify import verify
 
 
 def command(

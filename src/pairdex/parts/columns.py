@@ -18,7 +18,14 @@ import pyarrow.parquet as pq
 from pairdex.errors import DamagedFile, Mismatch
 from pairdex.parts.layout import Part
 
-__all__ = ["ORIGIN", "Column", "plan_columns", "read_tables", "with_source_names"]
+__all__ = [
+    "ORIGIN",
+    "Column",
+    "collection_names",
+    "plan_columns",
+    "read_tables",
+    "with_source_names",
+]
 
 ORIGIN = (("part", pa.int32()), ("row", pa.int64()))  # where a row came from; written by the build
 
@@ -117,6 +124,13 @@ def with_source_names(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
         if column.source.lower() not in taken:
             table = table.append_column(column.source, table[column.name])
     return table
+
+
+def collection_names(table: pa.Table) -> pa.Table:
+    """Return a release's table with the known columns under the collection's names."""
+    known = _known(table.column_names)
+    names = [known[name].name if name in known else name for name in table.column_names]
+    return table.rename_columns(names)
 
 
 def _check_once(part: Part) -> None:

@@ -6,14 +6,14 @@ and no absolute place of the parts, so that the same parts give the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from pairdex import atomic, checksums
-from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex import atomic
+from pairdex.errors import MissingFile
+from pairdex.sealed_json import read_sealed, seal_of, sealed
 
 __all__ = [
     "FORMAT",
@@ -145,7 +145,7 @@ class Manifest:
     @property
     def checksum(self) -> str:
         """The checksum of the manifest, which names every file's: it stands for the collection."""
-        return _checksum(_content(self))
+        return seal_of(_content(self))
 
     def files(self) -> Iterator[FileEntry]:
         """Yield every data file of the collection."""
@@ -168,28 +168,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise MissingFile(
             f"{folder} is no collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(
-            f"{path} is damaged: it is no JSON; build the collection again"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UnsupportedFormat(
-            f'{path} is no manifest of a {FORMAT}; expected "format": "{FORMAT}"'
-        )
-    version = content.get("version")
-    if version != FORMAT_VERSION:
-        raise UnsupportedFormat(
-            f"{path} has format version {version}, this release reads version {FORMAT_VERSION}; "
-            "upgrade pairdex"
-        )
-    written = _serialised(content)
-    claimed = content.pop("checksum", None)
-    if written != data or _checksum(content) != claimed:
-        raise DamagedFile(
-            f"{path} is damaged: its checksum does not fit; build the collection again"
-        )
+    content = read_sealed(
+        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy="build the collection again"
+    )
     return _from_json(content)
 
 
@@ -201,18 +182,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         It could not be written; an older one is untouched.
     """
-    content = {**_content(manifest), "checksum": manifest.checksum}
-    atomic.write_bytes(folder / MANIFEST, _serialised(content))
-
-
-def _serialised(content: dict[str, Any]) -> bytes:
-    """Return the one form in which a manifest is written, so that any other is noticed."""
-    return _utf8(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def _utf8(text: str) -> bytes:
-    """Encode JSON; what is no text in a file's name becomes JSON's own escape of it."""
-    return text.encode(errors="backslashreplace")
+    atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
@@ -222,11 +192,6 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return checksums.of_bytes(_utf8(text))
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pairdex import checksums
@@ -13,7 +14,9 @@ from pairdex.store.manifest import FileEntry, Manifest, read_manifest
 from pairdex.store.removed import REMEDY, REMOVED, read_removed, state_of
 from pairdex.store.scores import SCORES, read_score
 
-__all__ = ["Damage", "VerifyReport", "verify"]
+__all__ = ["Check", "Damage", "VerifyReport", "difference", "verify"]
+
+_BUILD_AGAIN = "build the collection again"
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,17 @@ class Damage:
 
     file: str
     reason: str
-    remedy: str = "build the collection again"
+    remedy: str = _BUILD_AGAIN
+
+
+@dataclass(frozen=True)
+class Check:
+    """A file to verify: `difference` reads it and says how it is not what it was, None if it is."""
+
+    file: str
+    bytes: int
+    difference: Callable[[], str | None]
+    remedy: str = _BUILD_AGAIN
 
 
 @dataclass(frozen=True)
@@ -35,12 +48,17 @@ class VerifyReport:
 
 
 def verify(
-    collection: str | Path, *, progress: Callable[[int, int], None] | None = None
+    collection: str | Path,
+    *,
+    derived: Sequence[Check] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> VerifyReport:
     """Read all files of a collection again and compare their sizes and checksums.
 
     Parameters
     ----------
+    derived
+        Further files, made of the collection's.
     progress
         Called with the bytes done and the bytes in all.
 
@@ -51,58 +69,24 @@ def verify(
     """
     folder = Path(collection)
     manifest = read_manifest(folder)
-    files = list(manifest.files())
-    scores, damaged = _scores(folder)
-    damaged += _tombstones(folder, manifest)
-    removed = [] if state_of(folder) is None else [folder / REMOVED]
-    codes = sorted(folder.glob("indexes/*/codes"))
-    total = sum(file.bytes for file in (*files, *scores))
-    total += sum(path.stat().st_size for path in (*removed, *codes))
-    done = sum(path.stat().st_size for path in removed)
-    for file in (*files, *scores):
-        reason = _difference(folder, file)
+    checks = [
+        Check(file.path, file.bytes, partial(difference, folder, file)) for file in manifest.files()
+    ]
+    checks += [*_scores(folder), *_tombstones(folder, manifest), *_codes(folder), *derived]
+    total = sum(check.bytes for check in checks)
+    done, damaged = 0, []
+    for check in checks:
+        reason = check.difference()
         if reason is not None:
-            damaged.append(Damage(file.path, reason, scores.get(file, Damage.remedy)))
-        done += file.bytes
+            damaged.append(Damage(check.file, reason, check.remedy))
+        done += check.bytes
         if progress:
             progress(done, total)
-    for path in codes:
-        try:
-            verify_codes(path)
-        except (DamagedFile, UnsupportedFormat) as error:
-            remedy = "delete it: the next search makes it again"
-            damaged.append(Damage(str(path.relative_to(folder)), str(error), remedy))
-        done += path.stat().st_size
-        if progress:
-            progress(done, total)
-    return VerifyReport(len(files) + len(scores) + len(removed) + len(codes), total, damaged)
+    return VerifyReport(len(checks), total, damaged)
 
 
-def _scores(folder: Path) -> tuple[dict[FileEntry, str], list[Damage]]:
-    """Return the files of computed columns with what to do if they are damaged, and damaged notes."""
-    files, damaged = {}, []
-    for place in sorted(folder.glob(f"{SCORES}/*/")):
-        remedy = f"delete {place.relative_to(folder)} and run pairdex score again"
-        try:
-            note = read_score(folder, place.name)
-        except (DamagedFile, UnsupportedFormat) as error:
-            damaged.append(Damage(str(place.relative_to(folder)), str(error), remedy))
-            continue
-        for part in note.parts if note else ():
-            files[FileEntry(part.path, part.bytes, part.checksum)] = remedy
-    return files, damaged
-
-
-def _tombstones(folder: Path, manifest: Manifest) -> list[Damage]:
-    try:
-        read_removed(folder, manifest)
-    except (DamagedFile, UnsupportedFormat, Mismatch) as error:
-        reason = str(error).removeprefix(f"{folder / REMOVED} is damaged: ").partition(";")[0]
-        return [Damage(REMOVED, reason, REMEDY)]
-    return []
-
-
-def _difference(folder: Path, file: FileEntry) -> str | None:
+def difference(folder: Path, file: FileEntry) -> str | None:
+    """Read a file again and say how it differs from its entry; None if it does not."""
     path = folder / file.path
     try:
         size = path.stat().st_size
@@ -115,4 +99,53 @@ def _difference(folder: Path, file: FileEntry) -> str | None:
         return f"it cannot be read: {error.strerror}"
     if checksum != file.checksum:
         return f"its checksum is {checksum}, expected {file.checksum}"
+    return None
+
+
+def _scores(folder: Path) -> Iterator[Check]:
+    """Yield a check of each file of the computed columns, and of each note of them that is damaged."""
+    for place in sorted(folder.glob(f"{SCORES}/*/")):
+        name = str(place.relative_to(folder))
+        remedy = f"delete {name} and run pairdex score again"
+        try:
+            note = read_score(folder, place.name)
+        except (DamagedFile, UnsupportedFormat) as error:
+            yield Check(name, 0, partial(str, error), remedy)
+            continue
+        for part in note.parts if note else ():
+            file = FileEntry(part.path, part.bytes, part.checksum)
+            yield Check(part.path, part.bytes, partial(difference, folder, file), remedy)
+
+
+def _tombstones(folder: Path, manifest: Manifest) -> Iterator[Check]:
+    if state_of(folder) is not None:
+        path = folder / REMOVED
+        yield Check(
+            REMOVED, path.stat().st_size, partial(_removed_difference, folder, manifest), REMEDY
+        )
+
+
+def _removed_difference(folder: Path, manifest: Manifest) -> str | None:
+    try:
+        read_removed(folder, manifest)
+    except (DamagedFile, UnsupportedFormat, Mismatch) as error:
+        return str(error).removeprefix(f"{folder / REMOVED} is damaged: ").partition(";")[0]
+    return None
+
+
+def _codes(folder: Path) -> Iterator[Check]:
+    for path in sorted(folder.glob("indexes/*/codes")):
+        yield Check(
+            str(path.relative_to(folder)),
+            path.stat().st_size,
+            partial(_codes_difference, path),
+            "delete it: the next search makes it again",
+        )
+
+
+def _codes_difference(path: Path) -> str | None:
+    try:
+        verify_codes(path)
+    except (DamagedFile, UnsupportedFormat) as error:
+        return str(error)
     return None

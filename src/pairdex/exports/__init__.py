@@ -1,0 +1,1 @@
+"""Handing a collection on: one module a format."""

@@ -1,0 +1,85 @@
+"""The formats that a collection can be handed on in, and which options each takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from pairdex.errors import InvalidArgument
+from pairdex.exports.folders import ExportReport, Progress
+from pairdex.exports.laion import export_laion
+from pairdex.exports.parquet import export_parquet
+from pairdex.exports.tfds import export_tfds
+from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
+from pairdex.store.store import Kind, Store
+from pairdex.training.features import Config
+
+__all__ = ["ExportOptions", "Format", "export_collection"]
+
+Format = Literal["laion", "parquet", "webdataset", "tfds"]
+
+# The options that a format knows; any other one is refused, not ignored.
+_KNOWN: dict[Format, frozenset[str]] = {
+    "laion": frozenset(),
+    "parquet": frozenset({"vectors"}),
+    "webdataset": frozenset({"rows"}),
+    "tfds": frozenset({"rows", "config"}),
+}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of single formats; None is a format's own default.
+
+    `config` is TFDS's configuration, `rows` the most rows a file, `vectors` which vectors are written.
+    """
+
+    config: Config | None = None
+    rows: int | None = None
+    vectors: tuple[Kind, ...] | None = None
+
+
+def export_collection(
+    collection: Path,
+    target: Path,
+    form: Format,
+    options: ExportOptions,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a collection to `target` in the format of this name.
+
+    Raises
+    ------
+    InvalidArgument
+        No such format, or an option that it does not have.
+    PairdexError
+        What the format's own module says.
+    """
+    _check(form, options)
+    if form == "tfds":
+        config = options.config or "images"
+        return export_tfds(
+            collection, target, config=config, shard_rows=options.rows, progress=progress
+        )
+    store = Store(collection)
+    if form == "laion":
+        return export_laion(store, target, progress=progress)
+    if form == "parquet":
+        return export_parquet(store, target, vectors=options.vectors, progress=progress)
+    rows = DEFAULT_TAR_ROWS if options.rows is None else options.rows
+    return export_webdataset(store, target, tar_rows=rows, progress=progress)
+
+
+def _check(form: Format, options: ExportOptions) -> None:
+    if form not in get_args(Format):
+        raise InvalidArgument(
+            f"the format is {form!r}, expected one of {', '.join(get_args(Format))}", field="format"
+        )
+    for field in fields(options):
+        if getattr(options, field.name) is not None and field.name not in _KNOWN[form]:
+            having = [name for name, known in _KNOWN.items() if field.name in known]
+            raise InvalidArgument(
+                f"the format {form} has no option {field.name}; it is one of {', '.join(having)}",
+                field=field.name,
+            )

@@ -1,0 +1,73 @@
+"""Parts again, as LAION-400M lays them out: what `pairdex build` makes the same collection of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairdex import atomic
+from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.parts.columns import ORIGIN
+from pairdex.store.store import Store
+from pairdex.store.vector_writer import writing_vectors
+from pairdex.training.sources import Left, live_ids
+
+__all__ = ["export_laion"]
+
+_FOLDERS = {"image": "img_emb", "text": "text_emb"}
+
+
+def export_laion(store: Store, target: Path, *, progress: Progress | None = None) -> ExportReport:
+    """Write `img_emb/img_emb_N.npy`, `text_emb/text_emb_N.npy` and `metadata/metadata_N.parquet`.
+
+    N is the part's own number; where two parts of the collection have the same, all are numbered anew,
+    from 0. The metadata columns have the release's names; `part` and `row` are left out, since they
+    would be those of the new parts.
+
+    Raises
+    ------
+    InvalidArgument, WriteFailed, CollectionBusy
+        The target is there; no room; another writer.
+    """
+    numbers = _numbers(store)
+    released = {column.name: column.source for column in store.manifest.columns}
+    names = {name: released.get(name) or name for name in store.schema.names}
+    for name, _ in ORIGIN:
+        del names[name]
+    schema = pa.schema([(source, store.schema.field(name).type) for name, source in names.items()])
+
+    def write(folder: Path, unit: int) -> Written:
+        number, left = numbers[unit], Left()
+        for kind in store.manifest.vectors:
+            name = _FOLDERS[kind]
+            atomic.make_folder(folder / name)
+            with writing_vectors(folder / name / f"{name}_{number}.npy", store.dim) as out:
+                for ids in live_ids(store, unit, Left()):
+                    out.append(store.vectors(kind)[ids])
+        metadata, rows = f"metadata/metadata_{number}.parquet", 0
+        atomic.make_folder(folder / "metadata")
+        with (
+            atomic.replacing(folder / metadata) as file,
+            pq.ParquetWriter(file, schema) as table,
+        ):
+            for ids in live_ids(store, unit, left):
+                table.write_table(store.take(ids, list(names)).rename_columns(schema.names))
+                rows += len(ids)
+        return Written([(metadata, rows)], left.counts)
+
+    return export_folder(
+        target,
+        recipe={"format": "laion", "collection": store.checksum},
+        rows=[part.rows for part in store.manifest.parts],
+        write=write,
+        progress=progress,
+    )
+
+
+def _numbers(store: Store) -> list[int]:
+    numbers = [part.number for part in store.manifest.parts]
+    twice = any(count > 1 for count in Counter(numbers).values())
+    return list(range(len(numbers))) if twice else numbers

@@ -1,0 +1,76 @@
+"""Parquet: a file for each part, with id, all metadata columns and the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pairdex import atomic
+from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.store.store import Kind, Store
+from pairdex.training.sources import Left, live_ids
+
+__all__ = ["export_parquet"]
+
+
+def export_parquet(
+    store: Store,
+    target: Path,
+    *,
+    vectors: Sequence[Kind] | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write `target`/00000.parquet and so on: `id`, the metadata columns, the vectors.
+
+    Parameters
+    ----------
+    vectors
+        Which to write, as `image_embedding` and `text_embedding`, fixed-size lists of float16; all that
+        the collection has when None.
+
+    Raises
+    ------
+    InvalidArgument, WriteFailed, CollectionBusy
+        Vectors that the collection has not; the target is there; no room; another writer.
+    """
+    kinds = list(store.manifest.vectors if vectors is None else vectors)
+    for kind in kinds:
+        store.check_kind(kind)
+    schema = _schema(store, kinds)
+
+    def write(folder: Path, unit: int) -> Written:
+        left, name, rows = Left(), f"{unit:05d}.parquet", 0
+        with atomic.replacing(folder / name) as file, pq.ParquetWriter(file, schema) as out:
+            for ids in live_ids(store, unit, left):
+                out.write_table(_table(store, ids, kinds, schema))
+                rows += len(ids)
+        return Written([(name, rows)], left.counts)
+
+    return export_folder(
+        target,
+        recipe={"format": "parquet", "collection": store.checksum, "vectors": kinds},
+        rows=[part.rows for part in store.manifest.parts],
+        write=write,
+        progress=progress,
+    )
+
+
+def _schema(store: Store, kinds: Sequence[Kind]) -> pa.Schema:
+    embedding = pa.list_(pa.float16(), store.dim)
+    embeddings = [pa.field(f"{kind}_embedding", embedding) for kind in kinds]
+    return pa.schema([pa.field("id", pa.int64()), *store.schema, *embeddings])
+
+
+def _table(
+    store: Store, ids: NDArray[np.int64], kinds: Sequence[Kind], schema: pa.Schema
+) -> pa.Table:
+    columns = [pa.array(ids), *store.take(ids).columns]
+    for kind in kinds:
+        flat = pa.array(store.vectors(kind)[ids].reshape(-1))
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, store.dim))
+    return pa.table(columns, schema=schema)

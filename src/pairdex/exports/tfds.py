@@ -1,0 +1,189 @@
+"""TFDS: a folder that `tfds.builder_from_directory` opens, with the features of `laion400m`; no TensorFlow.
+
+TFDS itself describes and encodes the features; examples are stored as ArrayRecord files, which are read in
+any order without TensorFlow too.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pairdex import atomic
+from pairdex.errors import InvalidArgument, MissingExtra
+from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.training.examples import decoded
+from pairdex.training.features import NSFW_NAMES, VERSION, Config, Example
+from pairdex.training.sources import Left, Pair, open_source
+
+__all__ = ["DEFAULT_SHARD_ROWS", "export_tfds"]
+
+DEFAULT_SHARD_ROWS: dict[Config, int] = {"embeddings": 50_000, "images": 5_000}  # 100 to 250 MB
+_NAME, _SPLIT = "laion400m", "train"
+_DESCRIPTION = "Image-text pairs with the features of LAION-400M."
+_SUFFIX = "array_record"
+
+
+def export_tfds(
+    source: Path,
+    target: Path,
+    *,
+    config: Config = "images",
+    shard_rows: int | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write the examples of a collection, of parts or of shards as the split `train` of a TFDS dataset.
+
+    Parameters
+    ----------
+    source
+        As `pairdex.examples` takes it.
+    config
+        `images` stores the pictures as they are, JPEG or PNG; `embeddings` both vectors.
+    shard_rows
+        Examples a file, at most; 50,000 embeddings or 5,000 images by default.
+
+    Raises
+    ------
+    MissingExtra
+        TFDS is not installed.
+    InvalidArgument, Mismatch, WriteFailed, CollectionBusy
+        No such examples in the source; the target is there; no room; another writer.
+    """
+    opened = open_source(source, config)
+    rows = DEFAULT_SHARD_ROWS[config] if shard_rows is None else shard_rows
+    if rows < 1:
+        raise InvalidArgument(f"the rows a file are {rows}, expected at least 1", field="rows")
+    dataset = _Dataset(config, opened.dim)
+
+    def write(folder: Path, unit: int) -> Written:
+        left, files = Left(), []
+        pairs = opened.pairs(unit, left)
+        for number in range(1 << 30):
+            some = list(islice(pairs, rows))
+            if not some:
+                break
+            name = f"unit-{unit:06d}-{number:06d}"
+            dataset.write(folder / name, some)
+            files.append((name, len(some)))
+        return Written(files, left.counts)
+
+    return export_folder(
+        target,
+        recipe={"format": "tfds", "source": opened.identity, "config": config, "rows": rows},
+        rows=opened.rows(),
+        write=write,
+        name=dataset.names,
+        describe=dataset.describe,
+        progress=progress,
+    )
+
+
+class _Dataset:
+    """What TFDS knows of the dataset: its features, how an example is encoded, the files that describe it."""
+
+    def __init__(self, config: Config, dim: int | None) -> None:
+        self._tfds, self._array_record = _libraries()
+        self._config = config
+        self._features = self._describe_features(config, dim)
+        serializer = self._tfds.core.example_serializer.ExampleSerializer
+        self._serialize: Callable[[Example], bytes] = serializer(
+            self._features.get_serialized_info()
+        ).serialize_example
+
+    def write(self, path: Path, pairs: list[Pair]) -> None:
+        """Write a file of examples."""
+        with atomic.replacing(path) as file:  # the library opens it again by its name
+            writer = self._array_record.ArrayRecordWriter(file.name, "group_size:1")
+            try:
+                for pair in pairs:
+                    writer.write(self._encoded(pair))
+            finally:
+                writer.close()
+
+    def names(self, units: list[Written]) -> list[str]:
+        """Return the names that TFDS gives the files."""
+        count = sum(len(unit.files) for unit in units)
+        stem = f"{_NAME}-{_SPLIT}.{_SUFFIX}"
+        return [f"{stem}-{number:05d}-of-{count:05d}" for number in range(count)]
+
+    def describe(self, folder: Path, units: list[Written]) -> None:
+        """Write `features.json`, the class names and `dataset_info.json`."""
+        lengths = [rows for unit in units for _, rows in unit.files]
+        if not lengths:
+            reasons = {reason for unit in units for reason in unit.left_out} or {"no rows"}
+            raise InvalidArgument(
+                f"there is no example of the configuration {self._config} to write "
+                f"({', '.join(sorted(reasons))})",
+                field="config",
+            )
+        core = self._tfds.core
+        template = core.ShardedFileTemplate(
+            dataset_name=_NAME, data_dir=folder, split=_SPLIT, filetype_suffix=_SUFFIX
+        )
+        split = core.SplitInfo(
+            name=_SPLIT,
+            shard_lengths=lengths,
+            num_bytes=sum((folder / name).stat().st_size for name in self.names(units)),
+            filename_template=template,
+        )
+        self._tfds.folder_dataset.write_metadata(
+            data_dir=folder,
+            features=self._features,
+            split_infos=[split],
+            version=VERSION,
+            check_data=False,
+            description=_DESCRIPTION,
+        )
+
+    def _describe_features(self, config: Config, dim: int | None) -> Any:  # noqa: ANN401 - TFDS's own
+        features = self._tfds.features
+        described = {
+            "caption": features.Text(),
+            "license": features.Text(),
+            "nsfw": features.ClassLabel(names=NSFW_NAMES),
+            "original_height": features.Scalar(np.int32),
+            "original_width": features.Scalar(np.int32),
+            "similarity": features.Scalar(np.float64),
+            "url": features.Text(),
+        }
+        if config == "images":
+            described["image"] = features.Image(shape=(None, None, 3))
+        else:
+            for name in ("image_embedding", "text_embedding"):
+                described[name] = features.Tensor(shape=(dim,), dtype=np.float16)
+        return features.FeaturesDict(described)
+
+    def _encoded(self, pair: Pair) -> bytes:
+        example = pair.features
+        if pair.picture is not None:
+            example = example | {"image": _as_rgb(pair)}
+        return self._serialize(self._features.encode_example(example))
+
+
+def _as_rgb(pair: Pair) -> bytes:
+    """Return the stored picture if every reader gives RGB of it; otherwise one that is."""
+    assert pair.picture is not None, "the configuration is images"
+    picture = decoded(pair)
+    if picture.format in ("JPEG", "PNG") and picture.mode == "RGB":
+        return pair.picture
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import tensorflow_datasets  # noqa: PLC0415 - an extra
+        from array_record.python import array_record_module  # noqa: PLC0415
+        from tensorflow_datasets.core import example_serializer  # noqa: F401, PLC0415 - loads it
+    except ImportError as error:
+        raise MissingExtra(
+            f"exporting to TFDS needs {error.name or error}: pip install 'pairdex[tfds]'"
+        ) from error
+    return tensorflow_datasets, array_record_module

@@ -1,0 +1,114 @@
+"""WebDataset: tars whose members of one key are one example: picture, caption, metadata, vectors."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import atomic, json_values
+from pairdex.errors import InvalidArgument
+from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.store.pictures import picture_path
+from pairdex.store.store import Store
+from pairdex.training.sources import Left, live_ids
+
+__all__ = ["DEFAULT_TAR_ROWS", "export_webdataset"]
+
+DEFAULT_TAR_ROWS = 10_000  # as img2dataset's shards; a training job reads whole tars
+_KEY_DIGITS = 9  # of the id, with zeros before it, as img2dataset's keys
+
+
+def export_webdataset(
+    store: Store,
+    target: Path,
+    *,
+    tar_rows: int = DEFAULT_TAR_ROWS,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write `target`/00000.tar and so on, at most `tar_rows` examples in each.
+
+    The key of an example is its id. Its members: the picture as it is stored, with its own suffix, where
+    it is on this machine; `.txt`, the caption; `.json`, all columns; `.img_emb.npy` and `.text_emb.npy`,
+    float16 (dim,).
+
+    Raises
+    ------
+    InvalidArgument, WriteFailed, CollectionBusy
+        The target is there; tar_rows below 1; no room; another writer.
+    """
+    if tar_rows < 1:
+        raise InvalidArgument(f"the rows a tar are {tar_rows}, expected at least 1", field="rows")
+
+    def write(folder: Path, unit: int) -> Written:
+        left, files = Left(), []
+        for number, ids in enumerate(_batches(store, unit, tar_rows, left)):
+            name = f"part-{unit:06d}-{number:06d}.tar"
+            with atomic.replacing(folder / name) as file:
+                _write_tar(file, store, unit, ids)
+            files.append((name, len(ids)))
+        return Written(files, left.counts)
+
+    return export_folder(
+        target,
+        recipe={"format": "webdataset", "collection": store.checksum, "tar_rows": tar_rows},
+        rows=[part.rows for part in store.manifest.parts],
+        write=write,
+        name=_tar_names,
+        progress=progress,
+    )
+
+
+def _tar_names(units: list[Written]) -> list[str]:
+    """Return names numbered through all parts, as readers of `{00000..00123}.tar` want them."""
+    return [f"{number:05d}.tar" for number in range(sum(len(unit.files) for unit in units))]
+
+
+def _batches(store: Store, unit: int, rows: int, left: Left) -> Iterator[NDArray[np.int64]]:
+    waiting = np.empty(0, np.int64)
+    for ids in live_ids(store, unit, left):
+        waiting = np.concatenate([waiting, ids])
+        while len(waiting) >= rows:
+            yield waiting[:rows]
+            waiting = waiting[rows:]
+    if len(waiting):
+        yield waiting
+
+
+def _write_tar(file: BinaryIO, store: Store, unit: int, ids: NDArray[np.int64]) -> None:
+    table = store.take(ids)
+    vectors = {kind: store.vectors(kind)[ids] for kind in store.manifest.vectors}
+    root = store.manifest.parts[unit].pictures
+    names = {"image": "img_emb", "text": "text_emb"}
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for i, (row_id, row) in enumerate(zip(ids.tolist(), json_values.rows(table), strict=True)):
+            key = f"{row_id:0{_KEY_DIGITS}d}"
+            path = picture_path(root, row.get("image_path"))
+            if path is not None:
+                _add(tar, key + path.suffix.lower(), path.read_bytes())
+            _add(tar, f"{key}.txt", (row.get("caption") or "").encode())
+            _add(tar, f"{key}.json", _json({"id": row_id, **row}))
+            for kind, rows in vectors.items():
+                _add(tar, f"{key}.{names[kind]}.npy", _npy(rows[i]))
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)  # no time, no owner: the same collection gives the same bytes
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _json(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def _npy(vector: NDArray[np.float16]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, vector)
+    return file.getvalue()

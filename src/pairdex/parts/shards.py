@@ -1,0 +1,127 @@
+"""Shards as img2dataset writes them: `00012.tar` with the pictures, `00012.parquet` with a row for each pair.
+
+A member's name is its key. Until 2021-09-17 keys counted within the shard, later ones are
+10**digits * shard + row; a table that has the column `key` says it itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairdex.errors import DamagedFile, MissingFile
+
+__all__ = ["RowNumbers", "Shard", "find_shards", "read_shard_table", "shard_rows"]
+
+_TAR = re.compile(r"(\d+)\.tar")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard: its number, its name's digits, its pictures and its table."""
+
+    number: int
+    digits: str
+    tar: Path
+    table: Path
+
+
+class RowNumbers:
+    """From the key of a picture to its row in the shard's table.
+
+    Parameters
+    ----------
+    keys
+        The table's column `key`, where it has one; its values are compared as numbers.
+    """
+
+    def __init__(self, shard: Shard, rows: int, keys: pa.ChunkedArray | None) -> None:
+        self._shard = shard
+        self._rows = rows
+        self._by_key = (
+            None
+            if keys is None
+            else {int(key): row for row, key in enumerate(keys.to_pylist()) if _is_key(key)}
+        )
+
+    def __call__(self, stem: str) -> int | None:
+        """Return the row of the picture named `stem`, None if the table has no such row."""
+        if not stem.isdecimal():
+            return None
+        if self._by_key is not None:
+            return self._by_key.get(int(stem))
+        digits = self._shard.digits
+        is_global = len(stem) > len(digits) and stem.startswith(digits) and self._shard.number > 0
+        row = int(stem[len(digits) :] if is_global else stem)
+        return row if row < self._rows else None
+
+
+def find_shards(folder: Path) -> list[Shard]:
+    """Return the shards in `folder` in numeric order.
+
+    Raises
+    ------
+    MissingFile
+        No folder, no shards, or a tar without its table.
+    """
+    if not folder.is_dir():
+        raise MissingFile(f"{folder} is no folder; expected a folder of shards")
+    matches = [(_TAR.fullmatch(path.name), path) for path in folder.iterdir()]
+    found = sorted(
+        (Shard(int(m[1]), m[1], path, path.with_suffix(".parquet")) for m, path in matches if m),
+        key=lambda shard: shard.number,
+    )
+    if not found:
+        raise MissingFile(
+            f"{folder} holds no shards; expected 00000.tar with 00000.parquet and so on"
+        )
+    for shard in found:
+        if not shard.table.is_file():
+            raise MissingFile(f"{shard.tar} has no {shard.table.name} beside it; fetch it")
+    return found
+
+
+def read_shard_table(shard: Shard) -> pa.Table:
+    """Return a shard's table, some ten thousand rows.
+
+    Raises
+    ------
+    DamagedFile
+        It is no readable Parquet file.
+    """
+    with _open_table(shard) as file:
+        return file.read()
+
+
+def shard_rows(shard: Shard) -> int:
+    """Return how many rows a shard's table has.
+
+    Raises
+    ------
+    DamagedFile
+        It is no readable Parquet file.
+    """
+    with _open_table(shard) as file:
+        rows: int = file.metadata.num_rows
+        return rows
+
+
+@contextmanager
+def _open_table(shard: Shard) -> Iterator[pq.ParquetFile]:
+    try:
+        with pa.OSFile(os.fsencode(shard.table)) as raw, pq.ParquetFile(raw) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(f"{shard.table} cannot be read: {reason}; fetch it again") from error
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, int) or (isinstance(key, str) and key.isdecimal())

@@ -1,0 +1,1 @@
+"""Shorter forms of a collection's vectors, PCA and binary sketches: their models, files and limits."""

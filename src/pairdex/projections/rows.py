@@ -1,0 +1,114 @@
+"""The rows that a model is fitted to or applied to: read in blocks, float32, of unit length.
+
+Plain reads, not memory maps: mapped pages count as the process's memory, and there may be 100 million rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument
+from pairdex.processors import usable_processors
+from pairdex.store.store import Kind, Store
+from pairdex.vectors import VectorFile, open_vectors
+
+__all__ = ["BLOCK_ROWS", "fit_blocks", "side_by_side", "unit_rows", "vector_files"]
+
+BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: few enough for the caches to help
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def vector_files(store: Store, on: Kind) -> list[VectorFile]:
+    """Return the collection's vector files, one a part, their headers checked."""
+    store.vectors(on)  # checks that they fit the manifest
+    return [open_vectors(store.path / part.files[on].path) for part in store.manifest.parts]
+
+
+def unit_rows(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows (n, dim) as float32 of unit length; none of them may be all zero."""
+    wide = rows.astype(np.float32)
+    wide /= np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    return wide
+
+
+def fit_blocks(
+    files: list[VectorFile],
+    fit_rows: int | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows to fit a model to, of unit length, in blocks, the next ones made meanwhile.
+
+    Parameters
+    ----------
+    fit_rows
+        All when None; else so many at equal distances: of n rows the rows floor(i n / fit_rows).
+    progress
+        Called with the rows done and the rows in all.
+
+    Raises
+    ------
+    InvalidArgument
+        More rows are asked for than there are, or fewer than one.
+    """
+    total = sum(file.rows for file in files)
+    if fit_rows is not None and not 1 <= fit_rows <= total:
+        raise InvalidArgument(
+            f"fit-rows is {fit_rows:,}, expected 1 to {total:,}, the collection's rows",
+            field="fit_rows",
+        )
+    done = 0
+    raw_blocks = _raw_blocks(files, fit_rows or total)
+    for block in side_by_side(unit_rows, raw_blocks, usable_processors()):
+        yield block
+        done += len(block)
+        if progress:
+            progress(done, fit_rows or total)
+
+
+def side_by_side(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+) -> Iterator[_Result]:
+    """Yield what `work` makes of the items, in their order, done in threads ahead of the caller."""
+    coming: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                coming.append(pool.submit(work, item))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()
+
+
+def _raw_blocks(files: list[VectorFile], wanted: int) -> Iterator[NDArray[Any]]:
+    total = sum(file.rows for file in files)
+    first = 0
+    for file in files:
+        if wanted == total:
+            yield from file.blocks(BLOCK_ROWS)
+        else:
+            yield from _picked(file, _spaced(first, file.rows, wanted, total))
+        first += file.rows
+
+
+def _spaced(first: int, rows: int, wanted: int, total: int) -> NDArray[np.int64]:
+    """Which of a part's rows, the collection's rows from `first` on, are among the wanted."""
+    numbers = np.arange(-(-first * wanted // total), -(-(first + rows) * wanted // total))
+    return np.asarray(numbers * total // wanted - first, np.int64)
+
+
+def _picked(file: VectorFile, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    for start in range(0, len(rows), BLOCK_ROWS):
+        # Mapped anew for each block: the pages of the one before it are given back.
+        yield np.asarray(file.mapped()[rows[start : start + BLOCK_ROWS]])

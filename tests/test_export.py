@@ -1,0 +1,243 @@
+"""Every format of a folder: whole or not at all, the same bytes, nothing lost; then each by its own reader."""
+
+import io
+import json
+import tarfile
+
+import datasets
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pairdex.encoders.encode import encode
+from pairdex.errors import InvalidArgument
+from pairdex.exports import folders
+from pairdex.exports.laion import export_laion
+from pairdex.exports.parquet import export_parquet
+from pairdex.exports.webdataset import export_webdataset
+from pairdex.store.store import Store
+
+FORMATS = {"parquet": export_parquet, "laion": export_laion, "webdataset": export_webdataset}
+
+
+@pytest.fixture(params=FORMATS)
+def export(request):
+    return FORMATS[request.param]
+
+
+class Killed(BaseException):
+    """Ends an export as SIGKILL would: nothing after it runs but context managers."""
+
+
+def test_an_export_counts_its_rows_and_files(export, collection, tmp_path):
+    seen = []
+    report = export(Store(collection), tmp_path / "out", progress=lambda *a: seen.append(a))
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert (report.rows, report.files, report.left_out) == (60, len(files), {})
+    assert seen == [(30, 60), (40, 60), (60, 60)]
+
+
+def test_the_same_collection_gives_the_same_bytes(export, collection, tmp_path, tree):
+    for name in ("one", "two"):
+        export(Store(collection), tmp_path / name)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_an_export_killed_after_any_write_goes_on_to_the_same_bytes(
+    export, collection, tmp_path, tree, monkeypatch
+):
+    export(Store(collection), tmp_path / "whole")
+    rename = type(tmp_path).replace
+    for survived in range(40):
+        calls = []
+
+        def replace(path, target, calls=calls, survived=survived):
+            if len(calls) == survived:
+                raise Killed
+            calls.append(target)
+            return rename(path, target)
+
+        monkeypatch.setattr(type(tmp_path), "replace", replace)
+        target = tmp_path / f"killed-{survived}"
+        try:
+            export(Store(collection), target)
+            break
+        except Killed:
+            monkeypatch.setattr(type(tmp_path), "replace", rename)
+            assert not target.exists()
+        export(Store(collection), target)
+        assert tree(target) == tree(tmp_path / "whole")
+        assert not list(tmp_path.glob(".killed*"))
+    assert survived > 4, "no kill was tried"
+
+
+def test_units_that_were_done_are_not_done_again(collection, tmp_path, monkeypatch):
+    target, tried = tmp_path / "out", []
+
+    def stop(done, total):
+        tried.append(done)
+        if done == 40:
+            raise Killed
+
+    with pytest.raises(Killed):
+        export_parquet(Store(collection), target, progress=stop)
+    before = (tmp_path / ".out.export/00001.parquet").stat().st_ino
+    export_parquet(Store(collection), target)
+    assert (target / "00001.parquet").stat().st_ino == before
+
+
+def test_what_an_export_of_other_options_left_is_thrown_away(collection, tmp_path):
+    store, target = Store(collection), tmp_path / "out"
+
+    def stop(done, total):
+        raise Killed
+
+    with pytest.raises(Killed):
+        export_parquet(store, target, vectors=[], progress=stop)
+    export_parquet(store, target)
+    assert "image_embedding" in pq.read_schema(target / "00000.parquet").names
+
+
+def test_a_target_that_is_there_is_refused_and_untouched(export, collection, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("precious")
+    with pytest.raises(InvalidArgument, match="out exists already; name a new folder"):
+        export(Store(collection), tmp_path / "out")
+    assert (tmp_path / "out/mine").read_text() == "precious"
+
+
+def test_an_empty_folder_may_be_the_target(export, collection, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert export(Store(collection), tmp_path / "out").rows == 60
+
+
+def test_parts_go_through_a_collection_and_back_with_the_same_bytes(
+    make_parts, build, tmp_path, tree
+):
+    source = make_parts(30, 10, 20, numbers=[3, 7, 12], layout="laion400m")
+    build(source, tmp_path / "c")
+    export_laion(Store(tmp_path / "c"), tmp_path / "again")
+    for path in source.rglob("*.npy"):
+        assert (tmp_path / "again" / path.relative_to(source)).read_bytes() == path.read_bytes()
+    for path in source.rglob("*.parquet"):
+        again = pq.read_table(tmp_path / "again" / path.relative_to(source))
+        assert again.equals(pq.read_table(path))
+    build(tmp_path / "again", tmp_path / "d")
+    one, other = tree(tmp_path / "c"), tree(tmp_path / "d")
+    del one["collection.json"], other["collection.json"]
+    assert one == other
+
+
+def test_parts_of_one_number_are_numbered_anew(make_parts, build, tmp_path):
+    build(make_parts(5, folder="a"), tmp_path / "c")
+    build(make_parts(6, folder="b"), tmp_path / "c")
+    export_laion(Store(tmp_path / "c"), tmp_path / "out")
+    assert [len(np.load(tmp_path / f"out/img_emb/img_emb_{i}.npy")) for i in (0, 1)] == [5, 6]
+
+
+def test_hugging_face_datasets_reads_the_parquet(collection, tmp_path):
+    export_parquet(Store(collection), tmp_path / "out")
+    files = sorted(map(str, (tmp_path / "out").glob("*.parquet")))
+    found = datasets.load_dataset(
+        "parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache")
+    )
+    store = Store(collection)
+    assert found["id"][:] == list(range(60))
+    assert found["caption"][:] == store.take(np.arange(60))["caption"].to_pylist()
+    vectors = np.array(found["image_embedding"][:], np.float16)
+    assert np.array_equal(vectors, np.asarray(store.vectors("image")))
+
+
+def test_duckdb_reads_the_parquet_with_its_vectors(collection, tmp_path):
+    export_parquet(Store(collection), tmp_path / "out", vectors=["text"])
+    rows = duckdb.sql(
+        f"SELECT id, text_embedding FROM '{tmp_path}/out/*.parquet' WHERE id = 33"
+    ).fetchall()
+    assert np.array_equal(np.array(rows[0][1], np.float16), Store(collection).vectors("text")[33])
+
+
+def test_vectors_that_are_not_there_cannot_be_exported(make_parts, build, tmp_path):
+    build(make_parts(3, text=False), tmp_path / "c")
+    with pytest.raises(InvalidArgument, match="has no 'text' vectors"):
+        export_parquet(Store(tmp_path / "c"), tmp_path / "out", vectors=["text"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def own_pictures(tmp_path, build):
+    """A collection of five own pictures, one of which is gone since."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(5):
+        Image.new("RGB", (40, 30), (40 * i, 0, 0)).save(folder / f"{i}.png")
+        (folder / f"{i}.txt").write_text(f'caption "{i}"\nüber')
+    encode(folder, tmp_path / "encoded", model="demo")
+    build(tmp_path / "encoded", tmp_path / "own")
+    (folder / "3.png").unlink()
+    return tmp_path / "own"
+
+
+def members(folder):
+    """Every member of every tar: (tar, key, suffix) -> content."""
+    found = {}
+    for path in sorted(folder.glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, _, suffix = member.name.partition(".")
+                found[path.stem, key, suffix] = tar.extractfile(member).read()
+    return found
+
+
+def test_a_webdataset_holds_pictures_captions_metadata_and_vectors(own_pictures, tmp_path):
+    store = Store(own_pictures)
+    report = export_webdataset(store, tmp_path / "out", tar_rows=2)
+    found = members(tmp_path / "out")
+    assert (report.rows, report.files) == (5, 3)
+    assert {(tar, key) for tar, key, _ in found} == {
+        (f"{i // 2:05d}", f"{i:09d}") for i in range(5)
+    }
+    one = {suffix: found["00001", "000000002", suffix] for suffix in ("png", "txt", "json")}
+    assert one["png"] == (tmp_path / "pictures/2.png").read_bytes()
+    assert one["txt"].decode() == store.take(np.array([2]))["caption"][0].as_py()
+    assert json.loads(one["json"])["id"] == 2
+    vector = np.load(io.BytesIO(found["00001", "000000002", "img_emb.npy"]))
+    assert np.array_equal(vector, store.vectors("image")[2])
+    assert ("00001", "000000003", "png") not in found
+    assert ("00001", "000000003", "json") in found
+
+
+def test_a_webdataset_killed_while_its_tars_get_their_names_goes_on(
+    collection, tmp_path, tree, monkeypatch
+):
+    export_webdataset(Store(collection), tmp_path / "whole", tar_rows=7)
+    rename = type(tmp_path).rename
+    count = []
+
+    def stop(path, target):
+        count.append(path)
+        if len(count) == 4:
+            raise Killed
+        return rename(path, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", stop)
+    with pytest.raises(Killed):
+        export_webdataset(Store(collection), tmp_path / "out", tar_rows=7)
+    monkeypatch.setattr(type(tmp_path), "rename", rename)
+    monkeypatch.setattr("pairdex.exports.webdataset._write_tar", None)  # nothing is written again
+    export_webdataset(Store(collection), tmp_path / "out", tar_rows=7)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_tar_of_no_rows_is_refused(collection, tmp_path):
+    with pytest.raises(InvalidArgument, match="the rows a tar are 0"):
+        export_webdataset(Store(collection), tmp_path / "out", tar_rows=0)
+
+
+def test_two_exports_to_one_place_do_not_meet(collection, tmp_path):
+    def again(done, total):
+        export_parquet(Store(collection), tmp_path / "out")
+
+    with pytest.raises(folders.lock.CollectionBusy, match="is being written by another process"):
+        export_parquet(Store(collection), tmp_path / "out", progress=again)
