@@ -13,7 +13,7 @@ from pairdex.errors import (
     PairdexError,
     UnsupportedFormat,
 )
-from pairdex.query_files import read_queries
+from pairdex.query_files import read_queries, read_query_set
 
 ROWS = np.random.default_rng(2).standard_normal((7, 5)).astype(np.float32)
 
@@ -81,8 +81,31 @@ def test_a_dataset_of_an_hdf5_file_is_picked_by_name(tmp_path):
     with h5py.File(tmp_path / "q.h5", "w") as file:
         file["emb"], file["pca32"] = ROWS, ROWS[:, :2]
     np.testing.assert_array_equal(read_queries(f"{tmp_path / 'q.h5'}:pca32"), ROWS[:, :2])
-    with pytest.raises(InvalidArgument, match="emb, pca32: say which"):
-        read_queries(tmp_path / "q.h5")
+    np.testing.assert_array_equal(read_queries(tmp_path / "q.h5"), ROWS)
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        file["pca32"], file["pca96"] = ROWS, ROWS[:, :2]
+    with pytest.raises(InvalidArgument, match="pca32, pca96: say which"):
+        read_queries(tmp_path / "p.h5")
+
+
+def test_a_query_file_says_of_which_kind_its_queries_are(tmp_path):
+    with h5py.File(tmp_path / "q.h5", "w") as file:
+        file["emb"] = ROWS.astype(np.float16)
+        file["kind"] = ["image"] * 4 + ["text"] * 3
+        file.attrs["collection_checksum"] = "c0ffee"
+    read = read_query_set(tmp_path / "q.h5")
+    assert read.kinds.tolist() == ["image"] * 4 + ["text"] * 3
+    assert read.facts == {"collection_checksum": "c0ffee"}
+    np.save(tmp_path / "q.npy", ROWS.astype(np.float16).astype(np.float32))
+    assert read_query_set(tmp_path / "q.npy").facts == {}
+    assert read_query_set(tmp_path / "q.npy").checksum == read.checksum
+
+
+def test_kinds_that_are_not_one_a_query_are_refused(tmp_path):
+    with h5py.File(tmp_path / "q.h5", "w") as file:
+        file["emb"], file["kind"] = ROWS, ["image"]
+    with pytest.raises(DamagedFile, match="has 1 kinds for 7 queries"):
+        read_query_set(tmp_path / "q.h5")
 
 
 def test_what_julia_puts_beside_the_rows_is_passed_over(tmp_path):

@@ -7,8 +7,9 @@ import pytest
 from pairdex.distance import cosine_distance
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.indexes import have_codes
+from pairdex.query_files import Queries
 from pairdex.store.store import Store
-from pairdex.transform.gold import gold
+from pairdex.transform.gold import gold as make_gold
 
 
 @pytest.fixture
@@ -19,6 +20,10 @@ def store(collection):
 @pytest.fixture
 def queries():
     return np.random.default_rng(9).standard_normal((11, 8)).astype(np.float32)
+
+
+def gold(store, vectors, out, **options):
+    return make_gold(store, Queries(vectors, {}), out, **options)
 
 
 def read(path):
@@ -108,3 +113,44 @@ def test_another_suffix_is_refused(collection, queries, run, tmp_path):
     np.save(tmp_path / "q.npy", queries)
     out = run("gold", collection, tmp_path / "q.npy", "--out", tmp_path / "gold.parquet", "-k", 5)
     assert "expected a name that ends in .h5" in out.complaint
+
+
+def test_a_bad_k_is_told_before_codes_are_made(collection, queries, run, tmp_path):
+    np.save(tmp_path / "q.npy", queries)
+    out = run("gold", collection, tmp_path / "q.npy", "--out", tmp_path / "gold.h5", "-k", 61)
+    assert "k is 61" in out.complaint
+    assert not (collection / "indexes").exists()
+
+
+def test_the_file_names_its_queries_and_their_kind(store, queries, tmp_path):
+    asked = Queries(queries, {"kind": "text", "seed": 3}, None)
+    make_gold(store, asked, tmp_path / "gold.h5", k=2)
+    _, _, attributes = read(tmp_path / "gold.h5")
+    assert attributes["kind"] == "text"
+    assert attributes["queries_checksum"] == asked.checksum
+    assert attributes["queries"] == 11
+    assert "seed" not in attributes
+
+
+def test_kinds_of_single_queries_are_kept(store, queries, tmp_path):
+    kinds = np.array(["image"] * 5 + ["text"] * 6)
+    make_gold(store, Queries(queries, {}, kinds), tmp_path / "gold.h5", k=2)
+    with h5py.File(tmp_path / "gold.h5") as file:
+        assert file["kind"].asstr()[()].tolist() == kinds.tolist()
+
+
+def test_a_large_k_is_found_in_small_blocks_with_the_same_answer(
+    store, queries, tmp_path, monkeypatch
+):
+    gold(store, queries, tmp_path / "at-once.h5", k=50)
+    monkeypatch.setattr("pairdex.transform.gold._BLOCK_NEIGHBOURS", 2 * 51)
+    calls = []
+    gold(store, queries, tmp_path / "blocks.h5", k=50, progress=lambda *at: calls.append(at))
+    assert calls == [(2, 11), (4, 11), (6, 11), (8, 11), (10, 11), (11, 11)]
+    assert (tmp_path / "at-once.h5").read_bytes() == (tmp_path / "blocks.h5").read_bytes()
+
+
+def test_no_queries_are_refused(store, tmp_path):
+    with pytest.raises(InvalidArgument, match="there are no queries"):
+        gold(store, np.empty((0, 8), np.float32), tmp_path / "gold.h5", k=1)
+    assert not (tmp_path / "gold.h5").exists()

@@ -4,7 +4,9 @@ from pairdex.api import build, export, open, project, releases, remove, subset, 
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
+from pairdex.evaluate.evaluate import evaluate
 from pairdex.training.examples import examples
+from pairdex.transform.reference import gold, queries
 from pairdex.transform.score import score
 from pairdex.version import __version__
 
@@ -14,10 +16,13 @@ __all__ = [
     "__version__",
     "build",
     "encode",
+    "evaluate",
     "examples",
     "export",
+    "gold",
     "open",
     "project",
+    "queries",
     "releases",
     "remove",
     "score",

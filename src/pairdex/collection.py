@@ -116,6 +116,11 @@ class Collection:
         return self._store.schema
 
     @property
+    def checksum(self) -> str:
+        """What names its rows in files derived from them: it changes when rows are removed."""
+        return self._store.checksum
+
+    @property
     def manifest(self) -> Manifest:
         """All that its manifest says: parts, origin, counts, filter, model."""
         return self._store.manifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex import checksums
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -18,13 +20,54 @@ from pairdex.errors import (
     PairdexError,
     UnsupportedFormat,
 )
+from pairdex.neighbour_files import Fact, read_facts, read_kinds, split_group
 from pairdex.vectors import READ_ERRORS, npy_description, npz_members, open_vectors
 
-__all__ = ["read_queries"]
+__all__ = ["QUERIES_NAME", "Queries", "read_queries", "read_query_set"]
+
+QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Query vectors (n, dim) float32 with what their file says of them.
+
+    Attributes
+    ----------
+    facts
+        `kind` (image or text), `collection_checksum`, …; empty where the file says nothing.
+    kinds
+        The kind of each query (n,), where the file has a dataset `kind`.
+    """
+
+    vectors: NDArray[np.float32]
+    facts: dict[str, Fact]
+    kinds: NDArray[np.str_] | None = None
+
+    @property
+    def checksum(self) -> str:
+        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in."""
+        return checksums.of_bytes(self.vectors.astype("<f4", copy=False).tobytes())
+
+
+def read_query_set(source: str | Path) -> Queries:
+    """Read query vectors as `read_queries`, with what an HDF5 file says of them."""
+    vectors = read_queries(source)
+    path, _ = split_group(source)
+    if path.suffix.lower() not in (".h5", ".hdf5"):
+        return Queries(vectors, {})
+    kinds = read_kinds(path)
+    if kinds is not None and len(kinds) != len(vectors):
+        raise DamagedFile(
+            f"{path} has {len(kinds):,} kinds for {len(vectors):,} queries: it is damaged"
+        )
+    return Queries(vectors, read_facts(path)[0], kinds)
 
 
 def read_queries(source: str | Path) -> NDArray[np.float32]:
     """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
+
+    Of several arrays in an HDF5 file `emb` is read unless another is named.
 
     Returns
     -------
@@ -36,7 +79,7 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
     MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
         No such file; damaged; not rows of floats; several arrays and none was named.
     """
-    path, name = _split_name(source)
+    path, name = split_group(source)
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of query vectors")
     readers = {
@@ -70,14 +113,6 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
         return np.ascontiguousarray(array, np.float32)
 
 
-def _split_name(source: str | Path) -> tuple[Path, str | None]:
-    path = Path(source)
-    if path.exists() or ":" not in path.name:
-        return path, None
-    file, _, name = str(source).rpartition(":")
-    return Path(file), name
-
-
 def _read_npy(path: Path, name: str | None) -> NDArray[Any]:
     if name is not None:
         raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
@@ -106,6 +141,8 @@ def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
         names = [
             key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 2
         ]
+        if name is None and QUERIES_NAME in names:
+            name = QUERIES_NAME
         return np.asarray(file[_choose(path, names, name)][()])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 
 from pairdex import atomic
 from pairdex.errors import InvalidArgument
+from pairdex.hdf5_tables import TableWriter, Value
+from pairdex.neighbour_files import FIRST_ID
 
-__all__ = ["SUFFIXES", "check_suffix", "write_results", "write_table"]
+__all__ = [
+    "SUFFIXES",
+    "NeighbourWriter",
+    "check_suffix",
+    "write_results",
+    "write_table",
+    "writing_neighbours",
+]
 
 SUFFIXES = (".h5", ".parquet")
 _MAX_H5_ID = np.iinfo(np.int32).max  # ids are stored as int32, from 1
@@ -36,12 +45,21 @@ def write_results(
     ids: NDArray[np.int64],
     distances: NDArray[np.float32],
     *,
-    attributes: Mapping[str, str | int | float],
+    attributes: Mapping[str, Value],
+    about: Mapping[str, Value] | None = None,
 ) -> None:
     """Write neighbours (n, k) to `path`, in the form that its suffix names.
 
     .h5 is SISAP's result file: `knns` int32, 1-based (0 where there is no neighbour), `dists`
     float32, and the attributes. .parquet has a row for each neighbour: query, rank, id, distance.
+
+    Parameters
+    ----------
+    attributes
+        Of the HDF5 file. SISAP's evaluation knows `data`, `size`, `algo`, `buildtime`, `querytime` and
+        `params`, and fails on any other.
+    about
+        Attributes of `knns`: what else is to be known of the results.
 
     Raises
     ------
@@ -50,7 +68,8 @@ def write_results(
     """
     check_suffix(path)
     if path.suffix == ".h5":
-        _write_h5(path, ids, distances, attributes)
+        with writing_neighbours(path, ids.shape, attributes=attributes, about=about) as writer:
+            writer.write(0, ids, distances)
     else:
         write_table(path, _long_table(ids, distances))
 
@@ -61,23 +80,59 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, file)
 
 
-def _write_h5(
+class NeighbourWriter:
+    """Writes the neighbours of query after query to an HDF5 file of SISAP's form."""
+
+    def __init__(self, path: Path, tables: TableWriter) -> None:
+        self._path = path
+        self._tables = tables
+
+    def write(self, first: int, ids: NDArray[np.int64], distances: NDArray[np.floating]) -> None:
+        """Write the neighbours of the queries from `first` on: ids from 0, -1 for none."""
+        if ids.size and ids.max() >= _MAX_H5_ID:
+            raise InvalidArgument(
+                f"cannot write {self._path}: id {ids.max():,} does not fit SISAP's int32; "
+                "write .parquet",
+                field="out",
+            )
+        self._tables.write("knns", first, ids + 1)
+        self._tables.write("dists", first, distances)
+
+    def set_attributes(self, attributes: Mapping[str, Value]) -> None:
+        """Change values of the file's attributes, now that they are known."""
+        self._tables.set_attributes(attributes)
+
+
+@contextmanager
+def writing_neighbours(
     path: Path,
-    ids: NDArray[np.int64],
-    distances: NDArray[np.float32],
-    attributes: Mapping[str, str | int | float],
-) -> None:
-    if ids.size and ids.max() >= _MAX_H5_ID:
-        raise InvalidArgument(
-            f"cannot write {path}: id {ids.max():,} does not fit SISAP's int32; write .parquet",
-            field="out",
-        )
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file["knns"] = (ids + 1).astype(np.int32)
-        file["dists"] = distances.astype(np.float32)
-        file.attrs.update(attributes)
-    atomic.write_bytes(path, image.getvalue())
+    shape: tuple[int, ...],
+    *,
+    attributes: Mapping[str, Value],
+    about: Mapping[str, Value] | None = None,
+    kinds: NDArray[np.bytes_] | None = None,
+) -> Iterator[NeighbourWriter]:
+    """Give a writer of (n, k) neighbours whose file becomes `path` when the block ends.
+
+    Parameters
+    ----------
+    attributes, about
+        As `write_results`.
+    kinds
+        The kind of each query (n,), for a dataset `kind`.
+    """
+    tables: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+        "knns": (shape, np.dtype(np.int32)),
+        "dists": (shape, np.dtype(np.float32)),
+    }
+    if kinds is not None:
+        tables["kind"] = (kinds.shape, kinds.dtype)
+    about = {FIRST_ID: 1, **(about or {})}
+    with atomic.replacing(path) as file:
+        writer = TableWriter(file, tables, attributes=attributes, table_attributes={"knns": about})
+        if kinds is not None:
+            writer.write("kind", 0, kinds)
+        yield NeighbourWriter(path, writer)
 
 
 def _long_table(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> pa.Table:

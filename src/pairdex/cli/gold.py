@@ -14,12 +14,11 @@ from pairdex.cli.output import (
     duration,
     print_json,
     print_lines,
-    progress_bar,
+    progress_steps,
 )
-from pairdex.indexes import have_codes
-from pairdex.query_files import read_queries
-from pairdex.store.store import Kind, Store
-from pairdex.transform.gold import DEFAULT_GOLD_K, gold
+from pairdex.store.store import Kind
+from pairdex.transform.gold import DEFAULT_GOLD_K
+from pairdex.transform.reference import gold as make_gold
 
 
 def command(
@@ -41,15 +40,16 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the exact nearest rows of queries, certified, as a gold standard."""
-    store, vectors = Store(collection), read_queries(queries)
-    store.check_kind(on)
-    codes = None
-    if not no_codes and device is None:
-        with progress_bar("making codes") as progress:
-            codes = have_codes(store, on, progress=progress)
-    with progress_bar("gold") as progress:
-        report = gold(
-            store, vectors, out, k=k, on=on, codes=codes, device=device, progress=progress
+    with progress_steps() as progress:
+        report = make_gold(
+            collection,
+            queries,
+            out,
+            k=k,
+            on=on,
+            device=device,
+            use_codes=not no_codes,
+            progress=progress,
         )
     if as_json:
         print_json(asdict(report))

@@ -25,7 +25,7 @@ from pairdex.cli.output import (
 from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
 from pairdex.knn import Report
-from pairdex.query_files import read_queries
+from pairdex.query_files import read_query_set
 from pairdex.result_files import check_suffix, write_results, write_table
 from pairdex.search import DEFAULT_K, Query, check_k
 from pairdex.store.store import Kind
@@ -76,10 +76,10 @@ def command(
         return
     if any(value is not None for value in (text, image, like, unlike)):
         raise InvalidArgument("search takes either --vectors or --text, --image, --like, --unlike")
-    queries = read_queries(vectors)
+    queries = read_query_set(vectors)
     _prepare(opened, on)
     started = time.perf_counter()
-    found = opened.neighbours(queries, k, on=on, where=where)
+    found = opened.neighbours(queries.vectors, k, on=on, where=where)
     seconds = time.perf_counter() - started
     ids, distances = found.ids, found.distances.astype(np.float32)
     if out is not None:
@@ -91,7 +91,8 @@ def command(
             "querytime": seconds,
             "params": f"k={k} on={on}" + (f" where={where}" if where else ""),
         }
-        write_results(out, ids, distances, attributes=attributes)
+        about = {"collection_checksum": opened.checksum, "queries_checksum": queries.checksum}
+        write_results(out, ids, distances, attributes=attributes, about=about)
     if as_json:
         facts = {
             "queries": len(ids),

@@ -12,22 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pairdex import search
+from pairdex import knn, search
 from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.hdf5_tables import Value
 from pairdex.knn_torch import nearest_on_device
-from pairdex.result_files import write_results
+from pairdex.query_files import Queries
+from pairdex.result_files import writing_neighbours
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
-__all__ = ["DEFAULT_GOLD_K", "NEAR_DUPLICATE_DISTANCE", "GoldReport", "gold"]
+__all__ = ["DEFAULT_GOLD_K", "NEAR_DUPLICATE_DISTANCE", "GoldReport", "check_gold_wanted", "gold"]
 
 DEFAULT_GOLD_K = 100
 NEAR_DUPLICATE_DISTANCE = 1e-4  # nearer than this, two pictures are taken for the same
 
-_QUERY_BLOCK = 1_000  # queries searched at once, for progress and flat memory
+MAX_GOLD_K = search.MAX_K - 1  # one neighbour more is looked at, for ties
+
+_QUERY_BLOCK = 1_000  # queries searched at once, for progress
+_BLOCK_NEIGHBOURS = 10_000_000  # neighbours found at once: 160 MB, however large k is
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,32 @@ class GoldReport:
     seconds: float
 
 
+def check_gold_wanted(store: Store, out: Path, k: int, *, on: Kind) -> None:
+    """Refuse what cannot end well, before codes are made.
+
+    Raises
+    ------
+    InvalidArgument
+        No .h5; vectors that the collection has not; a k below 1 or of more rows than there are.
+    """
+    if out.suffix != ".h5":
+        raise InvalidArgument(
+            f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
+        )
+    store.check_kind(on)
+    if not 1 <= k <= MAX_GOLD_K:
+        raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_GOLD_K:,}", field="k")
+    rows = store.live_rows
+    if k > rows:
+        raise InvalidArgument(
+            f"k is {k:,}, {store.path} has {rows:,} rows; a gold standard needs k rows",
+            field="k",
+        )
+
+
 def gold(
     store: Store,
-    queries: NDArray[np.float32],
+    queries: Queries,
     out: Path,
     *,
     k: int = DEFAULT_GOLD_K,
@@ -69,12 +96,10 @@ def gold(
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GoldReport:
-    """Find the exact k nearest rows of each query and write them to `out`.
+    """Find the exact k nearest rows of each query and write them to `out`, block by block.
 
     Parameters
     ----------
-    queries
-        Shape (n, dim).
     codes
         Of the vectors that are searched: the same answer, sooner.
     device
@@ -85,67 +110,68 @@ def gold(
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        A k below 1 or of more rows than there are, queries of another dimension, rows that were
-        removed meanwhile, no room.
+        As `check_gold_wanted`; no queries, or of another dimension; rows that were removed
+        meanwhile; no room.
     """
-    if out.suffix != ".h5":
-        raise InvalidArgument(
-            f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
-        )
-    search.check_k(k)
-    rows, checksum = store.live_rows, store.checksum
-    if k > rows:
-        raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {rows:,} rows; a gold standard needs k rows",
-            field="k",
-        )
+    check_gold_wanted(store, out, k, on=on)
+    n = len(queries.vectors)
+    if n == 0:
+        raise InvalidArgument("there are no queries: a gold standard needs one", field="queries")
     started = time.perf_counter()
-    ids, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-    ties = near = scanned = rechecked = 0
-    for first in range(0, len(queries), _QUERY_BLOCK):
-        block = queries[first : first + _QUERY_BLOCK]
-        if device is None:
-            found = search.nearest(store, block, k + 1, on=on, codes=codes)
-        else:
-            found = nearest_on_device(
-                store.vectors(on).blocks, block, k + 1, allowed=store.allowed(), device=device
+    counts = {"ties": 0, "near_duplicates": 0, "scanned": 0, "rechecked": 0}
+    facts = _attributes(store, queries, k, on)
+    kinds = None if queries.kinds is None else np.char.encode(queries.kinds)
+    with writing_neighbours(out, (n, k), attributes=facts, kinds=kinds) as writer:
+        step = max(1, min(_QUERY_BLOCK, _BLOCK_NEIGHBOURS // (k + 1)))
+        for first in range(0, n, step):
+            block = queries.vectors[first : first + step]
+            if device is None:
+                found = search.nearest(store, block, k + 1, on=on, codes=codes)
+            else:
+                found = nearest_on_device(
+                    store.vectors(on).blocks, block, k + 1, allowed=store.allowed(), device=device
+                )
+            writer.write(first, found.ids[:, :k], found.distances[:, :k])
+            _count(counts, found, k)
+            if progress:
+                progress(first + len(block), n)
+        if store.checksum != facts["collection_checksum"]:
+            raise Mismatch(
+                f"rows were removed from {store.path} meanwhile: run the same command again"
             )
-        ids[first : first + len(block)] = found.ids[:, :k]
-        distances[first : first + len(block)] = found.distances[:, :k]
-        ties += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
-        near += int(np.count_nonzero(found.distances[:, 0] < NEAR_DUPLICATE_DISTANCE))
-        scanned += found.report.scanned
-        rechecked += found.report.rechecked
-        if progress:
-            progress(first + len(block), len(queries))
-    report = GoldReport(
-        n=len(queries),
-        k=k,
-        ties=ties,
-        near_duplicates=near,
-        certified=True,
-        scanned=scanned,
-        rechecked=rechecked,
-        seconds=time.perf_counter() - started,
+        writer.set_attributes({name: counts[name] for name in ("ties", "near_duplicates")})
+    return GoldReport(n=n, k=k, certified=True, seconds=time.perf_counter() - started, **counts)
+
+
+def _count(counts: dict[str, int], found: knn.Neighbours, k: int) -> None:
+    """Count what k + 1 neighbours of each query say beside the k."""
+    counts["ties"] += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
+    counts["near_duplicates"] += int(
+        np.count_nonzero(found.distances[:, 0] < NEAR_DUPLICATE_DISTANCE)
     )
-    if store.checksum != checksum:
-        raise Mismatch(f"rows were removed from {store.path} meanwhile: run the same command again")
-    write_results(out, ids, distances, attributes=_attributes(store, report, on))
-    return report
+    counts["scanned"] += found.report.scanned
+    counts["rechecked"] += found.report.rechecked
 
 
-def _attributes(store: Store, report: GoldReport, on: Kind) -> dict[str, str | int | float]:
+def _attributes(store: Store, queries: Queries, k: int, on: Kind) -> dict[str, Value]:
+    """Return what the file says of itself; ties and near-duplicates are counted later."""
+    kind = queries.facts.get("kind")
+    said: dict[str, Value] = {} if kind is None else {"kind": kind}
     return {
         "collection": store.manifest.name,
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
+        "ids": store.rows,  # one more than the largest there is: removed rows keep theirs
         "on": on,
-        "k": report.k,
+        "queries": len(queries.vectors),
+        "queries_checksum": queries.checksum,
+        **said,
+        "k": k,
         "distance": "1 - cos",
         "normalised": True,
         "dtype": "float64, stored as float32",
-        "ties": report.ties,
-        "near_duplicates": report.near_duplicates,
-        "certified": report.certified,
+        "ties": 0,
+        "near_duplicates": 0,
+        "certified": True,
         "created_by": f"pairdex {__version__}",
     }

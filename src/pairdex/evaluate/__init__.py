@@ -1,0 +1,1 @@
+"""Measuring searches: recall against a gold standard, speed, operating points, plots."""
