@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def export_parquet(
 
     def write(folder: Path, unit: int) -> Written:
         left, name, rows = Left(), f"{unit:05d}.parquet", 0
-        with atomic.replacing(folder / name) as file, pq.ParquetWriter(file, schema) as out:
+        with atomic.replacing(folder / name) as file, _writer(file, store, schema) as out:
             for ids in live_ids(store, unit, left):
                 out.write_table(_table(store, ids, kinds, schema))
                 rows += len(ids)
@@ -64,6 +65,26 @@ def _schema(store: Store, kinds: Sequence[Kind]) -> pa.Schema:
     embedding = pa.list_(pa.float16(), store.dim)
     embeddings = [pa.field(f"{kind}_embedding", embedding) for kind in kinds]
     return pa.schema([pa.field("id", pa.int64()), *store.schema, *embeddings])
+
+
+def _writer(file: BinaryIO, store: Store, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a Parquet file whose vectors are stored as they are: no codec and no dictionary gains on them."""
+    names = store.schema.names
+    return pq.ParquetWriter(
+        file,
+        schema,
+        use_dictionary=names,
+        write_statistics=["id", *names],
+        compression={name: "zstd" if name in names else "none" for name in _leaves(schema)},
+    )
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Return Parquet's names of the columns: those of a list's elements have a path."""
+    return [
+        f"{field.name}.list.element" if pa.types.is_fixed_size_list(field.type) else field.name
+        for field in schema
+    ]
 
 
 def _table(
