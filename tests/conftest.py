@@ -111,12 +111,15 @@ def make_parts(tmp_path):
 def build():
     """A function that builds a collection with the options of a Selection."""
 
-    def run(source, collection, *, model=None, workers=1, progress=None, **selection):
+    def run(
+        source, collection, *, model=None, metadata=None, workers=1, progress=None, **selection
+    ):
         return build_collection(
             source,
             collection,
             selection=Selection(**selection),
             model=model,
+            metadata=metadata,
             workers=workers,
             progress=progress,
         )

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+import pairdex
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.parts.columns import ORIGIN
 from pairdex.store import staging
@@ -84,6 +85,16 @@ def test_origins_of_rows_stay_those_of_the_parts(collection, tmp_path):
     assert made.take(np.arange(5), names) == store.take(np.arange(0, 60, 14), names)
 
 
+def test_removed_rows_are_never_handed_on(collection, tmp_path):
+    pairdex.remove(collection, where="id % 4 = 1", reason="a test")
+    derive(Store(collection), tmp_path / "new", np.arange(60) < 10)
+    made = Store(tmp_path / "new")
+    assert made.take(np.arange(made.rows), ["row"])["row"].to_pylist() == [0, 2, 3, 4, 6, 7, 8]
+    pairdex.subset(collection, tmp_path / "sample", sample=45)
+    rows = Store(tmp_path / "sample").take(np.arange(45))
+    assert rows == Store(collection).take(np.flatnonzero(np.arange(60) % 4 != 1))
+
+
 def test_pictures_and_model_are_handed_on(make_parts, build, tmp_path):
     source = make_parts(9)
     model = {"name": "some", "dim": 8, "checksum": "0123456789abcdef" * 2, "folder": None}
@@ -123,7 +134,8 @@ def test_another_collection_is_not_overwritten(collection, tmp_path, tree):
     derive(store, tmp_path / "new", np.arange(60) > 4)
     before = tree(tmp_path)
     with pytest.raises(
-        InvalidArgument, match=r"new is a collection already, made of collection by test: name"
+        InvalidArgument,
+        match=r"new is a collection already, made of collection \(.{12}\) by test: name",
     ):
         derive_collection(
             store, tmp_path / "new", np.arange(60) > 5, origin=origin_of(store, limit=1)

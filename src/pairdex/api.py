@@ -14,7 +14,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
-from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+from pairdex.parts.nsfw import NsfwRule
 from pairdex.projections.files import open_projection
 from pairdex.projections.fitting import Wish
 from pairdex.projections.queries import read_for, write_projected
@@ -23,7 +23,7 @@ from pairdex.projections.write import ProjectReport, Steps, project_collection
 from pairdex.releases.catalogue import Release, find_release, load_catalogue
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
-from pairdex.store.plan import Selection
+from pairdex.store.plan import selection_of
 from pairdex.store.staging import Progress
 from pairdex.store.store import Kind, Store
 from pairdex.store.verify import VerifyReport
@@ -49,9 +49,11 @@ def build(
     collection: str | Path,
     *,
     parts: frozenset[int] | None = None,
-    nsfw: NsfwRule = DEFAULT_RULE,
+    nsfw: NsfwRule | None = None,
     where: str | None = None,
     limit: int | None = None,
+    subset: str | None = None,
+    metadata: str | Path | None = None,
     tower: Tower = DEFAULT_TOWER,
     model: str | Path | None = None,
     workers: int = 1,
@@ -62,18 +64,23 @@ def build(
     Parameters
     ----------
     source
-        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp.
+        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; or a
+        bundle of SISAP's (.h5), or a folder that holds one.
     collection
         The folder of the collection, new or existing.
     parts
         Only the parts of these numbers; all when None.
     nsfw
-        `none` keeps all rows, `safe` those tagged UNLIKELY, `sisap` those with a tag other than
-        NSFW, `sisap-dev` those not tagged NSFW.
+        `none` (the default) keeps all rows, `safe` those tagged UNLIKELY, `sisap` those with a tag
+        other than NSFW, `sisap-dev` those not tagged NSFW.
     where
         A SQL predicate over the parts' columns.
     limit
         Stop when the collection has so many rows.
+    subset
+        `sisap-10M` and its like: the parts and the NSFW rule of SISAP's subsets of LAION-2B-en.
+    metadata
+        The TSV of a bundle, where it is not the `meta-10M.tsv` beside it.
     tower
         Which of DataComp's two models to take.
     model
@@ -86,7 +93,7 @@ def build(
     Returns
     -------
     BuildReport
-        Rows kept and dropped, by reason.
+        Rows kept and dropped, by reason; notes on what one should know of the source.
 
     Raises
     ------
@@ -97,7 +104,10 @@ def build(
     return build_collection(
         Path(source),
         Path(collection),
-        selection=Selection(parts, nsfw, where, limit, tower),
+        selection=selection_of(
+            subset=subset, parts=parts, nsfw=nsfw, where=where, limit=limit, tower=tower
+        ),
+        metadata=None if metadata is None else Path(metadata),
         model=None if model is None else _record(model),
         workers=workers,
         progress=progress,

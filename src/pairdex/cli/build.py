@@ -11,22 +11,33 @@ import typer
 from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
 from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
-from pairdex.parts.nsfw import DEFAULT_RULE, NsfwRule
+from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.subsets import SubsetName
 
 
 def command(
     source: Annotated[
-        Path, typer.Argument(help="Folder of parts (LAION, clip-retrieval or DataComp layout).")
+        Path,
+        typer.Argument(
+            help="Folder of parts (LAION, clip-retrieval or DataComp layout), or a SISAP bundle (.h5)."
+        ),
     ],
     collection: Annotated[Path, typer.Argument(help="Folder of the collection, new or existing.")],
     parts: Annotated[str | None, typer.Option(help="Only these parts: 1-11 or 0-9,12.")] = None,
     nsfw: Annotated[
-        NsfwRule, typer.Option(help="Which rows to keep by their NSFW tag.")
-    ] = DEFAULT_RULE,
+        NsfwRule | None,
+        typer.Option(help="Which rows to keep by their NSFW tag; all by default."),
+    ] = None,
     where: Annotated[
         str | None, typer.Option(help="Keep rows that satisfy this SQL predicate.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Stop at so many rows.")] = None,
+    subset: Annotated[
+        SubsetName | None, typer.Option(help="Take the parts and the rule of this SISAP subset.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="The bundle's TSV, if not the meta-SIZE.tsv beside it.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
     model: Annotated[
         str | None, typer.Option(help="Model that made the vectors: demo, or its folder.")
@@ -48,6 +59,8 @@ def command(
             nsfw=nsfw,
             where=where,
             limit=limit,
+            subset=subset,
+            metadata=metadata,
             tower=tower,
             model=model,
             workers=workers,
@@ -68,4 +81,5 @@ def command(
             "dimensions": report.dim,
             "time": duration(report.seconds),
         }
+        | {f"note {number}": note for number, note in enumerate(report.notes, start=1)}
     )

@@ -22,6 +22,7 @@ __all__ = [
     "ORIGIN",
     "Column",
     "collection_names",
+    "conformed",
     "plan_columns",
     "read_tables",
     "with_source_names",
@@ -69,7 +70,7 @@ def plan_columns(parts: Sequence[Part]) -> list[Column]:
             lacking = [name for name in one.schema.names if name not in other.schema.names]
             if lacking:
                 raise Mismatch(
-                    f"{other.metadata.name} lacks the column {lacking[0]} that {one.metadata.name} has: "
+                    f"{other.table_name} lacks the column {lacking[0]} that {one.table_name} has: "
                     "parts of one collection have the same columns"
                 )
     try:
@@ -99,7 +100,7 @@ def read_tables(path: Path, columns: Sequence[Column], table_rows: int) -> Itera
             expected = file.metadata.num_rows
             names = [column.source for column in columns]
             for batch in file.iter_batches(table_rows, columns=names):
-                waiting.append(_conformed(pa.Table.from_batches([batch]), columns, path))
+                waiting.append(conformed(pa.Table.from_batches([batch]), columns, path))
                 rows += len(batch)
                 while rows <= expected and sum(map(len, waiting)) >= table_rows:
                     joined = pa.concat_tables(waiting)
@@ -184,7 +185,14 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _conformed(table: pa.Table, columns: Sequence[Column], path: Path) -> pa.Table:
+def conformed(table: pa.Table, columns: Sequence[Column], path: Path) -> pa.Table:
+    """Return a release's table under the names and types of the collection.
+
+    Raises
+    ------
+    DamagedFile
+        A value does not fit the collection's column.
+    """
     arrays = []
     for column in columns:
         values = table[column.source]

@@ -1,8 +1,9 @@
 """Finding the parts of a release in a folder, by looking at what is there.
 
-Three layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval
+Four layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval
 (`img_emb_12.npy`, `text_emb_12.npy`, `metadata_12.parquet`, with or without leading zeros, in one
-folder or in one folder a kind), and the pairs of DataComp (`UID.npz` with `UID.parquet`).
+folder or in one folder a kind), the pairs of DataComp (`UID.npz` with `UID.parquet`), and SISAP's
+bundles, one part each (`laion2B-en-clip768v2-n=10M.h5`, with `meta-10M.tsv` where there is one).
 Order is numeric: `img_emb_10` comes after `img_emb_2`.
 """
 
@@ -20,9 +21,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
+from pairdex.parts.bundle import (
+    BundleVectors,
+    find_bundle,
+    is_bundle_name,
+    metadata_beside,
+    open_bundle,
+)
+from pairdex.parts.tsv import tsv_schema
 from pairdex.vectors import VectorFile, open_vectors
 
-__all__ = ["DEFAULT_TOWER", "Part", "Tower", "find_parts", "format_numbers", "parse_numbers"]
+__all__ = [
+    "DEFAULT_TOWER",
+    "Part",
+    "Tower",
+    "find_parts",
+    "format_numbers",
+    "has_bundle",
+    "parse_numbers",
+    "part_numbers",
+]
 
 Tower = Literal["b32", "l14"]
 DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is the better one
@@ -38,13 +56,14 @@ _MAX_PARTS = 1_000_000  # of a range; the largest release has some thousands
 class Part:
     """One part, its files checked against each other.
 
-    `number` is the part's own, as in its files' names; DataComp's parts are numbered as sorted.
+    `number` is the part's own, as in its files' names; DataComp's parts are numbered as sorted, a
+    bundle is part 0.
     """
 
     number: int
-    image: VectorFile
+    image: VectorFile | BundleVectors
     text: VectorFile | None
-    metadata: Path
+    metadata: Path | None
     schema: pa.Schema
 
     @property
@@ -60,45 +79,82 @@ class Part:
     @property
     def files(self) -> list[Path]:
         """The files it consists of, each once."""
-        paths = [self.image.path, *([self.text.path] if self.text else []), self.metadata]
-        return list(dict.fromkeys(paths))
+        text = None if self.text is None else self.text.path
+        paths = [self.image.path, text, self.metadata]
+        return list(dict.fromkeys(path for path in paths if path is not None))
+
+    @property
+    def table_name(self) -> str:
+        """What to call its metadata in messages."""
+        return (
+            f"{self.image.name} without metadata" if self.metadata is None else self.metadata.name
+        )
 
 
 def find_parts(
-    source: Path, *, numbers: frozenset[int] | None = None, tower: Tower = DEFAULT_TOWER
+    source: Path,
+    *,
+    numbers: frozenset[int] | None = None,
+    tower: Tower = DEFAULT_TOWER,
+    metadata: Path | None = None,
 ) -> list[Part]:
     """Return the parts in `source` in numeric order, all their headers checked.
 
     Parameters
     ----------
     source
-        A folder that holds parts, directly or in folders by kind.
+        A folder that holds parts, directly or in folders by kind; or a bundle.
     numbers
         Only these parts; all when None.
     tower
         Which of DataComp's two models to take.
+    metadata
+        The TSV of a bundle, where it is not the one beside it.
 
     Raises
     ------
-    MissingFile, DamagedFile, Mismatch
+    MissingFile, DamagedFile, Mismatch, UnsupportedFormat, InvalidArgument
         No parts, a file missing from a part, damaged files, files that do not belong together.
     """
+    if source.is_file() and is_bundle_name(source):
+        return _bundle(source, source, metadata, numbers)
     if not source.is_dir():
-        raise MissingFile(f"{source} is no folder; expected a folder of parts")
-    folders = [source, *sorted(entry for entry in source.iterdir() if entry.is_dir())]
+        raise MissingFile(f"{source} is no folder; expected a folder of parts, or a bundle (.h5)")
+    folders = _folders(source)
     images = _numbered(folders, _IMAGE)
+    pairs = {} if images else dict(enumerate(_npz_pairs(folders)))
+    if not images and not pairs:
+        bundle = find_bundle(folders)
+        if bundle is None:
+            raise MissingFile(
+                f"{source} holds no parts; expected img_emb_*.npy with metadata_*.parquet, "
+                "*.npz with *.parquet, or a bundle like laion2B-en-clip768v2-n=10M.h5"
+            )
+        return _bundle(source, bundle, metadata, numbers)
+    if metadata is not None:
+        raise InvalidArgument(
+            f"{source} holds parts with metadata of their own, got {metadata} too; "
+            "a file of metadata goes with a bundle",
+            field="metadata",
+        )
     if images:
         parts = _numbered_parts(source, folders, _chosen(source, images, numbers))
     else:
-        pairs = dict(enumerate(_npz_pairs(folders)))
-        if not pairs:
-            raise MissingFile(
-                f"{source} holds no parts; expected img_emb_*.npy with metadata_*.parquet, "
-                "or *.npz with *.parquet"
-            )
         chosen = _chosen(source, pairs, numbers)
         parts = (_datacomp_part(number, path, tower) for number, path in chosen)
     return _checked(list(parts))
+
+
+def part_numbers(source: Path) -> frozenset[int]:
+    """Return the numbers of the parts whose image vectors are in `source`; nothing is opened."""
+    return frozenset(_numbered(_folders(source), _IMAGE) if source.is_dir() else ())
+
+
+def has_bundle(source: Path) -> bool:
+    """Tell whether `source` is a bundle, or a folder that holds one."""
+    if source.is_dir():
+        return find_bundle(_folders(source)) is not None
+    return source.is_file() and is_bundle_name(source)
 
 
 def parse_numbers(text: str) -> frozenset[int]:
@@ -135,6 +191,10 @@ def format_numbers(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _folders(source: Path) -> list[Path]:
+    return [source, *sorted(entry for entry in source.iterdir() if entry.is_dir())]
 
 
 def _numbered(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[int, Path]:
@@ -180,6 +240,18 @@ def _numbered_parts(
             raise MissingFile(f"{source} has {path.name} but no text_emb_{digits}.npy; fetch it")
         text = open_vectors(texts[number]) if texts else None
         yield _part(number, open_vectors(path), text, tables[number])
+
+
+def _bundle(
+    source: Path, path: Path, metadata: Path | None, numbers: frozenset[int] | None
+) -> list[Part]:
+    """Return the one part that a bundle is."""
+    _chosen(source, {0: path}, numbers)
+    vectors, table = open_bundle(path), metadata or metadata_beside(path)
+    if table is not None and not table.is_file():
+        raise MissingFile(f"{table} does not exist; expected the metadata of {path.name}")
+    schema = pa.schema([]) if table is None else tsv_schema(table)
+    return [Part(0, vectors, None, table, schema)]
 
 
 def _npz_pairs(folders: Iterable[Path]) -> list[Path]:

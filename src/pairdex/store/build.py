@@ -7,12 +7,14 @@ and a build killed at any instant loses only the parts in hand.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.layout import Part, find_parts
-from pairdex.parts.note import read_note
+from pairdex.parts.note import Note, read_note
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import Manifest, ModelRecord, write_manifest
 from pairdex.store.plan import Selection, new_parts, plan_additions, plan_collection
@@ -24,7 +26,10 @@ __all__ = ["BuildReport", "build_collection"]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What the collection holds after a build; `added` is what this build brought."""
+    """What the collection holds after a build.
+
+    `added` is what this build brought; `notes` are sentences on what one should know of the source.
+    """
 
     rows: int
     rows_read: int
@@ -33,9 +38,12 @@ class BuildReport:
     dim: int
     added: int
     seconds: float
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, manifest: Manifest, added: int, seconds: float) -> BuildReport:
+    def of(
+        cls, manifest: Manifest, added: int, seconds: float, notes: Sequence[str] = ()
+    ) -> BuildReport:
         """Report what a manifest says, `added` rows of which are new."""
         return cls(
             rows=manifest.rows,
@@ -45,6 +53,7 @@ class BuildReport:
             dim=manifest.dim,
             added=added,
             seconds=seconds,
+            notes=list(notes),
         )
 
 
@@ -54,10 +63,13 @@ def build_collection(
     *,
     selection: Selection,
     model: ModelRecord | None = None,
+    metadata: Path | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build a collection from the parts in `source`, or add those it does not hold yet.
+
+    `metadata` is the TSV of a bundle, where it is not the one beside it.
 
     Raises
     ------
@@ -68,8 +80,10 @@ def build_collection(
     started = time.perf_counter()
     if workers < 1:
         raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
-    parts = find_parts(source, numbers=selection.parts, tower=selection.tower)
-    note = read_note(source)
+    if selection.subset is not None:
+        selection.subset.check_source(source)
+    parts = find_parts(source, numbers=selection.parts, tower=selection.tower, metadata=metadata)
+    note = read_note(source) if source.is_dir() else Note()
     model = model or note.model
     _check_model(model, parts[0])
     with claimed(collection) as before:
@@ -79,11 +93,11 @@ def build_collection(
             manifest, columns = plan_collection(name, new, selection, model)
         else:
             manifest, columns = plan_additions(collection, before, parts, selection, model)
-        selection = _left(selection, before)
+        left = _left(selection, before)
         make_folders(collection, manifest)
         tasks = [
             PartTask(
-                len(manifest.parts) + i, part, source, collection, columns, selection, note.pictures
+                len(manifest.parts) + i, part, source, collection, columns, left, note.pictures
             )
             for i, part in enumerate(new)
         ]
@@ -93,7 +107,29 @@ def build_collection(
             write_manifest(collection, manifest)
         tidy(collection, manifest)
     added = sum(entry.rows for entry in entries)
-    return BuildReport.of(manifest, added, time.perf_counter() - started)
+    notes = _notes(parts, manifest, selection)
+    return BuildReport.of(manifest, added, time.perf_counter() - started, notes)
+
+
+def _notes(parts: Sequence[Part], manifest: Manifest, selection: Selection) -> list[str]:
+    """Return what one should know of the parts and of what became of them."""
+    notes = [
+        f"{part.image.name} holds vectors as columns: they were turned into rows"
+        for part in parts
+        if isinstance(part.image, BundleVectors) and part.image.is_transposed
+    ]
+    if any(part.metadata is None for part in parts):
+        notes.append(
+            f"{parts[0].image.name} has no metadata beside it: the only columns are part and row"
+        )
+    rounded = sum(part.rounded for part in manifest.parts)
+    if rounded:
+        notes.append(f"{rounded:,} rows had float32 values that were rounded to float16")
+    subset = selection.subset
+    is_whole = selection.where is None and subset is not None and selection.limit == subset.limit
+    if subset is not None and is_whole and {p.number for p in manifest.parts} == subset.numbers:
+        notes += subset.remarks(manifest.rows)
+    return notes
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

@@ -86,7 +86,8 @@ class Filter:
 class PartEntry:
     """One part: how many of its rows are here, why the others are not, and its files.
 
-    `pictures` is the folder that the column `image_path` is relative to, where there is one.
+    `pictures` is the folder that the column `image_path` is relative to, where there is one;
+    `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
     """
 
     number: int
@@ -96,6 +97,7 @@ class PartEntry:
     files: dict[str, FileEntry]
     sources: list[FileEntry]
     pictures: str | None = None
+    rounded: int = 0
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
@@ -189,6 +191,9 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     fields = asdict(manifest)
     if manifest.origin is None:  # built from parts, as by releases that knew nothing else
         del fields["origin"]
+    for part in fields["parts"]:
+        if not part["rounded"]:
+            del part["rounded"]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}

@@ -11,12 +11,20 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.columns import ORIGIN, Column, plan_columns
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
+from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, ModelRecord, PartEntry
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
-__all__ = ["Selection", "new_parts", "plan_additions", "plan_collection"]
+__all__ = [
+    "Selection",
+    "new_parts",
+    "plan_additions",
+    "plan_collection",
+    "selection_of",
+    "source_name",
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,8 @@ class Selection:
     """Which rows of the parts to keep; the defaults keep all.
 
     `parts` are the parts' own numbers; `limit` is how many rows the collection gets at most; `tower`
-    picks one of the two models of DataComp's parts.
+    picks one of the two models of DataComp's parts; `subset` is the one of SISAP's that the others
+    were taken from, see `selection_of`.
     """
 
     parts: frozenset[int] | None = None
@@ -32,6 +41,7 @@ class Selection:
     where: str | None = None
     limit: int | None = None
     tower: Tower = DEFAULT_TOWER
+    subset: SisapSubset | None = None
 
     def __post_init__(self) -> None:
         if self.nsfw not in RULES:
@@ -44,6 +54,37 @@ class Selection:
             )
         if self.where is not None:
             Predicate(self.where)
+
+
+def selection_of(
+    *,
+    subset: str | None = None,
+    parts: frozenset[int] | None = None,
+    nsfw: NsfwRule | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    tower: Tower = DEFAULT_TOWER,
+) -> Selection:
+    """Return the selection that these options mean; a subset decides on parts and rule.
+
+    Raises
+    ------
+    InvalidArgument
+        An unknown subset, or one together with parts or a rule; any value that cannot be.
+    """
+    if subset is None:
+        return Selection(parts, nsfw or DEFAULT_RULE, where, limit, tower)
+    named = find_subset(subset)
+    for field, value in (("parts", parts), ("nsfw", nsfw)):
+        if value is not None:
+            raise InvalidArgument(
+                f"{subset} says which parts and which NSFW rule; drop --{field}, or --subset",
+                field=field,
+            )
+    limits = [value for value in (limit, named.limit) if value is not None]
+    return Selection(
+        named.numbers, named.nsfw, where, min(limits, default=None), tower, subset=named
+    )
 
 
 def new_parts(
@@ -64,7 +105,7 @@ def new_parts(
     by_content = {tuple(sorted(f.checksum for f in entry.sources)): entry for entry in before.parts}
 
     def held(part: Part) -> PartEntry | None:
-        names = sorted((str(p.relative_to(source)), p.stat().st_size) for p in part.files)
+        names = sorted((source_name(p, source), p.stat().st_size) for p in part.files)
         if tuple(names) not in by_size:
             return None
         return by_content.get(tuple(sorted(checksums.of_file(path) for path in part.files)))
@@ -77,6 +118,12 @@ def new_parts(
                 "limit: build a new collection to have more rows"
             )
     return [part for part, entry in found if entry is None]
+
+
+def source_name(path: Path, source: Path) -> str:
+    """Return what the manifest calls a file: its place in the source's folder, or its bare name."""
+    folder = source if source.is_dir() else source.parent
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
 
 
 def plan_collection(
@@ -162,6 +209,6 @@ def _shown(model: ModelRecord | None) -> str:
 def _check_nsfw(columns: Sequence[Column], part: Part, selection: Selection) -> None:
     if selection.nsfw != "none" and "nsfw" not in {column.name for column in columns}:
         raise Mismatch(
-            f"{part.metadata} has no column NSFW, which the rule {selection.nsfw} needs; "
-            f"its columns are {', '.join(part.schema.names)}"
+            f"{part.metadata or part.table_name} has no column NSFW, which the rule "
+            f"{selection.nsfw} needs; its columns are {', '.join(part.schema.names) or 'none'}"
         )

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 
 from pairdex import checksums
 from pairdex._native import check_rows
-from pairdex.parts.columns import ORIGIN, Column, read_tables, with_source_names
+from pairdex.parts.bundle import BundleVectors
+from pairdex.parts.columns import ORIGIN, Column, with_source_names
 from pairdex.parts.layout import Part
 from pairdex.parts.nsfw import kept
+from pairdex.parts.tables import part_tables
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.store.metadata import writing_metadata
-from pairdex.store.plan import Selection
+from pairdex.store.plan import Selection, source_name
 from pairdex.store.staging import Advance
 from pairdex.store.vector_writer import DTYPE, writing_vectors
 from pairdex.vectors import VectorFile
@@ -87,9 +90,10 @@ class _Block:
     vectors: dict[str, NDArray[np.float16]]
     table: pa.Table
     flags: NDArray[np.uint8]
+    rounded: int
 
 
-_Append = Callable[[_Block, NDArray[np.bool_], int, ThreadPoolExecutor], list[Future[None]]]
+_Append = Callable[[_Block, NDArray[np.bool_], ThreadPoolExecutor], list[Future[None]]]
 
 
 def part_files(task: PartTask) -> dict[str, str]:
@@ -112,7 +116,7 @@ def write_part(task: PartTask, advance: Advance | None = None) -> PartEntry:
     """
     files = part_files(task)
     predicate = Predicate(task.selection.where) if task.selection.where is not None else None
-    counts = np.zeros(len(DROP_REASONS) + 1, np.int64)
+    counts, rounded = np.zeros(len(DROP_REASONS) + 1, np.int64), 0
     with ThreadPoolExecutor(_KINDS) as pool, _writing(task, files) as append:
         pending: list[Future[None]] = []
         for block in _blocks(task.part, task.columns, pool):
@@ -120,14 +124,15 @@ def write_part(task: PartTask, advance: Advance | None = None) -> PartEntry:
             if task.selection.limit is not None:
                 why = why[: _rows_until(why == _KEPT, task.selection.limit - counts[_KEPT])]
             _wait(pending)
-            pending = append(block, why == _KEPT, int(counts.sum()), pool)
+            pending = append(block, why == _KEPT, pool)
             counts += np.bincount(why, minlength=len(counts))
+            rounded += block.rounded
             if advance:
                 advance(len(why))
             if counts[_KEPT] == task.selection.limit:
                 break
         _wait(pending)
-    return _entry(task, files, counts)
+    return _entry(task, files, counts, rounded)
 
 
 @contextmanager
@@ -145,9 +150,10 @@ def _writing(task: PartTask, files: dict[str, str]) -> Iterator[_Append]:
         }
 
         def append(
-            block: _Block, keep: NDArray[np.bool_], first: int, pool: ThreadPoolExecutor
+            block: _Block, keep: NDArray[np.bool_], pool: ThreadPoolExecutor
         ) -> list[Future[None]]:
-            table = _kept_rows(block.table, keep, task.part.number, first)
+            table = block.table.slice(0, len(keep))
+            table = table if keep.all() else table.filter(pa.array(keep))
             return [
                 pool.submit(metadata.append, table),
                 *(
@@ -169,20 +175,32 @@ def _blocks(part: Part, columns: list[Column], pool: ThreadPoolExecutor) -> Iter
     block_rows = max(1, _BLOCK_BYTES // (part.dim * DTYPE.itemsize))
     sources = {"image": part.image} | ({"text": part.text} if part.text else {})
     readers = {kind: _checked_blocks(file, block_rows) for kind, file in sources.items()}
-    tables = read_tables(part.metadata, columns, block_rows)
+    tables = part_tables(part, columns, block_rows)
     for _ in range(0, part.rows, block_rows):
         futures = {kind: pool.submit(next, reader) for kind, reader in readers.items()}
         table = next(tables)
         read = {kind: future.result() for kind, future in futures.items()}
-        flags = np.maximum.reduce([flags for _, flags in read.values()])
-        yield _Block({kind: vectors for kind, (vectors, _) in read.items()}, table, flags)
+        flags = np.maximum.reduce([flags for _, flags, _ in read.values()])
+        rounded = sum(rounded for _, _, rounded in read.values())
+        yield _Block({kind: one[0] for kind, one in read.items()}, table, flags, rounded)
 
 
 def _checked_blocks(
-    file: VectorFile, block_rows: int
-) -> Iterator[tuple[NDArray[np.float16], NDArray[np.uint8]]]:
+    file: VectorFile | BundleVectors, block_rows: int
+) -> Iterator[tuple[NDArray[np.float16], NDArray[np.uint8], int]]:
+    """Yield blocks in the collection's dtype, what is wrong with each row, and how many were rounded."""
     for block in file.blocks(block_rows):
-        yield block, check_rows(block)
+        stored, rounded = _as_stored(block)
+        yield stored, check_rows(stored), rounded
+
+
+def _as_stored(block: NDArray[Any]) -> tuple[NDArray[np.float16], int]:
+    if block.dtype == DTYPE:
+        return block, 0
+    with np.errstate(over="ignore"):  # what float16 cannot hold becomes infinite and is dropped
+        stored = block.astype(DTYPE)
+    is_exact = (stored == block) | np.isnan(block)
+    return stored, int(np.count_nonzero(~is_exact.all(axis=1)))
 
 
 def _reasons(block: _Block, task: PartTask, predicate: Predicate | None) -> NDArray[np.uint8]:
@@ -210,23 +228,13 @@ def _selected(vectors: NDArray[np.float16], keep: NDArray[np.bool_]) -> NDArray[
     return looked_at if keep.all() else looked_at[keep]
 
 
-def _kept_rows(table: pa.Table, keep: NDArray[np.bool_], number: int, first: int) -> pa.Table:
-    """Return the kept rows of a table with their origin: the part's number, the row in the part."""
-    count = len(keep)
-    origin = (np.full(count, number, np.int32), np.arange(first, first + count))
-    full = table.slice(0, count)
-    for (name, kind), values in zip(ORIGIN, origin, strict=True):
-        full = full.append_column(name, pa.array(values, kind))
-    return full if keep.all() else full.filter(pa.array(keep))
-
-
-def _entry(task: PartTask, files: dict[str, str], counts: NDArray[np.int64]) -> PartEntry:
+def _entry(
+    task: PartTask, files: dict[str, str], counts: NDArray[np.int64], rounded: int
+) -> PartEntry:
     part = task.part
     with ThreadPoolExecutor(_KINDS) as pool:
         written = pool.map(lambda path: described(task.collection / path, path), files.values())
-        sources = pool.map(
-            lambda path: described(path, str(path.relative_to(task.source))), part.files
-        )
+        sources = pool.map(lambda path: described(path, source_name(path, task.source)), part.files)
         return PartEntry(
             number=part.number,
             rows=int(counts[_KEPT]),
@@ -235,6 +243,7 @@ def _entry(task: PartTask, files: dict[str, str], counts: NDArray[np.int64]) -> 
             files=dict(zip(files, written, strict=True)),
             sources=list(sources),
             pictures=task.pictures,
+            rounded=rounded,
         )
 
 

@@ -221,6 +221,7 @@ def _with_vectors(
 
 def _part_blocks(part: Part) -> Iterator[tuple[pa.Table, dict[str, NDArray[np.float16]]]]:
     assert part.text is not None, "checked when the source was opened"
+    assert part.metadata is not None, "only a bundle, which has no text vectors, may lack it"
     tables = read_tables(part.metadata, plan_columns([part]), BATCH_ROWS)
     images, texts = part.image.blocks(BATCH_ROWS), part.text.blocks(BATCH_ROWS)
     for table, image, text in zip(tables, images, texts, strict=True):

@@ -57,7 +57,7 @@ def derive_collection(
     Parameters
     ----------
     keep
-        Shape (store.rows,).
+        Shape (store.rows,). Removed rows are left out whatever it says.
     origin
         What the new manifest says of the first collection and of the rule that chose the rows.
     progress
@@ -74,6 +74,9 @@ def derive_collection(
     assert keep.shape == (store.rows,), keep.shape
     if workers < 1:
         raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    removed = store.removed
+    if removed is not None:
+        keep = keep & ~removed
     if not keep.any():
         raise InvalidArgument(
             f"no row of {store.path} is left by {_shown(origin)}; a collection needs one"
@@ -118,7 +121,10 @@ def _check_same(new: Path, before: Manifest, origin: Origin) -> None:
     if before.origin != origin:
         was = "built from parts"
         if before.origin is not None:
-            was = f"made of {before.origin.collection} by {_shown(before.origin)}"
+            was = (
+                f"made of {before.origin.collection} ({before.origin.checksum[:12]}) "
+                f"by {_shown(before.origin)}"
+            )
         raise InvalidArgument(
             f"{new} is a collection already, {was}: name a new folder", field="new"
         )
@@ -185,6 +191,7 @@ class _Task:
                 dropped={LEFT_OUT: self.rows - kept},
                 files=dict(zip(files, written, strict=True)),
                 sources=list(self.part.files.values()),
+                rounded=0,
             )
 
 

@@ -18,7 +18,7 @@ from pairdex.store.manifest import Origin
 from pairdex.store.staging import Progress
 from pairdex.store.store import Store
 from pairdex.transform.derive import derive_collection, derived_before
-from pairdex.transform.id_files import read_ids
+from pairdex.transform.id_files import read_ids_of
 from pairdex.transform.sample import DEFAULT_SEED, draw
 
 __all__ = ["SubsetRule", "choose", "subset"]
@@ -26,7 +26,9 @@ __all__ = ["SubsetRule", "choose", "subset"]
 
 @dataclass(frozen=True)
 class SubsetRule:
-    """Which rows a subset has; the defaults keep all. Applied in the order of the attributes.
+    """Which of the rows that were not removed a subset has; the defaults keep all of them.
+
+    Applied in the order of the attributes.
 
     Attributes
     ----------
@@ -73,8 +75,8 @@ def subset(
     PairdexError
         No row is chosen, a wrong rule, a damaged file, no room; `new` is something else already.
     """
-    without = None if rule.without is None else read_ids(rule.without, store)
-    origin = Origin(store.manifest.name, store.manifest.checksum, _record(rule, without))
+    without = None if rule.without is None else read_ids_of(store, rule.without)
+    origin = Origin(store.manifest.name, store.checksum, _record(rule, without))
     report = derived_before(new, origin)
     if report is not None:
         return report
@@ -90,9 +92,10 @@ def choose(store: Store, rule: SubsetRule, without: NDArray[np.int64] | None) ->
     InvalidArgument
         A part that is not there, a filter that is no predicate, fewer rows than are to be drawn.
     """
-    keep = np.ones(store.rows, np.bool_)
+    removed = store.removed
+    keep = np.ones(store.rows, np.bool_) if removed is None else ~removed
     if rule.parts is not None:
-        keep = _of_parts(store, rule.parts)
+        keep &= _of_parts(store, rule.parts)
     if rule.where is not None:
         keep &= store.mask(rule.where)
     if without is not None:

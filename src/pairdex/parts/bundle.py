@@ -1,0 +1,193 @@
+"""SISAP's bundles: all vectors of a subset in one HDF5 file, and their metadata in a TSV beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, UnsupportedFormat
+
+__all__ = [
+    "BundleVectors",
+    "bundle_size",
+    "find_bundle",
+    "is_bundle_name",
+    "metadata_beside",
+    "open_bundle",
+]
+
+DATASET = "emb"
+
+_SUFFIXES = (".h5", ".hdf5")
+_SIZE = re.compile(r"n=(\d+[KM])\b")
+_NAMED_DIM = re.compile(r"clip(\d+)")
+_MAX_DIM = 8192  # of vectors of any model; a longer row is a matrix the other way round
+_DTYPES = ("float16", "float32")
+_MAX_CACHE_BYTES = 256 << 20  # for chunks that two blocks share
+
+
+@dataclass(frozen=True)
+class BundleVectors:
+    """The rows of an HDF5 dataset, read as a `VectorFile` is.
+
+    `is_transposed` says that the file has them as columns.
+    """
+
+    path: Path
+    rows: int
+    dim: int
+    dtype: np.dtype[Any]
+    is_transposed: bool
+    cache_bytes: int
+    member: str = DATASET
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
+        """Yield the rows in order as new arrays (up to `block_rows`, dim) of the file's dtype.
+
+        Raises
+        ------
+        DamagedFile
+            The file is truncated or a compressed chunk is corrupt.
+        """
+        start = 0
+        try:
+            with h5py.File(self.path, "r", rdcc_nbytes=self.cache_bytes) as file:
+                data = file[self.member]
+                for start in range(0, self.rows, block_rows):
+                    rows = slice(start, min(self.rows, start + block_rows))
+                    block = data[:, rows].T if self.is_transposed else data[rows]
+                    yield np.ascontiguousarray(block, self.dtype)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise DamagedFile(
+                f"{self.path} cannot be read at row {start:,}: {error}; fetch it again"
+            ) from error
+
+
+def is_bundle_name(path: Path) -> bool:
+    """Tell whether a bundle may have this name."""
+    return path.suffix.lower() in _SUFFIXES
+
+
+def find_bundle(folders: Iterable[Path]) -> Path | None:
+    """Return the one bundle in these folders; None where there is none.
+
+    Files of queries, projections and gold standards are no bundles.
+
+    Raises
+    ------
+    InvalidArgument
+        There are several.
+    """
+    paths = [path for folder in folders for path in sorted(folder.iterdir())]
+    found = [path for path in paths if is_bundle_name(path) and _is_bundle(path)]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise InvalidArgument(
+            f"{found[0].parent} holds several bundles: {names}; name the one to build",
+            field="source",
+        )
+    return found[0] if found else None
+
+
+def open_bundle(path: Path) -> BundleVectors:
+    """Open the vectors of a bundle.
+
+    A dataset (dim, n) is recognised by the dimension in the file's name, as in `clip768`, or where
+    its rows are longer than any model's vectors.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        No such file; not whole; it holds something else.
+    """
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected a bundle of vectors")
+    try:
+        with h5py.File(path, "r") as file:
+            data = file.get(DATASET)
+            if not isinstance(data, h5py.Dataset):
+                raise UnsupportedFormat(
+                    f"{path} has no dataset {DATASET}; it has {_contents(file)}: "
+                    "expected a bundle of vectors"
+                )
+            return _described(path, data)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
+
+
+def bundle_size(path: Path) -> str | None:
+    """Return the size in a bundle's name: 10M of `laion2B-en-clip768v2-n=10M.h5`."""
+    match = _SIZE.search(path.name)
+    return match[1] if match else None
+
+
+def metadata_beside(path: Path) -> Path | None:
+    """Return the `meta-10M.tsv` that lies beside the bundle of this size; None without one."""
+    size = bundle_size(path)
+    beside = path.with_name(f"meta-{size}.tsv")
+    return beside if size is not None and beside.is_file() else None
+
+
+def _is_bundle(path: Path) -> bool:
+    """Tell by the name, and where it says nothing by what is inside."""
+    if "queries" in path.name.lower():
+        return False
+    if bundle_size(path) is not None and _NAMED_DIM.search(path.name):
+        return True
+    try:
+        with h5py.File(path, "r") as file:
+            return isinstance(file.get(DATASET), h5py.Dataset)
+    except OSError:
+        return False
+
+
+def _described(path: Path, data: h5py.Dataset) -> BundleVectors:
+    shape, dtype = data.shape, data.dtype
+    if shape is None or len(shape) != 2 or dtype.name not in _DTYPES or min(shape[1], 1) < 1:
+        raise UnsupportedFormat(
+            f"{path} has {DATASET} as {dtype} of shape {shape}; "
+            "expected float16 or float32 of shape (n, dim)"
+        )
+    is_transposed = _is_transposed(path, shape)
+    rows, dim = shape[::-1] if is_transposed else shape
+    return BundleVectors(
+        path, rows, dim, dtype.newbyteorder("<"), is_transposed, _cache_bytes(data, is_transposed)
+    )
+
+
+def _is_transposed(path: Path, shape: tuple[int, int]) -> bool:
+    named = _NAMED_DIM.search(path.name)
+    if named and int(named[1]) in shape:
+        return shape[1] != int(named[1])
+    return shape[1] > _MAX_DIM >= shape[0]
+
+
+def _cache_bytes(data: h5py.Dataset, is_transposed: bool) -> int:
+    """Return the size of all chunks that hold one row, so that none is decompressed twice."""
+    if data.chunks is None:
+        return 1 << 20
+    across, along = (1, 0) if is_transposed else (0, 1)
+    band = data.chunks[across] * -(-data.shape[along] // data.chunks[along]) * data.chunks[along]
+    return int(min(_MAX_CACHE_BYTES, max(1 << 20, 2 * band * data.dtype.itemsize)))
+
+
+def _contents(file: h5py.File) -> str:
+    """List the datasets of a file; Julia's group `_types` is none of them."""
+    found = [
+        f"{name} {item.shape} {item.dtype}"
+        for name, item in file.items()
+        if isinstance(item, h5py.Dataset)
+    ]
+    return ", ".join(found) or "none"
