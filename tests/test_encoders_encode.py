@@ -218,9 +218,9 @@ def test_only_parts_whose_pictures_or_captions_changed_are_encoded_again(
     draw_scene(random_scene(rng), rng).save(pictures / "00035.jpg")
     made = []
 
-    def spy(folder, chunk, files, **options):
+    def spy(source, samples, files, **options):
         made.append(files.number)
-        return encode_part(folder, chunk, files, **options)
+        return encode_part(source, samples, files, **options)
 
     monkeypatch.setattr(encode_module, "encode_part", spy)
     encode(pictures, parts, model="demo", part_rows=30)
@@ -316,9 +316,9 @@ def test_an_interrupted_call_shows_no_parts_and_the_next_goes_on(drawn, parts, m
         find_parts(parts)
     made = []
 
-    def spy(folder, chunk, files, **options):
+    def spy(source, samples, files, **options):
         made.append(files.number)
-        return encode_part(folder, chunk, files, **options)
+        return encode_part(source, samples, files, **options)
 
     monkeypatch.setattr(encode_module, "encode_part", spy)
     encode(drawn, parts, model="demo", part_rows=30)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pairdex.encoders.columns import free_names
 from pairdex.errors import DamagedFile
 
 __all__ = ["TABLE", "CaptionTable", "read_caption_file", "read_caption_table"]
@@ -18,10 +19,6 @@ TABLE = "captions.tsv"
 
 _FILE_NAMES = frozenset({"file", "filename", "image", "image_path"})
 _CAPTION_NAMES = ("caption", "text", "title", "name")  # the first of these that is there
-# What `encode` itself writes for each picture, besides what the build adds.
-_TAKEN = frozenset(
-    {"image_path", "caption", "width", "height", "similarity", "id", "distance", "part", "row"}
-)
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def _header(first: list[str]) -> list[str] | None:
 def _table(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> CaptionTable:
     at = _caption_column(header)
     others = [i for i in range(1, len(header)) if i != at]
-    table = CaptionTable(columns=_column_names([header[i] for i in others], others))
+    table = CaptionTable(columns=free_names([header[i] for i in others], others))
     for number, row in rows:
         if len(row) > len(header):
             raise DamagedFile(
@@ -113,18 +110,6 @@ def _caption_column(header: list[str]) -> int | None:
     lowered = [name.lower() for name in header]
     found = next((lowered.index(name) for name in _CAPTION_NAMES if name in lowered[1:]), None)
     return found if found is not None else (1 if len(header) > 1 else None)
-
-
-def _column_names(names: list[str], places: list[int]) -> tuple[str, ...]:
-    """Return names that are neither empty nor taken nor given twice."""
-    taken, free = set(_TAKEN), []
-    for name, place in zip(names, places, strict=True):
-        wanted = name or f"column_{place + 1}"
-        candidates = [wanted, f"source_{wanted}", f"source_{wanted}_{place + 1}"]
-        chosen = next(one for one in candidates if one.lower() not in taken)
-        taken.add(chosen.lower())
-        free.append(chosen)
-    return tuple(free)
 
 
 def _text(path: Path) -> str:

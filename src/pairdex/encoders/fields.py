@@ -66,6 +66,10 @@ class Fields:
                 return choice
         self._refuse(name, value, " or ".join(choices))
 
+    def optional_choice(self, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
+        """Return one of the `choices`; the default where the field is missing."""
+        return self.choice(name, choices) if name in self._content else default
+
     def triple(self, name: str, *, positive: bool = False) -> tuple[float, float, float]:
         """Return three finite numbers, one for each of red, green and blue."""
         value = self._value(name)

@@ -18,10 +18,13 @@ from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.store.manifest import ModelRecord
 
-__all__ = ["BUILT_IN", "FORMAT", "ImageSpec", "Model", "TextSpec", "load_model"]
+__all__ = ["BUILT_IN", "FORMAT", "ImageSpec", "Model", "Precision", "TextSpec", "load_model"]
 
 FORMAT = 1
 BUILT_IN = "demo"
+
+Precision = Literal["float32", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 _MANIFEST = "model.json"
 _FILES = ("text.onnx", "tokenizer.json", "vision.onnx")
@@ -61,7 +64,10 @@ class TextSpec:
 
 @dataclass(frozen=True)
 class Model:
-    """A model whose files have been checked; `examples` are texts to try it with."""
+    """A model whose files have been checked.
+
+    `examples` are texts to try it with; `precision` is that of its weights.
+    """
 
     name: str
     dim: int
@@ -71,6 +77,7 @@ class Model:
     text: TextSpec
     source: str
     examples: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
     @property
     def text_file(self) -> Path:
@@ -155,6 +162,7 @@ def _read(folder: Path) -> Model:
         text=text,
         source=fields.string("source"),
         examples=fields.strings("examples"),
+        precision=fields.optional_choice("precision", PRECISIONS, "float32"),
     )
 
 

@@ -1,4 +1,4 @@
-"""One part of the encoded pictures: prepared by threads, run through the model, written.
+"""One part of the encoded pictures: prepared ahead, run through the model, written.
 
 The table of a part is its last file, and carries what the part was made of: a part that is there
 can be taken over by a later call instead of being made again.
@@ -7,9 +7,7 @@ can be taken over by a later call instead of being made again.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,27 +17,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairdex import atomic, checksums
-from pairdex.encoders.encoder import IMAGE_BATCH, Encoder
-from pairdex.encoders.folder import PictureFile, PictureFolder
-from pairdex.encoders.pictures import open_picture
-from pairdex.encoders.preprocess import preprocess
-from pairdex.errors import PairdexError
+from pairdex.encoders.decoding import Decoded, Decoder, Failure
+from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.preprocess import normalised
+from pairdex.encoders.sources import Sample, Source
+from pairdex.errors import DamagedFile
 from pairdex.store.staging import Progress
 from pairdex.vectors import npy_header
 
-__all__ = ["Failure", "PartFiles", "PartSummary", "digest_of", "encode_part", "read_summary"]
+__all__ = ["PartFiles", "PartSummary", "digest_of", "encode_part", "read_summary"]
 
-# Pictures decoded ahead of the model: enough to keep it busy, 40 MB at 224 pixels.
-_AHEAD = 2 * IMAGE_BATCH
 _KEY = b"pairdex"  # of the table's own metadata
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A picture that was left out, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -79,29 +67,23 @@ class PartFiles:
 class _Rows:
     """The rows of a part as they grow."""
 
-    pictures: list[PictureFile] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    picture: PictureFile
-    size: tuple[int, int]
-    pixels: NDArray[np.float32]
-
-
 def encode_part(
-    folder: PictureFolder,
-    pictures: Sequence[PictureFile],
+    source: Source,
+    samples: Sequence[Sample],
     files: PartFiles,
     *,
     encoder: Encoder,
+    decoder: Decoder,
     digest: str,
     progress: Progress,
 ) -> PartSummary:
-    """Encode `pictures` and write the files of their part; the unreadable ones are left out.
+    """Encode `samples` and write the files of their part; the unreadable ones are left out.
 
     Nothing is written if none of them can be read.
 
@@ -110,31 +92,28 @@ def encode_part(
     progress
         Called with the pictures done and the pictures of this part.
     """
-    rows = _encoded(folder, pictures, encoder, progress)
-    captions = [picture.caption for picture in rows.pictures]
+    rows = _encoded(samples, encoder, decoder, progress)
+    captions = [sample.caption for sample in rows.samples]
     missing = sum(not caption for caption in captions)
     summary = PartSummary(digest, len(captions), missing, tuple(rows.failures))
     if not captions:
         return summary
     images = np.concatenate(rows.vectors)
-    texts = encoder.encode_captions(captions) if folder.has_captions else None
+    texts = encoder.encode_captions(captions) if source.has_captions else None
+    table = _table(source, rows, images, texts)
     _write_vectors(files.image, images)
     if texts is not None:
         _write_vectors(files.text, texts)
-    _write_table(files.metadata, _table(folder, rows, images, texts), summary)
+    _write_table(files.metadata, table, summary)
     return summary
 
 
-def digest_of(folder: PictureFolder, pictures: Sequence[PictureFile], encoder: Encoder) -> str:
-    """Return a checksum of all that decides a part: model, files as they stand, and captions."""
-    entries = []
-    for picture in pictures:
-        path = folder.root / picture.name
-        status = path.stat() if path.is_file() else None
-        stamp = (status.st_size, status.st_mtime_ns) if status else None
-        entries.append((picture.name, stamp, picture.caption, picture.values))
-    content = (encoder.model.checksum, folder.has_captions, folder.columns, entries)
-    return checksums.of_bytes(json.dumps(content).encode())
+def digest_of(source: Source, start: int, stop: int, encoder: Encoder) -> str:
+    """Return a checksum of all that decides a part: model, samples as they stand, columns."""
+    columns = [(one.name, str(one.type)) for one in source.schema]
+    stamp = source.stamp(start, stop)
+    content = (encoder.model.checksum, source.has_captions, columns, stamp)
+    return checksums.of_bytes(json.dumps(content, default=str).encode())
 
 
 def read_summary(files: PartFiles) -> PartSummary | None:
@@ -149,74 +128,55 @@ def read_summary(files: PartFiles) -> PartSummary | None:
 
 
 def _encoded(
-    folder: PictureFolder, pictures: Sequence[PictureFile], encoder: Encoder, progress: Progress
+    samples: Sequence[Sample], encoder: Encoder, decoder: Decoder, progress: Progress
 ) -> _Rows:
-    rows, batch, done = _Rows(), list[_Prepared](), 0
-    for outcome in _prepared(folder.root, pictures, encoder):
+    rows, batch, done = _Rows(), list[Decoded](), 0
+    for outcome in decoder.decoded(samples):
         done += 1
         if isinstance(outcome, Failure):
             rows.failures.append(outcome)
         else:
             batch.append(outcome)
-        if len(batch) == IMAGE_BATCH or (batch and done == len(pictures)):
-            rows.vectors.append(encoder.encode_pixels(np.stack([one.pixels for one in batch])))
-            rows.pictures += [one.picture for one in batch]
-            rows.sizes += [one.size for one in batch]
+        if len(batch) == encoder.image_batch or (batch and done == len(samples)):
+            levels = np.stack([one.levels for one in batch])
+            rows.vectors.append(encoder.encode_pixels(normalised(levels, encoder.model.image)))
+            rows.samples += [one.sample for one in batch]
+            rows.sizes += [(one.width, one.height) for one in batch]
             batch = []
-            progress(done, len(pictures))
-    progress(done, len(pictures))
+            progress(done, len(samples))
+    progress(done, len(samples))
     return rows
 
 
-def _prepared(
-    root: Path, pictures: Sequence[PictureFile], encoder: Encoder
-) -> Iterator[_Prepared | Failure]:
-    """Yield the model's input for each picture in order, a bounded number made ahead."""
-
-    def prepare(picture: PictureFile) -> _Prepared | Failure:
-        try:
-            picture.name.encode()
-            image = open_picture(root / picture.name)
-            return _Prepared(picture, image.size, preprocess(image, encoder.model.image))
-        except UnicodeEncodeError:
-            return Failure(picture.name, f"{picture.name!a} is no UTF-8 name; rename the file")
-        except PairdexError as error:
-            return Failure(picture.name, str(error))
-
-    waiting: deque[Future[_Prepared | Failure]] = deque()
-    with ThreadPoolExecutor(encoder.threads) as pool:
-        try:
-            for picture in pictures:
-                waiting.append(pool.submit(prepare, picture))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 def _table(
-    folder: PictureFolder,
+    source: Source,
     rows: _Rows,
     images: NDArray[np.float32],
     texts: NDArray[np.float32] | None,
 ) -> pa.Table:
-    pictures = rows.pictures
+    samples = rows.samples
     columns = {
-        "image_path": pa.array([one.name for one in pictures], pa.string()),
-        "caption": pa.array([one.caption for one in pictures], pa.string()),
+        "image_path": pa.array([one.name for one in samples], pa.string()),
+        "caption": pa.array([one.caption for one in samples], pa.string()),
         "width": pa.array([width for width, _ in rows.sizes], pa.int32()),
         "height": pa.array([height for _, height in rows.sizes], pa.int32()),
     }
     if texts is not None:
-        empty = np.array([not one.caption for one in pictures], bool)
+        empty = np.array([not one.caption for one in samples], bool)
         cosines = np.einsum("ij,ij->i", images.astype(np.float64), texts.astype(np.float64))
         columns["similarity"] = pa.array(cosines, pa.float64(), mask=empty)
-    for i, name in enumerate(folder.columns):
-        columns[name] = pa.array([one.values[i] for one in pictures], pa.string())
+    for i, further in enumerate(source.schema):
+        columns[further.name] = _column(further, [one.values[i] for one in samples])
     return pa.table(columns)
+
+
+def _column(further: pa.Field, values: list[object]) -> pa.Array:
+    try:
+        return pa.array(values, further.type)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise DamagedFile(
+            f"the column {further.name} does not fit {further.type}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _write_vectors(path: Path, vectors: NDArray[np.float32]) -> None:

@@ -17,7 +17,7 @@ from pairdex.encoders.model import ImageSpec
 from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
 from pairdex.errors import InvalidArgument
 
-__all__ = ["preprocess"]
+__all__ = ["fitted", "normalised", "preprocess"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _TABLES_KEPT = 8  # models in use at once, generously
@@ -41,10 +41,40 @@ def preprocess(picture: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
     InvalidArgument
         The picture is so narrow that scaling its shorter side up would fill memory.
     """
-    fitted = _cropped(picture, spec) if spec.resize_mode == "crop" else _squashed(picture, spec)
-    pixels = np.asarray(_as_rgb(fitted))
+    pixels: NDArray[np.float32] = normalised(fitted(picture, spec)[None], spec)[0]
+    return pixels
+
+
+def fitted(picture: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Return a picture scaled and cut to the model's size, shape (size, size, 3).
+
+    Raises
+    ------
+    InvalidArgument
+        As `preprocess`.
+    """
+    inside = _cropped(picture, spec) if spec.resize_mode == "crop" else _squashed(picture, spec)
+    return np.asarray(_as_rgb(inside))
+
+
+def normalised(pictures: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """Return the model's input for pictures of its size.
+
+    Parameters
+    ----------
+    pictures
+        Shape (n, size, size, 3).
+
+    Returns
+    -------
+    NDArray[np.float32]
+        Shape (n, 3, size, size), C-contiguous.
+    """
     table = _table(spec.mean, spec.std)
-    return np.stack([table[i][pixels[..., i]] for i in range(3)])
+    pixels = np.empty((len(pictures), 3, *pictures.shape[1:3]), np.float32)
+    for i in range(3):
+        np.take(table[i], pictures[..., i], out=pixels[:, i])
+    return pixels
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

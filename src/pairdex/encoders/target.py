@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairdex import atomic
-from pairdex.encoders.part import Failure, PartFiles, PartSummary, read_summary
+from pairdex.encoders.decoding import Failure
+from pairdex.encoders.part import PartFiles, PartSummary, read_summary
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.parts.note import NOTE, Note, read_note
 from pairdex.store import lock
@@ -115,10 +116,11 @@ def _check_same(place: Path, old: Note, new: Note) -> None:
             f"{place} holds parts of the model {old.model['name']} ({old.model['checksum'][:12]}), "
             f"asked for is {new.model['name']} ({new.model['checksum'][:12]}); name a new folder"
         )
-    if old.pictures != new.pictures:
+    if (old.pictures, old.source) != (new.pictures, new.source):
+        before, now = ("/".join(filter(None, [one.pictures, one.source])) for one in (old, new))
         raise Mismatch(
-            f"{place} holds parts of the pictures in {old.pictures}, asked for are those in "
-            f"{new.pictures}; name a new folder"
+            f"{place} holds parts of the pictures in {before}, asked for are those in {now}; "
+            "name a new folder"
         )
 
 
@@ -152,4 +154,6 @@ def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
 
 def _write_note(folder: Path, note: Note) -> None:
     content = {"format": _NOTE_FORMAT, "model": note.model, "pictures": note.pictures}
+    if note.source is not None:
+        content["source"] = note.source
     atomic.write_bytes(folder / NOTE, (json.dumps(content, indent=2) + "\n").encode())

@@ -18,11 +18,13 @@ NOTE = "pairdex.json"
 class Note:
     """What parts say of their making; released parts say nothing.
 
-    `model` is the record of the model, `pictures` the folder that `image_path` is relative to.
+    `model` is the record of the model, `pictures` the folder that `image_path` is relative to, and
+    `source` the one file in it that named or held them all, where there was one.
     """
 
     model: Any = None
     pictures: str | None = None
+    source: str | None = None
 
 
 def read_note(source: Path) -> Note:
@@ -39,7 +41,7 @@ def read_note(source: Path) -> Note:
         model = content["model"]
         if model is not None and not {"name", "dim", "checksum", "folder"} <= model.keys():
             raise ValueError(model)
-        return Note(model, content["pictures"])
+        return Note(model, content["pictures"], content.get("source"))
     except FileNotFoundError:
         return Note()
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from pairdex import atomic
-from pairdex.errors import WriteFailed
+from pairdex.process_pool import ctrl_c_blocked, process_pool
 from pairdex.store.manifest import FileEntry, PartEntry
 
 __all__ = ["STAGING", "Advance", "Progress", "Task", "run_tasks"]
@@ -88,48 +80,12 @@ class _Meter:
 
 
 def _side_by_side(tasks: Sequence[Task], workers: int, meter: _Meter) -> Iterator[PartEntry]:
-    context = get_context("spawn")
-    follows, leads = context.Pipe(duplex=False)
-    with (
-        follows,
-        leads,
-        ProcessPoolExecutor(min(workers, len(tasks)), context, _follow, (follows,)) as pool,
-    ):
-        try:
-            with _ctrl_c_blocked():
-                entries = pool.map(_once, tasks)
-            for task, entry in zip(tasks, entries, strict=True):
-                meter.advance(task.rows)
-                yield entry
-        except BrokenProcessPool as error:
-            raise WriteFailed(
-                "a worker was ended from outside, as systems do that run out of memory; "
-                "run the same command again with fewer --workers"
-            ) from error
-        except BaseException:
-            leads.close()  # the workers end at once
-            raise
-
-
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Keep Ctrl-C from the processes started meanwhile: it is this one that ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _follow(leader: Connection) -> None:
-    """Make this worker end with the process that started it, even where that was killed."""
-    threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
-
-
-def _end_with(leader: Connection) -> None:
-    with suppress(EOFError, OSError):
-        leader.recv_bytes()  # nothing is ever sent; the wait ends when the other end is closed
-    os._exit(1)
+    with process_pool(min(workers, len(tasks))) as pool:
+        with ctrl_c_blocked():
+            entries = pool.map(_once, tasks)
+        for task, entry in zip(tasks, entries, strict=True):
+            meter.advance(task.rows)
+            yield entry
 
 
 def _one_by_one(tasks: Sequence[Task], meter: _Meter) -> Iterator[PartEntry]:

@@ -1,0 +1,100 @@
+"""Further columns of samples: names that are free, and one type for values from many JSON objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = ["JsonColumns", "free_names"]
+
+# What `encode` itself writes for each picture, besides what the build adds.
+TAKEN = frozenset(
+    {"image_path", "caption", "width", "height", "similarity", "id", "distance", "part", "row"}
+)
+
+_TYPES = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+def free_names(names: Sequence[str], places: Sequence[int] | None = None) -> tuple[str, ...]:
+    """Return names that are neither empty nor taken nor given twice.
+
+    Parameters
+    ----------
+    places
+        The number of each column in its table, from 0, for those without a name.
+    """
+    taken, free = set(TAKEN), []
+    for name, place in zip(names, places or range(len(names)), strict=True):
+        wanted = name or f"column_{place + 1}"
+        candidates = [wanted, f"source_{wanted}", f"source_{wanted}_{place + 1}"]
+        chosen = next(one for one in candidates if one.lower() not in taken)
+        taken.add(chosen.lower())
+        free.append(chosen)
+    return tuple(free)
+
+
+@dataclass
+class JsonColumns:
+    """The columns that JSON objects make together, in the order in which their keys were first met.
+
+    A key whose values are integers becomes int64, integers and other numbers float64, truth values
+    bool; anything else becomes text, and what is no text in it JSON.
+    """
+
+    kinds: dict[str, str]
+
+    @classmethod
+    def of(cls, objects: Iterable[Mapping[str, object]]) -> JsonColumns:
+        """Return the columns of all `objects`."""
+        columns = cls({})
+        for one in objects:
+            columns.see(one)
+        return columns
+
+    def see(self, values: Mapping[str, object]) -> None:
+        """Take in one more object."""
+        for key, value in values.items():
+            self._merge(key, _kind(value))
+
+    def join(self, other: JsonColumns) -> None:
+        """Take in what other columns have seen."""
+        for key, kind in other.kinds.items():
+            self._merge(key, kind)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Their names, made free, and types."""
+        names = free_names(list(self.kinds))
+        types = [_TYPES.get(kind, pa.string()) for kind in self.kinds.values()]
+        return pa.schema(list(zip(names, types, strict=True)))
+
+    def values(self, content: Mapping[str, object]) -> tuple[object, ...]:
+        """Return an object's value for each column; None where it has none."""
+        return tuple(_converted(content.get(key), kind) for key, kind in self.kinds.items())
+
+    def _merge(self, key: str, kind: str) -> None:
+        old = self.kinds.get(key, "null")
+        if "null" in (old, kind):
+            self.kinds[key] = old if kind == "null" else kind
+        elif old != kind:
+            self.kinds[key] = "float" if {old, kind} == {"int", "float"} else "text"
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int" if value in _INT64 else "text"
+    return "float" if isinstance(value, float) else "text"
+
+
+def _converted(value: object, kind: str) -> object:
+    if value is None or kind in _TYPES:
+        return value
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,70 @@
+"""What can be encoded: samples in a fixed order, wherever they lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+__all__ = ["Place", "Sample", "Source", "file_stamp"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture's bytes are: a whole file, or `size` bytes of one from `offset`."""
+
+    path: str
+    offset: int = 0
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture with its caption and the values of further columns.
+
+    `name` is its path below the source's root; `place` is None where it is known already that there
+    is no picture, and `reason` says why.
+    """
+
+    name: str
+    caption: str
+    values: tuple[object, ...]
+    place: Place | None
+    reason: str = ""
+
+
+class Source(Protocol):
+    """Samples by number, from 0; any range of them can be listed at any time."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that the samples' names are relative to."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The further columns, with their types."""
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether any sample has a caption."""
+
+    def __len__(self) -> int: ...
+
+    def samples(self, start: int, stop: int) -> Sequence[Sample]:
+        """Return the samples from `start` to before `stop`."""
+
+    def stamp(self, start: int, stop: int) -> object:
+        """Return, as JSON, what names these samples as they stand: other content, another stamp."""
+
+
+def file_stamp(path: str | Path) -> tuple[int, int] | None:
+    """Return a file's size and time of change; None where there is no file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - millions of times
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

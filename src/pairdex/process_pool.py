@@ -1,0 +1,66 @@
+"""A pool of processes that end with the one that started them, also where that was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+from pairdex.errors import WriteFailed
+
+__all__ = ["ctrl_c_blocked", "process_pool"]
+
+
+@contextmanager
+def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool of spawned processes; give it work inside `ctrl_c_blocked` only.
+
+    Raises
+    ------
+    WriteFailed
+        A worker was ended from outside.
+    """
+    context = get_context("spawn")
+    follows, leads = context.Pipe(duplex=False)
+    with (
+        follows,
+        leads,
+        ProcessPoolExecutor(workers, context, _follow, (follows,)) as pool,
+    ):
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise WriteFailed(
+                "a worker was ended from outside, as systems do that run out of memory; "
+                "run the same command again with fewer --workers"
+            ) from error
+        except BaseException:
+            leads.close()  # the workers end at once
+            raise
+
+
+@contextmanager
+def ctrl_c_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from the processes started meanwhile: it is this one that ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow(leader: Connection) -> None:
+    """Make this worker end with the process that started it, even where that was killed."""
+    threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
+
+
+def _end_with(leader: Connection) -> None:
+    with suppress(EOFError, OSError):
+        leader.recv_bytes()  # nothing is ever sent; the wait ends when the other end is closed
+    os._exit(1)
