@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
-from pairdex.errors import InvalidArgument
+from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
@@ -21,6 +21,8 @@ from pairdex.projections.queries import read_for, write_projected
 from pairdex.projections.verify import projection_checks
 from pairdex.projections.write import ProjectReport, Steps, project_collection
 from pairdex.releases.catalogue import Release, find_release, load_catalogue
+from pairdex.releases.fetch import DEFAULT_JOBS, FetchReport
+from pairdex.releases.fetch import fetch as fetch_files
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import selection_of
@@ -34,7 +36,7 @@ from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
 from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "export", "open", "project", "releases", "remove", "subset", "verify"]
+__all__ = ["build", "export", "fetch", "open", "project", "releases", "remove", "subset", "verify"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -327,6 +329,63 @@ def verify(
     """
     checks = list(projection_checks(Path(collection)))
     return verify_store(collection, derived=checks, progress=progress)
+
+
+def fetch(
+    release: str,
+    folder: str | Path,
+    *,
+    parts: frozenset[int] | None = None,
+    files: Sequence[str] = (),
+    jobs: int = DEFAULT_JOBS,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+) -> FetchReport:
+    """Fetch files of a release into a folder, whole and verified; resumed by the same call.
+
+    Parameters
+    ----------
+    release
+        A name of the catalogue, or an address: http(s), file, and what fsspec knows.
+    folder
+        New or existing; parts lie there as `build` finds them.
+    parts
+        Only the parts of these numbers; all when None.
+    files
+        Only files that fit one of these names or glob patterns; all when empty.
+    jobs
+        How many files are fetched at once, from one host at most 4.
+    mirror
+        The address of a folder to fetch the release from instead.
+    progress
+        Called with the bytes that are there and the bytes in all, as far as they are known.
+
+    Returns
+    -------
+    FetchReport
+        Files, bytes, and how many were compared with a published checksum.
+
+    Raises
+    ------
+    FetchFailed
+        Some files could not be fetched; all others have been.
+    WriteFailed
+        A full disk, or a place that cannot be written.
+    InvalidArgument
+        No such release, part or file.
+    """
+    report = fetch_files(
+        release,
+        Path(folder),
+        parts=parts,
+        files=files,
+        jobs=jobs,
+        mirror=mirror,
+        progress=progress,
+    )
+    if report.failed:
+        raise FetchFailed(report.complaint())
+    return report
 
 
 def _record(model: str | Path) -> ModelRecord:

@@ -10,6 +10,7 @@ The tree (each also derives from the built-in that a caller would expect)::
     ├── Mismatch (ValueError)              things that do not belong together: rows, dims, models
     ├── MissingFile (FileNotFoundError)    a file or folder that should be there
     ├── CollectionBusy (RuntimeError)      another process is writing this collection
+    ├── FetchFailed (ConnectionError)      files that could not be fetched: gone, refused, unreachable
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
     ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or failed
     └── MissingExtra (ImportError)         an optional dependency is not installed
@@ -25,6 +26,7 @@ __all__ = [
     "CollectionBusy",
     "DamagedFile",
     "EngineFailed",
+    "FetchFailed",
     "InvalidArgument",
     "InvalidPredicate",
     "Mismatch",
@@ -92,6 +94,15 @@ class CollectionBusy(PairdexError, RuntimeError):
     """Another process is writing this collection."""
 
     code = "collection_busy"
+
+
+class FetchFailed(PairdexError, ConnectionError):
+    """A file could not be fetched: it is gone, refused, unreachable, or never arrives whole."""
+
+    code = "fetch_failed"
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class WriteFailed(PairdexError, OSError):

@@ -21,6 +21,7 @@ from pairdex.cli import (
     encode,
     evaluate,
     export,
+    fetch,
     gold,
     info,
     project,
@@ -51,6 +52,7 @@ app = typer.Typer(
 _COMMANDS = (
     demo,
     releases,
+    fetch,
     build,
     info,
     verify,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from pairdex.errors import InvalidArgument
 __all__ = ["Entry", "Release", "find_release", "load_catalogue", "nearest", "no_match", "select"]
 
 _NPY_HEADER_BYTES = 128  # of every .npy file of LAION
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LIKE = 0.5  # how much of a name has to agree to be suggested
 
 
@@ -79,6 +81,20 @@ class Entry:
         names = (self.name, self.path, *self.formerly)
         return any(fnmatchcase(name, pattern) for name in names)
 
+    @property
+    def expected_bytes(self) -> int:
+        """How large it will be, as far as is known: 0 when it is not."""
+        if self.bytes is not None:
+            return self.bytes
+        return round(_page_size(self.size)[0]) if self.size else 0
+
+    def may_have(self, total: int) -> bool:
+        """Return whether a file of `total` bytes can be the one whose size the page writes."""
+        if self.size is None:
+            return True
+        bytes_, step = _page_size(self.size)
+        return bytes_ - 2 * step < total < bytes_ + step
+
     def part(self, number: int) -> Entry:
         """Return the file of one part."""
         odd = dict(self.part_rows).get(number)
@@ -105,6 +121,13 @@ class Release:
     page: str
     about: str
     entries: tuple[Entry, ...]
+
+    @property
+    def mirrors(self) -> list[str]:
+        """The folders of its other published addresses, as `--mirror` takes them."""
+        others = zip(*(entry.urls[1:] for entry in self.entries), strict=False)
+        # A prefix of text may end inside a name; what is before its last slash does not.
+        return [os.path.commonprefix(urls).rpartition("/")[0] for urls in others]  # noqa: RUF071
 
     @property
     def files(self) -> int:
@@ -212,6 +235,12 @@ def _single(entry: Entry, parts: frozenset[int] | None) -> Iterator[Entry]:
 
 def _names(entry: Entry) -> tuple[str, ...]:
     return (entry.name, *entry.formerly)
+
+
+def _page_size(text: str) -> tuple[float, float]:
+    """Return the bytes that a size such as 3.7G means, and those of its last digit."""
+    unit = _UNITS[text[-1]]
+    return float(text[:-1]) * unit, unit * (0.1 if "." in text else 1.0)
 
 
 def _plain(name: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from pairdex.errors import InvalidArgument
 from pairdex.releases.catalogue import find_release, load_catalogue, select
 
-SEEDS = Path(__file__).parents[1].parent / "shared" / "seeds"
+SEEDS = Path(__file__).parents[2].parent / "shared" / "seeds"
 RELEASES = load_catalogue()
 ENTRIES = [(r.name, e) for r in RELEASES.values() for e in r.entries]
 SISAP = {entry.name: entry for entry in RELEASES["sisap-2023"].entries}

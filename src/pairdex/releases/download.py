@@ -1,0 +1,156 @@
+"""One file from its address to its name, resumed, tried again and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pairdex.errors import DamagedFile, FetchFailed
+from pairdex.releases.catalogue import Entry
+from pairdex.releases.partial import Partial, Progress, adopt, digest_of, expected_digest, forget
+from pairdex.releases.patience import Hosts, Patience, Tries, host_of
+from pairdex.releases.record import Known, Record
+from pairdex.releases.streams import Interrupted, Source, Stream
+
+__all__ = ["Arrival", "Downloader"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that is there: its size, whether a checksum was compared, and how much was sent for it."""
+
+    entry: Entry
+    bytes: int
+    verified: bool
+    received: int
+    already: bool
+
+
+@dataclass(frozen=True)
+class Downloader:
+    """Brings files into `folder`.
+
+    `progress(path, done)` is told up to which byte a file has been read or has arrived,
+    `expect(path, total)` of its size when the source says it.
+    """
+
+    folder: Path
+    source_of: Callable[[str], Source]
+    record: Record
+    hosts: Hosts
+    patience: Patience
+    progress: Callable[[str, int], None]
+    expect: Callable[[str, int], None]
+
+    def bring(self, entry: Entry) -> Arrival:
+        """Have a file in the folder, whole.
+
+        Raises
+        ------
+        FetchFailed
+            It is not there, never arrives whole, or arrives with wrong bytes.
+        WriteFailed
+            The disk is full or not writable, or another process fetches the same file.
+        """
+        known = self._present(entry)
+        if known is not None:
+            forget(self.folder / entry.path)
+            self.expect(entry.path, known.bytes)
+            self.progress(entry.path, known.bytes)
+            return Arrival(entry, known.bytes, expected_digest(entry) is not None, 0, already=True)
+        target = self.folder / entry.path
+        if target.is_file():
+            adopt(target)
+        with Partial(target, entry) as partial:
+            digest, received = self._complete(partial, entry)
+        algorithm = "sha256" if entry.sha256 else "md5"
+        known = self.record.add(entry.path, algorithm, digest)
+        verified = expected_digest(entry) is not None
+        return Arrival(entry, known.bytes, verified, received, already=False)
+
+    def _present(self, entry: Entry) -> Known | None:
+        """Return what is known of a file that is there and right; it is read only if that is new."""
+        target, expected = self.folder / entry.path, expected_digest(entry)
+        known = self.record.find(entry.path)
+        if known and expected in (None, (known.algorithm, known.digest)):
+            return known
+        if not target.is_file():
+            return None
+        if expected is None and target.stat().st_size != self._announced(entry):
+            return None
+        algorithm = expected[0] if expected else "md5"
+        digest = digest_of(target, algorithm, self._progress_of(entry))
+        if expected is not None and digest != expected[1]:
+            return None
+        return self.record.add(entry.path, algorithm, digest)
+
+    def _announced(self, entry: Entry) -> int | None:
+        """Return the size that the source says a file has."""
+        url = entry.urls[0]
+
+        def ask() -> int | None:
+            with self.source_of(url).open(url) as stream:
+                return stream.total
+
+        return Tries(host_of(url), self.hosts, self.patience).persist(ask)
+
+    def _complete(self, partial: Partial, entry: Entry) -> tuple[str, int]:
+        """Receive what is missing and finish; wrong bytes are fetched once more, from the beginning."""
+        received = self._receive(partial, entry)
+        try:
+            return partial.finish(), received
+        except DamagedFile:
+            self.progress(entry.path, 0)
+            received = self._receive(partial, entry)
+        try:
+            return partial.finish(), received
+        except DamagedFile as error:
+            raise FetchFailed(
+                f"{error}, twice: the source is damaged or another version; its bytes were discarded"
+            ) from error
+
+    def _receive(self, partial: Partial, entry: Entry) -> int:
+        """Receive until the file is complete; return the number of bytes that were sent for it."""
+        url = entry.urls[0]
+        tries, received = Tries(host_of(url), self.hosts, self.patience), 0
+        while True:
+            start, validator = partial.position(url, self._progress_of(entry))
+            if partial.size and partial.is_whole(url):
+                return received
+            before = received
+            try:
+                with self.source_of(url).open(url, start, validator) as stream:
+                    self._begin(partial, entry, stream)
+                    for chunk in stream.chunks:
+                        partial.write(chunk)
+                        received += len(chunk)
+                        self.progress(entry.path, partial.size)
+                _check_end(partial, stream)
+                return received
+            except Interrupted as error:
+                tries.wait_after(error, received - before)
+
+    def _begin(self, partial: Partial, entry: Entry, stream: Stream) -> None:
+        if stream.total is not None:
+            if not entry.may_have(stream.total):
+                raise FetchFailed(
+                    f"{entry.urls[0]} has {stream.total:,} bytes, its page says {entry.size}: "
+                    "it is another file"
+                )
+            self.expect(entry.path, stream.total)
+        if not partial.belongs_to(entry.urls[0], stream):
+            partial.discard()
+            raise Interrupted(f"{entry.urls[0]} has changed")
+        partial.begin(entry.urls[0], stream)
+        self.progress(entry.path, partial.size)
+
+    def _progress_of(self, entry: Entry) -> Progress:
+        return lambda done: self.progress(entry.path, done)
+
+
+def _check_end(partial: Partial, stream: Stream) -> None:
+    if stream.total is not None and partial.size != stream.total:
+        if partial.size > stream.total:
+            partial.discard()
+        raise Interrupted(f"it ended after {partial.size:,} of {stream.total:,} bytes")

@@ -1,0 +1,298 @@
+"""Many files of a release at once: which, from where, is there room, and what has become of each."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from pairdex.atomic import make_folder
+from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
+from pairdex.releases.catalogue import Entry, Release, find_release, select
+from pairdex.releases.download import Arrival, Downloader
+from pairdex.releases.file_source import FileSource, RemoteSource
+from pairdex.releases.http_source import HttpSource
+from pairdex.releases.listing import list_files
+from pairdex.releases.patience import Hosts, Patience, Tries, host_of
+from pairdex.releases.record import Record
+from pairdex.releases.streams import Source
+
+__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "Progress", "fetch"]
+
+DEFAULT_JOBS = 4
+MAX_JOBS = 64
+_JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
+
+Progress = Callable[[int, int], None]
+"""Is told the bytes that have arrived and those expected in all, as far as they are known."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be fetched, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What its page says wrongly, or not, about files that were fetched."""
+
+    files: list[str]
+    note: str
+
+
+@dataclass(frozen=True)
+class FetchReport:
+    """What is in the folder now: files that are whole, their bytes, those compared with a checksum.
+
+    `fetched` files and `received` bytes came now; the other files were there already.
+    """
+
+    release: str
+    files: int
+    bytes: int
+    verified: int
+    fetched: int
+    received: int
+    seconds: float
+    failed: list[Failure]
+    notes: list[Note]
+    mirrors: list[str]
+    page: str | None
+
+    def complaint(self) -> str:
+        """Return one line about the files that failed."""
+        first = self.failed[0]
+        advice = "run the same command again to go on"
+        if self.mirrors:
+            advice += f", or with --mirror {self.mirrors[0]}"
+        elif self.page:
+            advice += f"; {self.page} may name another place for --mirror"
+        return (
+            f"{len(self.failed)} of {self.files + len(self.failed)} files failed; "
+            f"{first.file}: {first.reason}; {advice}"
+        )
+
+
+def fetch(
+    release: str,
+    folder: Path,
+    *,
+    parts: frozenset[int] | None = None,
+    files: Sequence[str] = (),
+    jobs: int = DEFAULT_JOBS,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> FetchReport:
+    """Fetch files of a release into a folder; see `pairdex.fetch`.
+
+    A file that fails is reported, and the others are fetched all the same.
+    """
+    if not 1 <= jobs <= MAX_JOBS:
+        raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
+    began = time.monotonic()
+    patience = patience or Patience()
+    hosts = Hosts(patience)
+    with _Sources(hosts, patience) as sources:
+        entries, known = _plan(sources, release, parts, files, mirror)
+        make_folder(folder)
+        _check_space(entries, folder)
+        meter = _Meter(entries, progress)
+        downloader = Downloader(
+            folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
+        )
+        results = _side_by_side(entries, jobs, downloader, meter.stop)
+    return _report(release, entries, results, known, time.monotonic() - began)
+
+
+class _Sources:
+    """The source of each kind of address, made when it is first needed."""
+
+    def __init__(self, hosts: Hosts, patience: Patience) -> None:
+        self._hosts, self._patience = hosts, patience
+        self._http = HttpSource(hosts, patience)
+        self._file, self._remote = FileSource(), RemoteSource()
+
+    def __enter__(self) -> _Sources:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def tries(self, url: str) -> Tries:
+        """Return the tries that an address is granted."""
+        return Tries(host_of(url), self._hosts, self._patience)
+
+    def of(self, url: str) -> Source:
+        """Return the source that reads an address."""
+        scheme = urlsplit(url).scheme
+        if scheme in ("http", "https"):
+            return self._http
+        return self._file if scheme == "file" else self._remote
+
+
+def _plan(
+    sources: _Sources,
+    name: str,
+    parts: frozenset[int] | None,
+    patterns: Sequence[str],
+    mirror: str | None,
+) -> tuple[list[Entry], Release | None]:
+    """Return the files to fetch, and the release of the catalogue that they are of."""
+    if _is_address(name):
+        if mirror is not None:
+            raise InvalidArgument(
+                f"{name} is an address itself; --mirror goes with the name of a release",
+                field="mirror",
+            )
+        source, tries = sources.of(name), sources.tries(name)
+        return tries.persist(lambda: list_files(source, name, parts=parts, patterns=patterns)), None
+    release = find_release(name)
+    entries = select(release, parts=parts, patterns=patterns)
+    if mirror is None:
+        return entries, release
+    if not _is_address(mirror):
+        raise InvalidArgument(
+            f"the mirror is {mirror!r}, expected an address such as https://host/folder",
+            field="mirror",
+        )
+    return [_mirrored(entry, mirror.rstrip("/")) for entry in entries], release
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or text.startswith("file:")
+
+
+def _mirrored(entry: Entry, mirror: str) -> Entry:
+    """Return the file at a mirror: at its published address there, else where it will lie here."""
+    known = (url for url in entry.urls if url.startswith(f"{mirror}/"))
+    url = next(known, f"{mirror}/{quote(entry.path, safe='/=')}")
+    return replace(entry, urls=(url,))
+
+
+def _check_space(entries: list[Entry], folder: Path) -> None:
+    present = 0
+    for entry in entries:
+        for path in (folder / entry.path, folder / f"{entry.path}.part"):
+            with suppress(OSError):
+                present += min(path.stat().st_size, entry.expected_bytes)
+    needed = sum(entry.expected_bytes for entry in entries) - present
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise WriteFailed(
+            f"cannot write {folder}: about {needed:,} more bytes are needed, {free:,} are free; "
+            "free space, or choose fewer files with --files or --parts"
+        )
+
+
+class _Meter:
+    """Adds up what the workers report; asks them to end by raising `_Ended` in their reports."""
+
+    def __init__(self, entries: list[Entry], progress: Progress | None) -> None:
+        self.stop = threading.Event()
+        self._totals = {entry.path: entry.expected_bytes for entry in entries}
+        self._done = dict.fromkeys(self._totals, 0)
+        self._sum, self._total = 0, sum(self._totals.values())
+        self._report, self._lock = progress, threading.Lock()
+
+    def progress(self, path: str, done: int) -> None:
+        if self.stop.is_set():
+            raise _Ended
+        with self._lock:
+            self._sum += done - self._done[path]
+            self._done[path] = done
+            if self._report:
+                self._report(self._sum, max(self._total, self._sum))
+
+    def expect(self, path: str, total: int) -> None:
+        with self._lock:
+            self._total += total - self._totals[path]
+            self._totals[path] = total
+
+
+def _is_from(folder: str, entries: list[Entry]) -> bool:
+    return any(entry.urls[0].startswith(f"{folder}/") for entry in entries)
+
+
+class _Ended(BaseException):
+    """A worker was asked to end."""
+
+
+_Result = Arrival | tuple[Entry, BaseException]
+
+
+def _side_by_side(
+    entries: list[Entry], jobs: int, downloader: Downloader, stop: threading.Event
+) -> list[_Result]:
+    """Bring all files with `jobs` threads; a full disk or an interruption ends them all.
+
+    The threads are daemons: one that waits for a stalled server does not keep the program.
+    """
+    waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+    results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+    for entry in entries:
+        waiting.put(entry)
+
+    def work() -> None:
+        with suppress(queue.Empty, _Ended):
+            while not stop.is_set():
+                results.put(_brought(downloader, waiting.get_nowait()))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(entries)))]
+    for thread in threads:
+        thread.start()
+    try:
+        return [_unless_fatal(results.get()) for _ in entries]
+    finally:
+        stop.set()
+        deadline = time.monotonic() + _JOIN_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _brought(downloader: Downloader, entry: Entry) -> _Result:
+    try:
+        return downloader.bring(entry)
+    except _Ended:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised or reported in the main thread
+        return entry, error
+
+
+def _unless_fatal(result: _Result) -> _Result:
+    if isinstance(result, tuple) and not isinstance(result[1], FetchFailed):
+        raise result[1]
+    return result
+
+
+def _report(
+    name: str, entries: list[Entry], results: list[_Result], known: Release | None, seconds: float
+) -> FetchReport:
+    arrivals = [result for result in results if isinstance(result, Arrival)]
+    failed = {r[0].path: str(r[1]) for r in results if isinstance(r, tuple)}
+    concerned: dict[str, list[str]] = {}
+    for entry in sorted((a.entry for a in arrivals), key=entries.index):
+        for note in entry.errata:
+            concerned.setdefault(note, []).append(entry.path)
+    return FetchReport(
+        release=name,
+        files=len(arrivals),
+        bytes=sum(arrival.bytes for arrival in arrivals),
+        verified=sum(arrival.verified for arrival in arrivals),
+        fetched=sum(not arrival.already for arrival in arrivals),
+        received=sum(arrival.received for arrival in arrivals),
+        seconds=seconds,
+        failed=[Failure(e.path, failed[e.path]) for e in entries if e.path in failed],
+        notes=[Note(paths, note) for note, paths in concerned.items()],
+        mirrors=[m for m in known.mirrors if not _is_from(m, entries)] if known else [],
+        page=known.page if known else None,
+    )

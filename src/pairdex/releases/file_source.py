@@ -1,0 +1,145 @@
+"""Files from folders (file:) and, where the extra is installed, from what fsspec knows (s3:, hf:, …)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
+from pairdex.releases.catalogue import Entry
+from pairdex.releases.streams import Interrupted, Stream
+
+__all__ = ["FileSource", "RemoteSource"]
+
+_READ_BYTES = 1 << 20
+
+
+class FileSource:
+    """Reads file: addresses."""
+
+    @contextmanager
+    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+        """Open a file at `start` if it is still the one of `validator`; see `Source`."""
+        path = _path(url)
+        try:
+            file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise FetchFailed(
+                f"{path} is not there, or cannot be read: {error.strerror}"
+            ) from error
+        with file:
+            status = os.fstat(file.fileno())
+            current = f"{status.st_size}-{status.st_mtime_ns}"
+            begin = _begin(start, status.st_size, validator, current)
+            file.seek(begin)
+            yield Stream(begin, status.st_size, current, _chunks(file, url))
+
+    def find(self, url: str) -> list[Entry]:
+        """Return the files in a folder and its subfolders; see `Source`."""
+        folder = _path(url)
+        if not folder.is_dir():
+            raise FetchFailed(f"{folder} is no folder; expected one with the files to fetch")
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        base = url.rstrip("/")
+        return [
+            Entry(name, (f"{base}/{quote(name)}",), bytes=path.stat().st_size, bytes_exact=True)
+            for name, path in zip(names, paths, strict=True)
+        ]
+
+
+class RemoteSource:
+    """Reads the addresses of fsspec's file systems; each loads its own package when first used."""
+
+    def __init__(self) -> None:
+        self._systems: dict[str, Any] = {}
+
+    @contextmanager
+    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+        """Open a file at `start` if it is still the one of `validator`; see `Source`."""
+        system, path = self._system(url)
+        with ExitStack() as stack:
+            with _explained(url):
+                size, current = system.info(path)["size"], str(system.ukey(path))
+                begin = _begin(start, size, validator, current)
+                file = stack.enter_context(system.open(path, "rb"))
+                file.seek(begin)
+            yield Stream(begin, size, current, _chunks(file, url))
+
+    def find(self, url: str) -> list[Entry]:
+        """Return the files below an address; see `Source`."""
+        system, root = self._system(url)
+        with _explained(url):
+            found = system.find(root, detail=True)
+        root = root.rstrip("/")
+        entries = []
+        for path, facts in sorted(found.items()):
+            name = path.removeprefix(root).lstrip("/")
+            lfs = facts.get("lfs") or {}  # Hugging Face knows the SHA-256 of large files
+            entries.append(
+                Entry(
+                    name,
+                    (f"{url.rstrip('/')}/{name}",),
+                    bytes=facts["size"],
+                    bytes_exact=True,
+                    sha256=lfs.get("sha256"),
+                )
+            )
+        return entries
+
+    def _system(self, url: str) -> tuple[Any, str]:
+        scheme = urlsplit(url).scheme
+        try:
+            from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
+
+            system, path = url_to_fs(url)
+        except ImportError as error:
+            raise MissingExtra(
+                f"{scheme}: addresses need fsspec and the package of their file system: "
+                f"pip install 'pairdex[remote]' ({error})"
+            ) from error
+        except ValueError as error:
+            raise InvalidArgument(
+                f"the address {url} is of no known kind; expected http://, https://, file:, s3:// or hf://",
+                field="release",
+            ) from error
+        return self._systems.setdefault(scheme, system), str(path)
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FetchFailed(f"{url} is not there any more") from error
+    except PermissionError as error:
+        raise FetchFailed(f"{url} cannot be read: {error}") from error
+    except OSError as error:
+        raise Interrupted(f"{url} broke off ({error})") from error
+    except Exception as error:  # every file system has errors of its own
+        reason = f"{url} cannot be read ({type(error).__name__}: {error})"
+        raise Interrupted(reason, unreachable=True) from error
+
+
+def _begin(start: int, size: int, validator: str | None, current: str) -> int:
+    return start if start <= size and validator in (None, current) else 0
+
+
+def _chunks(file: IO[bytes], url: str) -> Iterator[bytes]:
+    while True:
+        with _explained(url):
+            chunk = file.read(_READ_BYTES)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _path(url: str) -> Path:
+    split = urlsplit(url)
+    if split.netloc not in ("", "localhost"):
+        raise FetchFailed(f"{url} is on another machine; expected file:///folder")
+    return Path(unquote(split.path))

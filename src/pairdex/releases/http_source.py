@@ -1,0 +1,206 @@
+"""Files from web servers: ranges, validators, busy answers, and the listings of folders."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timezone
+from functools import cache
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag, urljoin
+
+import httpx
+
+from pairdex.errors import FetchFailed
+from pairdex.releases.catalogue import Entry
+from pairdex.releases.patience import Hosts, Patience, host_of
+from pairdex.releases.streams import Interrupted, Stream
+from pairdex.version import __version__
+
+__all__ = ["HttpSource"]
+
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_GONE = frozenset({404, 410})
+_PAGE_LIMIT_BYTES = (
+    32 << 20
+)  # of one folder's listing; a million files are 100 MB of anybody's HTML
+_PAGES_LIMIT = 1000  # folders below one address
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+
+
+class HttpSource:
+    """Reads http:// and https:// addresses; one connection pool for all threads."""
+
+    def __init__(self, hosts: Hosts, patience: Patience) -> None:
+        self._hosts, self._patience = hosts, patience
+        self._client = httpx.Client(
+            verify=_authorities(),
+            follow_redirects=True,
+            # Compressed bytes would be counted and ranged differently from the file's own.
+            headers={"User-Agent": f"pairdex/{__version__}", "Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(
+                patience.stall_seconds, connect=patience.connect_seconds, pool=None
+            ),
+            limits=httpx.Limits(max_connections=None),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    @contextmanager
+    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+        """Open a file at `start` if it is still the one of `validator`; see `Source`."""
+        headers = {}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if validator:
+                headers["If-Range"] = validator
+        with self._answer(url, headers) as answer:
+            stream = self._stream(answer, start)
+            if stream is not None and _is_same(validator, stream):
+                yield stream
+                return
+        with self.open(url) as stream:  # it is another file now, or too short: from the beginning
+            yield stream
+
+    def find(self, url: str) -> list[Entry]:
+        """Return the files that the pages of a web server's folder link to; see `Source`."""
+        base = url.rstrip("/") + "/"
+        found: dict[str, Entry] = {}
+        pages, seen = [base], {base}
+        while pages:
+            page = pages.pop()
+            for target in self._links(page):
+                inside = target.startswith(base) and target != page
+                if inside and target.endswith("/") and target not in seen:
+                    seen.add(target)
+                    pages.append(target)
+                elif inside and not target.endswith("/"):
+                    path = unquote(target.removeprefix(base))
+                    found[path] = Entry(path, (target,))
+            if len(seen) > _PAGES_LIMIT:
+                raise FetchFailed(f"{url} has more than {_PAGES_LIMIT:,} folders; give one of them")
+        return [found[path] for path in sorted(found)]
+
+    @contextmanager
+    def _answer(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        host = host_of(url)
+        with self._hosts.connection(host):
+            try:
+                with self._client.stream("GET", url, headers=headers) as answer:
+                    self._check(answer, url, host)
+                    yield answer
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                reason = f"{host} cannot be reached ({error})"
+                raise Interrupted(reason, unreachable=True) from error
+            except httpx.TimeoutException as error:
+                waited = self._patience.stall_seconds
+                raise Interrupted(f"{host} sent nothing for {waited:g} s") from error
+            except httpx.TransportError as error:
+                raise Interrupted(f"{host} broke off ({error})") from error
+            except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
+                raise FetchFailed(f"{url} cannot be fetched: {error}") from error
+
+    def _check(self, answer: httpx.Response, url: str, host: str) -> None:
+        self._hosts.note_answer(host)
+        status = answer.status_code
+        if status in _BUSY:
+            wait = self._asked_seconds(answer)
+            if wait is not None:
+                self._hosts.pause(host, wait)
+            raise Interrupted(f"{host} answers {status}", wait_seconds=wait)
+        if status in _GONE:
+            raise FetchFailed(f"{url} is not there any more ({status})")
+        if status not in (200, 206, 416):
+            raise FetchFailed(f"{url} cannot be fetched: {host} answers {status}")
+        encoding = answer.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise FetchFailed(f"{url} cannot be fetched: {host} sends it encoded as {encoding}")
+
+    def _stream(self, answer: httpx.Response, start: int) -> Stream | None:
+        """Return the bytes that the answer holds, or None when it has none of this range."""
+        validator = _validator(answer)
+        if answer.status_code == 200:
+            _refuse_page(answer)
+            length = answer.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            return Stream(0, total, validator, answer.iter_raw())
+        said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+        total = int(said[2]) if said and said[2] != "*" else None
+        if answer.status_code == 416:
+            if total == start and total is not None:
+                return Stream(start, total, validator, iter(()))
+            return None
+        if said is None or said[1] is None or int(said[1]) != start:
+            return None
+        return Stream(start, total, validator, answer.iter_raw())
+
+    def _asked_seconds(self, answer: httpx.Response) -> float | None:
+        """Return how long the server asks to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+        asked = answer.headers.get("Retry-After", "").strip()
+        if asked.isdecimal():
+            return float(asked)
+        try:
+            date = email.utils.parsedate_to_datetime(asked)
+        except (TypeError, ValueError):
+            return None
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=timezone.utc)
+        return max(0.0, date.timestamp() - self._patience.now())
+
+    def _links(self, page: str) -> list[str]:
+        with self._answer(page, {}) as answer:
+            if not answer.headers.get("Content-Type", "").startswith("text/html"):
+                raise FetchFailed(f"{page} is no folder's listing; give the address of a file")
+            text = bytearray()
+            for chunk in answer.iter_raw():
+                text += chunk
+                if len(text) > _PAGE_LIMIT_BYTES:
+                    raise FetchFailed(f"{page} is no folder's listing: it is too long")
+        parser = _Links()
+        parser.feed(text.decode("utf-8", "replace"))
+        targets = (urldefrag(urljoin(page, href)).url for href in parser.targets)
+        return [target for target in targets if "?" not in target]
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attrs if name == "href" and value]
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return whom to trust, read once: it takes longer than fetching a small file."""
+    return httpx.create_ssl_context()
+
+
+def _validator(answer: httpx.Response) -> str | None:
+    """Return what If-Range takes: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    tag: str = answer.headers.get("ETag", "")
+    date: str | None = answer.headers.get("Last-Modified")
+    return tag if tag.startswith('"') else date
+
+
+def _is_same(validator: str | None, stream: Stream) -> bool:
+    """Return whether a range is of the file that we have the beginning of.
+
+    An answer to If-Range may leave Last-Modified away (RFC 9110, 15.3.7); a server that does not know
+    If-Range sends the range of a changed file, with its new validator.
+    """
+    return stream.start == 0 or validator is None or stream.validator in (None, validator)
+
+
+def _refuse_page(answer: httpx.Response) -> None:
+    """Refuse the web page that some servers send with status 200 in place of a missing file."""
+    is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+    if is_page and not answer.url.path.endswith((".html", ".htm")):
+        raise FetchFailed(f"{answer.url} is a web page, not a file: it is not there any more")

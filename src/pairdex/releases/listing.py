@@ -1,0 +1,110 @@
+"""The files below an address that is in no catalogue, with the checksums that lie beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from pairdex.errors import FetchFailed, InvalidArgument
+from pairdex.releases.catalogue import Entry, no_match
+from pairdex.releases.streams import Source
+
+__all__ = ["list_files"]
+
+_IS_FILE = re.compile(r"[^/]+\.(?!\d+$)[A-Za-z0-9]{2,8}$")  # the end of an address
+_PART = re.compile(r"_(\d+)\.[A-Za-z0-9]+$")
+_SUMS = {
+    "md5sums": ("md5", 32),
+    "md5sums.txt": ("md5", 32),
+    "sha256sums": ("sha256", 64),
+    "sha256sums.txt": ("sha256", 64),
+}
+_SUMS_LIMIT_BYTES = 64 << 20
+
+
+def list_files(
+    source: Source, url: str, *, parts: frozenset[int] | None, patterns: Sequence[str]
+) -> list[Entry]:
+    """Return the files at an address, or below it, of these parts and names.
+
+    Files named MD5SUMS or SHA256SUMS, as md5sum and sha256sum write them, give the checksums of
+    the files beside them.
+
+    Raises
+    ------
+    FetchFailed
+        Nothing is there, or the server shows no listing.
+    InvalidArgument
+        No file is of these parts, or fits a pattern.
+    """
+    if _IS_FILE.search(url):
+        return [Entry(unquote(urlsplit(url).path.rpartition("/")[2]), (url,))]
+    found = source.find(url)
+    if not found:
+        raise FetchFailed(f"{url} holds no files")
+    for entry in found:
+        _check_path(entry.path, url)
+    return _chosen(_with_sums(source, found), url, parts, patterns)
+
+
+def _chosen(
+    found: list[Entry], url: str, parts: frozenset[int] | None, patterns: Sequence[str]
+) -> list[Entry]:
+    numbers = {entry.path: _number(entry.name) for entry in found}
+    if parts is not None:
+        absent = sorted(parts - {number for number in numbers.values() if number is not None})
+        if absent or not parts:
+            raise InvalidArgument(
+                f"{url} has no part {absent[0] if absent else ''}; its files of parts are named "
+                "like img_emb_12.npy",
+                field="parts",
+            )
+        found = [entry for entry in found if numbers[entry.path] in parts]
+    for pattern in patterns:
+        if not any(entry.is_named(pattern) for entry in found):
+            raise no_match(url, pattern, [entry.name for entry in found])
+    return [e for e in found if not patterns or any(e.is_named(p) for p in patterns)]
+
+
+def _with_sums(source: Source, found: list[Entry]) -> list[Entry]:
+    by_path = {entry.path: entry for entry in found}
+    for entry in found:
+        if entry.name.lower() not in _SUMS:
+            continue
+        algorithm, digits = _SUMS[entry.name.lower()]
+        for line in _read(source, entry.urls[0]).splitlines():
+            said = re.fullmatch(rf"([0-9A-Fa-f]{{{digits}}}) [ *](?:\./)?(.+)", line)
+            if said:
+                path = str(PurePosixPath(entry.path).parent / said[2])
+                if path in by_path:
+                    by_path[path] = _with_sum(by_path[path], algorithm, said[1])
+    return list(by_path.values())
+
+
+def _with_sum(entry: Entry, algorithm: str, digest: str) -> Entry:
+    return replace(entry, md5=digest) if algorithm == "md5" else replace(entry, sha256=digest)
+
+
+def _read(source: Source, url: str) -> str:
+    text = bytearray()
+    with source.open(url) as stream:
+        for chunk in stream.chunks:
+            text += chunk
+            if len(text) > _SUMS_LIMIT_BYTES:
+                raise FetchFailed(f"{url} is no list of checksums: it is too long")
+    return text.decode("utf-8", "replace")
+
+
+def _check_path(path: str, url: str) -> None:
+    """Refuse names that would lie elsewhere than in the folder that files are fetched into."""
+    pieces = path.split("/")
+    if "\\" in path or "\0" in path or any(piece in ("", ".", "..") for piece in pieces):
+        raise FetchFailed(f"{url} lists a file of the name {path!r}, which is refused")
+
+
+def _number(name: str) -> int | None:
+    said = _PART.search(name)
+    return int(said[1]) if said else None

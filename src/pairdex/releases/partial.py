@@ -1,0 +1,265 @@
+"""A file on its way: `NAME.part`, and `NAME.part.json` that says whose bytes these are.
+
+Invariant: `NAME` appears only with the bytes that were asked for. What is in `NAME.part` is always the
+beginning of the file that `NAME.part.json` names, or nothing is made of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pairdex.atomic import make_folder, partials, sync_folder, write_bytes
+from pairdex.errors import DamagedFile, WriteFailed
+from pairdex.releases.catalogue import Entry
+from pairdex.releases.contents import check_contents
+from pairdex.releases.streams import Stream
+
+__all__ = ["Partial", "Progress", "adopt", "digest_of", "expected_digest", "forget"]
+
+_READ_BYTES = 1 << 20
+_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+Progress = Callable[[int], None]
+"""Is told up to which byte a file has been read or has arrived."""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Which version of which address the bytes are of."""
+
+    url: str
+    validator: str | None
+    total: int | None
+
+
+def expected_digest(entry: Entry) -> tuple[str, str] | None:
+    """Return algorithm and digest of the published checksum, the stronger one where there are two."""
+    if entry.sha256:
+        return "sha256", entry.sha256.lower()
+    return ("md5", entry.md5.lower()) if entry.md5 else None
+
+
+def digest_of(path: Path, algorithm: str, progress: Progress) -> str:
+    """Return the digest of a file."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    done = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done)
+    return digest.hexdigest()
+
+
+def adopt(target: Path) -> None:
+    """Take a wrong file from its name; what it has of the right one may be its beginning."""
+    partial, note = _part_paths(target)
+    if partial.exists():
+        target.unlink()
+        return
+    note.unlink(missing_ok=True)  # it told of other bytes
+    target.replace(partial)
+
+
+def forget(target: Path) -> None:
+    """Remove the note that a process left which was killed when its file had just arrived."""
+    partial, note = _part_paths(target)
+    if not partial.exists():
+        note.unlink(missing_ok=True)
+
+
+def _part_paths(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+
+
+class Partial:
+    """The beginning of `target`, locked against other processes while it is open."""
+
+    def __init__(self, target: Path, entry: Entry) -> None:
+        self._target, self._entry = target, entry
+        self._path, self._note = _part_paths(target)
+        self._expected = expected_digest(entry)
+        self._algorithm = self._expected[0] if self._expected else "md5"
+        self._digest = self._new_digest()
+        self._origin: _Origin | None = None
+        self._hashed = self._finished = False
+        self.size = 0
+
+    def __enter__(self) -> Partial:
+        make_folder(self._path.parent)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            raise WriteFailed(
+                f"{self._path} is being fetched by another process; wait until it has ended"
+            ) from error
+        except OSError as error:
+            raise self._failed(error) from error
+        for leftover in partials(self._note.parent, self._note.name):
+            leftover.unlink(missing_ok=True)
+        self.size = os.fstat(self._file).st_size
+        self._origin = self._read_note()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self.size and not self._finished:
+            for path in (self._path, self._note):
+                path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    def position(self, url: str, progress: Progress) -> tuple[int, str | None]:
+        """Return from where to go on with `url`, and the validator of the bytes that are there.
+
+        Bytes of an unknown or another address are kept only if a checksum will judge them. Their
+        digest is computed here, before a server is made to wait.
+        """
+        same = self._origin is not None and self._origin.url == url
+        validator = self._origin.validator if self._origin and same else None
+        if self.size and not (self._expected or validator):
+            return 0, None
+        if not self._hashed:
+            self._hash_what_is_there(progress)
+        return self.size, validator
+
+    def is_whole(self, url: str) -> bool:
+        """Return whether all of `url` is there already."""
+        return self._origin is not None and (self._origin.url, self._origin.total) == (
+            url,
+            self.size,
+        )
+
+    def belongs_to(self, url: str, stream: Stream) -> bool:
+        """Return whether the stream's size is that of the file that the bytes are of."""
+        origin = self._origin
+        if origin is None or origin.url != url or not stream.start:
+            return True
+        return origin.total is None or stream.total in (None, origin.total)
+
+    def begin(self, url: str, stream: Stream) -> None:
+        """Take the stream's bytes from now on; from zero if it begins there.
+
+        Raises
+        ------
+        WriteFailed
+            There is not enough free space for the rest.
+        """
+        if stream.start != self.size:
+            self.discard()
+        validator = stream.validator
+        if stream.start and validator is None and self._origin and self._origin.url == url:
+            validator = self._origin.validator
+        self._origin = _Origin(url, validator, stream.total)
+        write_bytes(self._note, json.dumps(asdict(self._origin)).encode())
+        if stream.total is not None:
+            self._check_space(stream.total - stream.start)
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes.
+
+        Raises
+        ------
+        WriteFailed
+            The disk is full; what has been written stays, to go on from.
+        """
+        view = memoryview(chunk)
+        while view:
+            try:
+                count = os.pwrite(self._file, view, self.size)
+            except OSError as error:
+                raise self._failed(error) from error
+            self._digest.update(view[:count])
+            self.size += count
+            view = view[count:]
+
+    def discard(self) -> None:
+        """Forget all bytes."""
+        os.ftruncate(self._file, 0)
+        self.size, self._digest, self._hashed = 0, self._new_digest(), True
+
+    def finish(self) -> str:
+        """Give the file its name and return its digest; wrong bytes are discarded instead.
+
+        Raises
+        ------
+        DamagedFile
+            The checksum is another, or, where none is published, the format says it is not whole.
+        WriteFailed
+            The bytes cannot be made durable.
+        """
+        try:
+            self._verify()
+        except DamagedFile:
+            self.discard()
+            raise
+        try:
+            os.fsync(self._file)
+            self._path.replace(self._target)
+            sync_folder(self._target.parent)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._finished = True
+        self._note.unlink(missing_ok=True)
+        return self._digest.hexdigest()
+
+    def _verify(self) -> None:
+        if self._expected is None:
+            check_contents(self._path, self._target.name)
+            return
+        algorithm, expected = self._expected
+        if self._digest.hexdigest() != expected:
+            raise DamagedFile(
+                f"{self._entry.urls[0]} has the {algorithm} {self._digest.hexdigest()}, "
+                f"expected {expected}"
+            )
+
+    def _hash_what_is_there(self, progress: Progress) -> None:
+        self._digest, position = self._new_digest(), 0
+        while chunk := os.pread(self._file, _READ_BYTES, position):
+            self._digest.update(chunk)
+            position += len(chunk)
+            progress(position)
+        self._hashed = True
+
+    def _read_note(self) -> _Origin | None:
+        try:
+            facts = json.loads(self._note.read_bytes())
+            return _Origin(str(facts["url"]), facts["validator"], facts["total"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # the bytes are then of an unknown origin
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self._path.parent).free
+        if needed > free:
+            raise WriteFailed(
+                f"cannot write {self._path}: {needed:,} more bytes are needed, {free:,} are free; "
+                "free space and run the same command again"
+            )
+
+    def _failed(self, error: OSError) -> WriteFailed:
+        total = self._origin.total if self._origin else None
+        needed = f"; {total - self.size:,} more bytes are needed" if total else ""
+        advice = "free space" if error.errno in _OUT_OF_SPACE else "choose a writable place"
+        return WriteFailed(
+            f"cannot write {self._path}: {error.strerror or error}{needed}; "
+            f"{advice} and run the same command again"
+        )
+
+    def _new_digest(self) -> hashlib._Hash:
+        return hashlib.new(self._algorithm, usedforsecurity=False)

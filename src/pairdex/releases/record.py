@@ -1,0 +1,84 @@
+"""What has arrived in a folder and was verified, so that it need not be read again.
+
+An entry counts as long as the file has the size and the time of last change that it had then.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pairdex.atomic import partials, write_bytes
+
+__all__ = ["RECORD", "Known", "Record"]
+
+RECORD = ".pairdex-fetched.json"
+_FORMAT, _VERSION = "pairdex-fetched", 1
+
+
+@dataclass(frozen=True)
+class Known:
+    """One file as it was when its digest was computed."""
+
+    bytes: int
+    mtime_ns: int
+    algorithm: str
+    digest: str
+
+
+class Record:
+    """The record of a folder; it may be lost or damaged: files are then read again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / RECORD
+        self._lock = threading.Lock()
+
+    def find(self, name: str) -> Known | None:
+        """Return what is known of a file, if it has not been changed since."""
+        try:
+            known = Known(**self._read()[name])
+            status = (self._folder / name).stat()
+        except (KeyError, TypeError, OSError):
+            return None
+        same = (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        return known if same else None
+
+    def add(self, name: str, algorithm: str, digest: str) -> Known:
+        """Note the digest that a file has now."""
+        status = (self._folder / name).stat()
+        known = Known(status.st_size, status.st_mtime_ns, algorithm, digest)
+        with self._locked():
+            for leftover in partials(self._folder, self._path.name):
+                leftover.unlink(missing_ok=True)
+            files = self._read() | {name: asdict(known)}
+            content = {"format": _FORMAT, "version": _VERSION, "files": dict(sorted(files.items()))}
+            write_bytes(self._path, json.dumps(content, indent=1).encode() + b"\n")
+        return known
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other threads and processes from the record for a moment."""
+        with self._lock:
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def _read(self) -> dict[str, Any]:
+        """Return what is recorded, also by other processes."""
+        try:
+            content = json.loads(self._path.read_bytes())
+            if (content["format"], content["version"]) == (_FORMAT, _VERSION):
+                return dict(content["files"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return {}

@@ -1,0 +1,73 @@
+"""What a source of files gives: the bytes of a file from some position on.
+
+A source opens an address at a position with the validator of the bytes that are already there. It
+begins at that position only if the file is still the same; otherwise it begins at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pairdex.releases.catalogue import Entry
+
+__all__ = ["Interrupted", "Source", "Stream"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The bytes of a file from `start` on.
+
+    `total` is the size of the whole file, None where the server does not say; `validator` changes
+    when the file does, None where the server gives none.
+    """
+
+    start: int
+    total: int | None
+    validator: str | None
+    chunks: Iterator[bytes]
+
+
+class Interrupted(Exception):
+    """What may go better the next time: a break, a stall, a busy server. It does not leave `releases`.
+
+    `wait_seconds` is what the server asked for; `unreachable` says that there was no connection.
+    """
+
+    def __init__(
+        self, reason: str, *, wait_seconds: float | None = None, unreachable: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait_seconds = wait_seconds
+        self.unreachable = unreachable
+
+
+class Source(Protocol):
+    """Files at addresses of one kind."""
+
+    def open(
+        self, url: str, start: int = 0, validator: str | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Open a file at `start` if it is still the one of `validator`, else at zero.
+
+        Raises
+        ------
+        FetchFailed
+            It is not there, or may not be read.
+        Interrupted
+            Trying again may help; also while the chunks are read.
+        """
+
+    def find(self, url: str) -> list[Entry]:
+        """Return the files below an address, their paths relative to it, in order.
+
+        Raises
+        ------
+        FetchFailed
+            There is nothing, or it cannot be listed.
+        Interrupted
+            Trying again may help.
+        """

@@ -1,0 +1,173 @@
+"""One suite for all sources: web servers, folders, and what fsspec knows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
+from pairdex.releases.fetch import fetch
+from pairdex.releases.file_source import FileSource, RemoteSource
+from pairdex.releases.http_source import HttpSource
+from pairdex.releases.listing import list_files
+from pairdex.releases.patience import Hosts
+
+from .conftest import Served
+
+PATHS = {"a.bin": 1000, "deep/b 1.bin": 2000, "deep/er/c=2.bin": 3000}
+
+
+class Place:
+    """A source with the files of PATHS at `url`, and a way to change one."""
+
+    def __init__(self, source, url, put):
+        self.source, self.url, self.put = source, url, put
+
+
+@pytest.fixture
+def web(patience):
+    source = HttpSource(Hosts(patience()), patience())
+    yield source
+    source.close()
+
+
+@pytest.fixture(params=["http", "file", "memory"])
+def place(request, server, web, data, tmp_path):
+    if request.param == "http":
+        source = web
+
+        def put(path, content):
+            served = Served(
+                content, etag=f'"{len(server.files)}-{len(content)}-{content[:4].hex()}"'
+            )
+            server.files[path.replace(" ", "%20")] = served
+
+        made = Place(source, server.url, put)
+    elif request.param == "file":
+        folder = tmp_path / "a place"
+
+        def put(path, content):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+
+        made = Place(FileSource(), f"file://{folder}".replace(" ", "%20"), put)
+    else:
+        memory = pytest.importorskip("fsspec").filesystem("memory")
+        memory.store.clear()
+
+        def put(path, content):
+            memory.pipe(f"/folder/{path}", content)
+
+        made = Place(RemoteSource(), "memory://folder", put)
+    for number, (path, count) in enumerate(PATHS.items()):
+        made.put(path, data(count, number))
+    return made
+
+
+def read(source, *arguments):
+    with source.open(*arguments) as stream:
+        return stream, b"".join(stream.chunks)
+
+
+def test_all_files_below_an_address_are_found_in_order(place):
+    assert [entry.path for entry in place.source.find(place.url)] == list(PATHS)
+
+
+def test_a_file_is_read_from_any_byte_on(place, data):
+    for number, entry in enumerate(place.source.find(place.url)):
+        content = data(list(PATHS.values())[number], number)
+        for start in (0, 1, 500, len(content) - 1, len(content)):
+            stream, got = read(place.source, entry.urls[0], start)
+            assert (stream.start, stream.total) == (start, len(content))
+            assert got == content[start:]
+
+
+def test_a_file_is_gone_on_with_only_while_it_is_the_same(place, data):
+    url = place.source.find(place.url)[0].urls[0]
+    with place.source.open(url) as stream:
+        validator = stream.validator
+    stream, got = read(place.source, url, 400, validator)
+    assert (stream.start, got) == (400, data(1000)[400:])
+    place.put("a.bin", data(1200, 7))
+    stream, got = read(place.source, url, 400, validator)
+    assert (stream.start, got) == (0, data(1200, 7))
+
+
+def test_a_file_that_has_become_shorter_is_read_from_the_beginning(place, data):
+    url = place.source.find(place.url)[0].urls[0]
+    place.put("a.bin", data(300, 7))
+    stream, got = read(place.source, url, 400)
+    assert (stream.start, got) == (0, data(300, 7))
+
+
+def test_what_is_not_there_is_a_failure(place):
+    with pytest.raises(FetchFailed, match="not there"):
+        read(place.source, f"{place.url}/nothing.bin")
+    with pytest.raises(FetchFailed, match=r"not there|no folder|holds no files"):
+        list_files(place.source, f"{place.url}/nothing/", parts=None, patterns=())
+
+
+def test_everything_below_an_address_is_fetched(place, data, tmp_path, patience):
+    report = fetch(place.url, tmp_path / "got", patience=patience())
+    for number, (path, count) in enumerate(PATHS.items()):
+        assert (tmp_path / "got" / path).read_bytes() == data(count, number)
+    assert (report.files, report.bytes) == (3, 6000)
+    assert fetch(place.url, tmp_path / "got", patience=patience()).fetched == 0
+
+
+def test_a_mirror_may_be_a_folder(tmp_path, patience):
+    (tmp_path / "m" / "metadata").mkdir(parents=True)
+    (tmp_path / "m" / "metadata" / "metadata_5.parquet").write_bytes(b"PAR1PAR1")
+    options = {"parts": frozenset([5]), "files": ["meta*"], "patience": patience()}
+    report = fetch("laion400m", tmp_path / "got", mirror=f"file://{tmp_path}/m", **options)
+    assert (report.files, report.failed) == (1, [])
+
+
+def test_files_without_permission_and_folders_on_other_machines_are_failures(tmp_path):
+    with pytest.raises(FetchFailed, match="another machine"):
+        FileSource().find("file://elsewhere/folder")
+    with pytest.raises(FetchFailed, match="not there"):
+        read(FileSource(), f"file://{tmp_path}")
+    with pytest.raises(FetchFailed, match="is no folder"):
+        FileSource().find(f"file://{tmp_path}/nothing")
+
+
+def test_an_address_of_no_known_kind_is_refused(tmp_path):
+    pytest.importorskip("fsspec")
+    with pytest.raises(InvalidArgument, match="of no known kind"):
+        fetch("gopher://host/folder/", tmp_path)
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), ZeroDivisionError("a kind of its own")])
+def test_errors_of_other_file_systems_are_tried_again_and_then_told(
+    data, tmp_path, patience, clock, monkeypatch, error
+):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.store.clear()
+    memory.pipe("/folder/a.bin", data(5000))
+    given = type(memory).open
+    errors = [error]
+
+    def troubled(self, path, mode, **options):
+        if errors:
+            raise errors.pop()
+        return given(self, path, mode, **options)
+
+    monkeypatch.setattr(type(memory), "open", troubled)
+    assert fetch("memory://folder", tmp_path / "a", patience=patience()).files == 1
+    assert clock.waits == [0.5]
+    errors += [error] * 9
+    report = fetch("memory://folder", tmp_path / "b", patience=patience())
+    assert str(error) in report.failed[0].reason
+
+
+def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[remote\]'"):
+        fetch("s3://bucket/folder/", tmp_path)
+
+
+def test_the_package_is_imported_without_the_extra():
+    code = "import sys, pairdex.cli; assert 'fsspec' not in sys.modules, 'fsspec'"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
