@@ -1,6 +1,6 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, export, fetch, open, project, releases, remove, subset, verify  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import build, export, fetch, open, project, releases, remove, sql, subset, verify  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
@@ -27,6 +27,7 @@ __all__ = [
     "releases",
     "remove",
     "score",
+    "sql",
     "subset",
     "verify",
 ]

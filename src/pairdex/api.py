@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from pairdex.collection import Collection
@@ -23,6 +24,7 @@ from pairdex.projections.write import ProjectReport, Steps, project_collection
 from pairdex.releases.catalogue import Release, find_release, load_catalogue
 from pairdex.releases.fetch import DEFAULT_JOBS, FetchReport
 from pairdex.releases.fetch import fetch as fetch_files
+from pairdex.sql.session import DEFAULT_MEMORY, selecting
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import selection_of
@@ -36,7 +38,18 @@ from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
 from pairdex.transform.subset import subset as make_subset
 
-__all__ = ["build", "export", "fetch", "open", "project", "releases", "remove", "subset", "verify"]
+__all__ = [
+    "build",
+    "export",
+    "fetch",
+    "open",
+    "project",
+    "releases",
+    "remove",
+    "sql",
+    "subset",
+    "verify",
+]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -386,6 +399,35 @@ def fetch(
     if report.failed:
         raise FetchFailed(report.complaint())
     return report
+
+
+def sql(
+    collection: str | Path | Collection, statement: str, *, memory: str = DEFAULT_MEMORY
+) -> pa.Table:
+    """Run one SELECT over a collection's metadata, read only.
+
+    Parameters
+    ----------
+    statement
+        DuckDB's SQL. The table is `pairs`: `id`, `part`, `row` and all other columns.
+        `nearest('a red car', 100)` is the table of the rows nearest to a text, with `distance`;
+        `distance(id, 'a red car')` a row's distance.
+    memory
+        What it may use, as `2GB`.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows; `pairdex.sql.session.selecting` gives them a batch at a time.
+
+    Raises
+    ------
+    InvalidArgument
+        Not one SELECT, or it fails.
+    """
+    opened = collection if isinstance(collection, Collection) else Collection.open(collection)
+    with selecting(opened, statement, memory=memory) as rows:
+        return rows.read_all()
 
 
 def _record(model: str | Path) -> ModelRecord:

@@ -31,6 +31,7 @@ from pairdex.cli import (
     score,
     search,
     serve,
+    sql,
     subset,
     verify,
 )
@@ -60,6 +61,7 @@ _COMMANDS = (
     encode,
     score,
     search,
+    sql,
     queries,
     gold,
     remove,

@@ -1,0 +1,127 @@
+"""What SQL gets of search: the table function `nearest` and the function `distance`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex import search
+from pairdex.collection import Collection
+from pairdex.errors import PairdexError
+from pairdex.search import DEFAULT_K
+from pairdex.store.store import Kind, Store
+
+__all__ = ["Functions"]
+
+_TEXTS_KEPT = 64  # encoded texts, so that a text is encoded once and not once a batch of rows
+
+# Macros give the arguments names and defaults, and the rows of a list the form of a table.
+_MACROS = f"""
+CREATE MACRO nearest(query, k := {DEFAULT_K}, kind := 'image', filter := '') AS TABLE
+    SELECT unnest(_nearest(query::VARCHAR, k::BIGINT, kind::VARCHAR, filter::VARCHAR), recursive := true);
+CREATE MACRO distance(id, query, kind := 'image') AS
+    _distance(id::BIGINT, query::VARCHAR, kind::VARCHAR);
+"""
+
+
+class Functions:
+    """The functions over one collection; `error` is what went wrong inside of one."""
+
+    def __init__(self, collection: Collection, store: Store) -> None:
+        self.error: PairdexError | None = None
+        self._collection, self._store = collection, store
+        self._live = store.allowed()
+        self._encoding = Lock()  # DuckDB calls from several threads
+        self._vector = lru_cache(_TEXTS_KEPT)(self._encoded)
+        self._vectors = lru_cache(collection.vectors)
+
+    def define(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the functions known to a connection."""
+        hits = search.describe(self._store, np.empty(0, np.int64), np.empty(0, np.float64))
+        connection.register("_hits", hits)
+        fields = connection.execute("DESCRIBE _hits").fetchall()
+        connection.unregister("_hits")
+        kinds = ", ".join(
+            '"{}" {}'.format(name.replace('"', '""'), kind) for name, kind, *_ in fields
+        )
+        self._hits_type = pa.list_(pa.struct(list(hits.schema)))
+        text, number = "VARCHAR", "BIGINT"
+        connection.create_function(  # type: ignore[call-overload]
+            "_nearest",
+            self._nearest,
+            [text, number, text, text],
+            f"STRUCT({kinds})[]",
+            type="arrow",
+        )
+        connection.create_function(  # type: ignore[call-overload]
+            "_distance",
+            self._distance,
+            [number, text, text],
+            "DOUBLE",
+            type="arrow",
+            null_handling="special",
+        )
+        connection.execute(_MACROS)
+
+    def _nearest(
+        self,
+        texts: pa.ChunkedArray,
+        ks: pa.ChunkedArray,
+        kinds: pa.ChunkedArray,
+        filters: pa.ChunkedArray,
+    ) -> pa.Array:
+        """Return the hits of each row of arguments as a list of structs."""
+        try:
+            found = [self._hits(*row) for row in _rows(texts, ks, kinds, filters)]
+        except PairdexError as error:
+            self.error = error
+            raise
+        ends = np.cumsum([0, *map(len, found)]).astype(np.int32)
+        hits = pa.concat_tables(found).combine_chunks()
+        columns = [column.combine_chunks() for column in hits.columns]
+        structs = pa.StructArray.from_arrays(columns, fields=list(hits.schema))
+        return pa.ListArray.from_arrays(pa.array(ends), structs).cast(self._hits_type)
+
+    def _hits(self, query: str, k: int, kind: Kind, where: str) -> pa.Table:
+        return self._collection.search(text=query, k=k, on=kind, where=where or None)
+
+    def _distance(
+        self, ids: pa.ChunkedArray, texts: pa.ChunkedArray, kinds: pa.ChunkedArray
+    ) -> pa.Array:
+        """Return 1 - cos of each row to its text; NULL for an id that there is not, and for NULL."""
+        asked = np.asarray(ids.fill_null(-1), np.int64)
+        known = (asked >= 0) & (asked < self._store.rows) & np.asarray(texts.is_valid())
+        if self._live is not None:
+            known[known] = self._live[asked[known]]
+        distances = np.full(len(asked), np.nan)
+        by_query: dict[tuple[str, Kind], list[int]] = {}
+        for row, pair in enumerate(_rows(texts, kinds)):
+            if known[row]:
+                by_query.setdefault(pair, []).append(row)
+        try:
+            for (text, kind), rows in by_query.items():
+                vectors = self._vectors(kind)[asked[rows]].astype(np.float64)
+                cosines = vectors @ self._vector(text) / np.linalg.norm(vectors, axis=1)
+                distances[rows] = np.clip(1.0 - cosines, 0.0, 2.0)
+        except PairdexError as error:
+            self.error = error
+            raise
+        return pa.array(distances, mask=~known)
+
+    def _encoded(self, text: str) -> NDArray[np.float64]:
+        with self._encoding:
+            vector: NDArray[np.float64] = self._collection.encoder.encode_texts([text])[0].astype(
+                np.float64
+            )
+            return vector
+
+
+def _rows(*arguments: pa.ChunkedArray) -> Iterator[tuple[Any, ...]]:
+    return zip(*(argument.to_pylist() for argument in arguments), strict=True)
