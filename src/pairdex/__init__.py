@@ -4,6 +4,7 @@ from pairdex.api import build, export, fetch, open, project, releases, remove, s
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.errors import PairdexError
+from pairdex.evaluate.bench import bench
 from pairdex.evaluate.evaluate import evaluate
 from pairdex.training.examples import examples
 from pairdex.transform.reference import gold, queries
@@ -14,6 +15,7 @@ __all__ = [
     "Collection",
     "PairdexError",
     "__version__",
+    "bench",
     "build",
     "encode",
     "evaluate",

@@ -144,7 +144,7 @@ def export(
     Parameters
     ----------
     form
-        `laion` (parts again), `parquet`, `webdataset` or `tfds`.
+        `laion` (parts again), `parquet`, `webdataset`, `tfds`, `sisap` (HDF5 and TSV) or `tsv`.
     config
         Of `tfds`: `images` (default) or `embeddings`.
     rows

@@ -16,6 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["TableWriter", "Value"]
 
+_LIBVER = ("v110", "v110")  # file format 3.0, which JLD2 reads
+
 Value = str | int | float | bool
 
 
@@ -68,7 +70,7 @@ class TableWriter:
     def _lay_out(self) -> dict[str, int]:
         """Write all but the tables' rows, and return where these begin."""
         layout = _Layout()
-        with h5py.File(layout, "w") as image:
+        with h5py.File(layout, "w", libver=_LIBVER) as image:
             for name, shape in self._shapes.items():
                 _create(image, name, shape, self._dtypes[name])
                 image[name].attrs.update(self._table_attributes.get(name, {}))

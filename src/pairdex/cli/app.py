@@ -15,6 +15,7 @@ import typer
 from PIL import Image
 
 from pairdex.cli import (
+    bench,
     build,
     clickhouse,
     demo,
@@ -68,6 +69,7 @@ _COMMANDS = (
     project,
     export,
     evaluate,
+    bench,
     serve,
 )
 for _module in _COMMANDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,7 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand a collection on: parts again, Parquet, WebDataset, or what TFDS opens.
+    """Hand a collection on: parts again, Parquet, WebDataset, SISAP's bundle, or what TFDS opens.
 
     The folder gets its name when all is written; run the same command again after a break and it goes
     on where it stopped.
@@ -67,6 +68,8 @@ def command(
             "written to": dest,
         }
     )
+    for note in report.notes:
+        sys.stdout.write(f"note: {note}\n")
 
 
 def _parse_kinds(text: str) -> tuple[Kind, ...]:

@@ -25,6 +25,7 @@ _DPI = 300
 _PANEL_INCHES = (4.4, 3.3)
 _PANELS_A_ROW = 3
 _RIGHT_EDGE = 0.06  # of the width
+_NARROW = 100  # speeds whose largest and smallest differ by less get more labels
 _LINE_POINTS = 9  # the height of a label
 _LABELLED = 7  # more algorithms than that get a legend instead of labels at their curves
 
@@ -211,6 +212,21 @@ def _set_limits(axes: Axes, views: Sequence[View]) -> None:
     speeds = [view.run.qps or 0.0 for view in views]
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, min(speeds) / 1.6), max(top, max(speeds) * 1.6))
+    _set_speed_ticks(axes)
+
+
+def _set_speed_ticks(axes: Axes) -> None:
+    """Write speeds as plain numbers; where there is hardly a power of ten, also 2 and 5 times it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
+
+    plain = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    bottom, top = axes.get_ylim()
+    is_narrow = top / bottom < _NARROW
+    axes.yaxis.set_major_locator(LogLocator(10))
+    axes.yaxis.set_major_formatter(plain)
+    axes.yaxis.set_minor_locator(LogLocator(10, subs=(2, 5) if is_narrow else range(2, 10)))
+    axes.yaxis.set_minor_formatter(plain if is_narrow else NullFormatter())
+    axes.tick_params(axis="y", which="minor", labelsize=7.5)
 
 
 def _draw_threshold(axes: Axes, threshold: Threshold) -> None:

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,13 @@ class Written:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """How many rows went into how many files, and how many did not, by reason."""
+    """How many rows went into how many files, and how many did not, by reason; and what is to be known."""
 
     rows: int
     files: int
     left_out: dict[str, int]
     seconds: float
+    notes: list[str] = field(default_factory=list)
 
 
 def export_folder(

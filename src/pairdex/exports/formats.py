@@ -10,14 +10,16 @@ from pairdex.errors import InvalidArgument
 from pairdex.exports.folders import ExportReport, Progress
 from pairdex.exports.laion import export_laion
 from pairdex.exports.parquet import export_parquet
+from pairdex.exports.sisap import export_sisap
 from pairdex.exports.tfds import export_tfds
+from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.store.store import Kind, Store
 from pairdex.training.features import Config
 
 __all__ = ["ExportOptions", "Format", "export_collection"]
 
-Format = Literal["laion", "parquet", "webdataset", "tfds"]
+Format = Literal["laion", "parquet", "webdataset", "tfds", "sisap", "tsv"]
 
 # The options that a format knows; any other one is refused, not ignored.
 _KNOWN: dict[Format, frozenset[str]] = {
@@ -25,6 +27,8 @@ _KNOWN: dict[Format, frozenset[str]] = {
     "parquet": frozenset({"vectors"}),
     "webdataset": frozenset({"rows"}),
     "tfds": frozenset({"rows", "config"}),
+    "sisap": frozenset(),
+    "tsv": frozenset(),
 }
 
 
@@ -67,6 +71,10 @@ def export_collection(
         return export_laion(store, target, progress=progress)
     if form == "parquet":
         return export_parquet(store, target, vectors=options.vectors, progress=progress)
+    if form == "sisap":
+        return export_sisap(store, target, progress=progress)
+    if form == "tsv":
+        return export_tsv(store, target, progress=progress)
     rows = DEFAULT_TAR_ROWS if options.rows is None else options.rows
     return export_webdataset(store, target, tar_rows=rows, progress=progress)
 

@@ -13,17 +13,23 @@ from pairdex.errors import InvalidArgument
 __all__ = ["VectorsView"]
 
 
-class VectorsView:
-    """Rows (n, dim) float16 by id; `view[a:b]` and `view[[5, 17]]` copy only the rows asked for.
+_FLOAT16 = np.dtype(np.float16)
 
+
+class VectorsView:
+    """Rows (n, dim) by id; `view[a:b]` and `view[[5, 17]]` copy only the rows asked for.
+
+    They are float16 unless another dtype is said, as for projections.
     Iterating gives row after row, mapped; `np.asarray(view)` copies them all.
     """
 
-    def __init__(self, blocks: Sequence[NDArray[np.float16]], dim: int) -> None:
+    def __init__(
+        self, blocks: Sequence[NDArray[Any]], dim: int, dtype: np.dtype[Any] = _FLOAT16
+    ) -> None:
         self.blocks = tuple(blocks)
         self._starts = np.cumsum([0, *(len(block) for block in blocks)], dtype=np.int64)
         self.shape = (int(self._starts[-1]), dim)
-        self.dtype = np.dtype(np.float16)
+        self.dtype = dtype
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -69,7 +75,7 @@ class VectorsView:
             block[max(0, start - first) : max(0, stop - first)]
             for block, first in zip(self.blocks, self._starts, strict=False)
         ]
-        return np.concatenate([np.empty((0, self.shape[1]), np.float16), *pieces])
+        return np.concatenate([np.empty((0, self.shape[1]), self.dtype), *pieces])
 
     def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.float16]:
         ids = np.where(ids < 0, ids + len(self), ids)
@@ -78,7 +84,7 @@ class VectorsView:
                 f"a row is out of range: there are {len(self):,} rows, 0 to {len(self) - 1:,}",
                 field="id",
             )
-        rows = np.empty((len(ids), self.shape[1]), np.float16)
+        rows = np.empty((len(ids), self.shape[1]), self.dtype)
         where = np.searchsorted(self._starts, ids, side="right") - 1
         for index in np.unique(where):
             place = where == index

@@ -1,0 +1,83 @@
+"""Every way in which a collection can be searched: exactly, by codes or without, and in each projection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import hamming, knn_l2, search
+from pairdex.codes import Codes
+from pairdex.indexes import Progress, find_codes, have_codes
+from pairdex.projections.files import ON, Projection, find_projections, open_projection
+from pairdex.store.store import Kind, Store
+
+__all__ = ["Found", "Way", "ways"]
+
+Found = tuple[NDArray[np.int64], NDArray[Any]]
+"""Ids (n, k), -1 for none, and the distances of the space that was searched."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to search: of vectors (n, dim) and k it makes ids and distances.
+
+    Attributes
+    ----------
+    name
+        A file's name: `exact`, `exact-no-codes`, `pca96`.
+    algo, params
+        What the result file says.
+    buildtime
+        Seconds, where what it needs was made just now or is nothing at all; None where it was there.
+    """
+
+    name: str
+    algo: str
+    params: str
+    buildtime: float | None
+    search: Callable[[NDArray[np.float32], int], Found]
+
+
+def ways(store: Store, on: Kind, *, progress: Progress | None = None) -> Iterator[Way]:
+    """Yield every way to search vectors of a kind; codes are made where they are missing.
+
+    Raises
+    ------
+    Mismatch, DamagedFile
+        A projection is of older vectors, or damaged.
+    """
+    is_there, started = find_codes(store, on) is not None, time.perf_counter()
+    codes = have_codes(store, on, progress=progress)
+    if codes is not None:
+        buildtime = None if is_there else time.perf_counter() - started
+        by_codes = partial(_exactly, store, on, codes)
+        yield Way("exact", "pairdex exact", f"on={on} by=codes", buildtime, by_codes)
+    by_rows = partial(_exactly, store, on, None)
+    yield Way("exact-no-codes", "pairdex exact, no codes", f"on={on} by=rows", 0.0, by_rows)
+    for name in find_projections(store) if on == ON else ():
+        projection = open_projection(store, name)
+        params = f"on={name} method={projection.record.method}"
+        within = partial(_in_projection, store, projection)
+        yield Way(name, f"pairdex {name}", params, None, within)
+
+
+def _exactly(
+    store: Store, on: Kind, codes: Codes | None, vectors: NDArray[np.float32], k: int
+) -> Found:
+    found = search.nearest(store, vectors, k, on=on, codes=codes)
+    return found.ids, found.distances
+
+
+def _in_projection(
+    store: Store, projection: Projection, vectors: NDArray[np.float32], k: int
+) -> Found:
+    projected, allowed = projection.apply(vectors), store.allowed()
+    if projection.kind == "hamming":
+        return hamming.nearest(projection.blocks, projected, k, allowed=allowed)
+    return knn_l2.nearest(projection.blocks, projected, k, allowed=allowed)
