@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
+from pairdex.projections.files import Projection, find_projections
 from pairdex.search import DEFAULT_K, Picture, Query
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.pictures import picture_path
@@ -51,6 +53,7 @@ class Collection:
         self._model_source = model
         self._use_codes = use_codes
         self._codes: dict[Kind, Codes | None] = {}
+        self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # searches of several threads make the codes once
 
     @classmethod
@@ -130,6 +133,11 @@ class Collection:
         """The record of the model that made the vectors, where it is known."""
         return self._store.manifest.model
 
+    @property
+    def projections(self) -> list[str]:
+        """The names of its projections, each of which a search can be `on`."""
+        return find_projections(self._store)
+
     @cached_property
     def encoder(self) -> Encoder:
         """The model that made the vectors, loaded.
@@ -163,7 +171,7 @@ class Collection:
         vectors: ArrayLike,
         k: int = DEFAULT_K,
         *,
-        on: Kind = "image",
+        on: str = "image",
         where: str | None = None,
         exact: bool = True,  # noqa: ARG002 - every search is exact as long as there is no index
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -172,7 +180,10 @@ class Collection:
         Parameters
         ----------
         vectors
-            Shape (n, dim), of any length but zero.
+            Shape (n, dim), of any length but zero; for a projection also rows that are projected
+            already, float32 (n, N) for pcaN, uint64 (n, 16) for 1,024 bits.
+        on
+            image, text, or the name of a projection: pca96, hamming.
         exact
             Every search is exact as long as the collection has no approximate index.
 
@@ -181,7 +192,8 @@ class Collection:
         ids : NDArray[np.int64], shape (n, k)
             Nearest first, equal distances by smaller id; -1 where fewer than k rows qualify.
         distances : NDArray[np.float32], shape (n, k)
-            1 - cos; infinity beside an id of -1.
+            1 - cos, in a projection the squared Euclidean distance or the differing bits; infinity
+            beside an id of -1.
         """
         found = self.neighbours(vectors, k, on=on, where=where)
         return found.ids, found.distances.astype(np.float32)
@@ -191,28 +203,28 @@ class Collection:
         vectors: ArrayLike,
         k: int = DEFAULT_K,
         *,
-        on: Kind = "image",
+        on: str = "image",
         where: str | None = None,
     ) -> knn.Neighbours:
         """Return what `nearest` does, with distances in float64 and a report of how it was found."""
-        codes = self.prepare(on)
-        return search.nearest(self._store, np.asarray(vectors), k, on=on, where=where, codes=codes)
+        return self._nearest(self._space(on), np.asarray(vectors), k, where)
 
-    def prepare(self, on: Kind = "image", *, progress: Progress | None = None) -> Codes | None:
-        """Have the codes that make searches fast, building them if need be; the first search does it.
+    def prepare(self, on: str = "image", *, progress: Progress | None = None) -> None:
+        """Have what makes searches fast, building it if need be; the first search does it.
 
         Parameters
         ----------
         progress
-            Called with the rows done and the rows in all while they are built.
+            Called with the rows done and the rows in all while codes are built.
+
+        Raises
+        ------
+        InvalidArgument
+            There are neither such vectors nor such a projection.
         """
-        self._store.check_kind(on)
-        if not self._use_codes:
-            return None
-        with self._preparing:
-            if on not in self._codes:
-                self._codes[on] = have_codes(self._store, on, progress=progress)
-            return self._codes[on]
+        space = self._space(on)
+        if not isinstance(space, Projection):
+            self._have_codes(space, progress)
 
     def search(
         self,
@@ -224,7 +236,7 @@ class Collection:
         unlike: str | None = None,
         k: int = DEFAULT_K,
         offset: int = 0,
-        on: Kind = "image",
+        on: str = "image",
         where: str | None = None,
     ) -> pa.Table:
         """Return the k rows nearest to a text, a picture, a row or a vector.
@@ -237,14 +249,16 @@ class Collection:
             A text whose direction is taken from the query's.
         offset
             How many of the nearest to leave out, for the next page of results.
+        on
+            image, text, or the name of a projection, in which the query is projected too.
         where
             A SQL predicate over the columns; k rows are found if k rows satisfy it.
 
         Returns
         -------
         pyarrow.Table
-            id, distance, similarity (1 - distance), then the metadata columns, nearest first; a
-            stored column `similarity` is called `pair_similarity` here.
+            id, distance (1 - cos, or the projection's), similarity (cos), then the metadata columns,
+            nearest first; a stored column `similarity` is called `pair_similarity` here.
         """
         query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike)
         return self.hits(query, k=k, offset=offset, on=on, where=where).table
@@ -255,7 +269,7 @@ class Collection:
         *,
         k: int = DEFAULT_K,
         offset: int = 0,
-        on: Kind = "image",
+        on: str = "image",
         where: str | None = None,
     ) -> Hits:
         """Return what `search` does, with a report of how it was found."""
@@ -263,18 +277,49 @@ class Collection:
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
         encoder = self.encoder if query.needs_model else None
-        asked = search.query_vector(self._store, query, encoder, on)
-        found = search.nearest(
-            self._store,
-            asked[None, :],
-            k + offset,
-            on=on,
-            where=where,
-            without=query.like,
-            codes=self.prepare(on),
-        )
+        space = self._space(on)
+        kind = space.record.on if isinstance(space, Projection) else space
+        asked = search.query_vector(self._store, query, encoder, kind)
+        found = self._nearest(space, asked[None, :], k + offset, where, without=query.like)
         ids, distances = found.ids[0, offset:], found.distances[0, offset:]
-        return Hits(search.describe(self._store, ids, distances), found.report)
+        cosines = None
+        if isinstance(space, Projection):
+            cosines = search.similarities(self._store, kind, asked, ids)
+        return Hits(search.describe(self._store, ids, distances, cosines), found.report)
+
+    def _nearest(
+        self,
+        space: Kind | Projection,
+        vectors: NDArray[Any],
+        k: int,
+        where: str | None,
+        without: int | None = None,
+    ) -> knn.Neighbours:
+        if isinstance(space, Projection):
+            return search.nearest_in_space(
+                self._store, space, vectors, k, where=where, without=without
+            )
+        codes = self._have_codes(space)
+        return search.nearest(
+            self._store, vectors, k, on=space, where=where, without=without, codes=codes
+        )
+
+    def _space(self, on: str) -> Kind | Projection:
+        """Return what `on` names; a projection is opened once."""
+        if on not in self._projections:
+            space = search.open_space(self._store, on)
+            if not isinstance(space, Projection):
+                return space
+            self._projections[on] = space
+        return self._projections[on]
+
+    def _have_codes(self, on: Kind, progress: Progress | None = None) -> Codes | None:
+        if not self._use_codes:
+            return None
+        with self._preparing:
+            if on not in self._codes:
+                self._codes[on] = have_codes(self._store, on, progress=progress)
+            return self._codes[on]
 
     def examples(self, config: Config = "images") -> Iterator[Example]:
         """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`."""

@@ -42,12 +42,15 @@ class Report:
         Compared in float64.
     certified
         Always true: no row outside the answer can be nearer, by an inequality.
+    exact
+        Whether nearness is the cosine of the vectors themselves, not the distance in a projection.
     """
 
     scanned: int
     refined: int
     rechecked: int
     certified: bool = True
+    exact: bool = True
 
 
 @dataclass(frozen=True)

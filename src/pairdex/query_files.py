@@ -30,29 +30,32 @@ QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
 
 @dataclass(frozen=True)
 class Queries:
-    """Query vectors (n, dim) float32 with what their file says of them.
+    """Query vectors with what their file says of them.
 
     Attributes
     ----------
+    vectors
+        (n, dim) float32, or the words (n, words) uint64 of binary sketches.
     facts
         `kind` (image or text), `collection_checksum`, …; empty where the file says nothing.
     kinds
         The kind of each query (n,), where the file has a dataset `kind`.
     """
 
-    vectors: NDArray[np.float32]
+    vectors: NDArray[Any]
     facts: dict[str, Fact]
     kinds: NDArray[np.str_] | None = None
 
     @property
     def checksum(self) -> str:
-        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in."""
-        return checksums.of_bytes(self.vectors.astype("<f4", copy=False).tobytes())
+        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in; of words."""
+        dtype = "<u8" if self.vectors.dtype == np.uint64 else "<f4"
+        return checksums.of_bytes(self.vectors.astype(dtype, copy=False).tobytes())
 
 
 def read_query_set(source: str | Path) -> Queries:
-    """Read query vectors as `read_queries`, with what an HDF5 file says of them."""
-    vectors = read_queries(source)
+    """Read query vectors as `read_queries`, or binary sketches, with what an HDF5 file says of them."""
+    vectors = _read_rows(source)
     path, _ = split_group(source)
     if path.suffix.lower() not in (".h5", ".hdf5"):
         return Queries(vectors, {})
@@ -79,6 +82,15 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
     MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
         No such file; damaged; not rows of floats; several arrays and none was named.
     """
+    rows = _read_rows(source)
+    if rows.dtype == np.uint64:
+        raise UnsupportedFormat(
+            f"{source} holds uint64 of shape {rows.shape}; expected rows of floats (n, dim)"
+        )
+    return rows
+
+
+def _read_rows(source: str | Path) -> NDArray[Any]:
     path, name = split_group(source)
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of query vectors")
@@ -103,6 +115,8 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
         raise DamagedFile(f"{path} cannot be read: {str(error) or 'it ends early'}") from error
     if array.ndim == 1:
         array = array[None, :]
+    if array.ndim == 2 and array.dtype == np.uint64:
+        return np.ascontiguousarray(array, np.uint64)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise UnsupportedFormat(
             f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,11 @@ from PIL.Image import Image
 
 from pairdex import knn
 from pairdex.codes import Codes
-from pairdex.distance import normalise
+from pairdex.distance import cosine_distance, normalise
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.projections.files import Projection, check_name, find_projections, open_projection
+from pairdex.projections.search import nearest_projected
 from pairdex.store.store import Kind, Store
 
 __all__ = [
@@ -30,13 +32,18 @@ __all__ = [
     "check_k",
     "describe",
     "nearest",
+    "nearest_in_space",
+    "open_space",
     "query_vector",
+    "similarities",
 ]
 
 DEFAULT_K = 10
 MAX_K = 1_000_000  # more neighbours of one query than that are a mistake; they would fill memory
 MAX_FOUND = 100_000_000  # neighbours of all queries of a call: their ids and distances fill 1.6 GB
 UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
+
+_COSINE_BLOCK = 10_000  # rows whose vectors are read at once: 160 MB at 1,024 dimensions
 
 Picture = str | Path | bytes | Image
 
@@ -125,18 +132,17 @@ def nearest(
     Neighbours
         k rows if k rows qualify; padded with id -1 and an infinite distance.
     """
-    check_k(k)
     if vectors.ndim != 2 or vectors.shape[1] != store.dim:
         raise Mismatch(
             f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
             f"{store.path} has vectors of {store.dim} dimensions"
         )
-    if len(vectors) * k > MAX_FOUND:
-        raise InvalidArgument(
-            f"{len(vectors):,} queries with a k of {k:,} have {len(vectors) * k:,} neighbours, "
-            f"expected at most {MAX_FOUND:,}: search for fewer at a time",
-            field="k",
+    if vectors.dtype == np.uint64:
+        raise Mismatch(
+            f"the queries are uint64 words of binary sketches, {on} vectors are searched by vectors; "
+            "search on hamming"
         )
+    _check_found(len(vectors), k)
     blocks = store.vectors(on).blocks
     allowed = store.allowed(where)
     if without is None:
@@ -145,21 +151,94 @@ def nearest(
     return _dropping(found, without, k)
 
 
+def open_space(store: Store, on: str) -> Kind | Projection:
+    """Return what `on` names: a kind of the collection's vectors, or a projection, opened.
+
+    Raises
+    ------
+    InvalidArgument
+        The collection has neither such vectors nor such a projection.
+    Mismatch, DamagedFile, UnsupportedFormat
+        The projection is of other vectors, damaged, or of a newer version.
+    """
+    for kind in store.manifest.vectors:
+        if on == kind:
+            return kind
+    projections = find_projections(store)
+    if on in projections:
+        return open_projection(store, on)
+    there = ", ".join([*store.manifest.vectors, *projections])
+    try:
+        check_name(on)
+    except InvalidArgument:
+        raise InvalidArgument(
+            f"{store.path} has no {on!r} vectors to search; it has {there}", field="on"
+        ) from None
+    raise InvalidArgument(
+        f"{store.path} has no projection {on}, it has {there}; "
+        f"make it with pairdex project {store.path} {on}",
+        field="on",
+    )
+
+
+def nearest_in_space(
+    store: Store,
+    projection: Projection,
+    vectors: NDArray[Any],
+    k: int,
+    *,
+    where: str | None = None,
+    without: int | None = None,
+) -> knn.Neighbours:
+    """Return what `nearest` does in a projection's space, by its distance and by brute force.
+
+    Parameters
+    ----------
+    vectors
+        Shape (n, dim), or rows that are projected already: see `projections.search.to_space`.
+    """
+    _check_found(len(vectors), k)
+    allowed = store.allowed(where)
+    wanted = k if without is None else k + 1
+    ids, distances = nearest_projected(projection, vectors, wanted, allowed=allowed)
+    found = knn.Neighbours(ids, distances, knn.Report(0, 0, 0, exact=False))
+    return found if without is None else _dropping(found, without, k)
+
+
+def similarities(
+    store: Store, on: Kind, vector: NDArray[np.float32], ids: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the cosines of the stored vectors of rows to a vector (dim,); NaN beside an id of -1."""
+    view = store.vectors(on)
+    cosines = np.full(len(ids), np.nan)
+    places = np.flatnonzero(ids >= 0)
+    for first in range(0, len(places), _COSINE_BLOCK):
+        some = places[first : first + _COSINE_BLOCK]
+        cosines[some] = 1.0 - cosine_distance(vector, view[ids[some]])
+    return cosines
+
+
 def check_k(k: int) -> None:
     """Raise InvalidArgument unless k is from 1 to MAX_K."""
     if not 1 <= k <= MAX_K:
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_K:,}", field="k")
 
 
-def describe(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64]) -> pa.Table:
+def describe(
+    store: Store,
+    ids: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    similarity: NDArray[np.float64] | None = None,
+) -> pa.Table:
     """Return the found rows as a table: id, distance, similarity, then the metadata columns.
 
-    `similarity` is 1 - distance, the cosine to the query; the similarity of image and caption that
-    a release may store appears as `pair_similarity`. Rows that were removed since the search began are
+    `similarity` is the cosine to the query, 1 - distance unless it is given; the similarity of image
+    and caption that a release may store appears as `pair_similarity`. Rows that were removed since the search began are
     left out.
     """
     live = store.allowed()
     found = (ids >= 0) & (True if live is None else live[ids])
+    cosines = (1.0 - distances if similarity is None else similarity)[found]
     ids, distances = ids[found], distances[found]
     metadata = store.read(ids)
     renamed = [
@@ -169,12 +248,22 @@ def describe(store: Store, ids: NDArray[np.int64], distances: NDArray[np.float64
         {
             "id": pa.array(ids, pa.int64()),
             "distance": pa.array(distances, pa.float64()),
-            "similarity": pa.array(1.0 - distances, pa.float64()),
+            "similarity": pa.array(cosines, pa.float64()),
         }
     )
     for name, column in zip(renamed, metadata.columns, strict=True):
         table = table.append_column(name, column)
     return table
+
+
+def _check_found(n_queries: int, k: int) -> None:
+    check_k(k)
+    if n_queries * k > MAX_FOUND:
+        raise InvalidArgument(
+            f"{n_queries:,} queries with a k of {k:,} have {n_queries * k:,} neighbours, "
+            f"expected at most {MAX_FOUND:,}: search for fewer at a time",
+            field="k",
+        )
 
 
 def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from pairdex.cli.output import (
     print_lines,
     progress_steps,
 )
-from pairdex.store.store import Kind
+from pairdex.cli.space_option import SpaceOption
 from pairdex.transform.gold import DEFAULT_GOLD_K
 from pairdex.transform.reference import gold as make_gold
 
@@ -31,7 +31,7 @@ def command(
     ],
     out: Annotated[Path, typer.Option(help="The HDF5 file to write: knns (1-based) and dists.")],
     k: Annotated[int, typer.Option("-k", help="Neighbours of each query.")] = DEFAULT_GOLD_K,
-    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    on: SpaceOption = "image",
     device: Annotated[
         str | None,
         typer.Option(help="Do the products with PyTorch on this device: cuda (extra [cuda])."),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pyarrow as pa
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
@@ -22,13 +23,13 @@ from pairdex.cli.output import (
     printable,
     progress_bar,
 )
+from pairdex.cli.space_option import SpaceOption
 from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
 from pairdex.knn import Report
 from pairdex.query_files import read_query_set
 from pairdex.result_files import check_suffix, write_results, write_table
 from pairdex.search import DEFAULT_K, Query, check_k
-from pairdex.store.store import Kind
 
 
 def command(
@@ -42,7 +43,7 @@ def command(
             help="Search for each vector of a file (.npy, .npz, .h5, .fvecs; FILE:NAME picks an array)."
         ),
     ] = None,
-    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    on: SpaceOption = "image",
     k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = DEFAULT_K,
     where: Annotated[
         str | None, typer.Option(help="Only rows that satisfy this SQL predicate.")
@@ -72,7 +73,7 @@ def command(
         _prepare(opened, on)
         started = time.perf_counter()
         hits = opened.hits(query, k=k, on=on, where=where)
-        _report_hits(hits, time.perf_counter() - started, out, as_json)
+        _report_hits(hits, on, time.perf_counter() - started, out, as_json)
         return
     if any(value is not None for value in (text, image, like, unlike)):
         raise InvalidArgument("search takes either --vectors or --text, --image, --like, --unlike")
@@ -86,7 +87,7 @@ def command(
         attributes: dict[str, str | int | float] = {
             "data": opened.name,
             "size": len(opened),
-            "algo": "pairdex exact",
+            "algo": _algorithm(found.report),
             "buildtime": 0.0,
             "querytime": seconds,
             "params": f"k={k} on={on}" + (f" where={where}" if where else ""),
@@ -97,53 +98,71 @@ def command(
         facts = {
             "queries": len(ids),
             "k": k,
-            "exact": True,
             "seconds": seconds,
-            **_how(found.report),
+            **_how(found.report, on),
         }
         where_to = {"out": str(out)} if out is not None else _as_lists(ids, distances)
         print_json({**where_to, **facts})
     elif out is not None:
         sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
     else:
-        _print_neighbours(ids, distances)
+        _print_neighbours(ids, distances, digits=0 if on == "hamming" else 4)
 
 
-def _prepare(collection: Collection, on: Kind) -> None:
+def _prepare(collection: Collection, on: str) -> None:
     with progress_bar("making codes") as progress:
         collection.prepare(on, progress=progress)
 
 
-def _how(report: Report) -> dict[str, object]:
-    return {"certified": report.certified, "scanned": report.scanned, "rechecked": report.rechecked}
+def _algorithm(report: Report) -> str:
+    return "pairdex exact" if report.exact else "pairdex brute force in a projection"
 
 
-def _report_hits(hits: Hits, seconds: float, out: Path | None, as_json: bool) -> None:
+def _how(report: Report, on: str) -> dict[str, object]:
+    return {
+        "exact": report.exact,
+        "space": on,
+        "certified": report.certified,
+        "scanned": report.scanned,
+        "rechecked": report.rechecked,
+    }
+
+
+def _report_hits(hits: Hits, on: str, seconds: float, out: Path | None, as_json: bool) -> None:
     found = hits.table
     if out is not None and out.suffix == ".h5":
         ids = np.asarray(found["id"], np.int64)[None, :]
         distances = np.asarray(found["distance"], np.float32)[None, :]
-        write_results(
-            out, ids, distances, attributes={"algo": "pairdex exact", "querytime": seconds}
-        )
+        attributes: dict[str, str | int | float] = {
+            "algo": _algorithm(hits.report),
+            "querytime": seconds,
+            "params": f"on={on}",
+        }
+        write_results(out, ids, distances, attributes=attributes)
     elif out is not None:
         write_table(out, found)
     if as_json:
-        facts = {"exact": True, "seconds": seconds, **_how(hits.report)}
+        facts = {"seconds": seconds, **_how(hits.report, on)}
         print_json({"hits": json_values.rows(found), **facts})
         return
-    table = Table("id", "similarity", "caption", box=None, header_style="bold", pad_edge=False)
+    _print_hits(found, with_distance=not hits.report.exact)
+    sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}\n")
+
+
+def _print_hits(found: pa.Table, *, with_distance: bool) -> None:
+    headings = ["id", *(["distance"] if with_distance else []), "similarity", "caption"]
+    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
     table.add_column("picture", overflow="fold")
     for hit in json_values.rows(found):
         place = hit.get("url") or hit.get("image_path") or ""
         table.add_row(
             str(hit["id"]),
+            *([f"{hit['distance']:.4g}"] if with_distance else []),
             f"{hit['similarity']:.3f}",
             printable(hit.get("caption") or ""),
             printable(place),
         )
     Console(highlight=False, markup=False, emoji=False).print(table)
-    sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}\n")
 
 
 def _as_lists(
@@ -157,7 +176,11 @@ def _as_lists(
     return {"ids": ids.tolist(), "distances": shown}
 
 
-def _print_neighbours(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> None:
+def _print_neighbours(
+    ids: NDArray[np.int64], distances: NDArray[np.float32], *, digits: int
+) -> None:
     for query, (row, nears) in enumerate(zip(ids, distances, strict=True)):
-        pairs = " ".join(f"{i}:{near:.4f}" for i, near in zip(row, nears, strict=True) if i >= 0)
+        pairs = " ".join(
+            f"{i}:{near:.{digits}f}" for i, near in zip(row, nears, strict=True) if i >= 0
+        )
         sys.stdout.write(f"{query}  {pairs}\n")

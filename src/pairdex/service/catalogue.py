@@ -50,6 +50,7 @@ class Served:
                 {"name": field.name, "type": str(field.type)} for field in self.collection.schema
             ],
             "vectors": self.kinds,
+            "projections": self.collection.projections,
             "queries": ["text", "image", "like", "vector"]
             if self.no_model is None
             else ["like", "vector"],

@@ -14,6 +14,7 @@ __all__ = [
     "MAX_IDS",
     "MAX_K",
     "MAX_PICTURE_SIDE",
+    "MAX_SPACE_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
     "WORKERS",
@@ -30,6 +31,7 @@ MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_ID = 2**63 - 1  # ids are int64
+MAX_SPACE_CHARS = 64  # far above "hamming", the longest name of what can be searched
 MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding
 
 MIN_PICTURE_SIDE = 16  # pixels, longer side of a served picture

@@ -15,6 +15,7 @@ from PIL.Image import Image
 from pairdex import json_values
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, PairdexError
+from pairdex.search import Query
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
 from pairdex.service.models import SearchRequest
@@ -40,19 +41,22 @@ def find(served: Served, asked: SearchRequest) -> dict[str, Any]:
     _check_row(served, asked.like)
     if asked.unlike is not None and not asked.unlike.strip():
         raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
-    found = served.collection.search(
+    query = Query(
         text=asked.text,
         image=_picture(asked.image),
         like=asked.like,
         vector=_vector(served, asked.vector),
         unlike=asked.unlike,
-        k=asked.k,
-        offset=asked.offset,
-        on=asked.on,
-        where=asked.where,
     )
-    hits = [_FIRST | row for row in json_values.rows(found)]
-    return {"hits": hits, "exact": True, "seconds": time.perf_counter() - started}
+    found = served.collection.hits(
+        query, k=asked.k, offset=asked.offset, on=asked.on, where=asked.where
+    )
+    return {
+        "hits": [_FIRST | row for row in json_values.rows(found.table)],
+        "exact": found.report.exact,
+        "space": asked.on,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from pairdex.service.limits import (
     MAX_ID,
     MAX_IDS,
     MAX_K,
+    MAX_SPACE_CHARS,
     MAX_VECTOR_VALUES,
 )
 from pairdex.store.store import Kind
@@ -64,7 +65,12 @@ class SearchRequest(_Request):
     unlike: str | None = Field(
         None, max_length=MAX_TEXT_CHARS, description="A text to keep away from."
     )
-    on: Kind = Field("image", description="Which vectors are searched: of pictures or of captions.")
+    on: str = Field(
+        "image",
+        max_length=MAX_SPACE_CHARS,
+        description="What is searched: the vectors of pictures (image) or of captions (text), or a "
+        "projection of the collection (pca96, hamming).",
+    )
     k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="How many rows to find.")
     offset: int = Field(
         0, ge=0, le=MAX_DEPTH, description="How many of the nearest rows to leave out, for paging."
@@ -126,12 +132,15 @@ class Item(BaseModel):
 
 
 class Hit(Item):
-    """A row that was found; `similarity` is 1 - distance.
+    """A row that was found; `similarity` is the cosine.
 
     A column `similarity` of the collection appears as `pair_similarity`.
     """
 
-    distance: float = Field(description="1 - cos, from 0 to 2; smaller is nearer.")
+    distance: float = Field(
+        description="Smaller is nearer: 1 - cos, from 0 to 2; in a PCA projection the squared "
+        "Euclidean distance, in a binary sketch the bits that differ."
+    )
     similarity: float
 
 
@@ -139,7 +148,8 @@ class Hits(BaseModel):
     """The answer to a search, nearest first."""
 
     hits: list[Hit]
-    exact: bool
+    exact: bool = Field(description="Whether no other row is nearer, by the vectors themselves.")
+    space: str = Field(description="What was searched: `on`.")
     seconds: float = Field(description="Time of the search in the service.")
 
 
@@ -171,7 +181,8 @@ class CollectionInfo(BaseModel):
     removed: int = Field(description="How many more ids there are, of rows that were removed.")
     dim: int
     columns: list[Column] = Field(description="What `where` can speak of, besides `id`.")
-    vectors: list[Kind] = Field(description="What `on` can be.")
+    vectors: list[Kind] = Field(description="What `on` can be, besides projections.")
+    projections: list[str] = Field(description="Projections that `on` can name.")
     queries: list[Literal["text", "image", "like", "vector"]] = Field(
         description="What can be searched for; text and image need the collection's model."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pairdex.codes import Codes
 from pairdex.indexes import have_codes
+from pairdex.projections.files import Projection
 from pairdex.query_files import read_query_set
 from pairdex.store.store import Kind, Store
 from pairdex.transform.gold import DEFAULT_GOLD_K, GoldReport, check_gold_wanted
@@ -83,7 +84,7 @@ def gold(
     out: str | Path,
     *,
     k: int = DEFAULT_GOLD_K,
-    on: Kind = "image",
+    on: str = "image",
     device: str | None = None,
     use_codes: bool = True,
     progress: Steps | None = None,
@@ -96,6 +97,8 @@ def gold(
         A file of query vectors (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
     out
         The HDF5 file: `knns` (n, k) int32 from 1, `dists` (n, k) float32.
+    on
+        image, text, or the name of a projection (pca96, hamming), in which queries are projected too.
     device
         A device of PyTorch that does the products instead: `cuda`.
     use_codes
@@ -109,15 +112,18 @@ def gold(
         Bad queries or arguments; no room. No file is left.
     """
     store = Store(Path(collection))
-    check_gold_wanted(store, Path(out), k, on=on)
+    space = check_gold_wanted(store, Path(out), k, on=on, device=device)
     asked = read_query_set(queries)
+    codes = None
+    if use_codes and device is None and not isinstance(space, Projection):
+        codes = _codes(store, space, progress)
     return make_gold(
         store,
         asked,
         Path(out),
         k=k,
         on=on,
-        codes=_codes(store, on, progress) if use_codes and device is None else None,
+        codes=codes,
         device=device,
         progress=partial(progress, "gold") if progress else None,
     )
