@@ -193,3 +193,15 @@ def test_metadata_of_other_types_is_written_as_text(make_parts, build, tmp_path)
         ["x", "UNSURE", "1", "a"],
         ["y", "", "", "b"],
     ]
+
+
+def test_a_collection_built_of_the_bundle_has_the_same_vectors_and_metadata(
+    awkward, build, tmp_path
+):
+    pairdex.project(awkward, "pca4")
+    pairdex.export(awkward, tmp_path / "bundle", "sisap")
+    build(tmp_path / "bundle", tmp_path / "again")
+    before, after = Store(awkward), Store(tmp_path / "again")
+    np.testing.assert_array_equal(after.vectors("image")[:], before.vectors("image")[:])
+    names, ids = ["caption", "nsfw", "license", "url"], np.arange(len(AWKWARD))
+    assert after.take(ids, names).to_pydict() == before.take(ids, names).to_pydict()

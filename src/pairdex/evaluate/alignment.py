@@ -65,7 +65,12 @@ def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
 
 
 def _agreement(knns: NDArray[np.int64], gold: Gold) -> int:
-    return max(int(shared(knns - first, gold.ids).sum()) for first in (0, 1))
+    return max(_hits(knns - first, gold) for first in (0, 1))
+
+
+def _hits(ids: NDArray[np.int64], gold: Gold) -> int:
+    """Count the ids that are among as many nearest rows."""
+    return int(shared(ids, gold.ids[:, : ids.shape[1]]).sum())
 
 
 def _first_id(
@@ -83,7 +88,7 @@ def _first_id(
         return 1  # from 0 there is no such row
     if (knns == 0).any():
         return _meaning_of_zero(knns, dists, gold, notes)
-    hits = {first: int(shared(knns - first, gold.ids).sum()) for first in (0, 1, 2)}
+    hits = {first: _hits(knns - first, gold) for first in (0, 1, 2)}
     if _is_clear(hits[0], hits[1]):
         notes.append(
             "ids taken to count from 0: there is no 0, but so they agree with the gold standard"
@@ -114,7 +119,7 @@ def _meaning_of_zero(
     elif not only_last:
         first, why = 0, "it stands before other ids"
     else:
-        from_0, from_1 = (int(shared(knns - first, gold.ids).sum()) for first in (0, 1))
+        from_0, from_1 = (_hits(knns - first, gold) for first in (0, 1))
         first, why = int(from_1 > from_0), "so they agree with the gold standard"
     if first == 0:
         notes.append(f"ids taken to count from 0: there is a 0, and {why}")

@@ -36,8 +36,9 @@ def found_true_or_tied(ids: NDArray[np.int64], gold: Gold, k: int) -> NDArray[np
     Ties are seen as far as the gold standard reaches: one of just k neighbours shows none.
     """
     is_near = gold.distances <= gold.distances[:, k - 1 : k]
+    width = int(is_near.sum(axis=1).max(initial=0))  # distances ascend: these come first
     # A query of k found rows cannot have more than k right ones, however many are tied.
-    return shared(ids[:, :k], np.where(is_near, gold.ids, -1))
+    return shared(ids[:, :k], np.where(is_near, gold.ids, -1)[:, :width])
 
 
 def shared(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

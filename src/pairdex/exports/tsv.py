@@ -1,7 +1,7 @@
 """SISAP's metadata TSV: caption, NSFW, LICENSE and url, line i for row i.
 
 Quoted as Julia's CSV.jl does it: a field with a tab, a quote or a line break stands in quotes, quotes in
-it doubled; a missing one is empty.
+it doubled; a missing value is an empty field, an empty text `""`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["check_unchanged", "export_tsv", "missing_columns", "tsv_name", "writ
 
 # The names in the file, and what a collection calls them.
 _COLUMNS = {"caption": "caption", "NSFW": "nsfw", "LICENSE": "license", "url": "url"}
-_SPECIAL = '["\t\r\n]'
+_SPECIAL = '["\t\r\n]|^$'
 
 
 def export_tsv(store: Store, target: Path, *, progress: Progress | None = None) -> ExportReport:
@@ -98,7 +98,7 @@ def _lines(store: Store, left: Left) -> Iterator[pa.Array]:
 
 def _quoted(column: pa.Array) -> pa.Array:
     """Return a column as text, quoted where it must be; missing values are empty."""
-    text = pc.fill_null(column.cast(pa.string()), "")
+    text = column.cast(pa.string())
     inside = pc.replace_substring(text, '"', '""')
     quoted = pc.binary_join_element_wise('"', inside, '"', "")
-    return pc.if_else(pc.match_substring_regex(text, _SPECIAL), quoted, text)
+    return pc.fill_null(pc.if_else(pc.match_substring_regex(text, _SPECIAL), quoted, text), "")

@@ -26,8 +26,9 @@ __all__ = [
 DATASET = "emb"
 
 _SUFFIXES = (".h5", ".hdf5")
-_SIZE = re.compile(r"n=(\d+[KM])\b")
+_SIZE = re.compile(r"n=(\d+[KM]?)\b")
 _NAMED_DIM = re.compile(r"clip(\d+)")
+_NAMED = re.compile(r"clip\d+\w*-n=\d")  # not every file of a collection called clip
 _MAX_DIM = 8192  # of vectors of any model; a longer row is a matrix the other way round
 _DTYPES = ("float16", "float32")
 _MAX_CACHE_BYTES = 256 << 20  # for chunks that two blocks share
@@ -144,7 +145,7 @@ def _is_bundle(path: Path) -> bool:
     """Tell by the name, and where it says nothing by what is inside."""
     if "queries" in path.name.lower():
         return False
-    if bundle_size(path) is not None and _NAMED_DIM.search(path.name):
+    if _NAMED.search(path.name):
         return True
     try:
         with h5py.File(path, "r") as file:
