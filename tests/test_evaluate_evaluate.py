@@ -270,3 +270,10 @@ def test_from_queries_to_recall_by_the_commands(collection, run, tmp_path):
     assert run("remove", collection, "--ids", tmp_path / "ids.txt", "--reason", "x").status == 0
     assert run(*steps[1]).status == 0
     assert "not of the same collection" in run("evaluate", found, gold).complaint
+
+
+def test_a_plot_that_cannot_be_drawn_leaves_no_table_either(tmp_path, gold):
+    path = as_2023_python(tmp_path / "r.h5", querytime=0.0)
+    with pytest.raises(InvalidArgument, match="no run has a querytime"):
+        pairdex.evaluate([path], gold, k=3, csv=tmp_path / "r.csv", plot=tmp_path / "r.svg")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["gold.h5", "r.h5"]

@@ -96,6 +96,10 @@ def evaluate(
     """
     if plot is not None:
         check_plot(Path(plot))
+    if csv is not None and Path(csv).suffix != ".csv":
+        raise InvalidArgument(
+            f"cannot write a table to {csv}: expected a name that ends in .csv", field="csv"
+        )
     sources = [gold] if isinstance(gold, (str, Path)) else gold
     golds = [read_gold(source) for source in sources]
     for one in golds:
@@ -111,10 +115,10 @@ def evaluate(
         notes=[f"{one.path}: {note}" for one in golds for note in one.notes],
         passed_over=[path for path in passed if path not in {one.path for one in golds}],
     )
+    if plot is not None:
+        plot_runs(Path(plot), seen, k=k, thresholds=wanted)  # refuses runs without times
     if csv is not None:
         _write_csv(Path(csv), evaluation)
-    if plot is not None:
-        plot_runs(Path(plot), seen, k=k, thresholds=wanted)
     return evaluation
 
 
@@ -155,10 +159,6 @@ def _point_as_json(point: OperatingPoint) -> dict[str, Any]:
 
 def _write_csv(path: Path, evaluation: Evaluation) -> None:
     """Write a line for each run; what is unknown is empty."""
-    if path.suffix != ".csv":
-        raise InvalidArgument(
-            f"cannot write a table to {path}: expected a name that ends in .csv", field="csv"
-        )
     names = [field.name for field in fields(Run) if field.name not in ("recall_by_kind", "notes")]
     kinds = sorted({kind for run in evaluation.runs for kind in run.recall_by_kind})
     text = io.StringIO()
