@@ -82,7 +82,8 @@ class Front(BaseHTTPRequestHandler):
             n: v for n, v in wanted.items() if n not in TRANSPORT and not n.startswith("param_")
         }
         for name, value in settings.items():
-            self.engine.query(f"SET {name} = '{value}'")
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+            self.engine.query(f"SET {name} = '{quoted}'")
         try:
             return (
                 self.insert(wanted["query"], body)

@@ -242,3 +242,16 @@ def clickhouse_query():
     yield query
     for client in clients.values():
         client.close()
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """A collection of 300 drawn scenes with the demo model's vectors; tests only read it."""
+    import pairdex
+    from pairdex.demo.pictures import draw_pictures
+
+    root = tmp_path_factory.mktemp("drawn")
+    draw_pictures(root / "pictures", count=300, seed=5)
+    pairdex.encode(root / "pictures", root / "parts", model="demo")
+    pairdex.build(root / "parts", root / "collection")
+    return root / "collection"

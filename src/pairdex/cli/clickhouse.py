@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from pairdex.cli.output import JsonOption, duration, print_json, progress_steps
+from pairdex import json_values
+from pairdex.cli.output import (
+    JsonOption,
+    duration,
+    print_json,
+    printable,
+    progress_steps,
+    size,
+)
+from pairdex.cli.search import as_lists, print_neighbours
 from pairdex.clickhouse.connection import DEFAULT_USER, Place
+from pairdex.clickhouse.index import DEFAULT_INDEX, IndexSpec, build_indexes
 from pairdex.clickhouse.load import load_collection
 from pairdex.clickhouse.schema import DEFAULT_DTYPE, DEFAULT_TABLE, Dtype
+from pairdex.clickhouse.search import Found, search_table, search_vectors
+from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument, MissingFile
+from pairdex.query_files import read_queries
+from pairdex.result_files import check_suffix, write_results
+from pairdex.search import DEFAULT_K, Query
+from pairdex.store.store import Kind
 
 app = typer.Typer(no_args_is_help=True, help="Load, index and search collections in ClickHouse.")
 
@@ -61,6 +80,10 @@ def load(
         str | None,
         typer.Option(help="Further metadata columns: width,height, or `all`."),
     ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(help=f"Then index both kinds of vectors, as {DEFAULT_INDEX}."),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(help="A cluster of the server: tables on all of it, and a Distributed one."),
@@ -77,6 +100,7 @@ def load(
     The same command goes on with a load that was killed, adds rows that are new, and deletes rows
     that were removed from the collection.
     """
+    spec = None if index is None else IndexSpec.parse(index)
     place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
     with progress_steps() as progress:
         report = load_collection(
@@ -88,13 +112,97 @@ def load(
             cluster=cluster,
             progress=lambda done, total: progress("loading", done, total),
         )
+        indexes = (
+            []
+            if spec is None
+            else build_indexes(
+                collection, place, spec, table=table, cluster=cluster, progress=progress
+            )
+        )
     if as_json:
-        print_json(asdict(report) | {"rows_per_second": report.rows_per_second})
+        facts = {"rows_per_second": report.rows_per_second}
+        print_json(asdict(report) | facts | {"indexes": [asdict(built) for built in indexes]})
         return
     sys.stdout.write(
         f"{report.rows:,} rows in {table}: {report.inserted:,} inserted, {report.deleted:,} deleted "
         f"in {duration(report.seconds)} ({report.rows_per_second:,.0f} rows/s)\n"
     )
+    for built in indexes:
+        sys.stdout.write(f"{built.name}: {size(built.bytes)} in {duration(built.seconds)}\n")
+
+
+@app.command()
+def search(
+    collection: CollectionArgument,
+    text: Annotated[str | None, typer.Option(help="Search for a text.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Search for a picture.")] = None,
+    like: Annotated[int | None, typer.Option(help="Search for rows like this id.")] = None,
+    vectors: Annotated[
+        str | None, typer.Option(help="Search for each vector of a file, as `pairdex search`.")
+    ] = None,
+    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = DEFAULT_K,
+    where: Annotated[
+        str | None, typer.Option(help="Only rows that satisfy this condition of ClickHouse.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with all rows.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="The collection's model, where it does not say or has moved.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the results of --vectors to FILE.h5 or FILE.parquet.")
+    ] = None,
+    path: PathOption = None,
+    url: UrlOption = None,
+    table: TableOption = DEFAULT_TABLE,
+    user: UserOption = DEFAULT_USER,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    ca_cert: CaCertOption = None,
+    no_verify: NoVerifyOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a loaded table for the rows nearest to a text, a picture, a row or many vectors."""
+    place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
+    opened = Collection.open(collection, model=model)
+    asked = {"table": table, "on": on, "k": k, "where": where, "exact": exact}
+    started = time.perf_counter()
+    if vectors is None:
+        query = Query(text=text, image=image, like=like)
+        found = search_table(opened, place, query, **asked)  # type: ignore[arg-type]
+        _print_hits(found, time.perf_counter() - started, as_json)
+        return
+    if any(value is not None for value in (text, image, like)):
+        raise InvalidArgument("search takes either --vectors or one of --text, --image, --like")
+    if out is not None:
+        check_suffix(out)
+    ids, distances = search_vectors(opened, place, read_queries(vectors), **asked)  # type: ignore[arg-type]
+    seconds = time.perf_counter() - started
+    if out is not None:
+        write_results(out, ids, distances, attributes={"algo": "ClickHouse", "querytime": seconds})
+    facts = {"queries": len(ids), "k": k, "seconds": seconds}
+    if as_json:
+        results = {"out": str(out)} if out is not None else as_lists(ids, distances)
+        print_json({**results, **facts})
+    elif out is not None:
+        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
+    else:
+        print_neighbours(ids, distances, digits=4)
+
+
+def _print_hits(found: Found, seconds: float, as_json: bool) -> None:
+    if as_json:
+        facts = {"exact": not found.by_index, "index": found.by_index, "seconds": seconds}
+        print_json({"hits": json_values.rows(found.table), **facts})
+        return
+    shown = Table("id", "similarity", "caption", box=None, header_style="bold", pad_edge=False)
+    shown.add_column("url", overflow="fold")
+    for hit in found.table.to_pylist():
+        texts = (printable(hit["caption"]), printable(hit["url"]))
+        shown.add_row(str(hit["id"]), f"{hit['similarity']:.3f}", *texts)
+    Console(highlight=False, markup=False, emoji=False).print(shown)
+    how = "by the index" if found.by_index else "of all rows"
+    sys.stdout.write(f"{len(found.table):,} rows in {duration(seconds)}, {how}\n")
 
 
 def _place(

@@ -101,12 +101,12 @@ def command(
             "seconds": seconds,
             **_how(found.report, on),
         }
-        where_to = {"out": str(out)} if out is not None else _as_lists(ids, distances)
+        where_to = {"out": str(out)} if out is not None else as_lists(ids, distances)
         print_json({**where_to, **facts})
     elif out is not None:
         sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
     else:
-        _print_neighbours(ids, distances, digits=0 if on == "hamming" else 4)
+        print_neighbours(ids, distances, digits=0 if on == "hamming" else 4)
 
 
 def _prepare(collection: Collection, on: str) -> None:
@@ -165,7 +165,7 @@ def _print_hits(found: pa.Table, *, with_distance: bool) -> None:
     Console(highlight=False, markup=False, emoji=False).print(table)
 
 
-def _as_lists(
+def as_lists(
     ids: NDArray[np.int64], distances: NDArray[np.float32]
 ) -> dict[str, list[list[int]] | list[list[float | None]]]:
     """Return neighbours as JSON can carry them: no distance beside an id of -1."""
@@ -176,7 +176,7 @@ def _as_lists(
     return {"ids": ids.tolist(), "distances": shown}
 
 
-def _print_neighbours(
+def print_neighbours(
     ids: NDArray[np.int64], distances: NDArray[np.float32], *, digits: int
 ) -> None:
     for query, (row, nears) in enumerate(zip(ids, distances, strict=True)):

@@ -43,8 +43,6 @@ _ONE_PART = {
     "distributed_foreground_insert": 1,
     # A block that was deleted and comes again is no repetition to be left out.
     "insert_deduplicate": 0,
-    # An index is built when all rows are there, not again and again on the way.
-    "materialize_skip_indexes_on_insert": 0,
 }
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pairdex import checksums
 from pairdex.clickhouse.connection import explained
-from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.store.manifest import Kind
 from pairdex.store.store import Store
 
@@ -24,6 +24,8 @@ __all__ = [
     "Dtype",
     "Shard",
     "Table",
+    "check_name",
+    "check_owner",
     "have_table",
     "table_of",
     "vector_column",
@@ -103,11 +105,9 @@ def table_of(
     InvalidArgument
         A name that is none, an unknown column, or one whose type ClickHouse has not.
     """
-    for what, value in (("table", name), ("cluster", cluster)):
-        if value is not None and not _NAME.fullmatch(value):
-            raise InvalidArgument(
-                f"the {what} is called {value!r}; expected letters, digits and _", field=what
-            )
+    check_name("table", name)
+    if cluster is not None:
+        check_name("cluster", cluster)
     vectors = [(vector_column(on), _TYPES[dtype]) for on in store.manifest.vectors]
     columns = [
         ("id", "Int64"),
@@ -130,6 +130,14 @@ def table_of(
     return Table(name, tuple(columns), extra, cluster)
 
 
+def check_name(what: str, name: str) -> None:
+    """Raise InvalidArgument unless a name can stand in a statement as it is."""
+    if not _NAME.fullmatch(name):
+        raise InvalidArgument(
+            f"the {what} is called {name!r}; expected letters, digits and _", field=what
+        )
+
+
 def have_table(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
     """Make the table, or prove that the one that is there is the collection's.
 
@@ -148,12 +156,12 @@ def have_table(client: Client, table: Table, store: Store, shard: Shard, where: 
             client.command(_create(table, store, shard))
         else:
             _check_columns(table, [(str(n), str(t)) for n, t in found], where)
-            _check_owner(client, table, store, shard, where)
+            _take_over(client, table, store, shard, where)
         if table.cluster is not None:
             client.command(
                 f"CREATE TABLE IF NOT EXISTS {table.name}{table.on_cluster} AS {table.local} "
                 f"ENGINE = Distributed({table.cluster}, currentDatabase(), {table.local}, "
-                f"intDiv(id, {BLOCK_ROWS}))"
+                f"intDiv(id, {BLOCK_ROWS})) COMMENT '{_owner(store, len(store.manifest.parts), shard)}'"
             )
 
 
@@ -193,29 +201,44 @@ def _check_columns(table: Table, found: list[tuple[str, str]], where: object) ->
     )
 
 
-def _check_owner(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
-    comment = str(
-        client.query(
-            "SELECT comment FROM system.tables WHERE database = currentDatabase() "
+def check_owner(client: Client, name: str, store: Store, shard: Shard, where: object) -> str:
+    """Prove that a table holds rows of the collection, or none, and return what it says of them.
+
+    Raises
+    ------
+    EngineFailed
+        There is no such table.
+    Mismatch
+        It holds rows of something else.
+    """
+    with explained(where):
+        found = client.query(
+            "SELECT comment, total_rows FROM system.tables WHERE database = currentDatabase() "
             "AND name = {name:String}",
-            parameters={"name": table.local},
-        ).result_rows[0][0]
-    )
+            parameters={"name": name},
+        ).result_rows
+    if not found:
+        raise EngineFailed(
+            f"there is no table {name} at {where}; make it with pairdex clickhouse load {store.path}"
+        )
+    comment, rows = str(found[0][0]), found[0][1]
     said = re.match(r"pairdex: (\d+) parts, checksum ", comment)
-    if said is None:
-        rows = client.query(f"SELECT count() FROM {table.local}").result_rows[0][0]  # noqa: S608
-        theirs = rows > 0
-    else:
-        parts = int(said[1])
-        theirs = parts > len(store.manifest.parts) or comment != _owner(store, parts, shard)
-    if theirs:
+    parts = int(said[1]) if said else 0
+    ours = parts <= len(store.manifest.parts) and comment == _owner(store, parts, shard)
+    if not ours and (said or rows):
         raise Mismatch(
-            f"the table {table.local} at {where} holds other rows than those of {store.path}; "
+            f"the table {name} at {where} holds other rows than those of {store.path}; "
             "drop it, or choose another --table"
         )
+    return comment
+
+
+def _take_over(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
+    """Let the table say that it is to hold all parts that there are now."""
     ours = _owner(store, len(store.manifest.parts), shard)
-    if comment != ours:
-        client.command(f"ALTER TABLE {table.local}{table.on_cluster} MODIFY COMMENT '{ours}'")
+    if check_owner(client, table.local, store, shard, where) != ours:
+        for name in sorted({table.local, table.name}):
+            client.command(f"ALTER TABLE {name}{table.on_cluster} MODIFY COMMENT '{ours}'")
 
 
 def _clickhouse_type(name: str, kind: pa.DataType) -> str:
