@@ -24,6 +24,7 @@ class Fault:
     lie_bytes: int = 0  # added to the true Content-Length
     ignore_range: bool = False
     ignore_if_range: bool = False
+    bare_range: bool = False  # a range without validators
     no_length: bool = False
     body: bytes | None = None
 
@@ -134,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(416, headers, b"", fault)
                 return
             status = 206
+            if fault.bare_range:
+                headers.pop("Last-Modified", None)
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._send(status, headers, data[start:], fault)
 

@@ -170,6 +170,16 @@ def test_a_date_is_as_good_as_an_etag(server, data, tmp_path, patience):
     assert server.asked("a.bin")[1]["If-Range"] == date
 
 
+def test_a_range_may_leave_the_date_away(server, data, tmp_path, patience):
+    breaks = [Fault(break_after=1000), Fault(break_after=1000, bare_range=True)]
+    url = server.put(
+        "a.bin", data(SIZE), *breaks, etag=None, modified="Mon, 01 May 2023 10:00:00 GMT"
+    )
+    get(url, tmp_path, patience())
+    assert (tmp_path / "a.bin").read_bytes() == data(SIZE)
+    assert [h.get("Range") for h in server.asked("a.bin")] == [None, "bytes=1000-", "bytes=2000-"]
+
+
 def test_without_validator_only_a_checksum_lets_it_go_on(server, data, tmp_path, patience):
     url = server.put("a.bin", data(SIZE), Fault(break_after=100_000), etag=None)
     get(url, tmp_path / "bare", patience())
@@ -192,6 +202,28 @@ def test_whatever_length_an_unknown_beginning_has_the_file_is_right(
     get(server.url, tmp_path, patience(), files=["a.bin"])
     assert (tmp_path / "a.bin").read_bytes() == data(SIZE)
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_file_of_which_nothing_is_missing_is_not_asked_for(server, data, tmp_path, patience):
+    server.put("a.bin", data(SIZE), *[Fault(body=data(SIZE, 1))] * 2)
+    url = f"{server.url}/a.bin"
+    note = {"url": url, "validator": '"1"', "total": SIZE}
+    (tmp_path / "a.bin.part").write_bytes(data(SIZE))
+    (tmp_path / "a.bin.part.json").write_text(json.dumps(note))
+    assert get(url, tmp_path, patience()).received == 0
+    assert (tmp_path / "a.bin").read_bytes() == data(SIZE)
+    assert server.requests == []
+
+
+def test_a_note_does_not_speak_for_bytes_that_it_was_not_written_for(
+    server, data, tmp_path, patience
+):
+    url = server.put("a.bin", data(SIZE))
+    note = {"url": url, "validator": '"1"', "total": SIZE}
+    (tmp_path / "a.bin.part.json").write_text(json.dumps(note))
+    (tmp_path / "a.bin").write_bytes(data(1000, 1))
+    get(url, tmp_path, patience())
+    assert (tmp_path / "a.bin").read_bytes() == data(SIZE)
 
 
 def test_another_mirror_goes_on_only_under_a_checksum(server, data, tmp_path, patience):
@@ -466,6 +498,24 @@ def test_a_listing_cannot_name_files_outside_the_folder(server, tmp_path, patien
     assert not list(tmp_path.rglob("*.bin"))
 
 
+def test_passwords_and_signatures_are_neither_shown_nor_written(
+    server, data, tmp_path, patience, run
+):
+    server.put("a.bin?sign=secret1", data(SIZE), Fault(break_after=1000))
+    server.put("a.bin?sign=secret2", data(SIZE))
+    signed = server.url.replace("http://", "http://me:secret0@") + "/a.bin"
+    report = get(f"{signed}?sign=secret1", tmp_path, patience(attempts=1))
+    told = f"{report}{(tmp_path / 'a.bin.part.json').read_text()}"
+    assert "a.bin" in told
+    assert "secret" not in told
+    report = get(f"{signed}?sign=secret2", tmp_path, patience())
+    assert report.received == SIZE - 1000  # another signature is no other file
+    assert server.requests[0][1]["Authorization"].startswith("Basic ")
+    missing = run("fetch", f"{signed.replace('a.bin', 'b.bin')}?sign=secret3", tmp_path)
+    assert "b.bin is not there" in missing.complaint
+    assert "secret" not in missing.complaint
+
+
 # Files that are there already.
 
 
@@ -514,6 +564,16 @@ def test_what_curl_left_under_the_files_name_is_its_beginning(server, data, tmp_
     assert (tmp_path / "a.bin").read_bytes() == data(SIZE)
 
 
+def test_a_folder_that_was_itself_fetched_is_a_source_without_its_notes(
+    server, data, tmp_path, patience
+):
+    server.put("a.bin", data(SIZE))
+    server.put("b.bin", data(SIZE, 1), Fault(break_after=1000))
+    get(server.url, tmp_path / "first", patience(attempts=1))
+    report = get(f"file://{tmp_path}/first", tmp_path / "second", patience())
+    assert (report.files, names(tmp_path / "second")) == (1, ["a.bin"])
+
+
 def test_a_damaged_record_only_costs_reading(server, data, tmp_path, patience):
     server.put("a.bin", data(SIZE))
     server.put_sums()
@@ -527,11 +587,9 @@ def test_a_damaged_record_only_costs_reading(server, data, tmp_path, patience):
 def test_two_fetches_of_one_file_do_not_mix(server, data, tmp_path, patience):
     url = server.put("a.bin", data(SIZE))
     entry = load_catalogue()["sisap-2023"].entries[0]
-    with (
-        Partial(tmp_path / "a.bin", entry),
-        pytest.raises(WriteFailed, match="being fetched by another process"),
-    ):
-        get(url, tmp_path, patience())
+    with Partial(tmp_path / "a.bin", entry):
+        report = get(url, tmp_path, patience())
+    assert "being fetched by another process" in report.failed[0].reason
     get(url, tmp_path, patience())
     assert names(tmp_path) == ["a.bin"]
 
@@ -566,6 +624,20 @@ def test_free_space_is_looked_at_before_anything_is_fetched(
         get("sisap-2023", tmp_path, patience(), files=["*clip768v2-n=100M*"], mirror=server.url)
     assert server.requests == []
     assert names(tmp_path) == []
+
+
+def test_what_is_there_already_needs_no_space(data, tmp_path, patience, monkeypatch):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "a.bin").write_bytes(data(SIZE))
+    url, got = f"file://{tmp_path}/from", tmp_path / "got"
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 5000, 5000))
+    with pytest.raises(WriteFailed, match="about 300,000 more bytes are needed"):
+        get(url, got, patience())
+    (got / "a.bin.part").write_bytes(data(SIZE)[:299_000])
+    digest = hashlib.sha256(data(SIZE)).hexdigest()
+    (tmp_path / "from" / "SHA256SUMS").write_text(f"{digest}  a.bin\n")
+    assert get(url, got, patience(), files=["a.bin"]).received == 1000
 
 
 def test_a_folder_that_cannot_be_made_is_said(server, tmp_path, patience):

@@ -162,6 +162,17 @@ def test_errors_of_other_file_systems_are_tried_again_and_then_told(
     assert str(error) in report.failed[0].reason
 
 
+def test_a_file_that_ends_before_its_size_is_a_failure(data, tmp_path, patience, monkeypatch):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.store.clear()
+    memory.pipe("/folder/a.bin", data(5000))
+    given = type(memory).info
+    monkeypatch.setattr(type(memory), "info", lambda self, path: given(self, path) | {"size": 5010})
+    report = fetch("memory://folder/a.bin", tmp_path, patience=patience())
+    assert "it ended after 5,000 of 5,010 bytes" in report.failed[0].reason
+    assert not (tmp_path / "a.bin").exists()
+
+
 def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[remote\]'"):

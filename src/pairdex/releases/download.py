@@ -9,9 +9,9 @@ from pathlib import Path
 from pairdex.errors import DamagedFile, FetchFailed
 from pairdex.releases.catalogue import Entry
 from pairdex.releases.partial import Partial, Progress, adopt, digest_of, expected_digest, forget
-from pairdex.releases.patience import Hosts, Patience, Tries, host_of
+from pairdex.releases.patience import Hosts, Patience, Tries
 from pairdex.releases.record import Known, Record
-from pairdex.releases.streams import Interrupted, Source, Stream
+from pairdex.releases.streams import Interrupted, Source, Stream, host_of, shown
 
 __all__ = ["Arrival", "Downloader"]
 
@@ -49,9 +49,10 @@ class Downloader:
         Raises
         ------
         FetchFailed
-            It is not there, never arrives whole, or arrives with wrong bytes.
+            It is not there, never arrives whole, or arrives with wrong bytes; or another process
+            fetches it.
         WriteFailed
-            The disk is full or not writable, or another process fetches the same file.
+            The disk is full or not writable.
         """
         known = self._present(entry)
         if known is not None:
@@ -116,7 +117,7 @@ class Downloader:
         tries, received = Tries(host_of(url), self.hosts, self.patience), 0
         while True:
             start, validator = partial.position(url, self._progress_of(entry))
-            if partial.size and partial.is_whole(url):
+            if start and start == partial.size and partial.is_whole(url):
                 return received
             before = received
             try:
@@ -135,13 +136,13 @@ class Downloader:
         if stream.total is not None:
             if not entry.may_have(stream.total):
                 raise FetchFailed(
-                    f"{entry.urls[0]} has {stream.total:,} bytes, its page says {entry.size}: "
+                    f"{shown(entry.urls[0])} has {stream.total:,} bytes, its page says {entry.size}: "
                     "it is another file"
                 )
             self.expect(entry.path, stream.total)
         if not partial.belongs_to(entry.urls[0], stream):
             partial.discard()
-            raise Interrupted(f"{entry.urls[0]} has changed")
+            raise Interrupted(f"{shown(entry.urls[0])} has changed")
         partial.begin(entry.urls[0], stream)
         self.progress(entry.path, partial.size)
 

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import queue
 import shutil
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pairdex.atomic import make_folder
-from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
+from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.releases.catalogue import Entry, Release, find_release, select
 from pairdex.releases.download import Arrival, Downloader
 from pairdex.releases.file_source import FileSource, RemoteSource
 from pairdex.releases.http_source import HttpSource
 from pairdex.releases.listing import list_files
-from pairdex.releases.patience import Hosts, Patience, Tries, host_of
+from pairdex.releases.patience import Hosts, Patience, Tries
 from pairdex.releases.record import Record
-from pairdex.releases.streams import Source
+from pairdex.releases.streams import Source, host_of, shown
+from pairdex.releases.workers import Meter, Progress, Result, side_by_side
 
 __all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "Progress", "fetch"]
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 64
-_JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
-
-Progress = Callable[[int, int], None]
-"""Is told the bytes that have arrived and those expected in all, as far as they are known."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +101,11 @@ def fetch(
         entries, known = _plan(sources, release, parts, files, mirror)
         make_folder(folder)
         _check_space(entries, folder)
-        meter = _Meter(entries, progress)
+        meter = Meter(entries, progress)
         downloader = Downloader(
             folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
         )
-        results = _side_by_side(entries, jobs, downloader, meter.stop)
+        results = side_by_side(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
 
 
@@ -151,7 +146,7 @@ def _plan(
     if _is_address(name):
         if mirror is not None:
             raise InvalidArgument(
-                f"{name} is an address itself; --mirror goes with the name of a release",
+                f"{shown(name)} is an address itself; --mirror goes with the name of a release",
                 field="mirror",
             )
         source, tries = sources.of(name), sources.tries(name)
@@ -194,97 +189,21 @@ def _check_space(entries: list[Entry], folder: Path) -> None:
         )
 
 
-class _Meter:
-    """Adds up what the workers report; asks them to end by raising `_Ended` in their reports."""
-
-    def __init__(self, entries: list[Entry], progress: Progress | None) -> None:
-        self.stop = threading.Event()
-        self._totals = {entry.path: entry.expected_bytes for entry in entries}
-        self._done = dict.fromkeys(self._totals, 0)
-        self._sum, self._total = 0, sum(self._totals.values())
-        self._report, self._lock = progress, threading.Lock()
-
-    def progress(self, path: str, done: int) -> None:
-        if self.stop.is_set():
-            raise _Ended
-        with self._lock:
-            self._sum += done - self._done[path]
-            self._done[path] = done
-            if self._report:
-                self._report(self._sum, max(self._total, self._sum))
-
-    def expect(self, path: str, total: int) -> None:
-        with self._lock:
-            self._total += total - self._totals[path]
-            self._totals[path] = total
-
-
 def _is_from(folder: str, entries: list[Entry]) -> bool:
     return any(entry.urls[0].startswith(f"{folder}/") for entry in entries)
 
 
-class _Ended(BaseException):
-    """A worker was asked to end."""
-
-
-_Result = Arrival | tuple[Entry, BaseException]
-
-
-def _side_by_side(
-    entries: list[Entry], jobs: int, downloader: Downloader, stop: threading.Event
-) -> list[_Result]:
-    """Bring all files with `jobs` threads; a full disk or an interruption ends them all.
-
-    The threads are daemons: one that waits for a stalled server does not keep the program.
-    """
-    waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
-    results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
-    for entry in entries:
-        waiting.put(entry)
-
-    def work() -> None:
-        with suppress(queue.Empty, _Ended):
-            while not stop.is_set():
-                results.put(_brought(downloader, waiting.get_nowait()))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(entries)))]
-    for thread in threads:
-        thread.start()
-    try:
-        return [_unless_fatal(results.get()) for _ in entries]
-    finally:
-        stop.set()
-        deadline = time.monotonic() + _JOIN_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _brought(downloader: Downloader, entry: Entry) -> _Result:
-    try:
-        return downloader.bring(entry)
-    except _Ended:
-        raise
-    except BaseException as error:  # noqa: BLE001 - it is raised or reported in the main thread
-        return entry, error
-
-
-def _unless_fatal(result: _Result) -> _Result:
-    if isinstance(result, tuple) and not isinstance(result[1], FetchFailed):
-        raise result[1]
-    return result
-
-
 def _report(
-    name: str, entries: list[Entry], results: list[_Result], known: Release | None, seconds: float
+    name: str, entries: list[Entry], results: list[Result], known: Release | None, seconds: float
 ) -> FetchReport:
     arrivals = [result for result in results if isinstance(result, Arrival)]
     failed = {r[0].path: str(r[1]) for r in results if isinstance(r, tuple)}
     concerned: dict[str, list[str]] = {}
-    for entry in sorted((a.entry for a in arrivals), key=entries.index):
-        for note in entry.errata:
+    for entry in entries:
+        for note in entry.errata if entry.path not in failed else ():
             concerned.setdefault(note, []).append(entry.path)
     return FetchReport(
-        release=name,
+        release=shown(name),
         files=len(arrivals),
         bytes=sum(arrival.bytes for arrival in arrivals),
         verified=sum(arrival.verified for arrival in arrivals),

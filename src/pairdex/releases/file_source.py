@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
 from pairdex.releases.catalogue import Entry
-from pairdex.releases.streams import Interrupted, Stream
+from pairdex.releases.streams import Interrupted, Stream, shown
 
 __all__ = ["FileSource", "RemoteSource"]
 
@@ -115,13 +115,13 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FetchFailed(f"{url} is not there any more") from error
+        raise FetchFailed(f"{shown(url)} is not there any more") from error
     except PermissionError as error:
-        raise FetchFailed(f"{url} cannot be read: {error}") from error
+        raise FetchFailed(f"{shown(url)} cannot be read: {error}") from error
     except OSError as error:
-        raise Interrupted(f"{url} broke off ({error})") from error
+        raise Interrupted(f"{shown(url)} broke off ({error})") from error
     except Exception as error:  # every file system has errors of its own
-        reason = f"{url} cannot be read ({type(error).__name__}: {error})"
+        reason = f"{shown(url)} cannot be read ({type(error).__name__}: {error})"
         raise Interrupted(reason, unreachable=True) from error
 
 

@@ -16,8 +16,8 @@ import httpx
 
 from pairdex.errors import FetchFailed
 from pairdex.releases.catalogue import Entry
-from pairdex.releases.patience import Hosts, Patience, host_of
-from pairdex.releases.streams import Interrupted, Stream
+from pairdex.releases.patience import Hosts, Patience
+from pairdex.releases.streams import Interrupted, Stream, host_of, shown
 from pairdex.version import __version__
 
 __all__ = ["HttpSource"]
@@ -83,7 +83,9 @@ class HttpSource:
                     path = unquote(target.removeprefix(base))
                     found[path] = Entry(path, (target,))
             if len(seen) > _PAGES_LIMIT:
-                raise FetchFailed(f"{url} has more than {_PAGES_LIMIT:,} folders; give one of them")
+                raise FetchFailed(
+                    f"{shown(url)} has more than {_PAGES_LIMIT:,} folders; give one of them"
+                )
         return [found[path] for path in sorted(found)]
 
     @contextmanager
@@ -103,7 +105,7 @@ class HttpSource:
             except httpx.TransportError as error:
                 raise Interrupted(f"{host} broke off ({error})") from error
             except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
-                raise FetchFailed(f"{url} cannot be fetched: {error}") from error
+                raise FetchFailed(f"{shown(url)} cannot be fetched: {error}") from error
 
     def _check(self, answer: httpx.Response, url: str, host: str) -> None:
         self._hosts.note_answer(host)
@@ -114,12 +116,14 @@ class HttpSource:
                 self._hosts.pause(host, wait)
             raise Interrupted(f"{host} answers {status}", wait_seconds=wait)
         if status in _GONE:
-            raise FetchFailed(f"{url} is not there any more ({status})")
+            raise FetchFailed(f"{shown(url)} is not there any more ({status})")
         if status not in (200, 206, 416):
-            raise FetchFailed(f"{url} cannot be fetched: {host} answers {status}")
+            raise FetchFailed(f"{shown(url)} cannot be fetched: {host} answers {status}")
         encoding = answer.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
-            raise FetchFailed(f"{url} cannot be fetched: {host} sends it encoded as {encoding}")
+            raise FetchFailed(
+                f"{shown(url)} cannot be fetched: {host} sends it encoded as {encoding}"
+            )
 
     def _stream(self, answer: httpx.Response, start: int) -> Stream | None:
         """Return the bytes that the answer holds, or None when it has none of this range."""
@@ -155,12 +159,14 @@ class HttpSource:
     def _links(self, page: str) -> list[str]:
         with self._answer(page, {}) as answer:
             if not answer.headers.get("Content-Type", "").startswith("text/html"):
-                raise FetchFailed(f"{page} is no folder's listing; give the address of a file")
+                raise FetchFailed(
+                    f"{shown(page)} is no folder's listing; give the address of a file"
+                )
             text = bytearray()
             for chunk in answer.iter_raw():
                 text += chunk
                 if len(text) > _PAGE_LIMIT_BYTES:
-                    raise FetchFailed(f"{page} is no folder's listing: it is too long")
+                    raise FetchFailed(f"{shown(page)} is no folder's listing: it is too long")
         parser = _Links()
         parser.feed(text.decode("utf-8", "replace"))
         targets = (urldefrag(urljoin(page, href)).url for href in parser.targets)
@@ -203,4 +209,6 @@ def _refuse_page(answer: httpx.Response) -> None:
     """Refuse the web page that some servers send with status 200 in place of a missing file."""
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
     if is_page and not answer.url.path.endswith((".html", ".htm")):
-        raise FetchFailed(f"{answer.url} is a web page, not a file: it is not there any more")
+        raise FetchFailed(
+            f"{shown(str(answer.url))} is a web page, not a file: it is not there any more"
+        )

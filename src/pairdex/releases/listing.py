@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.releases.catalogue import Entry, no_match
-from pairdex.releases.streams import Source
+from pairdex.releases.record import RECORD
+from pairdex.releases.streams import Source, shown
 
 __all__ = ["list_files"]
 
@@ -40,11 +41,12 @@ def list_files(
     InvalidArgument
         No file is of these parts, or fits a pattern.
     """
-    if _IS_FILE.search(url):
-        return [Entry(unquote(urlsplit(url).path.rpartition("/")[2]), (url,))]
-    found = source.find(url)
+    path = urlsplit(url).path
+    if _IS_FILE.search(path):
+        return [Entry(unquote(path.rpartition("/")[2]), (url,))]
+    found = [entry for entry in source.find(url) if not _is_ours(entry.name)]
     if not found:
-        raise FetchFailed(f"{url} holds no files")
+        raise FetchFailed(f"{shown(url)} holds no files")
     for entry in found:
         _check_path(entry.path, url)
     return _chosen(_with_sums(source, found), url, parts, patterns)
@@ -58,14 +60,14 @@ def _chosen(
         absent = sorted(parts - {number for number in numbers.values() if number is not None})
         if absent or not parts:
             raise InvalidArgument(
-                f"{url} has no part {absent[0] if absent else ''}; its files of parts are named "
+                f"{shown(url)} has no part {absent[0] if absent else ''}; its files of parts are named "
                 "like img_emb_12.npy",
                 field="parts",
             )
         found = [entry for entry in found if numbers[entry.path] in parts]
     for pattern in patterns:
         if not any(entry.is_named(pattern) for entry in found):
-            raise no_match(url, pattern, [entry.name for entry in found])
+            raise no_match(shown(url), pattern, [entry.name for entry in found])
     return [e for e in found if not patterns or any(e.is_named(p) for p in patterns)]
 
 
@@ -94,15 +96,20 @@ def _read(source: Source, url: str) -> str:
         for chunk in stream.chunks:
             text += chunk
             if len(text) > _SUMS_LIMIT_BYTES:
-                raise FetchFailed(f"{url} is no list of checksums: it is too long")
+                raise FetchFailed(f"{shown(url)} is no list of checksums: it is too long")
     return text.decode("utf-8", "replace")
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a file is what a fetch into that folder has left for itself."""
+    return name == RECORD or name.endswith((".part", ".part.json"))
 
 
 def _check_path(path: str, url: str) -> None:
     """Refuse names that would lie elsewhere than in the folder that files are fetched into."""
     pieces = path.split("/")
     if "\\" in path or "\0" in path or any(piece in ("", ".", "..") for piece in pieces):
-        raise FetchFailed(f"{url} lists a file of the name {path!r}, which is refused")
+        raise FetchFailed(f"{shown(url)} lists a file of the name {path!r}, which is refused")
 
 
 def _number(name: str) -> int | None:

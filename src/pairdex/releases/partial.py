@@ -18,10 +18,10 @@ from pathlib import Path
 from types import TracebackType
 
 from pairdex.atomic import make_folder, partials, sync_folder, write_bytes
-from pairdex.errors import DamagedFile, WriteFailed
+from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
 from pairdex.releases.catalogue import Entry
 from pairdex.releases.contents import check_contents
-from pairdex.releases.streams import Stream
+from pairdex.releases.streams import Stream, shown
 
 __all__ = ["Partial", "Progress", "adopt", "digest_of", "expected_digest", "forget"]
 
@@ -102,7 +102,7 @@ class Partial:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._file)
-            raise WriteFailed(
+            raise FetchFailed(
                 f"{self._path} is being fetched by another process; wait until it has ended"
             ) from error
         except OSError as error:
@@ -130,7 +130,7 @@ class Partial:
         Bytes of an unknown or another address are kept only if a checksum will judge them. Their
         digest is computed here, before a server is made to wait.
         """
-        same = self._origin is not None and self._origin.url == url
+        same = self._origin is not None and self._origin.url == shown(url)
         validator = self._origin.validator if self._origin and same else None
         if self.size and not (self._expected or validator):
             return 0, None
@@ -141,14 +141,14 @@ class Partial:
     def is_whole(self, url: str) -> bool:
         """Return whether all of `url` is there already."""
         return self._origin is not None and (self._origin.url, self._origin.total) == (
-            url,
+            shown(url),
             self.size,
         )
 
     def belongs_to(self, url: str, stream: Stream) -> bool:
         """Return whether the stream's size is that of the file that the bytes are of."""
         origin = self._origin
-        if origin is None or origin.url != url or not stream.start:
+        if origin is None or origin.url != shown(url) or not stream.start:
             return True
         return origin.total is None or stream.total in (None, origin.total)
 
@@ -163,9 +163,9 @@ class Partial:
         if stream.start != self.size:
             self.discard()
         validator = stream.validator
-        if stream.start and validator is None and self._origin and self._origin.url == url:
+        if stream.start and validator is None and self._origin and self._origin.url == shown(url):
             validator = self._origin.validator
-        self._origin = _Origin(url, validator, stream.total)
+        self._origin = _Origin(shown(url), validator, stream.total)
         write_bytes(self._note, json.dumps(asdict(self._origin)).encode())
         if stream.total is not None:
             self._check_space(stream.total - stream.start)
@@ -225,7 +225,7 @@ class Partial:
         algorithm, expected = self._expected
         if self._digest.hexdigest() != expected:
             raise DamagedFile(
-                f"{self._entry.urls[0]} has the {algorithm} {self._digest.hexdigest()}, "
+                f"{shown(self._entry.urls[0])} has the {algorithm} {self._digest.hexdigest()}, "
                 f"expected {expected}"
             )
 

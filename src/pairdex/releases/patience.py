@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from pairdex.errors import FetchFailed
 from pairdex.releases.streams import Interrupted
 
-__all__ = ["Hosts", "Patience", "Tries", "host_of"]
+__all__ = ["Hosts", "Patience", "Tries"]
 
 
 Result = TypeVar("Result")
@@ -59,12 +58,6 @@ class Patience:
         """Return the wait after so many failures in a row: exponential, the upper half by chance."""
         longest = min(self.longest_delay_seconds, self.first_delay_seconds * 2.0 ** (failures - 1))
         return longest * (1 + self.chance()) / 2
-
-
-def host_of(url: str) -> str:
-    """Return the host of an address, or its kind where it has none."""
-    split = urlsplit(url)
-    return split.netloc or split.scheme
 
 
 class Hosts:

@@ -39,11 +39,12 @@ class Record:
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / RECORD
         self._lock = threading.Lock()
+        self._files = self._read()
 
     def find(self, name: str) -> Known | None:
         """Return what is known of a file, if it has not been changed since."""
         try:
-            known = Known(**self._read()[name])
+            known = Known(**self._files[name])
             status = (self._folder / name).stat()
         except (KeyError, TypeError, OSError):
             return None
@@ -57,8 +58,9 @@ class Record:
         with self._locked():
             for leftover in partials(self._folder, self._path.name):
                 leftover.unlink(missing_ok=True)
-            files = self._read() | {name: asdict(known)}
-            content = {"format": _FORMAT, "version": _VERSION, "files": dict(sorted(files.items()))}
+            self._files = self._read() | {name: asdict(known)}
+            files = dict(sorted(self._files.items()))
+            content = {"format": _FORMAT, "version": _VERSION, "files": files}
             write_bytes(self._path, json.dumps(content, indent=1).encode() + b"\n")
         return known
 

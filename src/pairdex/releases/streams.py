@@ -10,10 +10,25 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pairdex.releases.catalogue import Entry
 
-__all__ = ["Interrupted", "Source", "Stream"]
+__all__ = ["Interrupted", "Source", "Stream", "host_of", "shown"]
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, or its kind where it has none."""
+    split = urlsplit(url)
+    return split.netloc.rpartition("@")[2] or split.scheme
+
+
+def shown(url: str) -> str:
+    """Return an address without what may be secret in it: the password, and signatures in the query."""
+    split = urlsplit(url)
+    if not split.netloc:
+        return url
+    return f"{split.scheme}://{host_of(url)}{split.path}"
 
 
 @dataclass(frozen=True)

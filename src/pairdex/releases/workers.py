@@ -1,0 +1,97 @@
+"""Threads that bring many files at once, and the sum of what they report."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from pairdex.errors import FetchFailed
+from pairdex.releases.catalogue import Entry
+from pairdex.releases.download import Arrival, Downloader
+
+__all__ = ["Meter", "Progress", "Result", "side_by_side"]
+
+_JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
+
+Progress = Callable[[int, int], None]
+"""Is told the bytes that have arrived and those expected in all, as far as they are known."""
+
+Result = Arrival | tuple[Entry, BaseException]
+
+
+class Meter:
+    """Adds up what the workers report; asks them to end by raising `_Ended` in their reports."""
+
+    def __init__(self, entries: list[Entry], progress: Progress | None) -> None:
+        self.stop = threading.Event()
+        self._totals = {entry.path: entry.expected_bytes for entry in entries}
+        self._done = dict.fromkeys(self._totals, 0)
+        self._sum, self._total = 0, sum(self._totals.values())
+        self._report, self._lock = progress, threading.Lock()
+
+    def progress(self, path: str, done: int) -> None:
+        """Take up to which byte a file has come."""
+        if self.stop.is_set():
+            raise _Ended
+        with self._lock:
+            self._sum += done - self._done[path]
+            self._done[path] = done
+            if self._report:
+                self._report(self._sum, max(self._total, self._sum))
+
+    def expect(self, path: str, total: int) -> None:
+        """Take the size of a file."""
+        with self._lock:
+            self._total += total - self._totals[path]
+            self._totals[path] = total
+
+
+class _Ended(BaseException):
+    """A worker was asked to end."""
+
+
+def side_by_side(
+    entries: list[Entry], jobs: int, downloader: Downloader, stop: threading.Event
+) -> list[Result]:
+    """Bring all files with `jobs` threads; a full disk or an interruption ends them all.
+
+    The threads are daemons: one that waits for a stalled server does not keep the program.
+    """
+    waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    for entry in entries:
+        waiting.put(entry)
+
+    def work() -> None:
+        with suppress(queue.Empty, _Ended):
+            while not stop.is_set():
+                results.put(_brought(downloader, waiting.get_nowait()))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(entries)))]
+    for thread in threads:
+        thread.start()
+    try:
+        return [_unless_fatal(results.get()) for _ in entries]
+    finally:
+        stop.set()
+        deadline = time.monotonic() + _JOIN_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _brought(downloader: Downloader, entry: Entry) -> Result:
+    try:
+        return downloader.bring(entry)
+    except _Ended:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised or reported in the main thread
+        return entry, error
+
+
+def _unless_fatal(result: Result) -> Result:
+    if isinstance(result, tuple) and not isinstance(result[1], FetchFailed):
+        raise result[1]
+    return result
