@@ -3,6 +3,7 @@
 from pairdex.api import build, export, fetch, open, project, releases, remove, sql, subset, verify  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
+from pairdex.encoders.export.export import export_model
 from pairdex.errors import PairdexError
 from pairdex.evaluate.bench import bench
 from pairdex.evaluate.evaluate import evaluate
@@ -21,6 +22,7 @@ __all__ = [
     "evaluate",
     "examples",
     "export",
+    "export_model",
     "fetch",
     "gold",
     "open",

@@ -25,6 +25,7 @@ from pairdex.cli import (
     fetch,
     gold,
     info,
+    model,
     project,
     queries,
     releases,
@@ -74,6 +75,7 @@ _COMMANDS = (
 )
 for _module in _COMMANDS:
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
+app.add_typer(model.app, name="model")
 app.add_typer(clickhouse.app, name="clickhouse")
 
 

@@ -24,6 +24,8 @@ FORMAT = 1
 BUILT_IN = "demo"
 
 Precision = Literal["float32", "int8"]
+Cleaning = Literal["openai", "siglip", "none"]
+CLEANINGS: tuple[Cleaning, ...] = ("openai", "siglip", "none")
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 _MANIFEST = "model.json"
@@ -51,7 +53,8 @@ class TextSpec:
     """How a text becomes the model's input of at most `context_length` token ids.
 
     `dynamic` padding fills a batch to its longest text, which needs a causal text tower; `fixed`
-    fills to `context_length`. `openai` cleaning repairs and lowers the text, `none` leaves it.
+    fills to `context_length`. `openai` cleaning repairs and lowers the text, `siglip` lowers it and
+    takes out punctuation, `none` leaves it.
     """
 
     context_length: int
@@ -59,7 +62,7 @@ class TextSpec:
     pad_id: int
     bos_id: int | None
     eot_id: int
-    cleaning: Literal["openai", "none"]
+    cleaning: Cleaning
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ def _text_spec(fields: Fields) -> TextSpec:
         pad_id=fields.integer("pad_id", least=0),
         bos_id=fields.optional_integer("bos_id", least=0),
         eot_id=fields.integer("eot_id", least=0),
-        cleaning=fields.choice("cleaning", ("openai", "none")),
+        cleaning=fields.choice("cleaning", CLEANINGS),
     )
 
 

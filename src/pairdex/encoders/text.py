@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+import string
+from collections.abc import Callable, Sequence
 
 import ftfy
 from tokenizers import Tokenizer
@@ -12,13 +13,14 @@ from tokenizers import Tokenizer
 from pairdex.encoders.model import Model, TextSpec
 from pairdex.errors import InvalidArgument
 
-__all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "check_text", "clean"]
+__all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "canonical", "check_text", "clean"]
 
 # Far more than any model reads (77 tokens of CLIP are about 300 characters), and still cleaned
 # and tokenised in milliseconds.
 MAX_TEXT_CHARS = 10_000
 
 _SPACES = re.compile(r"\s+")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def check_text(text: str) -> None:
@@ -61,6 +63,22 @@ def clean(text: str) -> str:
     return _SPACES.sub(" ", unescaped).strip().lower()
 
 
+def canonical(text: str) -> str:
+    r"""Lower a text, take out ASCII punctuation and put it on one line, as SigLIP does.
+
+    Source: `canonicalize_text` of Hugging Face transformers, tokenization_siglip.py.
+
+    Examples
+    --------
+    >>> canonical(" A cat's,\tlife! ")
+    'a cats life'
+    """
+    return _SPACES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).strip()
+
+
+_CLEANING: dict[str, Callable[[str], str]] = {"openai": clean, "siglip": canonical, "none": str}
+
+
 class TextTokenizer:
     """The tokenizer of a model."""
 
@@ -77,7 +95,7 @@ class TextTokenizer:
         are not taken for the mark.
         """
         spec = self._spec
-        cleaned = [clean(text) for text in texts] if spec.cleaning == "openai" else list(texts)
+        cleaned = [_CLEANING[spec.cleaning](text) for text in texts]
         marks = {spec.bos_id, spec.eot_id}
         start = [] if spec.bos_id is None else [spec.bos_id]
         room = spec.context_length - len(start) - 1

@@ -103,7 +103,7 @@ def score(
         store = Store(folder)  # as it is now that nobody else writes
         scored = sum(_score(store, head, meter) for head in heads)
     return ScoreReport(
-        rows=store.rows,
+        rows=store.live_rows,
         columns=[head.column for head in heads],
         scored=scored,
         warnings=[line for head in heads if (line := _doubt(store, head)) is not None],

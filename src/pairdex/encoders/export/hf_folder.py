@@ -1,0 +1,131 @@
+"""Models in Hugging Face's form: a directory of CLIP or SigLIP with its tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pairdex.encoders.export.hf_layout import MODEL_TYPES, read_hf_towers
+from pairdex.encoders.export.published import (
+    OPENAI_MEAN,
+    OPENAI_STD,
+    Published,
+    check_vocabulary,
+    clip_model,
+    find_weights,
+    read_json,
+)
+from pairdex.encoders.export.tokenizers import EOT, token_id, tokenizer_of
+from pairdex.encoders.export.towers import Activation
+from pairdex.encoders.model import ImageSpec, TextSpec
+from pairdex.errors import Mismatch, MissingFile, UnsupportedFormat
+
+__all__ = ["HF_CONFIG", "read_hugging_face"]
+
+HF_CONFIG = "config.json"
+
+_HALF = (0.5, 0.5, 0.5)
+_RESAMPLE: dict[int, Literal["bicubic", "bilinear"]] = {2: "bilinear", 3: "bicubic"}
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+# What configurations leave out where it is the default.
+_CLIP_TEXT = {
+    "hidden_size": 512, "num_attention_heads": 8, "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5, "eos_token_id": 49407,
+}  # fmt: skip
+_CLIP_VISION = {
+    "hidden_size": 768, "num_attention_heads": 12, "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5, "image_size": 224, "patch_size": 32,
+}  # fmt: skip
+_SIGLIP_TEXT = {
+    "hidden_size": 768, "num_attention_heads": 12, "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}  # fmt: skip
+_SIGLIP_VISION = _SIGLIP_TEXT | {"image_size": 224, "patch_size": 16}
+
+
+def read_hugging_face(folder: Path, activation: Activation | None) -> Published:
+    """Read a Hugging Face directory."""
+    path = folder / HF_CONFIG
+    config = read_json(path)
+    kind = config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise UnsupportedFormat(
+            f"{path} is a model of type {kind}, expected one of {', '.join(MODEL_TYPES)}"
+        )
+    tokenizer = tokenizer_of(folder)
+    if tokenizer is None:
+        raise MissingFile(
+            f"{folder} has no tokenizer.json; make it with transformers: "
+            "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+        )
+    siglip = kind == "siglip"
+    text_defaults, vision_defaults = (
+        (_SIGLIP_TEXT, _SIGLIP_VISION) if siglip else (_CLIP_TEXT, _CLIP_VISION)
+    )
+    filled = {
+        "model_type": kind,
+        "text_config": text_defaults | (config.get("text_config") or {}),
+        "vision_config": vision_defaults | (config.get("vision_config") or {}),
+    }
+    if activation is not None:
+        names = {"quick_gelu": "quick_gelu", "gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh"}
+        for group in ("text_config", "vision_config"):
+            filled[group]["hidden_act"] = names[activation]
+    file, weights = find_weights(folder, _WEIGHTS)
+    eot = 0 if siglip else _hf_eot(filled["text_config"], tokenizer, folder)
+    text, vision = read_hf_towers(weights, filled, file, eot_id=eot)
+    image = _hf_image_spec(folder, vision.size, siglip=siglip)
+    name = folder.resolve().name
+    if not siglip:
+        return clip_model(name, "Hugging Face CLIP", (text, vision), tokenizer, image)
+    _check_siglip(folder)
+    check_vocabulary(name, tokenizer, text)
+    end = token_id(tokenizer, "</s>", folder)
+    spec = TextSpec(text.context_length, "fixed", end, None, end, "siglip")
+    return Published(name, "Hugging Face SigLIP", text, vision, tokenizer, image, spec)
+
+
+def _hf_eot(config: dict[str, Any], tokenizer: bytes, folder: Path) -> int:
+    """Return the end mark; old files say 2 and mean the highest id there is in a text."""
+    said = config["eos_token_id"]
+    return token_id(tokenizer, EOT, folder) if said == 2 else int(said)
+
+
+def _check_siglip(folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    said = read_json(path).get("tokenizer_class") if path.is_file() else None
+    if said not in (None, "SiglipTokenizer", "SiglipTokenizerFast"):
+        raise UnsupportedFormat(
+            f"{path}: the tokenizer is a {said}, expected a SiglipTokenizer: SigLIP 2 is not known here"
+        )
+
+
+def _hf_image_spec(folder: Path, size: int, *, siglip: bool) -> ImageSpec:
+    said = _hf_preprocessing(folder)
+    resample = said.get("resample", 3)
+    crop = bool(said.get("do_center_crop", not siglip))
+    wanted = said.get("crop_size" if crop else "size")
+    sides = set(wanted.values()) if isinstance(wanted, dict) else {wanted}
+    if sides - {size, None} or resample not in _RESAMPLE:
+        raise Mismatch(
+            f"{folder}: pictures are prepared as {wanted} with resampling {resample}, "
+            f"the model takes {size} x {size}, bicubic or bilinear"
+        )
+    return ImageSpec(
+        size,
+        "crop" if crop else "squash",
+        _RESAMPLE[resample],
+        tuple(said.get("image_mean", _HALF if siglip else OPENAI_MEAN)),
+        tuple(said.get("image_std", _HALF if siglip else OPENAI_STD)),
+    )
+
+
+def _hf_preprocessing(folder: Path) -> dict[str, Any]:
+    """Return the settings of the pictures, which newer releases write into another file."""
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            content = read_json(folder / name)
+            inner = content.get("image_processor", content)
+            return inner if isinstance(inner, dict) else {}
+    return {}

@@ -1,0 +1,114 @@
+"""What an export needs of a published model, and what all kinds of them have in common."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pairdex.encoders.export.tokenizers import EOT, SOT, token_id
+from pairdex.encoders.export.towers import TextTower, VisionTower
+from pairdex.encoders.export.weights import Weights, read_weights
+from pairdex.encoders.model import ImageSpec, TextSpec
+from pairdex.errors import DamagedFile, Mismatch, MissingFile
+
+__all__ = [
+    "OPENAI_MEAN",
+    "OPENAI_STD",
+    "Published",
+    "Towers",
+    "check_vocabulary",
+    "clip_model",
+    "find_weights",
+    "read_json",
+]
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)  # clip/clip.py
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+Towers = tuple[TextTower, VisionTower]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model with everything that decides its vectors."""
+
+    name: str
+    kind: str
+    text: TextTower
+    vision: VisionTower
+    tokenizer: bytes
+    image_spec: ImageSpec
+    text_spec: TextSpec
+
+
+def clip_model(
+    name: str, kind: str, towers: Towers, tokenizer: bytes, image: ImageSpec
+) -> Published:
+    """Put together what all CLIP models have in common.
+
+    Raises
+    ------
+    MissingFile, Mismatch
+        The tokenizer is of another model.
+    """
+    place, (text, vision) = Path(name), towers
+    bos, eot = token_id(tokenizer, SOT, place), token_id(tokenizer, EOT, place)
+    check_vocabulary(name, tokenizer, text)
+    if text.eot_id != eot:
+        raise Mismatch(
+            f"{name} reads texts at the mark {text.eot_id}, its tokenizer ends them with {eot}: "
+            "the tokenizer is of another model"
+        )
+    spec = TextSpec(text.context_length, "dynamic", 0, bos, eot, "openai")
+    return Published(name, kind, text, vision, tokenizer, image, spec)
+
+
+def check_vocabulary(name: str, tokenizer: bytes, text: TextTower) -> None:
+    """Refuse a tokenizer that gives ids which the model does not know.
+
+    Raises
+    ------
+    Mismatch
+        It has more tokens than the model.
+    """
+    content = json.loads(tokenizer)
+    added = [one["id"] + 1 for one in content.get("added_tokens") or ()]
+    size = max([len(content["model"]["vocab"]), *added])
+    if size > len(text.tokens):
+        raise Mismatch(
+            f"the tokenizer of {name} has {size:,} tokens, the model knows {len(text.tokens):,}: "
+            "it is of another model"
+        )
+
+
+def find_weights(folder: Path, names: tuple[str, ...]) -> tuple[Path, Weights]:
+    """Read the first of some files that is there.
+
+    Raises
+    ------
+    MissingFile, DamagedFile
+        There is none, or it cannot be read.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name, read_weights(folder / name)
+    raise MissingFile(f"{folder} has no weights in one file; expected {' or '.join(names)}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    DamagedFile
+        It is none.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamagedFile(f"{path} is no JSON: {error}; fetch it again") from error
+    if not isinstance(content, dict):
+        raise DamagedFile(f"{path} is no JSON object; fetch it again")
+    return content

@@ -1,0 +1,147 @@
+"""The tokenizer of an exported model: the one it came with, or CLIP's from its vocabulary."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pairdex.errors import DamagedFile, MissingFile
+
+__all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
+
+SOT, EOT = "<|startoftext|>", "<|endoftext|>"
+
+_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP; see NOTICE.txt
+_MERGES = slice(1, 49152 - 256 - 2 + 1)  # those that are used, clip/simple_tokenizer.py
+_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def tokenizer_of(folder: Path) -> bytes | None:
+    """Return the `tokenizer.json` of a folder, or one made of its `vocab.json` and `merges.txt`.
+
+    Raises
+    ------
+    DamagedFile
+        The files are not what their names say.
+    """
+    whole = folder / "tokenizer.json"
+    if whole.is_file():
+        data = whole.read_bytes()
+        if "model" not in _json(whole, data):
+            raise DamagedFile(f"{whole} is no tokenizer; fetch it again")
+        return data
+    vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
+    if not (vocabulary.is_file() and merges.is_file()):
+        return None
+    lines = merges.read_text("utf-8").split("\n")
+    pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
+    return _serialised(_json(vocabulary, vocabulary.read_bytes()), pairs)
+
+
+def clip_tokenizer() -> bytes:
+    """Return CLIP's own tokenizer as a `tokenizer.json`: 49,408 tokens."""
+    packed = resources.files("pairdex.encoders.export").joinpath(_VOCABULARY).read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").split("\n")[_MERGES]
+    pairs = [tuple(line.split()) for line in lines]
+    letters = _byte_letters()
+    tokens = [
+        *letters,
+        *(letter + "</w>" for letter in letters),
+        *("".join(pair) for pair in pairs),
+        SOT,
+        EOT,
+    ]
+    return _serialised({token: i for i, token in enumerate(tokens)}, pairs)
+
+
+def token_id(tokenizer: bytes, token: str, path: Path) -> int:
+    """Return the id of a token.
+
+    Raises
+    ------
+    MissingFile
+        The tokenizer has no such token.
+    """
+    content = json.loads(tokenizer)
+    vocabulary = content["model"]["vocab"]
+    if isinstance(vocabulary, dict) and token in vocabulary:
+        return int(vocabulary[token])
+    for added in content.get("added_tokens") or ():
+        if added["content"] == token:
+            return int(added["id"])
+    if isinstance(vocabulary, list):  # of a Unigram model: pairs of token and score
+        found = next((i for i, (one, _) in enumerate(vocabulary) if one == token), None)
+        if found is not None:
+            return found
+    raise MissingFile(f"the tokenizer of {path} has no token {token}: it is of another model")
+
+
+def _byte_letters() -> list[str]:
+    """Return the 256 letters that stand for bytes, in the order of CLIP's first tokens.
+
+    Printable bytes stand for themselves and come first; the others get letters from U+0100 on.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    return [chr(byte) for byte in printable] + [chr(0x100 + i) for i in range(256 - len(printable))]
+
+
+def _serialised(vocabulary: dict[str, int], merges: list[tuple[str, ...]]) -> bytes:
+    content: dict[str, Any] = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "NFC"},
+                {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+                {"type": "Lowercase"},
+            ],
+        },
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": _WORDS},
+                    "behavior": "Removed",
+                    "invert": True,
+                },
+                {
+                    "type": "ByteLevel",
+                    "add_prefix_space": False,
+                    "trim_offsets": True,
+                    "use_regex": False,
+                },
+            ],
+        },
+        "post_processor": None,
+        "decoder": {"type": "BPEDecoder", "suffix": "</w>"},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": EOT,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": "</w>",
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": vocabulary,
+            "merges": [list(pair) for pair in merges],
+        },
+    }
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _json(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise DamagedFile(f"{path} is no JSON: {error}; fetch it again") from error
+    if not isinstance(content, dict):
+        raise DamagedFile(f"{path} is no JSON object; fetch it again")
+    return content
