@@ -8,9 +8,16 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pairdex.releases.patience import Patience
+
+_buffer = pa.BufferOutputStream()
+pq.write_table(pa.table({"url": ["https://example.org/0.jpg"]}), _buffer)
+TABLE = _buffer.getvalue().to_pybytes()
+"""A small Parquet file."""
 
 
 @dataclass

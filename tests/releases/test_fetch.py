@@ -21,7 +21,7 @@ from pairdex.releases.fetch import fetch
 from pairdex.releases.partial import Partial
 from pairdex.releases.record import RECORD
 
-from .conftest import Fault
+from .conftest import TABLE, Fault
 
 SIZE = 300_000
 """Large against the pieces in which bytes arrive, so that a break falls between them."""
@@ -452,7 +452,7 @@ def test_an_answer_that_is_no_file_is_a_failure_at_once(
 def test_one_missing_file_does_not_lose_the_others(server, tmp_path, patience):
     for kind in ("img_emb", "text_emb"):
         server.put(f"{kind}/{kind}_0.npy", b"", Fault(404))
-    server.put("metadata/metadata_0.parquet", b"PAR1PAR1")
+    server.put("metadata/metadata_0.parquet", TABLE)
     report = get("laion400m", tmp_path, patience(), parts=frozenset([0]), mirror=server.url)
     assert (report.files, len(report.failed)) == (1, 2)
     assert report.complaint().startswith("2 of 3 files failed; img_emb/img_emb_0.npy: ")
@@ -471,7 +471,7 @@ def test_the_published_alternative_keeps_its_own_folders(server, tmp_path, patie
     )
     known = {"laion400m": replace(release, entries=moved)}
     monkeypatch.setattr(catalogue, "load_catalogue", lambda: known)
-    server.put("metadata/metadata_0.parquet", b"PAR1PAR1")
+    server.put("metadata/metadata_0.parquet", TABLE)
     server.put("images/img_emb_0.npy", b"", Fault(404))
     options = {"parts": frozenset([0]), "files": ["img*", "meta*"], "mirror": server.url}
     get("laion400m", tmp_path, patience(), **options)
@@ -682,7 +682,7 @@ def test_the_command_prints_what_arrived(server, data, run, tmp_path):
 
 
 def test_the_command_fails_in_one_line_that_counts_and_names_the_first(server, run, tmp_path):
-    server.put("metadata/metadata_3.parquet", b"PAR1PAR1")
+    server.put("metadata/metadata_3.parquet", TABLE)
     outcome = run("fetch", "laion-400m", tmp_path, "--parts", 3, "--mirror", server.url, "--json")
     assert "2 of 3 files failed; img_emb/img_emb_3.npy: " in outcome.complaint
     assert "not there any more (404)" in outcome.complaint
@@ -694,7 +694,7 @@ def test_the_command_fails_in_one_line_that_counts_and_names_the_first(server, r
 
 
 def test_the_function_raises_when_a_file_is_missing(server, tmp_path):
-    server.put("metadata/metadata_3.parquet", b"PAR1PAR1")
+    server.put("metadata/metadata_3.parquet", TABLE)
     with pytest.raises(FetchFailed, match="2 of 3 files failed"):
         pairdex.fetch("laion400m", tmp_path, parts=frozenset([3]), mirror=server.url)
     report = pairdex.fetch(server.url, tmp_path)

@@ -13,7 +13,7 @@ from pairdex.releases.http_source import HttpSource
 from pairdex.releases.listing import list_files
 from pairdex.releases.patience import Hosts
 
-from .conftest import Served
+from .conftest import TABLE, Served
 
 PATHS = {"a.bin": 1000, "deep/b 1.bin": 2000, "deep/er/c=2.bin": 3000}
 
@@ -118,7 +118,7 @@ def test_everything_below_an_address_is_fetched(place, data, tmp_path, patience)
 
 def test_a_mirror_may_be_a_folder(tmp_path, patience):
     (tmp_path / "m" / "metadata").mkdir(parents=True)
-    (tmp_path / "m" / "metadata" / "metadata_5.parquet").write_bytes(b"PAR1PAR1")
+    (tmp_path / "m" / "metadata" / "metadata_5.parquet").write_bytes(TABLE)
     options = {"parts": frozenset([5]), "files": ["meta*"], "patience": patience()}
     report = fetch("laion400m", tmp_path / "got", mirror=f"file://{tmp_path}/m", **options)
     assert (report.files, report.failed) == (1, [])

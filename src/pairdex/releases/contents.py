@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import IO
 
@@ -13,8 +14,7 @@ from pairdex.vectors import npy_description
 __all__ = ["check_contents"]
 
 _HDF5 = (".h5", ".hdf5", ".jld2")
-_PARQUET_MAGIC = b"PAR1"
-_ZIP_END, _ZIP_END_BYTES = b"PK\x05\x06", (1 << 16) + 22  # the longest comment and its record
+_PARQUET_MAGIC = b"PAR1"  # the first four bytes, and the last four, after the footer and its length
 
 
 def check_contents(path: Path, name: str) -> None:
@@ -36,9 +36,9 @@ def check_contents(path: Path, name: str) -> None:
         if name.endswith(".npy"):
             _check_npy(file, path)
         elif name.endswith(".parquet"):
-            _check(_first(file, 4) == _last(file, 4) == _PARQUET_MAGIC, path, "Parquet")
-        elif name.endswith(".npz"):
-            _check(_ZIP_END in _last(file, _ZIP_END_BYTES), path, "NumPy archive")
+            _check_parquet(file, path)
+    if name.endswith(".npz"):
+        _check_npz(path)
     if name.endswith(_HDF5):
         _check_hdf5(path)
 
@@ -53,25 +53,29 @@ def _check_npy(file: IO[bytes], path: Path) -> None:
         raise DamagedFile(f"{path} has {size:,} bytes, its header says {expected:,}")
 
 
+def _check_parquet(file: IO[bytes], path: Path) -> None:
+    size = file.seek(0, 2)
+    file.seek(0)
+    first = file.read(4)
+    file.seek(max(0, size - 8))
+    last = file.read(8)
+    footer = int.from_bytes(last[:4], "little")
+    whole = first == last[4:] == _PARQUET_MAGIC and 0 < footer <= size - 12
+    if not whole:
+        raise DamagedFile(f"{path} is no whole Parquet file")
+
+
+def _check_npz(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path):
+            pass
+    except zipfile.BadZipFile as error:
+        raise DamagedFile(f"{path} is no whole NumPy archive: {error}") from error
+
+
 def _check_hdf5(path: Path) -> None:
     try:
         with h5py.File(path, "r"):
             pass
     except OSError as error:
         raise DamagedFile(f"{path} is no whole HDF5 file: {error}") from error
-
-
-def _check(holds: bool, path: Path, kind: str) -> None:
-    if not holds:
-        raise DamagedFile(f"{path} is no whole {kind} file")
-
-
-def _first(file: IO[bytes], count: int) -> bytes:
-    file.seek(0)
-    return file.read(count)
-
-
-def _last(file: IO[bytes], count: int) -> bytes:
-    size = file.seek(0, 2)
-    file.seek(max(0, size - count))
-    return file.read(count)
