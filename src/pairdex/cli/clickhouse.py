@@ -27,7 +27,9 @@ from pairdex.clickhouse.index import DEFAULT_INDEX, IndexSpec, build_indexes
 from pairdex.clickhouse.load import load_collection
 from pairdex.clickhouse.schema import DEFAULT_DTYPE, DEFAULT_TABLE, Dtype
 from pairdex.clickhouse.search import Found, search_table, search_vectors
+from pairdex.clickhouse.udf import DEFAULT_POOL, write_functions
 from pairdex.collection import Collection
+from pairdex.encoders.model import BUILT_IN
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.query_files import read_queries
 from pairdex.result_files import check_suffix, write_results
@@ -190,6 +192,29 @@ def search(
         print_neighbours(ids, distances, digits=4)
 
 
+@app.command()
+def udf(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the functions.")],
+    model: Annotated[
+        str, typer.Option(help="The model that made the vectors: `demo` or a model folder.")
+    ] = BUILT_IN,
+    pictures: Annotated[
+        Path | None, typer.Option(help="encode_image takes pictures of this folder only.")
+    ] = None,
+    pool: Annotated[int, typer.Option(help="Processes of a function.")] = DEFAULT_POOL,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the functions encode_text and encode_image for ClickHouse's own queries."""
+    report = write_functions(folder, model=model, pictures=pictures, pool=pool)
+    if as_json:
+        print_json(asdict(report))
+        return
+    sys.stdout.write(
+        f"{' and '.join(report.functions)} of {report.model} ({report.dim} dimensions) in {folder}: "
+        f"{', '.join(report.files)}\n"
+    )
+
+
 def _print_hits(found: Found, seconds: float, as_json: bool) -> None:
     if as_json:
         facts = {"exact": not found.by_index, "index": found.by_index, "seconds": seconds}
@@ -216,7 +241,7 @@ def _place(
     verify: bool,
 ) -> Place:
     if not urls:
-        beside = collection.resolve()
+        beside = collection.absolute()
         return Place(path=path or beside.with_name(f"{beside.name}.clickhouse"))
     if password_file is not None:
         password = _read_password(password_file)
