@@ -93,13 +93,14 @@ struct Search {
   std::vector<double> distances;
 
   Search(const std::vector<Matrix<Row>>& rows, const Matrix<Value>& queries, std::size_t k,
-         const std::optional<Flags>& allowed, std::size_t threads)
+         const std::optional<Flags>& allowed, std::size_t threads, double within = 2.0)
       : blocks(queries.shape(1)),
         request{.queries = {queries.data(), queries.size()},
                 .n_queries = queries.shape(0),
                 .k = k,
                 .allowed = {},
-                .n_threads = threads},
+                .n_threads = threads,
+                .within = within},
         ids(request.n_queries * k),
         distances(ids.size()) {
     for (const Matrix<Row>& block : rows) {
@@ -107,6 +108,7 @@ struct Search {
       blocks.add(block.data(), block.shape(0));
     }
     if (k == 0 || (allowed && allowed->size() != blocks.n_rows())) throw nb::value_error("bad k or allowed");
+    if (!(within >= 0.0)) throw nb::value_error("bad within");
     if (allowed) request.allowed = {reinterpret_cast<const std::uint8_t*>(allowed->data()), allowed->size()};
   }
 
@@ -115,10 +117,10 @@ struct Search {
   FoundDistances found_distances() { return owned_array(std::move(distances), {request.n_queries, request.k}); }
 };
 
-Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed,
+Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed, double within,
               std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
-  Search search(rows, queries, k, allowed, threads);
+  Search search(rows, queries, k, allowed, threads, within);
   const std::size_t measured = interruptible([&](const std::atomic<bool>& stop) {
     return pairdex::scan_floats(search.blocks, search.request, kernel, stop, search.answer());
   });
@@ -150,10 +152,10 @@ FoundNear nearest_points(const std::vector<Floats>& rows, Floats queries, std::s
 }
 
 FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std::size_t k, Doubles coordinates,
-                              double room, Bytes head, Bytes rest, std::optional<Flags> allowed, std::size_t threads,
-                              std::string_view kernel_name) {
+                              double room, Bytes head, Bytes rest, std::optional<Flags> allowed, double within,
+                              std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
-  Search search(rows, queries, k, allowed, threads);
+  Search search(rows, queries, k, allowed, threads, within);
   const pairdex::Layout layout(search.blocks.dim());
   const std::size_t n_groups = pairdex::group_count(search.blocks.n_rows());
   if (head.size() != n_groups * layout.head_stride() || rest.size() != n_groups * layout.rest_stride()) {
@@ -244,7 +246,7 @@ NB_MODULE(_native, m) {
   m.def("check_rows", &check_rows, nb::arg("rows"), nb::kw_only(), nb::arg("threads") = 1,
         "(n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.");
   m.def("nearest", &nearest, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
-        nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
+        nb::arg("allowed").none(), nb::arg("within") = 2.0, nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows: ids (n, k) int64, distances (n, k) float64, pairs measured in float64.");
   m.def("nearest_bits", &nearest_bits, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
@@ -254,7 +256,7 @@ NB_MODULE(_native, m) {
         "Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.");
   m.def("nearest_by_codes", &nearest_by_codes, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("coordinates"), nb::arg("room"), nb::arg("head"), nb::arg("rest"), nb::arg("allowed").none(),
-        nb::arg("threads"), nb::arg("kernel"),
+        nb::arg("within") = 2.0, nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows by their codes: ids, distances, pairs bounded by the head, with all dimensions, measured.");
   m.def("encode_rows", &encode_rows, nb::arg("rows"), nb::arg("basis"), nb::arg("head"), nb::arg("rest"), nb::kw_only(),
         nb::arg("threads"), nb::arg("kernel"), "Write the codes of rows into both planes.");

@@ -198,6 +198,45 @@ def test_filter_equals_search_among_the_allowed_rows(way, data):
     assert_exact(found, rows, queries, 10, allowed)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("within", [None, 0.9])
+def test_a_filter_gives_many_queries_what_it_gives_few(share, within):
+    rows = random_rows(3000, 24, seed=1)
+    queries = random_rows(600, 24, seed=2).astype(np.float32)
+    allowed = np.random.default_rng(3).random(3000) < share
+    many = find("codes", [rows], queries, 3, allowed=allowed, within=within)
+    few = find("floats", [rows], queries, 3, allowed=allowed, within=within)
+    np.testing.assert_array_equal(many.ids, few.ids)
+    np.testing.assert_array_equal(many.distances, few.distances)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_within_a_distance_is_the_whole_answer_cut_there(way, kernel, name):
+    """Also at a distance that rows have to the bit, and just below it."""
+    rows, queries = adversarial(name, n=700)
+    for k in (1, 30):
+        whole = nearest([rows], queries, k)
+        some = np.unique(whole.distances[np.isfinite(whole.distances)])
+        middle = some[len(some) // 2] if len(some) else 1.0
+        for within in (0.0, middle, np.nextafter(middle, -1), 1.7, 2.0):
+            found = find(way, [rows], queries, k, within=max(within, 0.0), kernel=kernel)
+            is_in = whole.distances <= within
+            np.testing.assert_array_equal(found.ids, np.where(is_in, whole.ids, -1))
+            np.testing.assert_array_equal(found.distances, np.where(is_in, whole.distances, np.inf))
+
+
+def test_a_search_within_a_distance_looks_closer_at_fewer_rows():
+    rows = random_rows(20_000, 512, seed=1)
+    rows[::7] = rows[3]
+    queries = rows[:40].astype(np.float32)
+    found = find("codes", [rows], queries, 1, within=0.06)
+    whole = find("codes", [rows], queries, 1)
+    np.testing.assert_array_equal(found.ids, whole.ids)
+    assert found.report.refined < whole.report.refined
+
+
 def test_guess_from_a_sample_that_is_too_good_is_made_good():
     rows = random_rows(20_000, 8, seed=1)
     rows[:10] = [
@@ -262,6 +301,8 @@ QUERY = np.ones((1, 3), np.float32)
     ("change", "error", "message"),
     [
         ({"k": 0}, InvalidArgument, "k is 0, expected at least 1"),
+        ({"within": -0.1}, InvalidArgument, "within is -0.1, expected a distance of 0 or more"),
+        ({"within": float("nan")}, InvalidArgument, "within is nan"),
         ({"threads": 0}, InvalidArgument, "threads is 0, expected at least 1"),
         ({"kernel": "abacus"}, InvalidArgument, "has no kernel 'abacus', expected one of"),
         (

@@ -25,8 +25,11 @@ constexpr std::uint8_t kUntestedGroups = 63;  // not tested by their heads after
 constexpr std::size_t kSampleStep = 32;       // a guess costs this part of a scan
 constexpr std::size_t kGuessFromK = 20;       // for fewer neighbours a guess saves less than it costs
 constexpr std::size_t kGuessFromRows = 64;    // times k: in fewer rows as well
-constexpr std::size_t kGatherBelow = 8;       // less than one allowed row in so many: copy them side by side first
-constexpr float kFloatRoom = 1e-6f;           // more than the rounding of a cosine to float32
+// Copying the allowed rows side by side first pays if they are less than one in so many of those in their groups, or
+// for many queries, each of which saves what the rows between would have cost, less than seven in eight.
+constexpr std::size_t kGatherBelow = 8;
+constexpr std::size_t kManyQueries = 512;
+constexpr float kFloatRoom = 1e-6f;  // more than the rounding of a cosine to float32
 
 // What the threads share: the data, and a run of queries that is searched in one pass over the codes.
 struct Pass {
@@ -250,7 +253,7 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
   std::deque<Query> exact;
   std::deque<Candidates> candidates;
   for (const std::size_t number : numbers) {
-    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept);
+    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept, request.within);
     candidates.emplace_back(exact.back(), search.kept);
   }
   Pass pass{search.blocks, search.planes, search.kernel, request.allowed,
@@ -260,7 +263,7 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
   std::vector<std::uint8_t> right(numbers.size());
   for_each_piece(numbers.size(), request.n_threads, search.stop, [&](std::size_t q) {
     right[q] = candidates[q].settle(search.kernel, search.blocks);
-    write_answer(exact[q], numbers[q], request.k, search.answer);
+    write_answer(exact[q], numbers[q], request, search.answer);
   });
   search.report.by_head += pass.by_head;
   search.report.by_full += pass.by_full;
@@ -272,9 +275,26 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
   return wrong;
 }
 
-std::size_t wanted_rows(const Blocks& blocks, std::span<const std::uint8_t> allowed) {
-  if (allowed.empty()) return blocks.n_rows();
-  return static_cast<std::size_t>(std::count_if(allowed.begin(), allowed.end(), [](auto flag) { return flag != 0; }));
+struct Wanted {
+  std::size_t rows = 0;
+  std::size_t in_groups = 0;  // rows of all groups that hold one of them
+};
+
+Wanted wanted_rows(const Blocks& blocks, std::span<const std::uint8_t> allowed) {
+  if (allowed.empty()) return {blocks.n_rows(), blocks.n_rows()};
+  Wanted wanted;
+  for (std::size_t first = 0; first < allowed.size(); first += kGroupRows) {
+    const auto group = allowed.subspan(first, std::min(kGroupRows, allowed.size() - first));
+    const auto n = std::count_if(group.begin(), group.end(), [](auto flag) { return flag != 0; });
+    wanted.rows += static_cast<std::size_t>(n);
+    if (n != 0) wanted.in_groups += group.size();
+  }
+  return wanted;
+}
+
+bool gathering_pays(const Wanted& wanted, std::size_t n_queries) {
+  if (wanted.rows * kGatherBelow < wanted.in_groups) return true;
+  return n_queries >= kManyQueries && wanted.rows * 8 < wanted.in_groups * 7;
 }
 
 std::vector<std::size_t> rows_of(std::span<const std::uint8_t> allowed, std::size_t n_wanted) {
@@ -292,10 +312,10 @@ ScanReport scan_codes(const Blocks& blocks, const CodePlanes& planes, const Code
                       const std::atomic<bool>& stop, Answer answer) {
   const std::size_t kept = std::min(request.request.k, blocks.n_rows());
   const std::span<const std::uint8_t> allowed = request.request.allowed;
-  const std::size_t n_wanted = wanted_rows(blocks, allowed);
+  const Wanted wanted = wanted_rows(blocks, allowed);
   Search search{blocks, planes, request, kernel, stop, answer, kept, {}};
-  if (n_wanted * kGatherBelow < blocks.n_rows()) search.picked = rows_of(allowed, n_wanted);
-  const bool guessing = kept >= kGuessFromK && n_wanted >= kGuessFromRows * kept;
+  if (gathering_pays(wanted, request.request.n_queries)) search.picked = rows_of(allowed, wanted.rows);
+  const bool guessing = request.request.within >= 2.0 && kept >= kGuessFromK && wanted.rows >= kGuessFromRows * kept;
   const std::size_t together = queries_together(kept, blocks.dim());
   std::vector<std::size_t> numbers(request.request.n_queries);
   std::iota(numbers.begin(), numbers.end(), std::size_t{0});

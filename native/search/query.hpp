@@ -28,8 +28,12 @@ inline double cosine_distance(ExactDot exact, double query_norm) {
 
 class Query {
  public:
-  Query(std::span<const float> values, std::size_t k)
-      : values_(values), norm_(std::sqrt(squared_norm(values))), nearest_(k) {}
+  // Rows farther than `within` need not be looked at.
+  Query(std::span<const float> values, std::size_t k, double within = 2.0)
+      : values_(values), norm_(std::sqrt(squared_norm(values))), nearest_(k) {
+    constexpr double kFloat64Margin = 1e-11;  // more than float64 cosines and 1 - distance err by
+    if (within < 2.0) raise_least_cosine(1.0 - within - kFloat64Margin);
+  }
 
   std::span<const float> values() const { return values_; }
   double norm() const { return norm_; }
@@ -71,8 +75,10 @@ class Query {
   std::atomic<double> least_cosine_{-std::numeric_limits<double>::infinity()};
 };
 
-inline void write_answer(Query& query, std::size_t number, std::size_t k, Answer answer) {
-  write_answer(query.take_sorted(), number, k, answer);
+inline void write_answer(Query& query, std::size_t number, const Request& request, Answer answer) {
+  std::vector<Neighbour> sorted = query.take_sorted();
+  while (!sorted.empty() && sorted.back().distance > request.within) sorted.pop_back();
+  write_answer(sorted, number, request.k, answer);
 }
 
 }  // namespace pairdex

@@ -17,6 +17,7 @@ struct RequestOf {
   std::size_t k;
   std::span<const std::uint8_t> allowed;  // one byte a row, 0 = never an answer; empty: all rows
   std::size_t n_threads;
+  double within = 2.0;  // of cosine distances: rows farther than this are never an answer; 2 is the largest
 };
 
 using Request = RequestOf<float>;

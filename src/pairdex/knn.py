@@ -20,7 +20,9 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn_arguments import check_allowed, check_blocks, check_options
 from pairdex.processors import usable_processors
 
-__all__ = ["Neighbours", "Report", "check_queries", "nearest"]
+__all__ = ["MAX_DISTANCE", "Neighbours", "Report", "check_queries", "nearest"]
+
+MAX_DISTANCE = 2.0  # of opposite vectors
 
 # A filter that keeps less than this share of the rows makes reading only those rows cheaper than a
 # scan of all codes, as long as the queries are few.
@@ -83,6 +85,7 @@ def nearest(
     k: int,
     *,
     allowed: NDArray[np.bool_] | None = None,
+    within: float | None = None,
     codes: Codes | None = None,
     threads: int | None = None,
     kernel: str | None = None,
@@ -101,6 +104,8 @@ def nearest(
         At least 1; more than there are rows is no error.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
+    within
+        Only rows at most so far are found; the nearer, the sooner the answer.
     codes
         Of exactly these blocks, see `pairdex.codes`: the same answer many times sooner.
     threads
@@ -116,17 +121,27 @@ def nearest(
     Raises
     ------
     InvalidArgument
-        For a k or thread count below 1, a query without a direction, or an unknown kernel.
+        For a k or thread count below 1, a negative `within`, a query without a direction, or an unknown kernel.
     Mismatch
         If dims or dtypes differ, or `allowed` is not one flag a row.
     """
     check_options(k, threads, kernel)
+    if within is not None and not within >= 0:
+        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
     checked = check_queries(queries)
     n_rows = sum(len(block) for block in blocks)
     check_blocks(blocks, checked.shape[1], np.float16)
     check_allowed(allowed, n_rows)
     _check_codes(codes, n_rows, checked.shape[1])
-    work = _Work(list(blocks), checked, k, allowed, threads or usable_processors(), kernel or "")
+    work = _Work(
+        list(blocks),
+        checked,
+        k,
+        allowed,
+        MAX_DISTANCE if within is None else within,
+        threads or usable_processors(),
+        kernel or "",
+    )
     if codes is None or _is_sparse(allowed, len(checked)):
         return work.by_floats()
     return work.by_codes(codes)
@@ -140,6 +155,7 @@ class _Work:
     queries: NDArray[np.float32]
     k: int
     allowed: NDArray[np.bool_] | None
+    within: float
     threads: int
     kernel: str
 
@@ -149,6 +165,7 @@ class _Work:
             self.queries,
             self.k,
             allowed=self.allowed,
+            within=self.within,
             threads=self.threads,
             kernel=self.kernel,
         )
@@ -164,6 +181,7 @@ class _Work:
             head=codes.head,
             rest=codes.rest,
             allowed=self.allowed,
+            within=self.within,
             threads=self.threads,
             kernel=self.kernel,
         )
