@@ -1,6 +1,18 @@
 """pairdex: an index of image-text pairs, from released parts to search, page and exports."""
 
-from pairdex.api import build, export, fetch, open, project, releases, remove, sql, subset, verify  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api import (
+    build,
+    dedup,
+    export,
+    fetch,
+    open,  # noqa: A004 - pairdex.open, as gzip.open
+    project,
+    releases,
+    remove,
+    sql,
+    subset,
+    verify,
+)
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.encoders.export.export import export_model
@@ -18,6 +30,7 @@ __all__ = [
     "__version__",
     "bench",
     "build",
+    "dedup",
     "encode",
     "evaluate",
     "examples",

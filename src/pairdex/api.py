@@ -14,6 +14,7 @@ from pairdex.encoders.model import load_model
 from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.formats import ExportOptions, Format, export_collection
+from pairdex.indexes import have_codes
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.projections.files import open_projection
@@ -33,6 +34,14 @@ from pairdex.store.store import Kind, Store
 from pairdex.store.verify import VerifyReport
 from pairdex.store.verify import verify as verify_store
 from pairdex.training.features import Config
+from pairdex.transform.dedup import (
+    DEFAULT_KEEP,
+    DEFAULT_THRESHOLD,
+    DedupReport,
+    DedupRule,
+    Keep,
+)
+from pairdex.transform.dedup import dedup as make_dedup
 from pairdex.transform.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.transform.sample import DEFAULT_SEED
 from pairdex.transform.subset import SubsetRule
@@ -40,6 +49,7 @@ from pairdex.transform.subset import subset as make_subset
 
 __all__ = [
     "build",
+    "dedup",
     "export",
     "fetch",
     "open",
@@ -236,6 +246,62 @@ def subset(
         limit=limit,
     )
     return make_subset(Store(Path(collection)), Path(new), rule, workers=workers, progress=progress)
+
+
+def dedup(
+    collection: str | Path,
+    new: str | Path,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    keep: Keep = DEFAULT_KEEP,
+    on: Kind = "image",
+    report: str | Path | None = None,
+    use_codes: bool = True,
+    workers: int = 1,
+    steps: Steps | None = None,
+) -> DedupReport:
+    """Make a new collection without near-duplicates; resumed by the same call.
+
+    A row is dropped if, and only if, a row that was kept before it is within the threshold.
+
+    Parameters
+    ----------
+    threshold
+        The distance, 1 - cos, up to which rows are near-duplicates.
+    keep
+        Which row of several is kept, as rows are visited in this order: `first` by id, `largest` by
+        width times height, `similar` by the column `similarity`.
+    on
+        Which vectors are compared.
+    report
+        A Parquet file to write: id, kept_id and distance of every dropped row.
+    use_codes
+        Whether to use the codes in `indexes/`, built first if need be: the same answer, sooner.
+    workers
+        How many parts of the new collection are written at once.
+    steps
+        Called with the name of a step, the rows done and the rows in all.
+
+    Returns
+    -------
+    DedupReport
+        Rows kept and dropped, and their groups.
+
+    Raises
+    ------
+    PairdexError
+        A wrong option; a damaged file; `new` is something else already; a full disk.
+    """
+    rule = DedupRule(threshold, keep, on)
+    store = Store(Path(collection))
+    codes = None
+    if use_codes:
+        store.check_kind(on)
+        codes = have_codes(
+            store, on, progress=(lambda *done: steps("making codes", *done)) if steps else None
+        )
+    out = None if report is None else Path(report)
+    return make_dedup(store, Path(new), rule, out=out, codes=codes, workers=workers, steps=steps)
 
 
 def remove(
