@@ -16,6 +16,7 @@ from pairdex.api import (
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.encoders.export.export import export_model
+from pairdex.encoders.verify_model import verify_model
 from pairdex.errors import PairdexError
 from pairdex.evaluate.bench import bench
 from pairdex.evaluate.evaluate import evaluate
@@ -47,4 +48,5 @@ __all__ = [
     "sql",
     "subset",
     "verify",
+    "verify_model",
 ]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex import api
+from pairdex.cli.model_option import model_place
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
 from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
 from pairdex.parts.nsfw import NsfwRule
@@ -62,7 +63,7 @@ def command(
             subset=subset,
             metadata=metadata,
             tower=tower,
-            model=model,
+            model=None if model is None else model_place(model),
             workers=workers,
             progress=progress,
         )

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pairdex import json_values
+from pairdex.cli.model_option import model_place
 from pairdex.cli.output import (
     JsonOption,
     duration,
@@ -166,7 +167,7 @@ def search(
 ) -> None:
     """Search a loaded table for the rows nearest to a text, a picture, a row or many vectors."""
     place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
-    opened = Collection.open(collection, model=model)
+    opened = Collection.open(collection, model=None if model is None else model_place(model))
     asked = {"table": table, "on": on, "k": k, "where": where, "exact": exact}
     started = time.perf_counter()
     if vectors is None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pairdex.cli.model_option import model_place
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
 from pairdex.encoders.encode import PART_ROWS, encode
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
@@ -22,7 +23,9 @@ def command(
         ),
     ],
     parts: Annotated[Path, typer.Argument(help="Folder for the parts.")],
-    model: Annotated[str, typer.Option(help="The model: demo, or its folder.")],
+    model: Annotated[
+        str, typer.Option(help="The model: demo, a known name like ViT-B/32, or its folder.")
+    ],
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = DEFAULT_DEVICE,
     part_rows: Annotated[int, typer.Option(help="Pictures a part.")] = PART_ROWS,
     workers: Annotated[
@@ -35,7 +38,7 @@ def command(
         report = encode(
             images,
             parts,
-            model=model,
+            model=model_place(model),
             device=device,
             part_rows=part_rows,
             workers=workers,

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pairdex import json_values
+from pairdex.cli.model_option import model_place
 from pairdex.cli.output import (
     JsonOption,
     NoCodesOption,
@@ -62,7 +63,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Find the nearest rows of a text, a picture, a row, or of many vectors."""
-    opened = Collection.open(collection, model=model, use_codes=not no_codes)
+    opened = Collection.open(
+        collection, model=None if model is None else model_place(model), use_codes=not no_codes
+    )
     if out is not None:
         check_suffix(out)
     check_k(k)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pairdex.cli.model_option import model_place
 from pairdex.cli.output import progress_bar
 from pairdex.collection import Collection
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
@@ -32,7 +33,10 @@ def command(
     """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
     from pairdex.service.server import serve  # noqa: PLC0415 - no other command waits for it
 
-    opened = [Collection.open(path, model=model) for path in collections]
+    opened = [
+        Collection.open(path, model=None if model is None else model_place(model))
+        for path in collections
+    ]
     for one in opened:
         for on in one.manifest.vectors:
             with progress_bar(f"making codes of {one.name}, {on} vectors") as progress:

@@ -130,7 +130,8 @@ def load_model(name_or_folder: str | Path) -> Model:
     folder = Path(name_or_folder)
     if not folder.is_dir():
         raise MissingFile(
-            f"there is no model {name_or_folder}; expected {BUILT_IN} or the folder of a model"
+            f"there is no model {name_or_folder}; expected {BUILT_IN} or the folder of a model "
+            "(pairdex model export makes one)"
         )
     return _read(folder)
 
