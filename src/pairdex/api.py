@@ -245,7 +245,8 @@ def subset(
         seed=seed,
         limit=limit,
     )
-    return make_subset(Store(Path(collection)), Path(new), rule, workers=workers, progress=progress)
+    store = Store(Path(collection), mapped=False)
+    return make_subset(store, Path(new), rule, workers=workers, progress=progress)
 
 
 def dedup(

@@ -22,7 +22,7 @@ __all__ = ["EXPECTED", "read_tsv", "tsv_schema"]
 EXPECTED = ("caption", "NSFW", "LICENSE", "url")
 
 _HEADER_LIMIT_BYTES = 1 << 16
-_BLOCK_BYTES = 8 << 20  # read at once; no line is longer
+_BLOCK_BYTES = 2 << 20  # read at once; no line is longer
 _CR, _STAND_IN = b"\r", b"\xff"  # the stand-in occurs in no UTF-8
 _CRLF = b"\r\n"
 

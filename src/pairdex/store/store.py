@@ -32,13 +32,16 @@ class Store:
     Rows that are removed later, by any process, are gone at once. `rows` counts all ids there are,
     those of removed rows too; `live_rows` counts the others.
 
+    Metadata is mapped, for readers that come back to it; with `mapped=False` it is read batch by batch,
+    for passes over all of it in little memory.
+
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
         No collection; a file is gone or has another size than the manifest says; a newer format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mapped: bool = True) -> None:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
         self.rows = self.manifest.rows
@@ -46,7 +49,7 @@ class Store:
             _check_size(path / file.path, file.bytes)
         self._ends = np.cumsum([part.rows for part in self.manifest.parts], dtype=np.int64)
         released = [
-            MetadataFile(path / part.files["metadata"].path, part.rows)
+            MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
             for part in self.manifest.parts
         ]
         for part, metadata in zip(self.manifest.parts, released, strict=True):
