@@ -1,6 +1,9 @@
 """Bundles: SISAP's HDF5 files are read whole, in whatever way they are stored, and their TSV beside them."""
 
 import csv
+import re
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -157,9 +160,8 @@ def test_columns_are_turned_into_rows_and_told(build, tmp_path, name, rows, dim)
 
 
 def test_a_collection_of_a_bundle_alone_works_from_end_to_end(tmp_path, run):
-    rows = vectors(60)
-    save_bundle(tmp_path / NAME, rows)
-    done = run("build", tmp_path / NAME, tmp_path / "c")
+    save_bundle(tmp_path / "mine.h5", vectors(60, 16))
+    done = run("build", tmp_path / "mine.h5", tmp_path / "c")
     assert (done.status, "note 1" in done.out) == (0, True)
     assert run("info", tmp_path / "c", "--json").json["columns"] == ["part", "row"]
     assert verify(tmp_path / "c").damaged == []
@@ -168,6 +170,15 @@ def test_a_collection_of_a_bundle_alone_works_from_end_to_end(tmp_path, run):
     assert all(hit["row"] > 30 for hit in hits)
     assert pairdex.subset(tmp_path / "c", tmp_path / "s", where="id % 2 = 0").rows == 30
     assert run("search", tmp_path / "c", "--like", 5).status == 0
+
+
+def test_what_was_exported_is_built_again(collection, tmp_path):
+    pairdex.export(collection, tmp_path / "bundle", "sisap")
+    assert pairdex.build(tmp_path / "bundle", tmp_path / "again").notes == []
+    (before, images), (after, again) = rows_of(collection), rows_of(tmp_path / "again")
+    names = ["caption", "nsfw", "license", "url"]
+    assert after.select(names) == before.select(names)
+    np.testing.assert_array_equal(images, again)
 
 
 def test_only_the_bundle_of_a_folder_is_taken(build, tmp_path):
@@ -256,6 +267,22 @@ def test_what_is_absent_or_does_not_go_together_is_told(make_parts, build, tmp_p
     tsv = save_tsv(tmp_path / "meta.tsv", 5)
     with pytest.raises(InvalidArgument, match="holds parts with metadata of their own, got"):
         build(make_parts(5), tmp_path / "c", metadata=tsv)
+
+
+def test_a_disk_that_is_full_ends_in_one_line_and_the_same_call_goes_on(build, tmp_path, tree):
+    save_bundle(tmp_path / NAME, vectors(50))
+    program = (
+        "import resource, sys; from pairdex.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1)); main()"
+    )
+    command = [sys.executable, "-c", program, "build", tmp_path / NAME, tmp_path / "full" / "c"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"pairdex: cannot write .*; free space and run .*\n", ended.stderr)
+    assert list((tmp_path / "full").rglob("*")) == []
+    for place in ("full", "fresh"):
+        build(tmp_path / NAME, tmp_path / place / "c")
+    assert tree(tmp_path / "full") == tree(tmp_path / "fresh")
 
 
 def test_a_build_from_a_bundle_gives_the_same_bytes_again_and_adds_nothing(build, tmp_path, tree):

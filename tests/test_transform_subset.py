@@ -1,6 +1,8 @@
 """Subsets: the rows that were asked for, in the stated order of the options; searching them is searching the filter."""
 
 import re
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -79,16 +81,16 @@ def test_the_manifest_says_the_rule_and_nothing_else(collection, tmp_path):
 
 
 def test_queries_are_held_out_by_their_own_file(collection, tmp_path):
-    store = Store(collection)
-    ids = np.array([40, 3, 17])
-    with h5py.File(tmp_path / "q.h5", "w") as file:
-        file["ids"], file["emb"] = ids, store.vectors("image")[ids]
-        file.attrs["collection_checksum"] = store.manifest.checksum
-    pairdex.subset(collection, tmp_path / "new", without=tmp_path / "q.h5")
+    pairdex.queries(collection, tmp_path / "q.h5", n=7, seed=1)
+    assert pairdex.subset(collection, tmp_path / "new", without=tmp_path / "q.h5").rows == 53
+    with h5py.File(tmp_path / "q.h5") as file:
+        ids, vectors = file["ids"][()], file["emb"][()].astype(np.float32)
+    left = np.setdiff1d(np.arange(60), ids)
+    expected, _ = pairdex.open(collection).nearest(vectors, k=1)
+    assert expected[:, 0].tolist() == ids.tolist()
     made = pairdex.open(tmp_path / "new")
-    assert len(made) == 57
-    _, distances = made.nearest(store.vectors("image")[ids], k=1)
-    assert (distances > 1e-3).all()
+    assert made.take(np.arange(53))["url"] == Store(collection).take(left)["url"]
+    assert (made.nearest(vectors, k=1)[1] > 1e-3).all()
 
 
 filters = st.sampled_from(
@@ -150,6 +152,41 @@ def test_the_same_rule_again_reads_no_row(collection, tmp_path, monkeypatch):
     assert subset(store, tmp_path / "new", rule).added == 0
     with pytest.raises(InvalidArgument, match="name a new folder"):
         subset(store, tmp_path / "new", SubsetRule(where="width > 110", sample=8))
+
+
+def test_a_disk_that_is_full_ends_in_one_line_and_the_same_call_goes_on(
+    make_parts, build, tmp_path, tree
+):
+    build(make_parts(500, 700, text=False), tmp_path / "c")
+    program = (
+        "import resource, sys; from pairdex.cli import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop()), -1)); main()"
+    )
+    command = [sys.executable, "-c", program, "subset", tmp_path / "c", tmp_path / "full" / "c"]
+    for limit in (100, 10_000):
+        ended = subprocess.run([*command, str(limit)], capture_output=True, text=True, check=False)
+        assert ended.returncode == 1
+        assert re.fullmatch(r"pairdex: cannot write .*; free space and run .*\n", ended.stderr)
+        assert not (tmp_path / "full" / "c" / "collection.json").exists()
+        assert not list((tmp_path / "full").rglob("*.partial"))
+    for place in ("full", "fresh"):
+        pairdex.subset(tmp_path / "c", tmp_path / place / "c")
+    assert tree(tmp_path / "full") == tree(tmp_path / "fresh")
+
+
+def test_a_filter_on_a_computed_column_is_another_rule_when_the_column_changes(
+    real_data, collection, tmp_path, build, make_parts
+):
+    build(make_parts(80, dim=512, text=False, folder="wide parts"), tmp_path / "wide")
+    pairdex.score(tmp_path / "wide", nsfw=real_data / "heads" / "laion_nsfw_head_ViT-B-32.npz")
+    pairdex.subset(tmp_path / "wide", tmp_path / "new", where="punsafe < 2")
+    assert "computed_punsafe" in Store(tmp_path / "new").manifest.origin.rule
+    assert pairdex.subset(tmp_path / "wide", tmp_path / "new", where="punsafe < 2").added == 0
+    pairdex.score(
+        tmp_path / "wide", aesthetic=real_data / "heads" / "laion_aesthetic_linear_vit_b_32.npz"
+    )
+    with pytest.raises(InvalidArgument, match="name a new folder"):
+        pairdex.subset(tmp_path / "wide", tmp_path / "new", where="punsafe < 2")
 
 
 def test_the_command_prints_what_it_made(collection, tmp_path, run):

@@ -26,9 +26,7 @@ __all__ = [
 DATASET = "emb"
 
 _SUFFIXES = (".h5", ".hdf5")
-_SIZE = re.compile(r"n=(\d+[KM]?)\b")
-_NAMED_DIM = re.compile(r"clip(\d+)")
-_NAMED = re.compile(r"clip\d+\w*-n=\d")  # not every file of a collection called clip
+_NAME = re.compile(r"(clip(?P<dim>\d+)(v\d+)?-)?\bn=(?P<size>\d+[KM]?)\b")
 _MAX_DIM = 8192  # of vectors of any model; a longer row is a matrix the other way round
 _DTYPES = ("float16", "float32")
 _MAX_CACHE_BYTES = 256 << 20  # for chunks that two blocks share
@@ -130,8 +128,8 @@ def open_bundle(path: Path) -> BundleVectors:
 
 def bundle_size(path: Path) -> str | None:
     """Return the size in a bundle's name: 10M of `laion2B-en-clip768v2-n=10M.h5`."""
-    match = _SIZE.search(path.name)
-    return match[1] if match else None
+    match = _NAME.search(path.name)
+    return match["size"] if match else None
 
 
 def metadata_beside(path: Path) -> Path | None:
@@ -145,7 +143,8 @@ def _is_bundle(path: Path) -> bool:
     """Tell by the name, and where it says nothing by what is inside."""
     if "queries" in path.name.lower():
         return False
-    if _NAMED.search(path.name):
+    named = _NAME.search(path.name)
+    if named and named["dim"]:  # a damaged one too, which is to be named
         return True
     try:
         with h5py.File(path, "r") as file:
@@ -169,9 +168,9 @@ def _described(path: Path, data: h5py.Dataset) -> BundleVectors:
 
 
 def _is_transposed(path: Path, shape: tuple[int, int]) -> bool:
-    named = _NAMED_DIM.search(path.name)
-    if named and int(named[1]) in shape:
-        return shape[1] != int(named[1])
+    named = _NAME.search(path.name)
+    if named and named["dim"] and int(named["dim"]) in shape:
+        return shape[1] != int(named["dim"])
     return shape[1] > _MAX_DIM >= shape[0]
 
 

@@ -15,6 +15,7 @@ from pairdex.parts.layout import format_numbers
 from pairdex.predicate import Predicate
 from pairdex.store.build import BuildReport
 from pairdex.store.manifest import Origin
+from pairdex.store.scores import ScoreNote, read_scores
 from pairdex.store.staging import Progress
 from pairdex.store.store import Store
 from pairdex.transform.derive import derive_collection, derived_before
@@ -76,7 +77,7 @@ def subset(
         No row is chosen, a wrong rule, a damaged file, no room; `new` is something else already.
     """
     without = None if rule.without is None else read_ids_of(store, rule.without)
-    origin = Origin(store.manifest.name, store.checksum, _record(rule, without))
+    origin = Origin(store.manifest.name, store.checksum, _record(store, rule, without))
     report = derived_before(new, origin)
     if report is not None:
         return report
@@ -118,13 +119,15 @@ def _of_parts(store: Store, numbers: frozenset[int]) -> NDArray[np.bool_]:
     return np.concatenate(flags)
 
 
-def _record(rule: SubsetRule, without: NDArray[np.int64] | None) -> dict[str, Any]:
+def _record(store: Store, rule: SubsetRule, without: NDArray[np.int64] | None) -> dict[str, Any]:
     """Return what the manifest says of a rule: no path, and nothing of what was not asked for."""
     given: dict[str, Any] = {"command": "subset"}
     if rule.parts is not None:
         given["parts"] = format_numbers(rule.parts)
     if rule.where is not None:
         given["where"] = rule.where
+        # A filter sees computed columns too, which the collection's own checksum does not cover.
+        given |= {f"computed_{note.name}": _of_values(note) for note in read_scores(store.path)}
     if without is not None:
         given["without_ids"] = len(without)
         given["without_checksum"] = checksums.of_bytes(without.astype("<i8").tobytes())
@@ -133,3 +136,7 @@ def _record(rule: SubsetRule, without: NDArray[np.int64] | None) -> dict[str, An
     if rule.limit is not None:
         given["limit"] = rule.limit
     return given
+
+
+def _of_values(note: ScoreNote) -> str:
+    return checksums.of_bytes(" ".join(part.checksum for part in note.parts).encode())
