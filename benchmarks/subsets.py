@@ -4,7 +4,7 @@
 
 Makes bundles of 768 dimensions with a TSV (random directions and LAION-like lines, repeated), and runs
 `pairdex build` and `pairdex subset` on them, each a process of its own whose peak resident set is taken,
-beside `cp -r` of the collection. Memory is to be the same at every size.
+beside a copy of the collection. Memory is to be the same at every size.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def measure(folder: Path, rows: int, runs: int) -> dict[str, tuple[float, float]
     for name, options in SUBSETS.items():
         drawn = ["--sample", rows // 10] if options == ["--sample-tenth"] else options
         steps[name] = ([*program, "subset", made, new, *drawn, "--json"], new)
-    steps["cp -r of the collection"] = (["cp", "-r", made, copy], copy)
+    durably = f"cp -r '{made}' '{copy}' && sync -f '{copy}'"  # as what pairdex writes is
+    steps["cp -r and sync"] = (["sh", "-c", durably], copy)
     result = {}
     for name, (command, target) in steps.items():
         taken = []
