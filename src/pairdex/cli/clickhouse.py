@@ -26,6 +26,7 @@ from pairdex.cli.search import as_lists, print_neighbours
 from pairdex.clickhouse.connection import DEFAULT_USER, Place
 from pairdex.clickhouse.index import DEFAULT_INDEX, IndexSpec, build_indexes
 from pairdex.clickhouse.load import load_collection
+from pairdex.clickhouse.report import DEFAULT_QUERIES, compare
 from pairdex.clickhouse.schema import DEFAULT_DTYPE, DEFAULT_TABLE, Dtype
 from pairdex.clickhouse.search import Found, search_table, search_vectors
 from pairdex.clickhouse.udf import DEFAULT_POOL, write_functions
@@ -191,6 +192,53 @@ def search(
         sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
     else:
         print_neighbours(ids, distances, digits=4)
+
+
+@app.command()
+def report(
+    collection: CollectionArgument,
+    queries: Annotated[
+        str | None, typer.Option(help="File of query vectors; else texts of the collection.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many to draw of those.")] = DEFAULT_QUERIES,
+    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
+    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = DEFAULT_K,
+    path: PathOption = None,
+    url: UrlOption = None,
+    table: TableOption = DEFAULT_TABLE,
+    user: UserOption = DEFAULT_USER,
+    password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
+    ca_cert: CaCertOption = None,
+    no_verify: NoVerifyOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare ClickHouse by brute force, by its index, and pairdex on the same queries."""
+    place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
+    asked = n if queries is None else read_queries(queries)
+    with progress_steps() as progress:
+        found = compare(
+            Collection.open(collection),
+            place,
+            table=table,
+            on=on,
+            k=k,
+            queries=asked,
+            progress=progress,
+        )
+    if as_json:
+        print_json(asdict(found))
+        return
+    shown = Table("", f"recall@{k}", "p50", "p95", "bytes", box=None, pad_edge=False)
+    for run in found.runs:
+        times = (duration(run.p50_seconds, digits=1), duration(run.p95_seconds, digits=1))
+        shown.add_row(run.name, f"{run.recall:.3f}", *times, size(run.bytes))
+    Console(highlight=False, markup=False, emoji=False).print(shown)
+    sys.stdout.write(
+        f"{found.queries:,} queries of {found.rows:,} rows, one at a time; the plan:\n"
+    )
+    for line in found.plan:
+        sys.stdout.write(f"  {printable(line)}\n")
 
 
 @app.command()

@@ -118,6 +118,6 @@ def size(count: int) -> str:
     return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people write it: 340 ms, 3.2 s."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+def duration(seconds: float, *, digits: int = 0) -> str:
+    """Return a time as people write it: 340 ms, 3.2 s; milliseconds with so many digits."""
+    return f"{seconds * 1000:.{digits}f} ms" if seconds < 1 else f"{seconds:.1f} s"

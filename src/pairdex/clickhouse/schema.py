@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from pairdex import checksums
-from pairdex.clickhouse.connection import explained
+from pairdex.clickhouse.connection import Place, explained
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.store.manifest import Kind
 from pairdex.store.store import Store
@@ -26,6 +26,7 @@ __all__ = [
     "Table",
     "check_name",
     "check_owner",
+    "check_tables",
     "have_table",
     "table_of",
     "vector_column",
@@ -231,6 +232,13 @@ def check_owner(client: Client, name: str, store: Store, shard: Shard, where: ob
             "drop it, or choose another --table"
         )
     return comment
+
+
+def check_tables(clients: list[Client], place: Place, store: Store, name: str) -> None:
+    """Prove that a table holds the collection's rows on every server; raises as `check_owner`."""
+    check_name("table", name)
+    for number, client in enumerate(clients):
+        check_owner(client, name, store, Shard(number, len(clients)), place.name_of(number))
 
 
 def _take_over(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from pairdex.clickhouse.connection import Place, connected, explained
 from pairdex.clickhouse.schema import (
     DEFAULT_TABLE,
-    Shard,
-    check_name,
-    check_owner,
+    check_tables,
     vector_column,
 )
 from pairdex.collection import Collection
+from pairdex.distance import cosine_distance
 from pairdex.search import DEFAULT_K, Query, check_k, query_vector
 from pairdex.store.store import Kind, Store
 
@@ -29,10 +28,14 @@ __all__ = ["Found", "Searcher", "search_table", "search_vectors"]
 
 _COLUMNS = ("url", "caption", "NSFW", "similarity")
 
-# The index gives candidates by rounded vectors; these order them by the stored ones, and take more of
-# them than are asked for, so that rounding loses none.
-_BY_INDEX = {"vector_search_with_rescoring": 1, "vector_search_index_fetch_multiplier": 2}
-_EXACTLY = {"use_skip_indexes": 0}
+_BY_INDEX: dict[str, Any] = {}
+_EXACTLY: dict[str, Any] = {"use_skip_indexes": 0}
+
+# The index orders rows by rounded vectors: so many times more are taken, and ordered by the true ones.
+_CANDIDATES = 2
+_MOST_BY_INDEX = (
+    1000  # ClickHouse's `max_limit_for_vector_search_queries`: beyond, it takes no index
+)
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,25 @@ class Found:
 
 
 class Searcher:
-    """A loaded table to ask for neighbours, on one server or on several that share its rows."""
+    """A loaded table to ask for neighbours, on one server or on several that share its rows.
+
+    The table says which rows are near; how near, the collection's own vectors, in float64. Rows that
+    were removed from the collection since it was loaded are not found.
+    """
 
     def __init__(
-        self, clients: list[Client], place: Place, *, table: str, on: Kind, columns: bool = False
+        self,
+        clients: list[Client],
+        place: Place,
+        store: Store,
+        *,
+        table: str,
+        on: Kind,
+        columns: bool = False,
     ) -> None:
+        check_tables(clients, place, store, table)
         self._clients, self._place, self._table = clients, place, table
+        self._vectors, self._live = store.vectors(on), store.allowed()
         distance = f"cosineDistance({vector_column(on)}, {{target:Array(Float32)}}) AS distance"
         shown = ", ".join(["id", distance, *(_COLUMNS if columns else ())])
         # The tutorial's statement, with the id; no value stands in its text.
@@ -69,21 +85,33 @@ class Searcher:
         with filters give fewer rows than qualify.
         """
         settings = self._settings(where, exact=exact)
-        rows = self._ask(vector, k, settings)
-        if len(rows) < k and not settings.keys() >= _EXACTLY.keys():
-            rows = self._ask(vector, k, _EXACTLY)  # removed rows may have been among the candidates
-        return rows
+        limit = k if settings else _candidates(k)
+        rows = self._ask(vector, limit, settings)
+        while len(rows.live) < k and (not settings or rows.found == limit):
+            settings = settings or _EXACTLY
+            limit *= 2
+            rows = self._ask(vector, limit, settings)
+        return rows.live[:k]
 
     def uses_index(
         self, vector: NDArray[np.float32], k: int, *, where: str | None = None, exact: bool = False
     ) -> bool:
-        """Say whether the engine takes the index for such a search, by its own `EXPLAIN indexes = 1`."""
-        target = _Target(vector.tolist(), k, self._settings(where, exact=exact))
-        plans = [
-            self._run(shard, f"EXPLAIN indexes = 1 {self._sql}", target)
-            for shard in range(len(self._clients))
-        ]
-        return all(any("vector_similarity" in str(line) for (line,) in plan) for plan in plans)
+        """Say whether every server takes its index for such a search."""
+        settings = self._settings(where, exact=exact)
+        plans = [self._plan(shard, vector, k, settings) for shard in range(len(self._clients))]
+        return all(any("vector_similarity" in line for line in plan) for plan in plans)
+
+    def plan(self, vector: NDArray[np.float32], k: int) -> list[str]:
+        """Return the engine's own plan, by `EXPLAIN indexes = 1`; of several servers the first one's."""
+        return self._plan(0, vector, k, self._settings(None, exact=False))
+
+    def _plan(
+        self, shard: int, vector: NDArray[np.float32], k: int, settings: dict[str, Any]
+    ) -> list[str]:
+        limit = k if settings else _candidates(k)
+        target = _Target(vector.tolist(), limit, settings)
+        rows = self._run(shard, f"EXPLAIN indexes = 1 {self._sql}", target)
+        return [str(line) for (line,) in rows]
 
     def _settings(self, where: str | None, *, exact: bool) -> dict[str, Any]:
         if where is not None:
@@ -92,14 +120,18 @@ class Searcher:
             return _EXACTLY | {"additional_table_filters": f"{{'{self._table}': '{text}'}}"}
         return _EXACTLY if exact else _BY_INDEX
 
-    def _ask(
-        self, vector: NDArray[np.float32], k: int, settings: dict[str, Any]
-    ) -> list[tuple[Any, ...]]:
-        target = _Target(vector.tolist(), k, settings)
+    def _ask(self, vector: NDArray[np.float32], limit: int, settings: dict[str, Any]) -> _Rows:
+        """Return the rows that the servers name, with true distances, nearest first."""
+        target = _Target(vector.tolist(), limit, settings)
         rows: list[tuple[Any, ...]] = []
         for shard in range(len(self._clients)):
             rows += self._run(shard, self._sql, target)
-        return sorted(rows, key=lambda row: (row[1], row[0]))[:k]
+        named = sorted(rows, key=lambda row: (row[1], row[0]))[:limit]
+        live = [row for row in named if self._live is None or self._live[row[0]]]
+        ids = np.array([row[0] for row in live], np.int64)
+        true = cosine_distance(self._vectors[ids], vector) if len(ids) else np.empty(0)
+        order = np.lexsort((ids, true))
+        return _Rows(len(named), [(live[i][0], float(true[i]), *live[i][2:]) for i in order])
 
     def _run(self, shard: int, sql: str, target: _Target) -> list[tuple[Any, ...]]:
         client = self._clients[shard]
@@ -108,6 +140,18 @@ class Searcher:
         with explained(self._place.name_of(shard), user=self._place.user):
             found = client.query(sql, parameters=parameters, settings=known).result_rows
         return [tuple(row) for row in found]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """How many rows the servers named, and those of them that were not removed."""
+
+    found: int
+    live: list[tuple[Any, ...]]
+
+
+def _candidates(k: int) -> int:
+    return max(k, min(_CANDIDATES * k, _MOST_BY_INDEX))
 
 
 @dataclass(frozen=True)
@@ -148,8 +192,7 @@ def search_table(
     store = Store(Path(collection.path))
     vector = query_vector(store, query, collection.encoder if query.needs_model else None, on)
     with connected(place) as clients:
-        _check(clients, place, store, table)
-        searcher = Searcher(clients, place, table=table, on=on, columns=True)
+        searcher = Searcher(clients, place, store, table=table, on=on, columns=True)
         asked = k if query.like is None else k + 1
         rows = searcher.nearest(vector, asked, where=where, exact=exact)
         by_index = searcher.uses_index(vector, asked, where=where, exact=exact)
@@ -182,19 +225,12 @@ def search_vectors(
     ids = np.full((len(vectors), k), -1, np.int64)
     distances = np.full((len(vectors), k), np.inf, np.float32)
     with connected(place) as clients:
-        _check(clients, place, store, table)
-        searcher = Searcher(clients, place, table=table, on=on)
+        searcher = Searcher(clients, place, store, table=table, on=on)
         for number, query in enumerate(queries):
             rows = searcher.nearest(query, k, where=where, exact=exact)
             ids[number, : len(rows)] = [row[0] for row in rows]
             distances[number, : len(rows)] = [row[1] for row in rows]
     return ids, distances
-
-
-def _check(clients: list[Client], place: Place, store: Store, table: str) -> None:
-    check_name("table", table)
-    for number, client in enumerate(clients):
-        check_owner(client, table, store, Shard(number, len(clients)), place.name_of(number))
 
 
 def _table(rows: list[tuple[Any, ...]]) -> pa.Table:
