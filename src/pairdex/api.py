@@ -18,7 +18,7 @@ from pairdex.indexes import have_codes
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.projections.files import open_projection
-from pairdex.projections.fitting import Wish
+from pairdex.projections.fitting import SketchMethod, Wish
 from pairdex.projections.queries import read_for, write_projected
 from pairdex.projections.verify import projection_checks
 from pairdex.projections.write import ProjectReport, Steps, project_collection
@@ -355,6 +355,8 @@ def project(
     *,
     model: str | Path | None = None,
     fit_rows: int | None = None,
+    method: SketchMethod | None = None,
+    seed: int | None = None,
     queries: str | Path | None = None,
     out: str | Path | None = None,
     progress: Steps | None = None,
@@ -364,12 +366,16 @@ def project(
     Parameters
     ----------
     name
-        `pca32`, `pca96`, PCA of another number of components `pcaN`.
+        `pca32`, `pca96`, PCA of another number of components `pcaN`, or `hamming`: sketches of 1,024
+        bits.
     model
         A file to take the model from; without it the model that the projection has is kept, or one
         is fitted.
     fit_rows
-        Fit to so many rows at equal distances; to all when None.
+        Fit to so many rows at equal distances; None: to all, for `rotations` to 65,536.
+    method, seed
+        How sketches are made: `rotations` (default) or `binwalk`, the SISAP organisers', and the seed
+        of what they draw at random (0).
     queries, out
         A file of query vectors to project with the same model, and the HDF5 file for the result.
     progress
@@ -385,7 +391,7 @@ def project(
         raise InvalidArgument(f"queries and out go together, {missing} is missing", field=missing)
     if queries is not None and out is not None:
         vectors = read_for(Store(Path(collection)), queries, Path(out))
-    wish = Wish(None if model is None else Path(model), fit_rows)
+    wish = Wish(None if model is None else Path(model), fit_rows, method, seed)
     report = project_collection(Path(collection), name, wish=wish, progress=progress)
     if queries is not None and out is not None:
         write_projected(open_projection(Store(Path(collection)), name), vectors, Path(out))

@@ -9,6 +9,7 @@ import typer
 
 from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
+from pairdex.projections.fitting import SketchMethod
 
 
 def command(
@@ -21,8 +22,15 @@ def command(
     ] = None,
     fit_rows: Annotated[
         int | None,
-        typer.Option(help="Fit to so many rows, at equal distances; to all by default."),
+        typer.Option(
+            help="Fit to so many rows, at equal distances; by default to all (sketches: 65,536)."
+        ),
     ] = None,
+    method: Annotated[
+        SketchMethod | None,
+        typer.Option(help="How sketches are made; rotations unless the projection has a model."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of what sketches draw at random; 0.")] = None,
     queries: Annotated[
         str | None,
         typer.Option(
@@ -41,6 +49,8 @@ def command(
             name,
             model=model,
             fit_rows=fit_rows,
+            method=method,
+            seed=seed,
             queries=queries,
             out=out,
             progress=progress,
@@ -63,6 +73,7 @@ def command(
     variance = report.explained_variance
     lines: dict[str, object] = {
         "projection": f"{report.name}, {report.dim} {'bits' if name == 'hamming' else 'components'}",
+        "method": report.method,
         "rows": report.rows,
         "projected now": report.projected,
         "fitted to": "another's rows" if report.fit_rows is None else f"{report.fit_rows:,} rows",

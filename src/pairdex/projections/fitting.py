@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.projections.binwalk import BinWalk, draw_pool
+from pairdex.projections.bits import BITS
 from pairdex.projections.files import ON, check_name, source_of
 from pairdex.projections.models import Fit, Model, read_model
+from pairdex.projections.moments import moments
 from pairdex.projections.pca import fit_pca
-from pairdex.projections.rows import fit_blocks, vector_files
+from pairdex.projections.rotations import DEFAULT_FIT_ROWS, fit_rotations
+from pairdex.projections.rows import fit_blocks, unit_rows, vector_files
 from pairdex.store.store import Store
 
-__all__ = ["Wish", "fit_model", "given_model"]
+__all__ = ["DEFAULT_METHOD", "SketchMethod", "Wish", "fit_model", "given_model"]
+
+SketchMethod = Literal["rotations", "binwalk"]
+DEFAULT_METHOD: SketchMethod = "rotations"
+_DEFAULT_SEED = 0
 
 Progress = Callable[[int, int], None]
 
@@ -25,24 +37,48 @@ class Wish:
     Attributes
     ----------
     model
-        A file to take it from.
+        A file to take it from; nothing else can be asked then.
     fit_rows
-        How many rows to fit to; all by default.
+        How many rows to fit to: all by default, for `rotations` 65,536.
+    method, seed
+        How sketches are made, and what their random choices come from: `rotations` and 0 by default.
     """
 
     model: Path | None = None
     fit_rows: int | None = None
+    method: SketchMethod | None = None
+    seed: int | None = None
 
-    def is_met_by(self, fit: Fit | None) -> bool:
+    def check(self, name: str) -> None:
+        """Raise InvalidArgument where things are asked that do not go together."""
+        kind, _ = check_name(name)
+        asked = [what for what in ("fit_rows", "method", "seed") if getattr(self, what) is not None]
+        if self.model is not None and asked:
+            raise InvalidArgument(
+                f"a model that is given is not fitted: leave out {asked[0].replace('_', '-')}",
+                field=asked[0],
+            )
+        drawn = [what for what in asked if what != "fit_rows"]
+        if kind == "pca" and drawn:
+            raise InvalidArgument(f"{name} takes no {drawn[0]}, only hamming does", field=drawn[0])
+
+    def is_met_by(self, model: Model, fit: Fit | None) -> bool:
         """Whether a model that is in use is what is asked for."""
-        rows = None if fit is None else fit.rows
-        return self.fit_rows in (None, rows)
+        rows, seed = (None, None) if fit is None else (fit.rows, fit.seed)
+        return (
+            self.fit_rows in (None, rows)
+            and self.method in (None, model.method)
+            and self.seed in (None, seed)
+        )
 
-    def would_give(self, fit: Fit | None, source: str) -> bool:
-        """Whether a model, left by an interrupted run, is the very one that a fit would give."""
-        if fit is None or fit.source != source:
-            return False
-        return fit.everything if self.fit_rows is None else fit.rows == self.fit_rows
+    def completed(self, name: str, rows: int) -> Wish:
+        """Return what a fit to so many rows is asked for, nothing left open."""
+        if check_name(name)[0] == "pca":
+            return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
+        method = self.method or DEFAULT_METHOD
+        default = rows if method == "binwalk" else min(rows, DEFAULT_FIT_ROWS)
+        seed = _DEFAULT_SEED if self.seed is None else self.seed
+        return Wish(fit_rows=self.fit_rows or default, method=method, seed=seed)
 
 
 def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]:
@@ -67,21 +103,46 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
 
 
 def fit_model(store: Store, name: str, wish: Wish, progress: Progress | None) -> tuple[Model, Fit]:
-    """Fit the model that `name` says to the collection's vectors.
+    """Fit the model that `name` and a completed wish say to the collection's vectors.
 
     Raises
     ------
     InvalidArgument
         Too few rows, or more components than directions.
     """
-    kind, dim = check_name(name)
     if store.rows == 0:
         raise InvalidArgument(
             f"{store.path} has no rows to fit a model to; give one with --model", field="model"
         )
-    blocks = fit_blocks(vector_files(store, ON), wish.fit_rows, progress)
-    assert kind == "pca"
-    assert dim is not None
-    model = fit_pca(blocks, dim)
-    rows = wish.fit_rows or store.rows
-    return model, Fit(rows, rows == store.rows, source_of(store))
+    wish = wish.completed(name, store.rows)
+    assert wish.fit_rows is not None, "it is completed"
+    fit = Fit(wish.fit_rows, source_of(store), wish.seed)
+    _, dim = check_name(name)
+    if wish.method == "binwalk":
+        return _fit_binwalk(store, fit), fit
+    blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
+    if dim is not None:
+        return fit_pca(blocks, dim), fit
+    assert fit.seed is not None, "it is completed"
+    return fit_rotations(blocks, _text_mean(store), seed=fit.seed), fit
+
+
+def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:
+    """Take 1,024 of the rows to fit to at random as references."""
+    if not BITS <= fit.rows <= store.rows:
+        raise InvalidArgument(
+            f"binwalk takes {BITS:,} rows as references, got {fit.rows:,} rows to choose from "
+            f"in a collection of {store.rows:,}",
+            field="fit_rows",
+        )
+    rng = np.random.default_rng(fit.seed)
+    ids = np.sort(rng.choice(fit.rows, BITS, replace=False)) * store.rows // fit.rows
+    return BinWalk(unit_rows(store.vectors(ON)[ids]), draw_pool(rng))
+
+
+def _text_mean(store: Store) -> NDArray[np.float64] | None:
+    """Return the mean of the text vectors, of 65,536 at most, where the collection has them."""
+    if "text" not in store.manifest.vectors:
+        return None
+    blocks = fit_blocks(vector_files(store, "text"), min(store.rows, DEFAULT_FIT_ROWS))
+    return moments(blocks).mean

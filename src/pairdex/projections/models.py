@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.projections.binwalk import BinWalk, read_organisers
 from pairdex.projections.pca import Pca
+from pairdex.projections.rotations import Rotations
 from pairdex.vectors import READ_ERRORS
 from pairdex.version import __version__
 
@@ -65,8 +67,6 @@ class Fit:
     ----------
     rows
         How many rows.
-    everything
-        Whether these were all rows there were.
     source
         The checksum of the vectors they were taken from.
     seed
@@ -74,7 +74,6 @@ class Fit:
     """
 
     rows: int
-    everything: bool
     source: str
     seed: int | None = None
 
@@ -96,7 +95,7 @@ def model_bytes(model: Model, fit: Fit | None) -> bytes:
 
 
 def read_model(path: Path) -> tuple[Model, Fit | None]:
-    """Read a model file of ours.
+    """Read a model file of ours, or one of the organisers' BinWalk models.
 
     Raises
     ------
@@ -118,6 +117,9 @@ def read_model(path: Path) -> tuple[Model, Fit | None]:
 
 def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
     if file.attrs.get("format") != FORMAT:
+        organisers = read_organisers(file)
+        if organisers is not None:
+            return organisers, None
         raise UnsupportedFormat(f"{path} is no model of a projection: it lacks format {FORMAT}")
     version, method = int(file.attrs["version"]), str(file.attrs["method"])
     if version != FORMAT_VERSION or method not in _READERS:
@@ -135,10 +137,11 @@ def _fit(attributes: Mapping[str, Any]) -> Fit | None:
     seed = attributes.get("fit_seed")
     return Fit(
         rows=int(attributes["fit_rows"]),
-        everything=bool(attributes["fit_everything"]),
         source=str(attributes["fit_source"]),
         seed=None if seed is None else int(seed),
     )
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], Model]] = {"pca": Pca.from_arrays}
+_READERS: dict[str, Callable[[dict[str, Any]], Model]] = {
+    model.method: model.from_arrays for model in (Pca, BinWalk, Rotations)
+}

@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
+from pairdex.projections.moments import moments
 from pairdex.projections.rows import unit_rows
 
 __all__ = ["Pca", "fit_pca"]
-
-# An eigenvalue this small beside the largest is what rounding leaves of zero: products of float32
-# rows are exact to 6e-8 of the largest, and their errors average out over the rows.
-_NO_VARIANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -110,68 +107,32 @@ class Pca:
 def fit_pca(blocks: Iterable[NDArray[np.float32]], dim: int) -> Pca:
     """Fit the `dim` directions of largest variance in one pass over blocks of unit rows.
 
-    Each block's product is taken in float32 of rows that are shifted by the first block's mean, so
-    that nothing large cancels, and added up in float64: beside products in float64 at four times
-    the cost, eigenvalues agree to 1e-7 of the largest (`docs/projections.md`).
-
     Raises
     ------
     InvalidArgument
         `dim` is below 1, more than the rows' dimension, or more than the directions they vary in.
     """
-    sums = _Sums(dim)
-    for block in blocks:
-        sums.add(block)
-    return sums.solve()
-
-
-class _Sums:
-    """Sums over the rows, less a fixed shift, and over their products."""
-
-    def __init__(self, dim: int) -> None:
-        self.rows = 0
-        self._dim = dim
-
-    def add(self, block: NDArray[np.float32]) -> None:
-        if self.rows == 0:
-            _check_dim(self._dim, block.shape[1])
-            self._shift = block.mean(axis=0, dtype=np.float64).astype(np.float32)
-            self._sum = np.zeros(block.shape[1])
-            self._products = np.zeros((block.shape[1], block.shape[1]))
-        shifted = block - self._shift
-        self._sum += shifted.sum(axis=0, dtype=np.float64)
-        self._products += shifted.T @ shifted
-        self.rows += len(block)
-
-    def solve(self) -> Pca:
-        if self.rows <= self._dim:
-            raise InvalidArgument(
-                f"a PCA of {self._dim} components needs more rows than that, got {self.rows:,}: "
-                "fit it to more rows or ask for fewer components",
-                field="fit_rows",
-            )
-        mean = self._sum / self.rows
-        covariance = (self._products - self.rows * np.outer(mean, mean)) / (self.rows - 1)
-        values, vectors = np.linalg.eigh(covariance)
-        values, vectors = values[::-1], vectors.T[::-1]
-        self._check_rank(values)
-        return Pca(
-            mean=self._shift.astype(np.float64) + mean,
-            components=_with_signs(vectors[: self._dim]),
-            variances=values[: self._dim].copy(),
-            total_variance=float(np.trace(covariance)),
+    found = moments(blocks)
+    _check_dim(dim, len(found.mean))
+    if found.rows <= dim:
+        raise InvalidArgument(
+            f"a PCA of {dim} components needs more rows than that, got {found.rows:,}: "
+            "fit it to more rows or ask for fewer components",
+            field="fit_rows",
         )
-
-    def _check_rank(self, values: NDArray[np.float64]) -> None:
-        # A row of unit length carries rounding of its own: directions below it say nothing.
-        floor = max(_NO_VARIANCE * values[0], np.finfo(np.float32).eps ** 2)
-        rank = int(np.count_nonzero(values > floor))
-        if rank < self._dim:
-            raise InvalidArgument(
-                f"the {self.rows:,} rows vary in {rank} directions only, too few for "
-                f"{self._dim} components: fit to other rows or ask for fewer components",
-                field="name",
-            )
+    variances, directions = found.principal()
+    if len(variances) < dim:
+        raise InvalidArgument(
+            f"the {found.rows:,} rows vary in {len(variances)} directions only, too few for "
+            f"{dim} components: fit to other rows or ask for fewer components",
+            field="name",
+        )
+    return Pca(
+        mean=found.mean,
+        components=_with_signs(directions[:dim]),
+        variances=variances[:dim].copy(),
+        total_variance=float(np.trace(found.covariance)),
+    )
 
 
 def _with_signs(components: NDArray[np.float64]) -> NDArray[np.float64]:

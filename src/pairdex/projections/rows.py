@@ -18,7 +18,7 @@ from pairdex.processors import usable_processors
 from pairdex.store.store import Kind, Store
 from pairdex.vectors import VectorFile, open_vectors
 
-__all__ = ["BLOCK_ROWS", "fit_blocks", "side_by_side", "unit_rows", "vector_files"]
+__all__ = ["BLOCK_ROWS", "fit_blocks", "side_by_side", "unit_rows", "vector_files", "widened"]
 
 BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: few enough for the caches to help
 
@@ -34,14 +34,26 @@ def vector_files(store: Store, on: Kind) -> list[VectorFile]:
 
 def unit_rows(rows: NDArray[Any]) -> NDArray[np.float32]:
     """Return rows (n, dim) as float32 of unit length; none of them may be all zero."""
-    wide = rows.astype(np.float32)
+    wide = widened(rows)
     wide /= np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    return wide
+
+
+def widened(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows as new float32 whose squares are in range, each scaled by a power of two.
+
+    Rows of float16 are in range as they are.
+    """
+    wide = rows.astype(np.float32)
+    if rows.dtype != np.float16 and len(wide):
+        _, exponents = np.frexp(np.abs(wide).max(axis=1, keepdims=True))
+        np.ldexp(wide, -exponents, out=wide)
     return wide
 
 
 def fit_blocks(
     files: list[VectorFile],
-    fit_rows: int | None,
+    fit_rows: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the rows to fit a model to, of unit length, in blocks, the next ones made meanwhile.
@@ -49,7 +61,7 @@ def fit_blocks(
     Parameters
     ----------
     fit_rows
-        All when None; else so many at equal distances: of n rows the rows floor(i n / fit_rows).
+        So many at equal distances: of n rows the rows floor(i n / fit_rows).
     progress
         Called with the rows done and the rows in all.
 
@@ -59,18 +71,18 @@ def fit_blocks(
         More rows are asked for than there are, or fewer than one.
     """
     total = sum(file.rows for file in files)
-    if fit_rows is not None and not 1 <= fit_rows <= total:
+    if not 1 <= fit_rows <= total:
         raise InvalidArgument(
             f"fit-rows is {fit_rows:,}, expected 1 to {total:,}, the collection's rows",
             field="fit_rows",
         )
     done = 0
-    raw_blocks = _raw_blocks(files, fit_rows or total)
+    raw_blocks = _raw_blocks(files, fit_rows)
     for block in side_by_side(unit_rows, raw_blocks, usable_processors()):
         yield block
         done += len(block)
         if progress:
-            progress(done, fit_rows or total)
+            progress(done, fit_rows)
 
 
 def side_by_side(

@@ -25,7 +25,6 @@ from pairdex.projections.files import (
     ON,
     PartFile,
     Record,
-    check_name,
     folder_of,
     read_record,
     record_bytes,
@@ -82,8 +81,8 @@ def project_collection(
         before is untouched unless the vectors or the model are others now.
     """
     started = time.perf_counter()
-    check_name(name)
     wish, steps = wish or Wish(), progress or (lambda _step, _done, _total: None)
+    wish.check(name)
     Store(collection)  # there is one: otherwise no lock
     with lock.writing(collection):
         store = Store(collection)
@@ -144,8 +143,11 @@ def _is_kept(
             return False  # the collection was built anew
     if given is not None:
         return (folder / MODEL).read_bytes() == model_bytes(*given)
-    _, fit = read_model(folder / MODEL)
-    return wish.is_met_by(fit) if finished else wish.would_give(fit, source_of(store))
+    model, fit = read_model(folder / MODEL)
+    if finished:
+        return wish.is_met_by(model, fit)
+    exactly = wish.completed(folder.name, store.rows)
+    return fit is not None and fit.source == source_of(store) and exactly.is_met_by(model, fit)
 
 
 def _start_over(folder: Path) -> None:
