@@ -14,6 +14,7 @@ from pairdex.store.manifest import Origin, read_manifest
 from pairdex.store.store import Store
 from pairdex.store.verify import verify
 from pairdex.transform.derive import derive_collection, derived_before
+from pairdex.transform.score import score
 
 
 def origin_of(store, **rule):
@@ -93,6 +94,37 @@ def test_removed_rows_are_never_handed_on(collection, tmp_path):
     pairdex.subset(collection, tmp_path / "sample", sample=45)
     rows = Store(tmp_path / "sample").take(np.arange(45))
     assert rows == Store(collection).take(np.flatnonzero(np.arange(60) % 4 != 1))
+
+
+def test_computed_columns_come_along(collection, tmp_path, make_parts, build):
+    head = tmp_path / "aesthetic.npz"
+    np.savez(head, weight=np.linspace(-3, 3, 8)[None, :], bias=np.array([5.0]))
+    score(collection, aesthetic=head)
+    build(make_parts(30, 10, 20, 9), collection)  # the last part has no scores yet
+    keep = np.arange(69) % 3 > 0
+    keep[30:40] = False  # a whole part
+    derive(Store(collection), tmp_path / "new", keep)
+    expected = Store(collection).take(np.flatnonzero(keep))["aesthetic"].to_pylist()
+    assert Store(tmp_path / "new").take(np.arange(keep.sum()))["aesthetic"].to_pylist() == expected
+    assert expected[-1] is None
+    assert expected[0] is not None
+    assert score(tmp_path / "new", aesthetic=head).scored == 6
+    assert verify(tmp_path / "new").damaged == []
+
+
+def test_what_a_killed_derivation_leaves_of_computed_columns_is_no_hindrance(
+    collection, tmp_path, tree, monkeypatch
+):
+    head = tmp_path / "aesthetic.npz"
+    np.savez(head, weight=np.linspace(-3, 3, 8)[None, :], bias=np.array([5.0]))
+    score(collection, aesthetic=head)
+    keep = np.arange(60) % 2 == 0
+    derive(Store(collection), tmp_path / "a" / "new", keep)
+    leftover = tmp_path / "b" / "new"
+    (leftover / "scores" / "punsafe").mkdir(parents=True)
+    (leftover / "scores" / "punsafe" / "score.json").write_text("half")
+    derive(Store(collection), leftover, keep)
+    assert tree(leftover) == tree(tmp_path / "a" / "new")
 
 
 def test_pictures_and_model_are_handed_on(make_parts, build, tmp_path):

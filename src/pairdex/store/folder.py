@@ -12,6 +12,7 @@ from pairdex import atomic
 from pairdex.errors import InvalidArgument
 from pairdex.store import lock
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
+from pairdex.store.scores import SCORES
 from pairdex.store.staging import STAGING
 
 __all__ = ["claimed", "make_folders", "tidy"]
@@ -39,6 +40,8 @@ def claimed(collection: Path) -> Iterator[Manifest | None]:
             yield before
         except BaseException:  # Ctrl-C too
             _discard_partials(collection)
+            if before is None:
+                shutil.rmtree(collection / SCORES, ignore_errors=True)
             for name in (STAGING, *_KINDS, *([] if was_there else [""])):
                 with suppress(OSError):  # it holds parts that are done
                     (collection / name).rmdir()
@@ -46,7 +49,12 @@ def claimed(collection: Path) -> Iterator[Manifest | None]:
 
 
 def make_folders(collection: Path, manifest: Manifest) -> None:
-    """Make the folders that the files of a manifest's kind go to."""
+    """Make the folders that the files of a manifest's kind go to.
+
+    A new collection begins without computed columns, even where one was killed that had some.
+    """
+    if not (collection / MANIFEST).exists():
+        shutil.rmtree(collection / SCORES, ignore_errors=True)
     for name in (*manifest.vectors, "metadata", STAGING):
         atomic.make_folder(collection / name)
     _discard_partials(collection)
@@ -68,7 +76,12 @@ def tidy(collection: Path, manifest: Manifest) -> None:
 def _existing(collection: Path) -> Manifest | None:
     if (collection / MANIFEST).exists():
         return read_manifest(collection)
-    ours = {*_KINDS, STAGING, *(path.name for path in atomic.partials(collection, MANIFEST))}
+    ours = {
+        *_KINDS,
+        STAGING,
+        SCORES,
+        *(path.name for path in atomic.partials(collection, MANIFEST)),
+    }
     strangers = sorted(entry.name for entry in collection.iterdir() if entry.name not in ours)
     if strangers:
         raise InvalidArgument(

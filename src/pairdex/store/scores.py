@@ -27,6 +27,7 @@ __all__ = [
     "ScoreNote",
     "ScoredPart",
     "joined",
+    "open_values",
     "read_score",
     "read_scores",
     "score_folder",
@@ -163,7 +164,7 @@ def joined(
         notes = read_scores(collection)
         try:
             columns = [
-                [(note.name, _open(collection, note.of(part))) for note in notes]
+                [(note.name, open_values(collection, note.of(part))) for note in notes]
                 for part in manifest.parts
             ]
             break
@@ -175,7 +176,14 @@ def joined(
     return [Joined(file, inner) for file, inner in zip(metadata, columns, strict=True)]
 
 
-def _open(collection: Path, part: ScoredPart | None) -> MetadataFile | None:
+def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | None:
+    """Open the values of a part; None where it has none.
+
+    Raises
+    ------
+    DamagedFile, MissingFile
+        The file is gone or not what its note says.
+    """
     if part is None:
         return None
     path = collection / part.path

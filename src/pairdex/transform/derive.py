@@ -31,6 +31,7 @@ from pairdex.store.staging import STAGING, Advance, Progress, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.vector_writer import writing_vectors
 from pairdex.store.write_part import described
+from pairdex.transform.carry_scores import Kept, carry_scores
 from pairdex.vectors import VectorFile, open_vectors
 from pairdex.version import __version__
 
@@ -94,8 +95,14 @@ def derive_collection(
             origin=origin,
         )
         make_folders(new, manifest)
-        entries = list(run_tasks(_tasks(store, new, keep), workers=workers, progress=progress))
+        tasks = _tasks(store, new, keep)
+        entries = list(run_tasks(tasks, workers=workers, progress=progress))
         manifest = replace(manifest, parts=entries)
+        carry_scores(
+            store.path,
+            new,
+            [Kept(task.part, entry, task.keep) for task, entry in zip(tasks, entries, strict=True)],
+        )
         write_manifest(new, manifest)
         tidy(new, manifest)
     return BuildReport.of(manifest, manifest.rows, time.perf_counter() - started)

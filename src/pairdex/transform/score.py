@@ -22,7 +22,6 @@ from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.store import lock
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
 from pairdex.store.scores import (
-    SCORES,
     TYPE,
     ScoredPart,
     ScoreNote,
@@ -33,7 +32,7 @@ from pairdex.store.scores import (
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
-__all__ = ["ScoreReport", "score"]
+__all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
 
 _ON: Kind = "image"
 _STRANGE_SPREAD = 2.0  # of vectors of another model than the head's; see Head.spread
@@ -159,7 +158,7 @@ def _score(store: Store, head: Head, meter: _Meter) -> int:
     for index, (entry, block) in enumerate(
         zip(store.manifest.parts, store.vectors(_ON).blocks, strict=True)
     ):
-        path = folder / f"{index:05d}-{head.checksum[:8]}.arrow"
+        path = folder / values_name(index, head.checksum)
         source = entry.files[_ON].checksum
         done = _is_done(path, head, source, entry.rows)
         if done:
@@ -167,10 +166,9 @@ def _score(store: Store, head: Head, meter: _Meter) -> int:
         else:
             _write(path, block, head, source, meter)
             computed += entry.rows
-        place = f"{SCORES}/{head.column}/{path.name}"
         # What a note says stays: a damaged file must not be vouched for by its damaged bytes.
-        said = known.get(place) if done else None
-        parts.append(said or _described(path, place, entry.rows, source))
+        said = known.get(str(path.relative_to(store.path))) if done else None
+        parts.append(said or described_values(store.path, path, entry.rows, source))
     made_from = {"kind": head.kind, "dim": head.dim, "checksum": head.checksum}
     note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, tuple(parts))
     if earlier != note:
@@ -182,12 +180,21 @@ def _score(store: Store, head: Head, meter: _Meter) -> int:
     return computed
 
 
-def _described(path: Path, place: str, rows: int, source: str) -> ScoredPart:
+def values_name(index: int, head_checksum: str) -> str:
+    """Return what the file of a part's values is called."""
+    return f"{index:05d}-{head_checksum[:8]}.arrow"
+
+
+def values_schema(column: str, head_checksum: str, source: str) -> pa.Schema:
+    """Return the schema of a part's values, which says by what head and of what vectors they are."""
+    said = {"head": head_checksum, "source": source, "version": __version__}
+    return pa.schema([(column, TYPE)], metadata={_KEY: json.dumps(said).encode()})
+
+
+def described_values(collection: Path, path: Path, rows: int, source: str) -> ScoredPart:
+    """Return the entry of a part's values."""
+    place = str(path.relative_to(collection))
     return ScoredPart(place, rows, path.stat().st_size, checksums.of_file(path), source)
-
-
-def _said(head: Head, source: str) -> bytes:
-    return json.dumps({"head": head.checksum, "source": source, "version": __version__}).encode()
 
 
 def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
@@ -196,11 +203,13 @@ def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
         schema = MetadataFile(path, rows).schema
     except DamagedFile:  # or none
         return False
-    return (schema.metadata or {}).get(_KEY) == _said(head, source)
+    return bool(
+        schema.equals(values_schema(head.column, head.checksum, source), check_metadata=True)
+    )
 
 
 def _write(path: Path, block: NDArray[np.float16], head: Head, source: str, meter: _Meter) -> None:
-    schema = pa.schema([(head.column, TYPE)], metadata={_KEY: _said(head, source)})
+    schema = values_schema(head.column, head.checksum, source)
     with writing_metadata(path, schema) as writer:
         for start in range(0, len(block), BATCH_ROWS):
             values = head.scores(block[start : start + BATCH_ROWS])
