@@ -207,6 +207,16 @@ def test_pictures_outside_their_folder_are_not_opened(made, tmp_path):
     assert verify_model(tmp_path / "collection").pictures is None
 
 
+def test_pictures_that_have_gone_bad_since_are_passed_over(made, tmp_path):
+    pictures = shutil.copytree(made / "pictures", tmp_path / "pictures")
+    encode(pictures, tmp_path / "parts", model=made / "model")
+    pairdex.build(tmp_path / "parts", tmp_path / "collection")
+    (pictures / "1.png").unlink()
+    (pictures / "2.png").write_bytes(b"no picture")
+    report = verify_model(tmp_path / "collection")
+    assert (report.verdict, report.pictures.rows) == ("same", 58)
+
+
 def test_the_command_prints_the_verdict_and_fails_on_another_model(made, run):
     said = run("model", "verify", made / "collection", "--sample", 9, "--json")
     assert (said.status, said.json["verdict"], said.json["texts"]["rows"]) == (0, "same", 9)

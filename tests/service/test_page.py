@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 import uvicorn
 
@@ -115,6 +116,12 @@ def tiles(page):
 
 def captions(page):
     return page.locator(".tile-caption").all_text_contents()
+
+
+def ids(page):
+    """The ids of the rows that are shown with a picture."""
+    sources = page.locator(".tile img").evaluate_all("all => all.map((one) => one.src)")
+    return {int(found[1]) for one in sources if (found := re.search(r"/items/(\d+)/", one))}
 
 
 def status(page):
@@ -282,6 +289,55 @@ def test_a_wrong_filter_is_explained_in_place_and_can_be_mended(tolerant, site):
     expect(page.locator("#where-error")).to_have_text("")
     expect(page.locator("#refine-count")).to_have_text("1")
     assert query_of(page)["where"] == "height < 150"
+
+
+@pytest.fixture(scope="module")
+def scored(scenes, tmp_path_factory):
+    """The scenes with a score by which about half of them are safe, and the ids of these."""
+    folder = shutil.copytree(scenes, tmp_path_factory.mktemp("scored") / "scenes")
+    vectors = pairdex.open(folder).vectors("image")[:]
+    direction = np.zeros(64)
+    direction[0] = 1000.0
+    middle = np.median(vectors[:, 0].astype(np.float64) / np.linalg.norm(vectors, axis=1))
+    head = folder.parent / "head.npz"
+    norm = {"norm.mean": np.full(64, 1e-9), "norm.variance": np.ones(64)}
+    layer = {"linear_1.weight": direction[None], "linear_1.bias": np.array([-1000 * middle])}
+    np.savez(head, **norm, **layer)
+    pairdex.score(folder, nsfw=head)
+    collection = pairdex.open(folder)
+    scores = collection.take(range(len(collection)))["punsafe"].to_numpy()
+    with running(make_app([collection])) as url:
+        yield url, set(np.flatnonzero(scores < 0.5).tolist())
+
+
+def test_safe_mode_shows_only_rows_with_a_low_score_from_the_first_picture_on(page, scored):
+    url, safe = scored
+    page.goto(f"{url}/?safe=1")
+    expect(tiles(page).first).to_be_visible()
+    assert ids(page)
+    assert ids(page) <= safe
+    page.get_by_role("button", name="Refine").click()
+    box = page.get_by_label("Safe mode")
+    expect(box).to_be_checked()
+    search(page, "a red car")
+    assert ids(page) <= safe
+    page.get_by_label("Filter", exact=True).fill("id < 100 -- a comment")
+    with page.expect_response("**/api/search") as answered:
+        page.get_by_role("button", name="Apply").click()
+    assert answered.value.ok
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#refine-count")).to_have_text("2")
+    assert ids(page) <= {one for one in safe if one < 100}
+    box.uncheck()
+    expect(page.locator("#refine-count")).to_have_text("1")
+    page.wait_for_url(lambda address: "safe" not in address)
+
+
+def test_there_is_no_safe_mode_where_nothing_says_what_is_safe(page, site):
+    page.goto(f"{site}/?q=cat")
+    page.get_by_role("button", name="Refine").click()
+    expect(page.get_by_label("Filter", exact=True)).to_be_visible()
+    expect(page.get_by_label("Safe mode")).to_be_hidden()
 
 
 def test_a_filter_that_nothing_passes_offers_to_go_without(page, site):

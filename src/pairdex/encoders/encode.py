@@ -35,7 +35,7 @@ PART_ROWS = 20_000
 class EncodeReport:
     """What was encoded: `rows` pictures, without the `failed` ones that `failed.tsv` lists.
 
-    `model_seconds` of the `seconds` were spent in the model.
+    `model_seconds` of the `seconds` were spent in loading and running the model.
     """
 
     rows: int

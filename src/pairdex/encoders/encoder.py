@@ -62,7 +62,7 @@ class Encoder:
         self.threads = threads or usable_processors()
         self._device = device
         self._providers = _providers(device)
-        self.seconds = 0.0  # spent in the model so far
+        self.seconds = 0.0  # spent in loading and running the model so far
 
     @property
     def dim(self) -> int:
@@ -168,6 +168,7 @@ class Encoder:
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
+        started = time.perf_counter()
         try:
             session = ort.InferenceSession(str(path), options, providers=self._providers)
         except _UNUSABLE as error:
@@ -177,6 +178,7 @@ class Encoder:
                 "the device is cuda, but onnxruntime cannot load its libraries; "
                 "pip install 'onnxruntime-gpu[cuda,cudnn]'"
             )
+        self.seconds += time.perf_counter() - started
         return session
 
     def _run(

@@ -20,7 +20,7 @@ from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import Cleaning, Model, load_model
 from pairdex.encoders.pictures import open_picture
-from pairdex.errors import InvalidArgument, Mismatch, MissingFile
+from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
@@ -193,16 +193,24 @@ def _column(table: pa.Table, name: str) -> list[Any]:
 def _pictures(
     store: Store, ids: NDArray[np.int64], names: list[Any], count: int
 ) -> dict[int, Path]:
-    """Return local pictures that can be opened, by id; only such as lie inside their folder."""
+    """Return local pictures that can be read, by id; only such as lie inside their folder."""
     found: dict[int, Path] = {}
     for row, name in zip(ids.tolist(), names, strict=True):
         root = store.part_of(row).pictures
         if root is None or not name or len(found) == count:
             continue
         path = (Path(root) / name).resolve()
-        if path.is_relative_to(Path(root).resolve()) and path.is_file():
+        if path.is_relative_to(Path(root).resolve()) and _is_readable(path):
             found[row] = path
     return found
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        open_picture(path)
+    except PairdexError:  # gone or damaged since
+        return False
+    return True
 
 
 def _compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:

@@ -6,7 +6,6 @@ carries: rows of parts that were added later have no value until they are scored
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pairdex import atomic, checksums
-from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex import atomic
+from pairdex.errors import DamagedFile, MissingFile
+from pairdex.sealed_json import read_sealed, sealed
 from pairdex.store.manifest import Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 
@@ -116,9 +116,7 @@ def write_score(collection: Path, note: ScoreNote) -> None:
         It could not be written; an older one is untouched.
     """
     content = {"format": _FORMAT, "version": _VERSION, **asdict(note)}
-    content["checksum"] = _checksum(content)
-    data = (json.dumps(content, indent=1) + "\n").encode()
-    atomic.write_bytes(score_folder(collection, note.name) / _NOTE, data)
+    atomic.write_bytes(score_folder(collection, note.name) / _NOTE, sealed(content))
 
 
 class Joined:
@@ -202,23 +200,11 @@ def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | Non
 
 def _parsed(path: Path, data: bytes) -> ScoreNote:
     remedy = f"delete {path.parent} and run pairdex score again"
+    content = read_sealed(data, path, kind=_FORMAT, version=_VERSION, remedy=remedy)
     try:
-        content = json.loads(data)
-        if content["format"] != _FORMAT or content["version"] != _VERSION:
-            raise UnsupportedFormat(
-                f"{path} is of {content['format']!s:.40} {content['version']!s:.10}, this release "
-                f"reads {_FORMAT} {_VERSION}; upgrade pairdex, or {remedy}"
-            )
-        claimed = content.pop("checksum")
-        if _checksum(content) != claimed:
-            raise ValueError(claimed)
         parts = tuple(ScoredPart(**part) for part in content["parts"])
         return ScoreNote(
             content["name"], content["created_by"], content["on"], content["head"], parts
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise DamagedFile(f"{path} is damaged; {remedy}") from error
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return checksums.of_bytes(json.dumps(content, sort_keys=True).encode())

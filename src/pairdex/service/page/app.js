@@ -7,6 +7,7 @@ import { clearNotice, found, hideWelcome, notice, say, sentence, welcome } from 
 import { captionOf, showPicture } from "./pictures.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
+import { isSafe, safeFilter } from "./safe.js";
 import { PAGE_ROWS, address, isSearch, read, request, withQuery, write } from "./state.js";
 import { askToken } from "./token.js";
 
@@ -99,7 +100,7 @@ async function showHits(signal) {
   hideWelcome(state.text.trim() ? `Results for ${state.text.trim()}` : "Results like a picture");
   showSubject(signal);
   const k = Math.min(state.shown, catalogue.limits.k);
-  const answer = await post("/api/search", request(state, k, 0), signal);
+  const answer = await post("/api/search", request(state, k, 0, safeFilter(collection())), signal);
   clearErrors();
   grid.show(answer.hits, collection());
   say(found(answer.hits.length, collection(), answer));
@@ -113,7 +114,8 @@ async function showSample(signal) {
   const count = Math.min(PAGE_ROWS, rows);
   const ids = Array.from({ length: count }, (_, i) => Math.floor((i * (rows + removed)) / count));
   welcome(collection(), (text) => search({ text }));
-  const items = await rowsOf(name, ids, signal);
+  const isShown = (row) => !state.safe || safeFilter(collection()) === null || isSafe(row, collection());
+  const items = (await rowsOf(name, ids, signal)).filter(isShown);
   clearErrors();
   grid.show(items, collection());
   say(state.where || state.unlike ? "The refinements count as soon as you search." : "");
@@ -172,7 +174,7 @@ async function showMore() {
   const { signal } = running;
   more.disabled = true;
   try {
-    const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length), signal);
+    const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length, safeFilter(collection())), signal);
     const first = grid.rows.length;
     grid.append(answer.hits);
     state = { ...state, shown: grid.rows.length };

@@ -1,5 +1,7 @@
 // The panel that narrows a search: collection, pictures or captions, what to keep away from, SQL filter.
 
+import { safeFilter } from "./safe.js";
+
 const ID = { name: "id", type: "int64" }; // filters know it besides the columns
 const byId = (id) => document.getElementById(id);
 
@@ -17,6 +19,7 @@ export class Refine {
     });
     byId("collection").addEventListener("change", (event) => onChange({ collection: event.target.value }));
     byId("on-field").addEventListener("change", (event) => onChange({ on: event.target.value }));
+    byId("safe").addEventListener("change", (event) => onChange({ safe: event.target.checked ? "1" : "" }));
     for (const input of [this.where, this.unlike]) {
       input.addEventListener("change", () => onChange({ [input.id]: input.value.trim() }));
     }
@@ -37,11 +40,13 @@ export class Refine {
     byId("collection").value = collection.name;
     byId("on-field").hidden = collection.vectors.length < 2;
     for (const radio of byId("on-field").querySelectorAll("input")) radio.checked = radio.value === state.on;
+    byId("safe-field").hidden = safeFilter(collection) === null;
+    byId("safe").checked = state.safe !== "";
     setUnlessFocused(this.unlike, state.unlike);
     setUnlessFocused(this.where, state.where);
     this.unlike.disabled = !collection.queries.includes("text");
     this.#offerColumns(collection.columns);
-    const count = [state.unlike, state.where, state.on !== "image"].filter(Boolean).length;
+    const count = [state.unlike, state.where, state.safe && safeFilter(collection), state.on !== "image"].filter(Boolean).length;
     byId("refine-count").textContent = count;
     byId("refine-count").hidden = count === 0;
     if (state.where || state.unlike) this.open(true);

@@ -3,8 +3,8 @@
 
 export const PAGE_ROWS = 24; // rows at a time: fills a screen with whole lines of 2, 3, 4 or 6
 
-const EMPTY = { collection: "", text: "", like: null, image: null, unlike: "", on: "image", where: "", shown: PAGE_ROWS };
-const NAMES = { collection: "c", text: "q", unlike: "not", where: "where" };
+const EMPTY = { collection: "", text: "", like: null, image: null, unlike: "", on: "image", where: "", safe: "", shown: PAGE_ROWS };
+const NAMES = { collection: "c", text: "q", unlike: "not", where: "where", safe: "safe" };
 
 export function read() {
   const query = new URLSearchParams(location.search);
@@ -47,14 +47,16 @@ export function withQuery(state, query) {
   return { ...state, text: "", like: null, image: null, ...query, shown: PAGE_ROWS };
 }
 
-/** The body of POST /api/search. */
-export function request(state, k, offset) {
+/** The body of POST /api/search; `safe` is the condition of safe mode. */
+export function request(state, k, offset, safe) {
   const body = { on: state.on, k, offset };
   if (state.collection) body.collection = state.collection;
   if (state.like !== null) body.like = state.like;
   else if (state.image !== null) body.image = state.image;
   else body.text = state.text.trim();
   if (state.unlike.trim()) body.unlike = state.unlike.trim();
-  if (state.where.trim()) body.where = state.where.trim();
+  const filters = [state.where.trim(), state.safe && safe].filter(Boolean);
+  if (filters.length === 1) body.where = filters[0];
+  if (filters.length > 1) body.where = filters.map((one) => `(${one}\n)`).join(" AND "); // a comment ends with its line
   return body;
 }
