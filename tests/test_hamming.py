@@ -67,6 +67,21 @@ def test_rows_all_alike_are_found_in_order(kernel, n_queries):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
+def test_a_sample_that_is_not_like_the_rest_misleads_nobody(kernel):
+    # The k-th distance is guessed from rows 0 to 31, 1024 to 1055, ...: a few of them are far too near.
+    rows, queries = random_words(6_000, 4, 1), random_words(20, 4, 2)
+    rows[:12] = queries[3]
+    rows[1024:1030] = queries[7]
+    for k in (25, 90):
+        found = hamming.nearest([rows], queries, k, kernel=kernel, threads=2)
+        assert_same(found, brute_force(rows, queries, k))
+    alike = np.repeat(queries[:1], 6_000, axis=0)
+    alike[np.arange(6_000) % 1024 >= 32] ^= np.uint64(1)
+    found = hamming.nearest([alike], queries, 60, kernel=kernel)
+    assert_same(found, brute_force(alike, queries, 60))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("n_queries", [1, 20])
 def test_blocks_filters_and_a_large_k_change_nothing_else(kernel, n_queries):
     rows, queries = random_words(3_000, 5, 1), random_words(n_queries, 5, 2)

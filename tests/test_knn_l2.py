@@ -122,6 +122,18 @@ def test_blocks_filters_threads_and_a_large_k_change_nothing_else(kernel, n_quer
             assert_exact(found, rows, queries, k, allowed)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("n_queries", [20, MANY])
+def test_a_sample_that_is_not_like_the_rest_misleads_nobody(kernel, n_queries):
+    # The k-th distance is guessed from rows 0 to 31, 1024 to 1055, ...: a few of them are far too near.
+    rows, queries = random_rows(6_000, 12, 1), random_rows(n_queries, 12, 2)
+    rows[:12] = queries[3]
+    rows[1024:1030] = queries[7]
+    for k in (25, 90):
+        found = knn_l2.nearest([rows], queries, k, kernel=kernel, threads=2)
+        assert_exact(found, rows, queries, k)
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_any_shape_gives_the_float64_answer(data):

@@ -7,20 +7,9 @@ import pytest
 import pairdex
 from pairdex.distance import cosine_distance
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
-from pairdex.projections.files import MANIFEST, Projection, open_projection
+from pairdex.projections.files import MANIFEST, open_projection
 from pairdex.projections.search import nearest_projected, to_space
 from pairdex.store.store import Store
-
-
-class Signs:
-    """A stand-in for a fitted sketch: the signs of fixed random directions."""
-
-    kind, method, source_dim, dim, width, dtype = "hamming", "signs", 8, 128, 2, np.dtype("<u8")
-    directions = np.random.default_rng(6).standard_normal((8, 128))
-
-    def apply(self, rows):
-        bits = np.asarray(rows, np.float64) @ self.directions > 0
-        return np.packbits(bits, axis=1, bitorder="little").view("<u8")
 
 
 @pytest.fixture
@@ -30,9 +19,9 @@ def pca(collection):
 
 
 @pytest.fixture
-def sketch(pca, collection):
-    blocks = [Signs().apply(block) for block in Store(collection).vectors("image").blocks]
-    return Projection(pca.record, Signs(), blocks)
+def sketch(collection):
+    pairdex.project(collection, "hamming")
+    return open_projection(Store(collection), "hamming")
 
 
 @pytest.fixture
@@ -65,9 +54,8 @@ def test_vectors_are_projected_and_projected_rows_taken_as_they_are(pca, queries
     assert_near(nearest_projected(pca, points.astype(np.float64), 7), expected)
 
 
-def test_sketches_are_searched_by_vectors_and_by_words(sketch, queries, monkeypatch):
-    monkeypatch.setattr(Projection, "kind", "hamming")
-    words = Signs().apply(queries)
+def test_sketches_are_searched_by_vectors_and_by_words(sketch, queries):
+    words = sketch.apply(queries)
     expected = brute_force(sketch, words, 7)
     for asked in (queries, words):
         ids, distances = nearest_projected(sketch, asked, 7)
@@ -76,7 +64,7 @@ def test_sketches_are_searched_by_vectors_and_by_words(sketch, queries, monkeypa
     _, distances = nearest_projected(sketch, words, 61)
     assert np.isposinf(distances[:, 60]).all()
     for wrong in (words[:, :1], queries[:, :2], queries.astype(np.uint64)):
-        with pytest.raises(Mismatch, match=r"or uint64 \(n, 2\) that are projected already"):
+        with pytest.raises(Mismatch, match=r"or uint64 \(n, 16\) that are projected already"):
             to_space(sketch, wrong)
 
 
@@ -200,6 +188,30 @@ def test_the_command_searches_in_a_projection(collection, pca, queries, run, tmp
     refused = run("search", collection, "--like", 5, "--on", "pca7")
     assert refused.complaint.endswith(f"make it with pairdex project {collection} pca7")
     assert run("search", collection, "--like", 5, "--on", "sound").status == 2
+
+
+def test_the_command_searches_sketches(collection, sketch, queries, run, tmp_path):
+    words = sketch.apply(queries)
+    expected = brute_force(sketch, words, 4)
+    np.save(tmp_path / "vectors.npy", queries)
+    np.save(tmp_path / "words.npy", words)
+    with h5py.File(tmp_path / "words.h5", "w") as file:
+        file["hamming"] = words
+    for name in ("vectors.npy", "words.npy", "words.h5"):
+        given = ["search", collection, "--vectors", tmp_path / name, "-k", 4, "--on", "hamming"]
+        found = run(*given, "--json").json
+        assert_near((found["ids"], found["distances"]), expected)
+    bits = " ".join(
+        f"{i}:{bits:.0f}" for i, bits in zip(expected[0][0], expected[1][0], strict=True)
+    )
+    assert run(*given).out.splitlines()[0] == f"0  {bits}"
+    gold = ["gold", collection, tmp_path / "words.h5", "--out", tmp_path / "gold.h5", "-k", 3]
+    assert run(*gold, "--on", "hamming").status == 0
+    with h5py.File(tmp_path / "gold.h5") as file:
+        np.testing.assert_array_equal(file["knns"][()] - 1, expected[0][:, :3])
+        assert file.attrs["distance"] == "differing bits"
+    refused = run("search", collection, "--vectors", tmp_path / "words.npy")
+    assert "expected (n, 8)" in refused.complaint
 
 
 def test_result_files_name_the_space(collection, pca, queries, run, tmp_path):

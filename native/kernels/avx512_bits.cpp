@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <array>
+#include <type_traits>
 
 #include "kernels/kernel.hpp"
 

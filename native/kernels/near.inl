@@ -20,7 +20,11 @@ Isa::Vector scores_of(const Isa::Value* rows, std::size_t dim, const Isa::Value*
   for (; i + Isa::kWidth <= dim; i += Isa::kWidth) {
     const Isa::Vector values = Isa::load(query + i);
 #pragma GCC unroll 16
-    for (std::size_t r = 0; r < kRows; ++r) sums[r] = Isa::compare(sums[r], Isa::load(rows + r * dim + i), values);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      // Rows this long are no pattern that the processor foresees.
+      if constexpr (std::is_same_v<Isa::Value, float>) __builtin_prefetch(rows + (kRows + r) * dim + i);
+      sums[r] = Isa::compare(sums[r], Isa::load(rows + r * dim + i), values);
+    }
   }
   if (i < dim) {
     const Isa::Vector values = Isa::load(query + i);

@@ -2,6 +2,7 @@
 #include <arm_neon.h>
 
 #include <array>
+#include <type_traits>
 
 #include "kernels/kernel.hpp"
 

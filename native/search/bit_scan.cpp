@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "search/near_scan.hpp"
@@ -15,10 +15,10 @@ struct BitSpace {
   using Score = std::uint32_t;
   static constexpr std::size_t kTileFromQueries = 16;
 
-  BitSpace(const BitKernel& with, std::span<const Value> queries, std::size_t words)
-      : kernel(with), tile_dim(words), queries_(queries), padded_(queries.size() / words * padded(words)) {
-    for (std::size_t q = 0; q * words < queries.size(); ++q) {
-      std::copy_n(queries.data() + q * words, words, padded_.data() + q * padded(words));
+  BitSpace(const BitKernel& with, std::vector<Value> queries, std::size_t words)
+      : kernel(with), tile_dim(words), queries_(std::move(queries)), padded_(queries_.size() / words * padded(words)) {
+    for (std::size_t q = 0; q * words < queries_.size(); ++q) {
+      std::copy_n(queries_.data() + q * words, words, padded_.data() + q * padded(words));
     }
   }
 
@@ -39,8 +39,7 @@ struct BitSpace {
   std::size_t tile_dim;
 
  private:
-  std::span<const Value> queries_;
-  std::vector<Value> padded_;
+  std::vector<Value> queries_, padded_;
 };
 
 }  // namespace
@@ -48,9 +47,8 @@ struct BitSpace {
 void scan_bits(const BlocksOf<std::uint64_t>& blocks, const RequestOf<std::uint64_t>& request, const Kernel& kernel,
                const std::atomic<bool>& stop, Answer answer) {
   const std::size_t words = blocks.dim();
-  scan_near(blocks, request, stop, answer, [&](std::size_t first, std::size_t n) {
-    return BitSpace(*kernel.bits, request.queries.subspan(first * words, n * words), words);
-  });
+  scan_near(blocks, request, stop, answer,
+            [&](std::vector<std::uint64_t>&& queries) { return BitSpace(*kernel.bits, std::move(queries), words); });
 }
 
 }  // namespace pairdex

@@ -13,9 +13,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <deque>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -52,21 +54,34 @@ class NearScan {
   void operator()(std::size_t piece) {
     const std::size_t end = std::min((piece + 1) * kPiecePanels * panel_rows_, blocks_.n_rows());
     for (std::size_t first = piece * kPiecePanels * panel_rows_; first < end; first += panel_rows_) {
-      take(first, std::min(first + panel_rows_, end));
-      if (nearest_.size() < Space::kTileFromQueries) {
-        compare_rows();
-      } else {
-        make_tiles();
-        compare_tiles();
-      }
+      compare(first, std::min(first + panel_rows_, end));
     }
   }
 
+  // The same for a sample of the rows: one tile in kSampleStep.
+  std::size_t n_samples() const { return (blocks_.n_rows() + kSampleRows - 1) / kSampleRows; }
+  void sample(std::size_t number) {
+    const std::size_t first = number * kSampleRows;
+    compare(first, std::min(first + kTileRows, blocks_.n_rows()));
+  }
+  static constexpr std::size_t kSampleStep = 32;
+
  private:
+  static constexpr std::size_t kSampleRows = kSampleStep * kTileRows;
   static constexpr std::size_t kPanelBytes = 32 << 10;  // rows at hand: stay in the first-level cache
   static constexpr std::size_t kMostPanelRows = 1024;   // limits are renewed after so many rows
   static constexpr std::size_t kPiecePanels = 8;        // what a thread takes at once
   static constexpr std::size_t kChunkQueries = 64;      // that meet a panel's tiles together
+
+  void compare(std::size_t first, std::size_t end) {
+    take(first, end);
+    if (nearest_.size() < Space::kTileFromQueries) {
+      compare_rows();
+    } else {
+      make_tiles();
+      compare_tiles();
+    }
+  }
 
   // The allowed ones of rows first, ..., end - 1, side by side: where they are, or copied.
   void take(std::size_t first, std::size_t end) {
@@ -152,22 +167,80 @@ class NearScan {
   std::size_t n_placed_ = 0;
 };
 
-// Searches for the queries in passes of as many as memory is given for; make_space(first, n) prepares those of a pass.
+// Queries `numbers` of a request, one after the other.
+template <typename Value>
+std::vector<Value> queries_of(const RequestOf<Value>& request, std::span<const std::size_t> numbers) {
+  const std::size_t dim = request.queries.size() / request.n_queries;
+  std::vector<Value> queries;
+  queries.reserve(numbers.size() * dim);
+  for (const std::size_t number : numbers) {
+    const std::span<const Value> one = request.queries.subspan(number * dim, dim);
+    queries.insert(queries.end(), one.begin(), one.end());
+  }
+  return queries;
+}
+
+// The distance of each query's k-th nearest row, guessed from a sample: so far that rarely fewer than k rows are
+// nearer, so near that few more are.
+template <typename Space, typename Value>
+std::vector<double> guess_farthest(const BlocksOf<Value>& blocks, const RequestOf<Value>& request,
+                                   const std::atomic<bool>& stop, const Space& space, std::size_t n, std::size_t k) {
+  const double expected = static_cast<double>(k) / NearScan<Space>::kSampleStep;
+  const auto rank = static_cast<std::size_t>(expected + 4.0 * std::sqrt(expected) + 4.0);
+  std::deque<Nearest> nearest;
+  for (std::size_t q = 0; q < n; ++q) nearest.emplace_back(rank);
+  NearScan<Space> scan(blocks, request.allowed, space, nearest);
+  for_each_piece(scan.n_samples(), request.n_threads, stop, [scan](std::size_t i) mutable { scan.sample(i); });
+  std::vector<double> farthest;
+  for (const Nearest& one : nearest) farthest.push_back(one.farthest());
+  return farthest;
+}
+
+// One pass for some queries; returns the numbers of those whose guess was wrong.
+template <typename Space, typename Value>
+std::vector<std::size_t> scan_together(const BlocksOf<Value>& blocks, const RequestOf<Value>& request,
+                                       const std::atomic<bool>& stop, Answer answer, const Space& space,
+                                       std::span<const std::size_t> numbers, bool guessing) {
+  const std::size_t kept = std::min(request.k, blocks.n_rows());
+  std::vector<double> guesses(numbers.size(), std::numeric_limits<double>::infinity());
+  if (guessing) guesses = guess_farthest(blocks, request, stop, space, numbers.size(), kept);
+  std::deque<Nearest> nearest;
+  for (const double guess : guesses) nearest.emplace_back(kept, guess);
+  const NearScan<Space> scan(blocks, request.allowed, space, nearest);
+  for_each_piece(scan.n_pieces(), request.n_threads, stop, scan);
+  std::vector<std::size_t> wrong;
+  for (std::size_t q = 0; q < numbers.size(); ++q) {
+    if (!nearest[q].is_complete()) wrong.push_back(numbers[q]);
+    write_answer(nearest[q].take_sorted(), numbers[q], request.k, answer);
+  }
+  return wrong;
+}
+
+// Searches in passes of as many queries as memory is given for; make_space(queries) prepares those of a pass.
 template <typename Value, typename MakeSpace>
 void scan_near(const BlocksOf<Value>& blocks, const RequestOf<Value>& request, const std::atomic<bool>& stop,
                Answer answer, const MakeSpace& make_space) {
   constexpr std::size_t kStateBytes = std::size_t{256} << 20;
-  const std::size_t kept = std::max<std::size_t>(1, std::min(request.k, blocks.n_rows()));
-  const std::size_t query_bytes = 2 * kept * sizeof(Neighbour) + 2 * padded(blocks.dim() + 1) * sizeof(Value);
+  constexpr std::size_t kGuessFromK = 20;  // for fewer neighbours, or queries, a guess saves less than it costs
+  constexpr std::size_t kGuessFromQueries = 16;
+  constexpr std::size_t kGuessFromRows = 64;  // times k: in fewer rows as well
+  if (blocks.n_rows() == 0) {
+    for (std::size_t q = 0; q < request.n_queries; ++q) write_answer({}, q, request.k, answer);
+    return;
+  }
+  const bool guessing = request.k >= kGuessFromK && request.n_queries >= kGuessFromQueries &&
+                        blocks.n_rows() / kGuessFromRows >= request.k;
+  const std::size_t kept = std::min(request.k, blocks.n_rows());
+  const std::size_t query_bytes = 2 * kept * sizeof(Neighbour) + 3 * padded(blocks.dim() + 1) * sizeof(Value);
   const std::size_t together = std::max<std::size_t>(1, kStateBytes / query_bytes);
-  for (std::size_t first = 0; first < request.n_queries && !stop; first += together) {
-    const std::size_t n = std::min(together, request.n_queries - first);
-    const auto space = make_space(first, n);
-    std::deque<Nearest> nearest;
-    for (std::size_t q = 0; q < n; ++q) nearest.emplace_back(kept);
-    const NearScan scan(blocks, request.allowed, space, nearest);
-    for_each_piece(scan.n_pieces(), request.n_threads, stop, scan);
-    for (std::size_t q = 0; q < n; ++q) write_answer(nearest[q].take_sorted(), first + q, request.k, answer);
+  std::vector<std::size_t> numbers(request.n_queries);
+  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+  for (std::size_t first = 0; first < numbers.size() && !stop; first += together) {
+    std::span<const std::size_t> some = std::span(numbers).subspan(first, std::min(together, numbers.size() - first));
+    const std::vector<std::size_t> wrong =
+        scan_together(blocks, request, stop, answer, make_space(queries_of(request, some)), some, guessing);
+    if (wrong.empty() || stop) continue;
+    scan_together(blocks, request, stop, answer, make_space(queries_of(request, std::span(wrong))), wrong, false);
   }
 }
 

@@ -121,9 +121,8 @@ struct PointSpace {
 void scan_points(const BlocksOf<float>& blocks, const RequestOf<float>& request, const Kernel& kernel,
                  const std::atomic<bool>& stop, Answer answer) {
   const std::size_t dim = blocks.dim();
-  scan_near(blocks, request, stop, answer, [&](std::size_t first, std::size_t n) {
-    return PointSpace(*kernel.points, request.queries.subspan(first * dim, n * dim), dim);
-  });
+  scan_near(blocks, request, stop, answer,
+            [&](const std::vector<float>& queries) { return PointSpace(*kernel.points, queries, dim); });
 }
 
 }  // namespace pairdex
