@@ -49,8 +49,8 @@ def test_people_are_told_what_was_done(collection, queries, run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--queries", "q.npy"], "queries and out go together, out is missing"),
-        (["--out", "p.h5"], "queries and out go together, queries is missing"),
+        (["--queries", "q.npy"], "name out"),
+        (["--out", "p.h5"], "there are no queries to write"),
         (["--queries", "q.npy", "--out", "p.npy"], "expected a name that ends in .h5"),
         (["--queries", "wide.npy", "--out", "p.h5"], "vectors of 5 dimensions"),
         (["--queries", "zero.npy", "--out", "p.h5"], "query 1 is all zero"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.indexes import have_codes
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.projections.ceiling import recall_ceilings
 from pairdex.projections.files import open_projection
 from pairdex.projections.fitting import SketchMethod, Wish
 from pairdex.projections.queries import read_for, write_projected
@@ -359,6 +362,7 @@ def project(
     seed: int | None = None,
     queries: str | Path | None = None,
     out: str | Path | None = None,
+    ceiling: bool = False,
     progress: Steps | None = None,
 ) -> ProjectReport:
     """Project all vectors of a collection, or those that are not yet; resumed by the same call.
@@ -378,6 +382,9 @@ def project(
         of what they draw at random (0).
     queries, out
         A file of query vectors to project with the same model, and the HDF5 file for the result.
+    ceiling
+        Report how much of the exact neighbours brute force in the projection finds, of `queries` or,
+        without them, of up to 1,000 of the collection's rows.
     progress
         Called with what is being done, the rows done and the rows in all.
 
@@ -386,16 +393,22 @@ def project(
     PairdexError
         A wrong name or model, too few rows, another writer, no room.
     """
-    if (queries is None) != (out is None):
-        missing = "out" if out is None else "queries"
-        raise InvalidArgument(f"queries and out go together, {missing} is missing", field=missing)
-    if queries is not None and out is not None:
-        vectors = read_for(Store(Path(collection)), queries, Path(out))
+    if queries is None and out is not None:
+        raise InvalidArgument("there are no queries to write to out", field="queries")
+    if queries is not None and out is None and not ceiling:
+        raise InvalidArgument("queries go to a file or give a ceiling: name out", field="out")
+    folder = Path(collection)
+    vectors = None if queries is None else read_for(Store(folder), queries, out)
     wish = Wish(None if model is None else Path(model), fit_rows, method, seed)
-    report = project_collection(Path(collection), name, wish=wish, progress=progress)
-    if queries is not None and out is not None:
-        write_projected(open_projection(Store(Path(collection)), name), vectors, Path(out))
-    return report
+    report = project_collection(folder, name, wish=wish, progress=progress)
+    if vectors is not None and out is not None:
+        write_projected(open_projection(Store(folder), name), vectors, Path(out))
+    if not ceiling:
+        return report
+    store = Store(folder)
+    meter = None if progress is None else partial(progress, "searching")
+    ceilings = recall_ceilings(store, open_projection(store, name), vectors, progress=meter)
+    return replace(report, recall_ceiling=ceilings)
 
 
 def verify(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
+from pairdex.projections.ceiling import CEILING_KS, Ceiling
 from pairdex.projections.fitting import SketchMethod
 
 
@@ -40,6 +41,14 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="The HDF5 file for the projected queries.")
     ] = None,
+    ceiling: Annotated[
+        bool,
+        typer.Option(
+            "--ceiling",
+            help="Tell how much of the exact neighbours brute force in the projection finds: of "
+            "--queries, or of 1,000 of the rows.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Project all vectors to PCA coordinates or binary sketches, and queries with the same model."""
@@ -53,6 +62,7 @@ def command(
             seed=seed,
             queries=queries,
             out=out,
+            ceiling=ceiling,
             progress=progress,
         )
     if as_json:
@@ -64,7 +74,7 @@ def command(
                 "method": report.method,
                 "fit_rows": report.fit_rows,
                 "explained_variance": report.explained_variance,
-                "recall_ceiling": None,
+                "recall_ceiling": _ceiling_as_json(report.recall_ceiling),
                 "projected": report.projected,
                 "seconds": report.seconds,
             }
@@ -83,3 +93,26 @@ def command(
     if out is not None:
         lines["queries in"] = out
     print_lines(lines | {"time": duration(report.seconds)})
+    if report.recall_ceiling is not None:
+        _print_ceiling(report.recall_ceiling)
+
+
+def _ceiling_as_json(ceilings: list[Ceiling] | None) -> dict[str, Any] | None:
+    if ceilings is None:
+        return None
+    return {
+        one.queries: {
+            "n": one.n,
+            **{f"recall@{k}": recall for k, recall in one.recall.items()},
+            "seconds": one.seconds,
+        }
+        for one in ceilings
+    }
+
+
+def _print_ceiling(ceilings: list[Ceiling]) -> None:
+    typer.echo("\nbrute force in the projection, against the exact neighbours")
+    typer.echo("queries       n  " + "  ".join(f"recall@{k}" for k in CEILING_KS) + "  time")
+    for one in ceilings:
+        recall = "  ".join(f"{one.recall[k]:>9.3f}" for k in CEILING_KS)
+        typer.echo(f"{one.queries:<7}{one.n:>8,}  {recall}  {duration(one.seconds)}")

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import atomic
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.hdf5_tables import TableWriter
 from pairdex.knn import check_queries
 from pairdex.projections.files import Projection
 from pairdex.query_files import read_queries
 from pairdex.store.store import Store
+from pairdex.version import __version__
 
 __all__ = ["read_for", "write_projected"]
 
 
-def read_for(store: Store, queries: str | Path, out: Path) -> NDArray[np.float32]:
-    """Read query vectors that can be projected as the collection's are, and written to `out`.
+def read_for(store: Store, queries: str | Path, out: str | Path | None) -> NDArray[np.float32]:
+    """Read query vectors that can be projected as the collection's are, and written to any `out`.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def read_for(store: Store, queries: str | Path, out: Path) -> NDArray[np.float32
         No such file or not of vectors; of another dimension, without direction; another suffix
         than .h5.
     """
-    if out.suffix not in (".h5", ".hdf5"):
+    if out is not None and Path(out).suffix not in (".h5", ".hdf5"):
         raise InvalidArgument(
             f"cannot write projected queries to {out}: expected a name that ends in .h5",
             field="out",
@@ -51,10 +51,11 @@ def write_projected(projection: Projection, queries: NDArray[Any], out: Path) ->
         No room, or no permission.
     """
     projected = projection.apply(queries)
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        file[projection.name] = np.ascontiguousarray(projected)
-        file.attrs["model_checksum"] = projection.record.model.checksum
-        file.attrs["created_by"] = projection.record.created_by
-    atomic.write_bytes(out, image.getvalue())
+    attributes = {
+        "model_checksum": projection.record.model.checksum,
+        "created_by": f"pairdex {__version__}",
+    }
+    with atomic.replacing(out) as file:
+        tables = {projection.name: (projected.shape, projected.dtype)}
+        TableWriter(file, tables, attributes=attributes).write(projection.name, 0, projected)
     return projected

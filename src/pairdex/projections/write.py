@@ -19,6 +19,7 @@ import xxhash
 
 from pairdex import atomic, checksums
 from pairdex.processors import usable_processors
+from pairdex.projections.ceiling import Ceiling
 from pairdex.projections.files import (
     MANIFEST,
     MODEL,
@@ -50,7 +51,10 @@ _NOTES = ".making"  # while a projection is unfinished: a note of each part that
 
 @dataclass(frozen=True)
 class ProjectReport:
-    """What a projection holds; `projected` is how many rows this call brought."""
+    """What a projection holds; `projected` is how many rows this call brought.
+
+    `recall_ceiling` is None where it was not asked for.
+    """
 
     name: str
     rows: int
@@ -60,6 +64,7 @@ class ProjectReport:
     explained_variance: float | None
     projected: int
     seconds: float
+    recall_ceiling: list[Ceiling] | None = None
 
 
 def project_collection(
