@@ -135,9 +135,19 @@ def test_a_model_is_fitted_of_1024_rows_and_the_seed_decides_which(larger):
 
 
 def test_fewer_than_1024_rows_are_too_few_for_references(collection):
-    with pytest.raises(InvalidArgument, match="takes 1,024 rows as references, got 60"):
+    with pytest.raises(
+        InvalidArgument, match=r"takes 1,024 rows as references, .* has 60: give a model"
+    ):
         pairdex.project(collection, "hamming", method="binwalk")
     assert not (collection / "projections").exists()
+
+
+def test_rows_that_were_removed_are_no_references(larger):
+    pairdex.remove(larger, ids=range(150), reason="test")
+    pairdex.project(larger, "hamming", method="binwalk")
+    model = open_projection(Store(larger), "hamming").model
+    removed = {row.tobytes() for row in unit_rows(Store(larger).vectors("image")[:150])}
+    assert removed.isdisjoint(row.tobytes() for row in model.refs)
 
 
 def test_datasets_refs_and_pool_are_a_model_too_and_others_are_refused(tmp_path):

@@ -143,11 +143,18 @@ def test_the_saved_model_comes_back_and_a_damaged_one_is_refused(collection, tmp
         ({"seed": 1}, "pca3 takes no seed, only hamming does"),
         ({"method": "binwalk"}, "pca3 takes no method"),
         ({"model": "m.h5", "fit_rows": 9}, "is not fitted: leave out fit-rows"),
+        ({"fit_rows": 0}, "fit-rows is 0, expected at least 1"),
+        ({"seed": -1}, "seed is -1, expected at least 0"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(collection, options, match):
     with pytest.raises(InvalidArgument, match=match):
         pairdex.project(collection, "pca3", **options)
+
+
+def test_binwalk_takes_no_number_of_rows_to_fit_to(collection):
+    with pytest.raises(InvalidArgument, match="binwalk is not fitted: leave out fit-rows"):
+        pairdex.project(collection, "hamming", method="binwalk", fit_rows=50)
 
 
 def test_recall_on_real_vectors_is_far_above_binwalks(real_data):

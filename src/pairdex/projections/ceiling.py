@@ -13,6 +13,7 @@ from pairdex import knn
 from pairdex.errors import InvalidArgument
 from pairdex.indexes import have_codes
 from pairdex.projections.files import ON, Projection
+from pairdex.projections.rows import draw_live
 from pairdex.projections.search import nearest_projected
 from pairdex.store.store import Store
 
@@ -100,9 +101,7 @@ def recall_ceilings(
 
 
 def _sampled(store: Store) -> list[_Asked]:
-    live = store.allowed()
-    ids = np.arange(store.rows) if live is None else np.flatnonzero(live)
-    ids = np.sort(np.random.default_rng(_SEED).permutation(ids)[:_SAMPLED])
+    ids = draw_live(store, _SAMPLED, np.random.default_rng(_SEED))
     return [
         _Asked(kind, store.vectors(kind)[ids].astype(np.float32), ids if kind == ON else None)
         for kind in store.manifest.vectors

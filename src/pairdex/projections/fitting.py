@@ -18,7 +18,7 @@ from pairdex.projections.models import Fit, Model, read_model
 from pairdex.projections.moments import moments
 from pairdex.projections.pca import fit_pca
 from pairdex.projections.rotations import DEFAULT_FIT_ROWS, fit_rotations
-from pairdex.projections.rows import fit_blocks, unit_rows, vector_files
+from pairdex.projections.rows import draw_live, fit_blocks, unit_rows, vector_files
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_METHOD", "SketchMethod", "Wish", "fit_model", "given_model"]
@@ -58,6 +58,13 @@ class Wish:
                 f"a model that is given is not fitted: leave out {asked[0].replace('_', '-')}",
                 field=asked[0],
             )
+        if self.method == "binwalk" and self.fit_rows is not None:
+            raise InvalidArgument("binwalk is not fitted: leave out fit-rows", field="fit_rows")
+        for what, least in (("fit_rows", 1), ("seed", 0)):
+            if (value := getattr(self, what)) is not None and value < least:
+                raise InvalidArgument(
+                    f"{what.replace('_', '-')} is {value}, expected at least {least}", field=what
+                )
         drawn = [what for what in asked if what != "fit_rows"]
         if kind == "pca" and drawn:
             raise InvalidArgument(f"{name} takes no {drawn[0]}, only hamming does", field=drawn[0])
@@ -128,15 +135,15 @@ def fit_model(store: Store, name: str, wish: Wish, progress: Progress | None) ->
 
 
 def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:
-    """Take 1,024 of the rows to fit to at random as references."""
-    if not BITS <= fit.rows <= store.rows:
+    """Take 1,024 rows at random as references; none that was removed."""
+    if store.live_rows < BITS:
         raise InvalidArgument(
-            f"binwalk takes {BITS:,} rows as references, got {fit.rows:,} rows to choose from "
-            f"in a collection of {store.rows:,}",
-            field="fit_rows",
+            f"binwalk takes {BITS:,} rows as references, {store.path} has {store.live_rows:,}: "
+            "give a model with --model",
+            field="method",
         )
     rng = np.random.default_rng(fit.seed)
-    ids = np.sort(rng.choice(fit.rows, BITS, replace=False)) * store.rows // fit.rows
+    ids = draw_live(store, BITS, rng)
     return BinWalk(unit_rows(store.vectors(ON)[ids]), draw_pool(rng))
 
 

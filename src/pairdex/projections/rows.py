@@ -19,7 +19,15 @@ from pairdex.processors import usable_processors
 from pairdex.store.store import Kind, Store
 from pairdex.vectors import VectorFile, open_vectors
 
-__all__ = ["BLOCK_ROWS", "fit_blocks", "side_by_side", "unit_rows", "vector_files", "widened"]
+__all__ = [
+    "BLOCK_ROWS",
+    "draw_live",
+    "fit_blocks",
+    "side_by_side",
+    "unit_rows",
+    "vector_files",
+    "widened",
+]
 
 BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: few enough for the caches to help
 
@@ -84,6 +92,13 @@ def fit_blocks(
         done += len(block)
         if progress:
             progress(done, fit_rows)
+
+
+def draw_live(store: Store, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the ids of `n` rows that were not removed, or of all where there are fewer; ascending."""
+    drawn = rng.choice(store.live_rows, min(n, store.live_rows), replace=False, shuffle=False)
+    live = store.allowed()
+    return np.sort(drawn if live is None else np.flatnonzero(live)[drawn])
 
 
 def side_by_side(
