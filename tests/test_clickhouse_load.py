@@ -292,6 +292,16 @@ def test_an_address_that_is_none_is_refused(odd, url):
         load_collection(odd, Place(urls=(url,)))
 
 
+@pytest.mark.parametrize("place", ["--url http://127.0.0.1:9", "--path db"])
+def test_without_the_extra_the_line_that_installs_it_is_said(odd, run, monkeypatch, place):
+    monkeypatch.chdir(odd.parent)
+    for name in ("chdb", "clickhouse_connect"):
+        monkeypatch.setitem(sys.modules, name, None)
+    said = run("clickhouse", "load", odd, *place.split()).complaint
+    assert said.endswith("pip install 'pairdex[clickhouse]'")
+    assert not (odd.parent / "db").exists()
+
+
 # --- the embedded engine, in processes of its own ---
 
 
@@ -356,6 +366,9 @@ def test_a_folder_in_use_and_a_folder_of_something_else_are_refused(
     assert complaint.splitlines() == [
         f"pairdex: {db} is in use by another process: an embedded database has one user at a time"
     ]
+    missing = pairdex_process("clickhouse", "search", odd, "--like", "1")
+    assert f"there is no database {odd}.clickhouse; pairdex" in missing.communicate()[1]
+    assert not odd.with_name("odd.clickhouse").exists()
     _, complaint = pairdex_process("clickhouse", "load", odd, "--path", odd).communicate()
     assert complaint.splitlines() == [
         f"pairdex: {odd} is no database of ClickHouse and not empty; name another folder"

@@ -11,22 +11,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex.clickhouse.schema import Table, vector_column
+from pairdex.store.metadata import MetadataFile
 from pairdex.store.store import Kind, Store
 from pairdex.vectors import open_vectors
 
 __all__ = ["Rows"]
 
-_BATCH_ROWS = 4096  # what is in memory at once: 16 MB of 512-dimensional vectors of two kinds
+_BATCH_ROWS = 4096  # what is in memory at once: 8 MB of 512-dimensional vectors of two kinds
 _PLACES = ("url", "image_path")  # what the table's column `url` takes, the first that there is
 
 
 class Rows:
-    """The rows of a collection in a table's columns."""
+    """The rows of a collection in a table's columns; one part's metadata is open at a time."""
 
     def __init__(self, store: Store, table: Table) -> None:
         self._store, self._table = store, table
-        wanted = [*_PLACES, "caption", "nsfw", "similarity", *table.extra]
-        self._read = [name for name in wanted if name in store.schema.names]
+        # Columns that were computed after the build are small, and lie elsewhere.
+        released = store.manifest.column_names
+        self._computed = [name for name in table.extra if name not in released]
+        self._opened: tuple[int, MetadataFile] | None = None
 
     def stream(self, ids: NDArray[np.int64]) -> Iterator[bytes]:
         """Yield an Arrow stream of the rows of ascending `ids` (one at least), in pieces."""
@@ -49,7 +52,9 @@ class Rows:
 
     def _of_part(self, index: int, ids: NDArray[np.int64]) -> pa.Table:
         rows = ids - self._store.first_id(index)
-        metadata = self._store.read(ids, self._read)
+        metadata = self._metadata(index).take(rows)
+        for name in self._computed:
+            metadata = metadata.append_column(name, self._store.read(ids, [name])[name])
         columns: dict[str, pa.Array | pa.ChunkedArray] = {
             "id": pa.array(ids),
             "url": _text(metadata, *_PLACES),
@@ -68,13 +73,21 @@ class Rows:
         ]
         return pa.table(list(columns.values()), pa.schema(fields))
 
+    def _metadata(self, index: int) -> MetadataFile:
+        """Return the metadata of a part, read and not mapped: pages of a map would stay in memory."""
+        if self._opened is None or self._opened[0] != index:
+            part = self._store.manifest.parts[index]
+            path = self._store.path / part.files["metadata"].path
+            self._opened = index, MetadataFile(path, part.rows, mapped=False)
+        return self._opened[1]
+
     def _vectors(self, index: int, on: Kind, rows: NDArray[np.int64]) -> pa.Array:
-        """Return the vectors as lists of float32; the map goes with the call, and its pages."""
+        """Return the vectors as they are stored, as lists; the map goes with the call, and its pages."""
         path = self._store.path / self._store.manifest.parts[index].files[on].path
         mapped = open_vectors(path).mapped()
-        values = mapped[rows].astype(np.float32)
+        values = mapped[rows]
         ends = np.arange(len(rows) + 1, dtype=np.int32) * self._store.dim
-        kind = pa.list_(pa.field("item", pa.float32(), nullable=False))
+        kind = pa.list_(pa.field("item", pa.float16(), nullable=False))
         return pa.ListArray.from_arrays(pa.array(ends), pa.array(values.reshape(-1)), kind)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pairdex import atomic
-from pairdex.errors import EngineFailed, InvalidArgument, MissingExtra, WriteFailed
+from pairdex.errors import EngineFailed, InvalidArgument, MissingExtra, MissingFile, WriteFailed
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -52,7 +52,7 @@ class Place:
 
     Several urls are shards: each holds its share of the rows, and a search asks them all.
     `ca_cert` proves the servers' certificates where the system does not know their authority;
-    `verify` False trusts any. `udf` is a folder of functions for the embedded engine.
+    `verify` False trusts any.
     """
 
     path: Path | None = None
@@ -61,7 +61,6 @@ class Place:
     password: str = field(default="", repr=False)
     ca_cert: Path | None = None
     verify: bool = True
-    udf: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.path is None) == (not self.urls):
@@ -76,8 +75,13 @@ class Place:
 
 
 @contextmanager
-def connected(place: Place) -> Iterator[list[Client]]:
+def connected(place: Place, *, create: bool = False) -> Iterator[list[Client]]:
     """Give a client for the embedded database, or one for each server, closed at the end.
+
+    Parameters
+    ----------
+    create
+        Make the embedded database where there is none.
 
     Raises
     ------
@@ -85,12 +89,12 @@ def connected(place: Place) -> Iterator[list[Client]]:
         It is down, refuses the user, or the folder is in use.
     MissingExtra
         The extra `clickhouse` is not installed.
-    InvalidArgument
-        A URL that is none, or a folder of something else.
+    InvalidArgument, MissingFile
+        A URL that is none; a folder of something else, or none.
     """
     with ExitStack() as stack:
         clients: list[Client] = []
-        openers = [partial(_embedded, place, place.path)] if place.path is not None else []
+        openers = [partial(_embedded, place.path, create=create)] if place.path is not None else []
         openers += [partial(_server, place, url) for url in place.urls]
         for opener in openers:
             clients.append(opener())
@@ -115,20 +119,19 @@ def explained(where: object, *, user: str = DEFAULT_USER) -> Iterator[None]:
         raise _translated(error, where, user) from error
 
 
-def _embedded(place: Place, path: Path) -> Client:
+def _embedded(path: Path, *, create: bool) -> Client:
     driver = _driver(embedded=True)
     if path.exists() and not _is_embedded(path):
         raise InvalidArgument(
             f"{path} is no database of ClickHouse and not empty; name another folder", field="path"
         )
-    if not path.exists():
+    if create:
         atomic.make_folder(path)
+    elif not path.exists():
+        raise MissingFile(f"there is no database {path}; pairdex clickhouse load makes it")
     _check_unused(path)
-    options = None if place.udf is None else {"udf_path": str(place.udf.resolve())}
     with explained(path):
-        client: Client = driver.get_client(
-            interface="chdb", path=str(path.resolve()), chdb_options=options
-        )
+        client: Client = driver.get_client(interface="chdb", path=str(path.resolve()))
     return client
 
 

@@ -96,13 +96,13 @@ def load_collection(
     store = Store(Path(collection))
     wanted = table_of(store, table, dtype=dtype, extra=columns, cluster=cluster)
     started = time.perf_counter()
-    with connected(place) as clients:
+    with connected(place, create=True) as clients:
         loads = [
             _Load(client, store, wanted, Shard(number, len(clients)), place)
             for number, client in enumerate(clients)
         ]
         for load in loads:
-            have_table(load.client, wanted, store, load.shard, load.where)
+            have_table(load.client, wanted, store, load.shard, place)
         meter = _Meter(store.live_rows, progress)
         for load in loads:
             load.run(meter)

@@ -40,6 +40,8 @@ BLOCK_ROWS = 16_384
 """Rows of one insert, which is all there or not at all; on a cluster, what goes to one shard."""
 
 _GRANULARITY = 8192
+# At once, by the embedded engine; by default up to 100, which takes more memory than a load.
+_MERGED_PARTS = 4
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES: dict[Dtype, str] = {"float32": "Array(Float32)", "bfloat16": "Array(BFloat16)"}
 
@@ -139,7 +141,7 @@ def check_name(what: str, name: str) -> None:
         )
 
 
-def have_table(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
+def have_table(client: Client, table: Table, store: Store, shard: Shard, place: Place) -> None:
     """Make the table, or prove that the one that is there is the collection's.
 
     Raises
@@ -147,6 +149,7 @@ def have_table(client: Client, table: Table, store: Store, shard: Shard, where: 
     Mismatch
         It has other columns, or rows of something else.
     """
+    where, embedded = place.name_of(shard.number), place.path is not None
     with explained(where):
         found = client.query(
             "SELECT name, type FROM system.columns WHERE database = currentDatabase() "
@@ -154,7 +157,7 @@ def have_table(client: Client, table: Table, store: Store, shard: Shard, where: 
             parameters={"name": table.local},
         ).result_rows
         if not found:
-            client.command(_create(table, store, shard))
+            client.command(_create(table, store, shard, embedded=embedded))
         else:
             _check_columns(table, [(str(n), str(t)) for n, t in found], where)
             _take_over(client, table, store, shard, where)
@@ -166,15 +169,16 @@ def have_table(client: Client, table: Table, store: Store, shard: Shard, where: 
             )
 
 
-def _create(table: Table, store: Store, shard: Shard) -> str:
+def _create(table: Table, store: Store, shard: Shard, *, embedded: bool) -> str:
     vectors = {vector_column(kind) for kind in table.kinds}
     lines = ",\n".join(
         f"    `{name}` {kind}{' CODEC(NONE)' if name in vectors else ''}"
         for name, kind in table.columns
     )
+    merging = f", max_parts_to_merge_at_once = {_MERGED_PARTS}" if embedded else ""
     return (
         f"CREATE TABLE {table.local}{table.on_cluster}\n(\n{lines}\n)\n"
-        f"ENGINE = MergeTree\nORDER BY id\nSETTINGS index_granularity = {_GRANULARITY}\n"
+        f"ENGINE = MergeTree\nORDER BY id\nSETTINGS index_granularity = {_GRANULARITY}{merging}\n"
         f"COMMENT '{_owner(store, len(store.manifest.parts), shard)}'"
     )
 
