@@ -1,12 +1,19 @@
 """The tours in `docs/` run as they stand: every command of a page, then its Python, in one folder."""
 
+import csv
 import re
 import shlex
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 from pairdex.demo.pictures import draw_pictures
 
@@ -19,14 +26,15 @@ def blocks(page, language=""):
     return [code for kind, code in fenced if kind == language]
 
 
-def run_commands(page, folder):
-    """Run every `pairdex` line of a page's plain blocks in `folder`."""
+def run_commands(page, folder, replaced=("", "")):
+    """Run every line with `pairdex` or `mkdir` of a page's plain blocks in `folder`."""
     for block in blocks(page):
         for line in block.splitlines():
-            command = shlex.split(line, comments=True)
-            if command[:1] == ["pairdex"]:
+            command = shlex.split(line.replace(*replaced), comments=True)
+            if command and command[0] in ("pairdex", "mkdir"):
+                program = [sys.executable, "-m"] if command[0] == "pairdex" else []
                 run = subprocess.run(
-                    [sys.executable, "-m", *command],
+                    [*program, *command],
                     cwd=folder,
                     capture_output=True,
                     text=True,
@@ -56,3 +64,50 @@ def test_the_tour_of_training_data_runs(own_collection, monkeypatch, capsys):
     assert shown[1].endswith("(64,)")
     assert shown[2].endswith(", 3) 3")
     assert [len(list((own_collection / name).iterdir())) for name in ("tars", "tables")] == [1, 1]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *said):
+        pass
+
+
+@pytest.fixture
+def released(tmp_path, write_part):
+    """The address of a server that has three parts, as LAION-2B-en lays them out; vectors in clusters."""
+    rng = np.random.default_rng(5)
+    centres = rng.standard_normal((40, 128))
+    for number in range(3):
+        near = centres[rng.integers(0, 40, 400)] + 0.4 * rng.standard_normal((400, 128))
+        columns = {
+            "url": [f"https://example.org/{number}/{row}.jpg" for row in range(400)],
+            "caption": [f"caption {row}" for row in range(400)],
+            "NSFW": ["UNLIKELY", "UNSURE", "NSFW", "UNLIKELY"] * 100,
+            "LICENSE": ["?"] * 400,
+        }
+        write_part(tmp_path / "www", number, near.astype(np.float16), None, columns, "laion2b")
+    handler = partial(Quiet, directory=tmp_path / "www")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_the_tour_from_released_parts_to_a_plot_runs(released, tmp_path):
+    run_commands("research.md", tmp_path, ("http://127.0.0.1:8000/", released))
+    runs = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    recall = {Path(run["file"]).stem: float(run["recall"]) for run in runs}
+    assert recall["exact"] == 1
+    assert 0.2 < recall["pca32"] < recall["pca96"] < 1
+    assert 0.2 < recall["hamming"] < 1
+    with Image.open(tmp_path / "recall.png") as plot:
+        assert plot.width > 600
+    datasets = {}
+    for path in (tmp_path / "bundles").glob("*.h5"):
+        with h5py.File(path) as file:
+            datasets |= {name: (item.shape, str(item.dtype)) for name, item in file.items()}
+    assert datasets == {
+        "emb": ((600, 128), "float16"),
+        "pca32": ((600, 32), "float32"),
+        "pca96": ((600, 96), "float32"),
+        "hamming": ((600, 16), "uint64"),
+    }
