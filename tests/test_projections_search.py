@@ -222,7 +222,7 @@ def test_result_files_name_the_space(collection, pca, queries, run, tmp_path):
     expected = brute_force(pca, pca.apply(queries), 4)
     with h5py.File(out) as file:
         assert_near((file["knns"][()] - 1, file["dists"][()]), expected)
-        assert file.attrs["algo"] == "pairdex brute force in a projection"
+        assert file.attrs["algo"] == "pairdex pca3"
         assert file.attrs["params"] == "k=4 on=pca3"
 
 

@@ -90,7 +90,7 @@ def command(
         attributes: dict[str, str | int | float] = {
             "data": opened.name,
             "size": len(opened),
-            "algo": _algorithm(found.report),
+            "algo": _algorithm(found.report, on),
             "buildtime": 0.0,
             "querytime": seconds,
             "params": f"k={k} on={on}" + (f" where={where}" if where else ""),
@@ -117,8 +117,8 @@ def _prepare(collection: Collection, on: str) -> None:
         collection.prepare(on, progress=progress)
 
 
-def _algorithm(report: Report) -> str:
-    return "pairdex exact" if report.exact else "pairdex brute force in a projection"
+def _algorithm(report: Report, on: str) -> str:
+    return "pairdex exact" if report.exact else f"pairdex {on}"
 
 
 def _how(report: Report, on: str) -> dict[str, object]:
@@ -137,7 +137,7 @@ def _report_hits(hits: Hits, on: str, seconds: float, out: Path | None, as_json:
         ids = np.asarray(found["id"], np.int64)[None, :]
         distances = np.asarray(found["distance"], np.float32)[None, :]
         attributes: dict[str, str | int | float] = {
-            "algo": _algorithm(hits.report),
+            "algo": _algorithm(hits.report, on),
             "querytime": seconds,
             "params": f"on={on}",
         }

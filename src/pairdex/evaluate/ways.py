@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import hamming, knn_l2, search
+from pairdex import search
 from pairdex.codes import Codes
 from pairdex.indexes import Progress, find_codes, have_codes
 from pairdex.projections.files import ON, Projection, find_projections, open_projection
+from pairdex.projections.search import nearest_projected
 from pairdex.store.store import Kind, Store
 
 __all__ = ["Found", "Way", "ways"]
@@ -77,7 +78,4 @@ def _exactly(
 def _in_projection(
     store: Store, projection: Projection, vectors: NDArray[np.float32], k: int
 ) -> Found:
-    projected, allowed = projection.apply(vectors), store.allowed()
-    if projection.kind == "hamming":
-        return hamming.nearest(projection.blocks, projected, k, allowed=allowed)
-    return knn_l2.nearest(projection.blocks, projected, k, allowed=allowed)
+    return nearest_projected(projection, vectors, k, allowed=store.allowed())
