@@ -12,7 +12,7 @@ import pairdex
 from pairdex.codes import Codes
 from pairdex.errors import CollectionBusy, InvalidArgument, InvalidPredicate, PairdexError
 from pairdex.indexes import have_codes
-from pairdex.query_files import read_queries
+from pairdex.query_files import Queries, read_queries
 from pairdex.store import lock
 from pairdex.store.removed import REMOVED
 from pairdex.store.store import Store
@@ -270,13 +270,13 @@ def test_gold_is_of_live_rows_and_names_them(collection, tmp_path):
     for device in (None, "cpu"):
         if device:
             pytest.importorskip("torch")
-        gold(store, queries, tmp_path / "g.h5", k=59, device=device)
+        gold(store, Queries(queries, {}), tmp_path / "g.h5", k=59, device=device)
         with h5py.File(tmp_path / "g.h5") as file:
             assert sorted(file["knns"][0]) == [i + 1 for i in range(60) if i != 7]
             assert file.attrs["rows"] == 59
             assert file.attrs["collection_checksum"] == store.checksum != store.manifest.checksum
         with pytest.raises(InvalidArgument, match=r"k is 60, .* has 59 rows"):
-            gold(store, queries, tmp_path / "g.h5", k=60, device=device)
+            gold(store, Queries(queries, {}), tmp_path / "g.h5", k=60, device=device)
 
 
 def test_gold_of_rows_that_are_removed_meanwhile_is_refused(collection, tmp_path):
@@ -285,7 +285,7 @@ def test_gold_of_rows_that_are_removed_meanwhile_is_refused(collection, tmp_path
     with pytest.raises(pairdex.PairdexError, match=r"rows were removed from .* meanwhile"):
         gold(
             store,
-            queries,
+            Queries(queries, {}),
             tmp_path / "g.h5",
             k=5,
             progress=lambda *_: remove(collection, ids=[9]),
