@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 
 import datasets
@@ -14,12 +16,18 @@ from PIL import Image
 from pairdex.encoders.encode import encode
 from pairdex.errors import InvalidArgument
 from pairdex.exports import folders
+from pairdex.exports.clickhouse import export_clickhouse
 from pairdex.exports.laion import export_laion
 from pairdex.exports.parquet import export_parquet
 from pairdex.exports.webdataset import export_webdataset
 from pairdex.store.store import Store
 
-FORMATS = {"parquet": export_parquet, "laion": export_laion, "webdataset": export_webdataset}
+FORMATS = {
+    "parquet": export_parquet,
+    "laion": export_laion,
+    "webdataset": export_webdataset,
+    "clickhouse": export_clickhouse,
+}
 
 
 @pytest.fixture(params=FORMATS)
@@ -241,3 +249,31 @@ def test_two_exports_to_one_place_do_not_meet(collection, tmp_path):
 
     with pytest.raises(folders.lock.CollectionBusy, match="is being written by another process"):
         export_parquet(Store(collection), tmp_path / "out", progress=again)
+
+
+def test_clickhouse_loads_the_files_by_their_script(collection, tmp_path):
+    pytest.importorskip("chdb")
+    export_clickhouse(Store(collection), tmp_path / "out")
+    program = """
+import sys
+from chdb import session
+engine = session.Session(sys.argv[1])
+for statement in open("laion.sql").read().split(";\\n"):
+    if statement.strip():
+        engine.query(statement)
+print(engine.query("SELECT id, caption, NSFW, similarity, image_embedding FROM laion ORDER BY id", "JSONEachRow"))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program.replace("\\\\n", "\\n"), str(tmp_path / "database")],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [json.loads(line) for line in run.stdout.splitlines() if line]
+    expected = Store(collection).take(np.arange(60))
+    assert [row["id"] for row in rows] == list(range(60))
+    assert [row["caption"] for row in rows] == expected["caption"].to_pylist()
+    assert [row["NSFW"] for row in rows] == [tag or "" for tag in expected["nsfw"].to_pylist()]
+    vectors = np.array([row["image_embedding"] for row in rows], np.float16)
+    assert np.array_equal(vectors, np.asarray(Store(collection).vectors("image")))

@@ -40,7 +40,7 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand a collection on: parts again, Parquet, WebDataset, SISAP's bundle, or what TFDS opens.
+    """Hand a collection on: SISAP's bundle, Parquet, parts again, WebDataset, TFDS, ClickHouse.
 
     The folder gets its name when all is written; run the same command again after a break and it goes
     on where it stopped.

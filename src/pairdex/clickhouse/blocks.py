@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pairdex.clickhouse.schema import Table, vector_column
+from pairdex.clickhouse.schema import Table
+from pairdex.exports.clickhouse import tutorial_columns, vector_column
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.store import Kind, Store
 from pairdex.vectors import open_vectors
@@ -18,7 +19,6 @@ from pairdex.vectors import open_vectors
 __all__ = ["Rows"]
 
 _BATCH_ROWS = 4096  # what is in memory at once: 8 MB of 512-dimensional vectors of two kinds
-_PLACES = ("url", "image_path")  # what the table's column `url` takes, the first that there is
 
 
 class Rows:
@@ -55,13 +55,7 @@ class Rows:
         metadata = self._metadata(index).take(rows)
         for name in self._computed:
             metadata = metadata.append_column(name, self._store.read(ids, [name])[name])
-        columns: dict[str, pa.Array | pa.ChunkedArray] = {
-            "id": pa.array(ids),
-            "url": _text(metadata, *_PLACES),
-            "caption": _text(metadata, "caption"),
-            "NSFW": _text(metadata, "nsfw"),
-            "similarity": _number(metadata, "similarity"),
-        }
+        columns = tutorial_columns(ids, metadata)
         for on in self._table.kinds:
             columns[vector_column(on)] = self._vectors(index, on, rows)
         for name in self._table.extra:
@@ -109,18 +103,3 @@ class _Sink(io.RawIOBase):
         """Return and forget what has been written."""
         pieces, self._pieces = self._pieces, []
         return pieces
-
-
-def _text(metadata: pa.Table, *names: str) -> pa.ChunkedArray:
-    """Return the first of these columns that there is, as text; NULL, or no such column, is ''."""
-    for name in names:
-        if name in metadata.column_names:
-            return metadata[name].cast(pa.string()).fill_null("")
-    return pa.chunked_array([pa.array([""] * len(metadata))])
-
-
-def _number(metadata: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column as float32; NULL, or no such column, is NaN."""
-    if name not in metadata.column_names:
-        return pa.chunked_array([pa.array(np.full(len(metadata), np.nan, np.float32))])
-    return metadata[name].cast(pa.float32()).fill_null(float("nan"))

@@ -16,9 +16,9 @@ from pairdex.clickhouse.schema import (
     Table,
     check_owner,
     table_of,
-    vector_column,
 )
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
+from pairdex.exports.clickhouse import vector_column
 from pairdex.store.store import Kind, Store
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pairdex import checksums
 from pairdex.clickhouse.connection import Place, explained
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
+from pairdex.exports.clickhouse import TUTORIAL_COLUMNS, vector_column
 from pairdex.store.manifest import Kind
 from pairdex.store.store import Store
 
@@ -29,7 +30,6 @@ __all__ = [
     "check_tables",
     "have_table",
     "table_of",
-    "vector_column",
 ]
 
 DEFAULT_TABLE = "laion"
@@ -88,11 +88,6 @@ class Table:
         return "" if self.cluster is None else f" ON CLUSTER {self.cluster}"
 
 
-def vector_column(on: Kind) -> str:
-    """Return the name of the column that holds the vectors of a kind."""
-    return f"{on}_embedding"
-
-
 def table_of(
     store: Store,
     name: str,
@@ -112,14 +107,7 @@ def table_of(
     if cluster is not None:
         check_name("cluster", cluster)
     vectors = [(vector_column(on), _TYPES[dtype]) for on in store.manifest.vectors]
-    columns = [
-        ("id", "Int64"),
-        ("url", "String"),
-        ("caption", "String"),
-        ("NSFW", "String"),
-        ("similarity", "Float32"),
-        *vectors,
-    ]
+    columns = [*TUTORIAL_COLUMNS.items(), *vectors]
     taken = {column for column, _ in columns} | {"nsfw"}
     if extra == ("all",):
         extra = tuple(column for column in store.schema.names if column not in taken)

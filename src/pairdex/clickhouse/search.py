@@ -14,10 +14,10 @@ from pairdex.clickhouse.connection import Place, connected, explained
 from pairdex.clickhouse.schema import (
     DEFAULT_TABLE,
     check_tables,
-    vector_column,
 )
 from pairdex.collection import Collection
 from pairdex.distance import cosine_distance
+from pairdex.exports.clickhouse import vector_column
 from pairdex.search import DEFAULT_K, Query, check_k, query_vector
 from pairdex.store.store import Kind, Store
 

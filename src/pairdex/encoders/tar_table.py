@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pairdex.encoders.sources import Sample
 from pairdex.encoders.tar_members import TarSample
-from pairdex.errors import DamagedFile, Mismatch
+from pairdex.errors import Mismatch
+from pairdex.parts.shards import RowNumbers
 
 __all__ = [
     "common_schema",
     "has_captions",
     "kept_fields",
     "paired",
-    "read_shard_table",
-    "shard_schema",
     "table_beside",
 ]
 
@@ -38,35 +36,6 @@ def table_beside(tar: Path) -> Path | None:
     """Return the table of a shard, where there is one."""
     path = tar.with_suffix(".parquet")
     return path if path.is_file() else None
-
-
-def shard_schema(path: Path) -> tuple[pa.Schema, int]:
-    """Return a table's columns and rows.
-
-    Raises
-    ------
-    DamagedFile
-        It is no Parquet file.
-    """
-    try:
-        said = pq.read_metadata(path)
-        return said.schema.to_arrow_schema(), int(said.num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-
-
-def read_shard_table(path: Path) -> pa.Table:
-    """Read the whole table of a shard.
-
-    Raises
-    ------
-    DamagedFile
-        It cannot be read.
-    """
-    try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
 
 
 def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
@@ -133,19 +102,10 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _by_row(tar: Path, table: pa.Table, members: Sequence[TarSample]) -> dict[int, TarSample]:
     """Return the member of each row that has one."""
-    named = {one.key.rpartition("/")[2]: one for one in members if one.key}
-    if "key" in table.column_names:
-        keys = table["key"].to_pylist()
-        return {row: named[str(key)] for row, key in enumerate(keys) if str(key) in named}
-    numbers = {int(key): one for key, one in named.items() if key.isdecimal()}
-    if numbers and max(numbers) >= len(table):  # the shard's number stands before the row's
-        shard = tar.stem
-        numbers = {
-            int(key[len(shard) :]): one
-            for key, one in named.items()
-            if key.isdecimal() and key.startswith(shard) and len(key) > len(shard)
-        }
-    return {row: one for row, one in numbers.items() if row < len(table)}
+    keys = table["key"] if "key" in table.column_names else None
+    row_of = RowNumbers(tar.stem, len(table), keys)
+    rows = [(row_of(one.key.rpartition("/")[2]), one) for one in members if one.key]
+    return {row: one for row, one in rows if row is not None}
 
 
 class _Said(NamedTuple):
@@ -176,7 +136,3 @@ def _stranger(tar: Path, member: TarSample, width: int) -> Sample:
     name = f"{tar.name}/{member.picture or member.key}" if member.key else tar.name
     reason = member.problem or "the tar has this picture, the table has no row for it"
     return Sample(name, "", (None,) * width, None, reason)
-
-
-def _damaged(path: Path, error: Exception) -> DamagedFile:
-    return DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}; fetch it again")

@@ -23,11 +23,10 @@ from pairdex.encoders.tar_table import (
     has_captions,
     kept_fields,
     paired,
-    read_shard_table,
-    shard_schema,
     table_beside,
 )
 from pairdex.errors import DamagedFile, Mismatch
+from pairdex.parts.shards import read_shard_table, shard_schema
 
 __all__ = ["TarSource", "open_tars"]
 

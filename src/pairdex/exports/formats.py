@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
 from pairdex.errors import InvalidArgument
+from pairdex.exports.clickhouse import export_clickhouse
 from pairdex.exports.folders import ExportReport, Progress
 from pairdex.exports.laion import export_laion
 from pairdex.exports.parquet import export_parquet
@@ -19,16 +21,26 @@ from pairdex.training.features import Config
 
 __all__ = ["ExportOptions", "Format", "export_collection"]
 
-Format = Literal["laion", "parquet", "webdataset", "tfds", "sisap", "tsv"]
+Format = Literal["sisap", "tsv", "parquet", "laion", "webdataset", "tfds", "clickhouse"]
 
 # The options that a format knows; any other one is refused, not ignored.
 _KNOWN: dict[Format, frozenset[str]] = {
-    "laion": frozenset(),
-    "parquet": frozenset({"vectors"}),
-    "webdataset": frozenset({"rows"}),
-    "tfds": frozenset({"rows", "config"}),
     "sisap": frozenset(),
     "tsv": frozenset(),
+    "parquet": frozenset({"vectors"}),
+    "laion": frozenset(),
+    "webdataset": frozenset({"rows"}),
+    "tfds": frozenset({"rows", "config"}),
+    "clickhouse": frozenset(),
+}
+
+
+# Those without options.
+_PLAIN: dict[Format, Callable[..., ExportReport]] = {
+    "sisap": export_sisap,
+    "tsv": export_tsv,
+    "laion": export_laion,
+    "clickhouse": export_clickhouse,
 }
 
 
@@ -67,16 +79,12 @@ def export_collection(
             collection, target, config=config, shard_rows=options.rows, progress=progress
         )
     store = Store(collection)
-    if form == "laion":
-        return export_laion(store, target, progress=progress)
     if form == "parquet":
         return export_parquet(store, target, vectors=options.vectors, progress=progress)
-    if form == "sisap":
-        return export_sisap(store, target, progress=progress)
-    if form == "tsv":
-        return export_tsv(store, target, progress=progress)
-    rows = DEFAULT_TAR_ROWS if options.rows is None else options.rows
-    return export_webdataset(store, target, tar_rows=rows, progress=progress)
+    if form == "webdataset":
+        rows = DEFAULT_TAR_ROWS if options.rows is None else options.rows
+        return export_webdataset(store, target, tar_rows=rows, progress=progress)
+    return _PLAIN[form](store, target, progress=progress)
 
 
 def _check(form: Format, options: ExportOptions) -> None:

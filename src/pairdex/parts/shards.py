@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pairdex.errors import DamagedFile, MissingFile
 
-__all__ = ["RowNumbers", "Shard", "find_shards", "read_shard_table", "shard_rows"]
+__all__ = ["RowNumbers", "Shard", "find_shards", "read_shard_table", "shard_schema"]
 
 _TAR = re.compile(r"(\d+)\.tar")
 
@@ -38,28 +38,29 @@ class RowNumbers:
 
     Parameters
     ----------
+    digits
+        The shard's number as the files' names have it.
+    rows
+        How many rows the table has.
     keys
-        The table's column `key`, where it has one; its values are compared as numbers.
+        The table's column `key`, where it has one; numbers are compared as numbers.
     """
 
-    def __init__(self, shard: Shard, rows: int, keys: pa.ChunkedArray | None) -> None:
-        self._shard = shard
-        self._rows = rows
-        self._by_key = (
-            None
-            if keys is None
-            else {int(key): row for row, key in enumerate(keys.to_pylist()) if _is_key(key)}
-        )
+    def __init__(self, digits: str, rows: int, keys: pa.ChunkedArray | None) -> None:
+        self._digits, self._rows = digits, rows
+        self._by_key: dict[int | str, int] | None = None
+        if keys is not None:
+            self._by_key = {_number(str(key)): row for row, key in enumerate(keys.to_pylist())}
 
     def __call__(self, stem: str) -> int | None:
         """Return the row of the picture named `stem`, None if the table has no such row."""
+        if self._by_key is not None:
+            return self._by_key.get(_number(stem))
         if not stem.isdecimal():
             return None
-        if self._by_key is not None:
-            return self._by_key.get(int(stem))
-        digits = self._shard.digits
-        is_global = len(stem) > len(digits) and stem.startswith(digits) and self._shard.number > 0
-        row = int(stem[len(digits) :] if is_global else stem)
+        row = int(stem)  # a key that counts within all shards is at least 10**digits, so no row
+        if row >= self._rows and stem.startswith(self._digits) and stem != self._digits:
+            row = int(stem[len(self._digits) :])
         return row if row < self._rows else None
 
 
@@ -88,7 +89,7 @@ def find_shards(folder: Path) -> list[Shard]:
     return found
 
 
-def read_shard_table(shard: Shard) -> pa.Table:
+def read_shard_table(path: Path) -> pa.Table:
     """Return a shard's table, some ten thousand rows.
 
     Raises
@@ -96,32 +97,31 @@ def read_shard_table(shard: Shard) -> pa.Table:
     DamagedFile
         It is no readable Parquet file.
     """
-    with _open_table(shard) as file:
+    with _opened(path) as file:
         return file.read()
 
 
-def shard_rows(shard: Shard) -> int:
-    """Return how many rows a shard's table has.
+def shard_schema(path: Path) -> tuple[pa.Schema, int]:
+    """Return the columns and the number of rows of a shard's table.
 
     Raises
     ------
     DamagedFile
         It is no readable Parquet file.
     """
-    with _open_table(shard) as file:
-        rows: int = file.metadata.num_rows
-        return rows
+    with _opened(path) as file:
+        return file.schema_arrow, int(file.metadata.num_rows)
 
 
 @contextmanager
-def _open_table(shard: Shard) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pa.OSFile(os.fsencode(shard.table)) as raw, pq.ParquetFile(raw) as file:
+        with pa.OSFile(os.fsencode(path)) as raw, pq.ParquetFile(raw) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DamagedFile(f"{shard.table} cannot be read: {reason}; fetch it again") from error
+        raise DamagedFile(f"{path} cannot be read: {reason}; fetch it again") from error
 
 
-def _is_key(key: object) -> bool:
-    return isinstance(key, int) or (isinstance(key, str) and key.isdecimal())
+def _number(key: str) -> int | str:
+    return int(key) if key.isdecimal() else key

@@ -19,7 +19,7 @@ from pairdex.encoders.pictures import SUFFIXES
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.parts.columns import collection_names, plan_columns, read_tables
 from pairdex.parts.layout import Part, find_parts
-from pairdex.parts.shards import RowNumbers, Shard, find_shards, read_shard_table, shard_rows
+from pairdex.parts.shards import RowNumbers, Shard, find_shards, read_shard_table, shard_schema
 from pairdex.store.manifest import MANIFEST
 from pairdex.store.metadata import BATCH_ROWS
 from pairdex.store.pictures import picture_path
@@ -175,13 +175,13 @@ class ShardPictures:
         self.identity = str(folder.resolve())
 
     def rows(self) -> list[int]:
-        return [shard_rows(shard) for shard in self._shards]
+        return [shard_schema(shard.table)[1] for shard in self._shards]
 
     def pairs(self, unit: int, left: Left) -> Iterator[Pair]:
         shard = self._shards[unit]
-        table = read_shard_table(shard)
+        table = read_shard_table(shard.table)
         keys = table["key"] if "key" in table.column_names else None
-        row_of = RowNumbers(shard, len(table), keys)
+        row_of = RowNumbers(shard.digits, len(table), keys)
         features = list(metadata_features(collection_names(table)))
         seen = 0
         for stem, content in _pictures_of(shard):

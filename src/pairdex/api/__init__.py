@@ -1,0 +1,20 @@
+"""The package's functions: each is what the command of the same name does."""
+
+from pairdex.api.collections import build, open, verify  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api.curation import dedup, remove, sql, subset
+from pairdex.api.exchange import export, fetch, releases
+from pairdex.api.projections import project
+
+__all__ = [
+    "build",
+    "dedup",
+    "export",
+    "fetch",
+    "open",
+    "project",
+    "releases",
+    "remove",
+    "sql",
+    "subset",
+    "verify",
+]

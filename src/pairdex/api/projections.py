@@ -1,0 +1,76 @@
+"""Projections of a collection, and of queries with the same model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pairdex.errors import InvalidArgument
+from pairdex.projections.ceiling import recall_ceilings
+from pairdex.projections.files import open_projection
+from pairdex.projections.fitting import SketchMethod, Wish
+from pairdex.projections.queries import read_for, write_projected
+from pairdex.projections.write import ProjectReport, Steps, project_collection
+from pairdex.store.store import Store
+
+__all__ = ["project"]
+
+
+def project(
+    collection: str | Path,
+    name: str,
+    *,
+    model: str | Path | None = None,
+    fit_rows: int | None = None,
+    method: SketchMethod | None = None,
+    seed: int | None = None,
+    queries: str | Path | None = None,
+    out: str | Path | None = None,
+    ceiling: bool = False,
+    progress: Steps | None = None,
+) -> ProjectReport:
+    """Project all vectors of a collection, or those that are not yet; resumed by the same call.
+
+    Parameters
+    ----------
+    name
+        `pca32`, `pca96`, PCA of another number of components `pcaN`, or `hamming`: sketches of 1,024
+        bits.
+    model
+        A file to take the model from; without it the model that the projection has is kept, or one
+        is fitted.
+    fit_rows
+        Fit to so many rows at equal distances; None: to all, for `rotations` to 65,536.
+    method, seed
+        How sketches are made: `rotations` (default) or `binwalk`, the SISAP organisers', and the seed
+        of what they draw at random (0).
+    queries, out
+        A file of query vectors to project with the same model, and the HDF5 file for the result.
+    ceiling
+        Report how much of the exact neighbours brute force in the projection finds, of `queries` or,
+        without them, of up to 1,000 of the collection's rows.
+    progress
+        Called with what is being done, the rows done and the rows in all.
+
+    Raises
+    ------
+    PairdexError
+        A wrong name or model, too few rows, another writer, no room.
+    """
+    if queries is None and out is not None:
+        raise InvalidArgument("there are no queries to write to out", field="queries")
+    if queries is not None and out is None and not ceiling:
+        raise InvalidArgument("queries go to a file or give a ceiling: name out", field="out")
+    folder = Path(collection)
+    vectors = None if queries is None else read_for(Store(folder), queries, out)
+    wish = Wish(None if model is None else Path(model), fit_rows, method, seed)
+    report = project_collection(folder, name, wish=wish, progress=progress)
+    if vectors is not None and out is not None:
+        write_projected(open_projection(Store(folder), name), vectors, Path(out))
+    if not ceiling:
+        return report
+    store = Store(folder)
+    meter = None if progress is None else partial(progress, "searching")
+    ceilings = recall_ceilings(store, open_projection(store, name), vectors, progress=meter)
+    return replace(report, recall_ceiling=ceilings)
