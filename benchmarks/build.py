@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -55,18 +55,23 @@ def one_run(parts: Path, cache: Path) -> dict[str, float]:
     copy, collection = cache / "copy", cache / "collection"
     for folder in (copy, collection):
         shutil.rmtree(folder, ignore_errors=True)
-    copy_seconds = seconds_of(["cp", "-r", str(parts), str(copy)])
+    copy_seconds, _ = run(["cp", "-r", str(parts), str(copy)])
     command = [sys.executable, "-m", "pairdex", "build", str(parts), str(collection), "--json"]
-    build_seconds = seconds_of(command)
+    build_seconds, peak_mb = run(command)
     shutil.rmtree(copy)
     shutil.rmtree(collection)
-    return {"cp_seconds": copy_seconds, "build_seconds": build_seconds}
+    return {"cp_seconds": copy_seconds, "build_seconds": build_seconds, "build_peak_mb": peak_mb}
 
 
-def seconds_of(command: list[str]) -> float:
+def run(command: list[str]) -> tuple[float, float]:
+    """Return the seconds of a command and its own peak resident set, in megabytes."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return time.perf_counter() - started, used.ru_maxrss / 1024
 
 
 def report(parts: Path, runs: list[dict[str, float]], *, as_json: bool) -> None:
@@ -78,8 +83,7 @@ def report(parts: Path, runs: list[dict[str, float]], *, as_json: bool) -> None:
         "cp_seconds": round(copy, 2),
         "build_seconds": round(build, 2),
         "allowed_seconds": round(2.5 * copy + 4, 2),
-        # The largest child: cp needs a few megabytes, so it is a build.
-        "build_peak_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "build_peak_mb": round(max(run["build_peak_mb"] for run in runs)),
         "runs": runs,
     }
     if as_json:
