@@ -53,32 +53,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMMANDS = (
-    demo,
-    releases,
-    fetch,
-    build,
-    info,
-    verify,
-    subset,
-    dedup,
-    remove,
-    encode,
-    score,
-    search,
-    sql,
-    queries,
-    gold,
-    project,
-    export,
-    evaluate,
-    bench,
-    serve,
-)
-for _module in _COMMANDS:
-    app.command(_module.__name__.rpartition(".")[2])(_module.command)
-app.add_typer(model.app, name="model")
-app.add_typer(clickhouse.app, name="clickhouse")
+_COMMANDS = {
+    "Search": (demo, search, serve),
+    "From releases and pictures to a collection": (releases, fetch, encode, build, info, verify),
+    "Curate": (sql, score, subset, dedup, remove),
+    "Reference data": (queries, gold, project, evaluate, bench),
+    "Hand on": (export,),
+}
+for _panel, _modules in _COMMANDS.items():
+    for _module in _modules:
+        _name = _module.__name__.rpartition(".")[2]
+        app.command(_name, rich_help_panel=_panel)(_module.command)
+app.add_typer(clickhouse.app, name="clickhouse", rich_help_panel="Hand on")
+app.add_typer(model.app, name="model", rich_help_panel="Models")
 
 
 class _Interrupted(BaseException):
