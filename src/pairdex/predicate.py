@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidPredicate
 
-__all__ = ["MAX_PREDICATE_CHARS", "Predicate"]
+__all__ = ["MAX_PREDICATE_CHARS", "Predicate", "syntax_nodes"]
 
 MAX_PREDICATE_CHARS = 10_000  # a longer one is a mistake or an attack
 
@@ -162,7 +162,7 @@ class Predicate:
                 f"the filter {self._shown} is a statement, expected one predicate"
             )
         functions = set()
-        for part in _nodes(node["select_list"][0]):
+        for part in syntax_nodes(node["select_list"][0]):
             what = _REFUSED_CLASSES.get(part.get("class", ""))
             if what is not None:
                 raise InvalidPredicate(
@@ -212,7 +212,8 @@ class Predicate:
         )
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
+def syntax_nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
+    """Yield every node of a syntax tree as DuckDB serialises it."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

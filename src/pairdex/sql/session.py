@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
+from pairdex.predicate import syntax_nodes
 from pairdex.processors import usable_processors
 from pairdex.sql.functions import Functions
 from pairdex.sql.relation import Pairs, Progress
@@ -107,7 +108,7 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         )
     if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
         raise InvalidArgument("the statement holds bytes that are no text", field="sql")
-    for node in _nodes(_parsed(connection, sql)):
+    for node in syntax_nodes(_parsed(connection, sql)):
         if node.get("type") == "TABLE_FUNCTION":
             name = str(node["function"].get("function_name")).lower()
             if name not in _TABLE_FUNCTIONS:
@@ -135,17 +136,6 @@ def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
             f"there are {len(parsed['statements'])} statements, expected one SELECT", field="sql"
         )
     return parsed
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
 
 
 def _explained(error: Exception, store: Store) -> InvalidArgument:
