@@ -1,21 +1,15 @@
-"""Searching a collection: from what is asked (text, picture, row or vector) to rows, nearest first."""
+"""From query vectors to the nearest rows that qualify, by the vectors themselves or in a projection."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from PIL.Image import Image
 
 from pairdex import knn
 from pairdex.codes import Codes
-from pairdex.distance import cosine_distance, normalise
-from pairdex.encoders.pictures import open_picture
+from pairdex.distance import cosine_distance
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.projections.files import Projection, check_name, find_projections, open_projection
 from pairdex.projections.search import nearest_projected
@@ -25,85 +19,18 @@ __all__ = [
     "DEFAULT_K",
     "MAX_FOUND",
     "MAX_K",
-    "UNLIKE_WEIGHT",
-    "Embeds",
-    "Picture",
-    "Query",
     "check_k",
-    "describe",
     "nearest",
     "nearest_in_space",
     "open_space",
-    "query_vector",
     "similarities",
 ]
 
 DEFAULT_K = 10
 MAX_K = 1_000_000  # more neighbours of one query than that are a mistake; they would fill memory
 MAX_FOUND = 100_000_000  # neighbours of all queries of a call: their ids and distances fill 1.6 GB
-UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
 
 _COSINE_BLOCK = 10_000  # rows whose vectors are read at once: 160 MB at 1,024 dimensions
-
-Picture = str | Path | bytes | Image
-
-
-class Embeds(Protocol):
-    """What turns texts and pictures into vectors (n, dim) float32 of unit length."""
-
-    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Encode texts."""
-
-    def encode_images(self, images: list[Image]) -> NDArray[np.float32]:
-        """Encode pictures."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is searched for: exactly one of text, image, like (an id) and vector; minus `unlike`."""
-
-    text: str | None = None
-    image: Picture | None = None
-    like: int | None = None
-    vector: NDArray[np.float32] | None = None
-    unlike: str | None = None
-
-    def __post_init__(self) -> None:
-        given = [
-            name for name in ("text", "image", "like", "vector") if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
-            got = " and ".join(given) or "none of them"
-            raise InvalidArgument(
-                f"search takes exactly one of text, image, like and vector, got {got}",
-                field=given[1] if given else "text",
-            )
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether a model has to encode something of it."""
-        return self.text is not None or self.image is not None or self.unlike is not None
-
-
-def query_vector(
-    store: Store, query: Query, encoder: Embeds | None, on: Kind
-) -> NDArray[np.float32]:
-    """Return the vector to search with, shape (dim,), of unit length.
-
-    `like` takes the row's own vector of the kind that is searched. `unlike` u turns the wanted
-    direction q into q - UNLIKE_WEIGHT * u.
-
-    Raises
-    ------
-    InvalidArgument, Mismatch
-        An id out of range, a text or picture that cannot be encoded, a vector of another dimension
-        or without a direction.
-    """
-    vector = normalise(_wanted(store, query, encoder, on))
-    if query.unlike is not None:
-        assert encoder is not None, "needs_model says so"
-        vector = normalise(vector - UNLIKE_WEIGHT * encoder.encode_texts([query.unlike])[0])
-    return vector.astype(np.float32)
 
 
 def nearest(
@@ -224,38 +151,6 @@ def check_k(k: int) -> None:
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_K:,}", field="k")
 
 
-def describe(
-    store: Store,
-    ids: NDArray[np.int64],
-    distances: NDArray[np.float64],
-    similarity: NDArray[np.float64] | None = None,
-) -> pa.Table:
-    """Return the found rows as a table: id, distance, similarity, then the metadata columns.
-
-    `similarity` is the cosine to the query, 1 - distance unless it is given; the similarity of image
-    and caption that a release may store appears as `pair_similarity`. Rows that were removed since the search began are
-    left out.
-    """
-    live = store.allowed()
-    found = (ids >= 0) & (True if live is None else live[ids])
-    cosines = (1.0 - distances if similarity is None else similarity)[found]
-    ids, distances = ids[found], distances[found]
-    metadata = store.read(ids)
-    renamed = [
-        "pair_similarity" if name == "similarity" else name for name in metadata.column_names
-    ]
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.int64()),
-            "distance": pa.array(distances, pa.float64()),
-            "similarity": pa.array(cosines, pa.float64()),
-        }
-    )
-    for name, column in zip(renamed, metadata.columns, strict=True):
-        table = table.append_column(name, column)
-    return table
-
-
 def _check_found(n_queries: int, k: int) -> None:
     check_k(k)
     if n_queries * k > MAX_FOUND:
@@ -264,39 +159,6 @@ def _check_found(n_queries: int, k: int) -> None:
             f"expected at most {MAX_FOUND:,}: search for fewer at a time",
             field="k",
         )
-
-
-def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
-    """Return what is searched for as a vector (dim,) of any length but zero."""
-    if query.like is not None:
-        store.check_ids(np.array([query.like], np.int64))
-        return store.vectors(on)[query.like].astype(np.float32)
-    if query.vector is not None:
-        return _checked_vector(np.asarray(query.vector, np.float32), store)
-    assert encoder is not None, "needs_model says so"
-    if query.text is not None:
-        encoded = encoder.encode_texts([query.text])
-    else:
-        assert query.image is not None, "a query has exactly one of them"
-        encoded = encoder.encode_images([_opened(query.image)])
-    return np.asarray(encoded[0], np.float32)
-
-
-def _checked_vector(vector: NDArray[np.float32], store: Store) -> NDArray[np.float32]:
-    if vector.shape != (store.dim,):
-        raise Mismatch(
-            f"the query vector has shape {vector.shape}, expected ({store.dim},), "
-            f"as the vectors of {store.path}"
-        )
-    if not np.isfinite(vector).all() or not vector.any():
-        raise InvalidArgument("the query vector is zero or not finite", field="vector")
-    return vector
-
-
-def _opened(picture: Picture) -> Image:
-    if isinstance(picture, Image):
-        return picture
-    return open_picture(BytesIO(picture) if isinstance(picture, bytes) else Path(picture))
 
 
 def _dropping(found: knn.Neighbours, without: int, k: int) -> knn.Neighbours:
