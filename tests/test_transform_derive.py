@@ -18,7 +18,7 @@ from pairdex.transform.score import score
 
 
 def origin_of(store, **rule):
-    return Origin(store.manifest.name, store.manifest.checksum, {"command": "test", **rule})
+    return Origin(store.manifest.name, store.checksum, {"command": "test", **rule})
 
 
 def derive(store, new, keep, **options):

@@ -9,8 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import pairdex
+import pairdex.transform.remove as remove_module
+import pairdex.transform.subset as subset_module
+from pairdex import atomic
 from pairdex.codes import Codes
-from pairdex.errors import CollectionBusy, InvalidArgument, InvalidPredicate, PairdexError
+from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, PairdexError
 from pairdex.indexes import have_codes
 from pairdex.query_files import Queries, read_queries
 from pairdex.store import lock
@@ -102,9 +105,88 @@ def test_an_empty_reason_is_refused_before_anything_is_written(collection):
     assert not (collection / REMOVED).exists()
 
 
-def test_two_do_not_write_at_once(collection):
-    with lock.writing(collection), pytest.raises(CollectionBusy, match="is being written by"):
+def test_a_takedown_waits_for_no_build(collection):
+    with lock.writing(collection):
+        assert counts(remove(collection, ids=[1])) == (1, 0, 0, 59)
+    assert removed_ids(collection) == [1]
+
+
+def test_takedowns_wait_for_each_other_and_none_is_lost(collection):
+    threads = [
+        threading.Thread(target=remove, args=[collection], kwargs={"ids": [i]}) for i in range(12)
+    ]
+    with lock.removing(collection):
+        for thread in threads:
+            thread.start()
+        assert not (collection / REMOVED).exists()
+    for thread in threads:
+        thread.join()
+    assert removed_ids(collection) == list(range(12))
+
+
+def test_rows_that_arrive_while_others_are_chosen_are_taken_down_too(
+    make_parts, tmp_path, monkeypatch
+):
+    def columns(number, rows):
+        return {"url": [f"u{row}" for row in range(rows)]}
+
+    parts = make_parts(10, 10, columns=columns)
+    pairdex.build(parts, tmp_path / "c", parts=frozenset([0]))
+    choose = remove_module._chosen
+    arrived = []
+
+    def choose_slowly(*arguments):
+        chosen = choose(*arguments)
+        if not arrived:  # a build ends between the choice and the lock
+            arrived.append(pairdex.build(parts, tmp_path / "c"))
+        return chosen
+
+    monkeypatch.setattr(remove_module, "_chosen", choose_slowly)
+    assert counts(remove(tmp_path / "c", urls=["u4"])) == (2, 0, 0, 18)
+    assert removed_ids(tmp_path / "c") == [4, 14]
+
+
+def test_builds_and_takedowns_side_by_side_lose_nothing(make_parts, tmp_path):
+    parts = make_parts(*[10] * 12)
+    pairdex.build(parts, tmp_path / "c", parts=frozenset([0]))
+    taken = []
+
+    def take_down():
+        for row in range(10):
+            assert remove(tmp_path / "c", ids=[row]).removed == 1
+            taken.append(row)
+
+    thread = threading.Thread(target=take_down)
+    thread.start()
+    for number in range(1, 12):
+        pairdex.build(parts, tmp_path / "c", parts=frozenset(range(number + 1)))
+    thread.join()
+    assert taken == removed_ids(tmp_path / "c") == list(range(10))
+    assert len(pairdex.open(tmp_path / "c")) == 110
+    assert pairdex.verify(tmp_path / "c").damaged == []
+
+
+def test_a_build_spares_the_file_that_a_takedown_is_writing(make_parts, tmp_path):
+    parts = make_parts(10, 10)
+    pairdex.build(parts, tmp_path / "c", parts=frozenset([0]))
+    with atomic.replacing(tmp_path / "c" / REMOVED) as file:
+        file.write(b"on its way")
+        pairdex.build(parts, tmp_path / "c")
+    assert (tmp_path / "c" / REMOVED).read_bytes() == b"on its way"
+
+
+def test_a_subset_of_rows_that_are_removed_meanwhile_is_refused(collection, tmp_path, monkeypatch):
+    choose = subset_module.choose
+
+    def choose_slowly(*arguments):
+        chosen = choose(*arguments)
         remove(collection, ids=[1])
+        return chosen
+
+    monkeypatch.setattr(subset_module, "choose", choose_slowly)
+    with pytest.raises(Mismatch, match=r"rows were removed from .* meanwhile: run the same"):
+        pairdex.subset(collection, tmp_path / "new", limit=5)
+    assert not (tmp_path / "new").exists()
 
 
 def test_no_collection_is_told_and_not_made(tmp_path):

@@ -136,14 +136,14 @@ def fit_model(store: Store, name: str, wish: Wish, progress: Progress | None) ->
 
 def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:
     """Take 1,024 rows at random as references; none that was removed."""
-    if store.live_rows < BITS:
+    rng = np.random.default_rng(fit.seed)
+    ids = draw_live(store, BITS, rng)
+    if len(ids) < BITS:
         raise InvalidArgument(
-            f"binwalk takes {BITS:,} rows as references, {store.path} has {store.live_rows:,}: "
+            f"binwalk takes {BITS:,} rows as references, {store.path} has {len(ids):,}: "
             "give a model with --model",
             field="method",
         )
-    rng = np.random.default_rng(fit.seed)
-    ids = draw_live(store, BITS, rng)
     return BinWalk(unit_rows(store.vectors(ON)[ids]), draw_pool(rng))
 
 

@@ -96,8 +96,9 @@ def fit_blocks(
 
 def draw_live(store: Store, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw the ids of `n` rows that were not removed, or of all where there are fewer; ascending."""
-    drawn = rng.choice(store.live_rows, min(n, store.live_rows), replace=False, shuffle=False)
-    live = store.allowed()
+    live = store.allowed()  # asked once: rows may be removed at any moment
+    rows = store.rows if live is None else int(np.count_nonzero(live))
+    drawn = rng.choice(rows, min(n, rows), replace=False, shuffle=False)
     return np.sort(drawn if live is None else np.flatnonzero(live)[drawn])
 
 

@@ -93,5 +93,8 @@ def _existing(collection: Path) -> Manifest | None:
 
 
 def _discard_partials(collection: Path) -> None:
-    for name in ("", *_KINDS, STAGING):
+    """Remove what killed builds left; a removal may be writing its own file beside the manifest."""
+    for leftover in atomic.partials(collection, MANIFEST):
+        leftover.unlink(missing_ok=True)
+    for name in (*_KINDS, STAGING):
         atomic.discard_partials(collection / name)

@@ -1,4 +1,8 @@
-"""One writer at a time: a lock on the collection's folder that dies with its holder."""
+"""One writer at a time: locks on a collection's folders that die with their holder.
+
+Tombstones have a lock of their own, since a takedown waits for no build: their file is none of those
+that builds, codes, scores and projections write, and means the same before and after each of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from pathlib import Path
 
 from pairdex.errors import CollectionBusy
 
-__all__ = ["writing"]
+__all__ = ["removing", "writing"]
+
+_METADATA = "metadata"  # a folder that every collection has and keeps
 
 
 @contextmanager
@@ -30,6 +36,17 @@ def writing(folder: Path) -> Iterator[None]:
             raise CollectionBusy(
                 f"{folder} is being written by another process; wait until it has ended"
             ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def removing(collection: Path) -> Iterator[None]:
+    """Hold the right to write the tombstones; waits for another removal, which holds it for moments."""
+    descriptor = os.open(collection / _METADATA, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -117,7 +117,7 @@ def check_reason(reason: str) -> None:
 def add_removed(
     folder: Path, manifest: Manifest, ids: NDArray[np.int64], *, reason: str, time: datetime
 ) -> int:
-    """Add rows to the tombstones; only the holder of the collection's lock may call this.
+    """Add rows to the tombstones; only the holder of their lock (`lock.removing`) may call this.
 
     Rows that were removed before keep their reason and time.
 
@@ -143,7 +143,8 @@ def add_removed(
     new = np.setdiff1d(ids, np.array(before["id"], np.int64), assume_unique=True)
     if not len(new):
         return 0
-    atomic.discard_partials(folder)
+    for leftover in atomic.partials(folder, REMOVED):
+        leftover.unlink(missing_ok=True)
     metadata = {
         b"format": FORMAT.encode(),
         b"version": FORMAT_VERSION.encode(),

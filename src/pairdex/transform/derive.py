@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex import checksums
-from pairdex.errors import DamagedFile, InvalidArgument
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.store.build import BuildReport
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import (
@@ -76,6 +76,8 @@ def derive_collection(
     if workers < 1:
         raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
     removed = store.removed
+    if store.checksum != origin.checksum:
+        raise Mismatch(f"rows were removed from {store.path} meanwhile: run the same command again")
     if removed is not None:
         keep = keep & ~removed
     if not keep.any():

@@ -1,6 +1,7 @@
 """Removing rows for good, by id, by URL or by filter: from then on nothing finds or shows them.
 
-The vectors stay in their files until a new collection is made without them.
+The vectors stay in their files until a new collection is made without them. A takedown waits for no
+build: tombstones have a lock of their own, and rows of parts that arrive meanwhile are looked at too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.store import lock
+from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import add_removed, check_reason
 from pairdex.store.store import Store
 from pairdex.vectors import READ_ERRORS
@@ -81,8 +83,8 @@ def remove_rows(
     InvalidArgument
         Not exactly one selection, an id out of range, no column `url`, an empty reason: nothing was
         removed.
-    CollectionBusy, WriteFailed
-        Another process is writing the collection; no room.
+    WriteFailed
+        No room, or no permission.
     """
     started = time.perf_counter()
     given = [
@@ -96,21 +98,30 @@ def remove_rows(
             f"remove takes exactly one of ids, urls and where, got {got}", field="ids"
         )
     check_reason(reason)
-    Store(collection)  # what is no collection is said before its folder is locked
-    with lock.writing(collection):
+    while True:
         store = Store(collection)
-        unknown: list[str] = []
-        if ids is not None:
-            chosen = _of_ids(store, ids)
-        elif urls is not None:
-            chosen, unknown = _of_urls(store, urls)
-        else:
-            assert where is not None, "one of them is given"
-            chosen = np.flatnonzero(store.matching(where))
-        removed = add_removed(store.path, store.manifest, chosen, reason=reason.strip(), time=now)
-        left = store.live_rows
+        chosen, unknown = _chosen(store, ids, urls, where)
+        with lock.removing(collection):
+            if read_manifest(collection).checksum == store.manifest.checksum:
+                removed = add_removed(
+                    store.path, store.manifest, chosen, reason=reason.strip(), time=now
+                )
+                break
+    left = store.live_rows
     seconds = time.perf_counter() - started
     return RemoveReport(removed, len(chosen) - removed, len(unknown), unknown, left, seconds)
+
+
+def _chosen(
+    store: Store, ids: ArrayLike | None, urls: Sequence[str] | None, where: str | None
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the ids of the rows that are named, and the URLs that no row has."""
+    if ids is not None:
+        return _of_ids(store, ids), []
+    if urls is not None:
+        return _of_urls(store, urls)
+    assert where is not None, "one of them is given"
+    return np.flatnonzero(store.matching(where)), []
 
 
 def _of_ids(store: Store, ids: ArrayLike) -> NDArray[np.int64]:
