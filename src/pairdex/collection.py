@@ -166,6 +166,36 @@ class Collection:
         """
         return self._store.take(_as_ids(ids), columns)
 
+    def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range."""
+        return self._store.values(ids)
+
+    @property
+    def live(self) -> NDArray[np.bool_] | None:
+        """Which rows were not removed, shape (n,); None where none was."""
+        return self._store.allowed()
+
+    def query_vector(
+        self, query: Query, *, on: str = "image", encoder: search.Embeds | None = None
+    ) -> NDArray[np.float32]:
+        """Return the vector (dim,) that a query is searched with, of unit length.
+
+        Parameters
+        ----------
+        encoder
+            In the place of the collection's own, where its vectors are known already.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch
+            A value of the query cannot be used.
+        """
+        space = self._space(on)
+        kind = space.record.on if isinstance(space, Projection) else space
+        if encoder is None and query.needs_model:
+            encoder = self.encoder
+        return search.query_vector(self._store, query, encoder, kind)
+
     def nearest(
         self,
         vectors: ArrayLike,
@@ -276,10 +306,9 @@ class Collection:
         search.check_k(k)
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
-        encoder = self.encoder if query.needs_model else None
         space = self._space(on)
         kind = space.record.on if isinstance(space, Projection) else space
-        asked = search.query_vector(self._store, query, encoder, kind)
+        asked = self.query_vector(query, on=on)
         found = self._nearest(space, asked[None, :], k + offset, where, without=query.like)
         ids, distances = found.ids[0, offset:], found.distances[0, offset:]
         cosines = None

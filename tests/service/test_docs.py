@@ -42,7 +42,10 @@ def test_every_limit_is_stated():
     assert rows["text"] == f"{MAX_TEXT_CHARS:,} characters"
     assert rows["filter"] == f"{MAX_PREDICATE_CHARS:,} characters"
     assert rows["picture to search with"] == f"{MAX_PICTURE_PIXELS:,} pixels"
-    assert rows["work"].startswith(f"{limits.WORKERS} searches or pictures at once")
+    assert rows["work"].startswith(f"{limits.WORKERS} batches of searches, or pictures, at once")
+    assert rows["requests"] == f"{limits.MAX_IN_PROGRESS:,} being answered at once"
+    assert f"up to {limits.MAX_BATCH} of them" in TEXT
+    assert f"the last {limits.KEPT_TEXTS:,} texts" in TEXT
     assert f"{limits.WORK_SECONDS:.0f} seconds each" in rows["work"]
 
 

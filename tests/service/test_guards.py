@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
+from pairdex.service.requests import WatchRequests
 
 TOKEN = "correct horse"
 JSON = {"content-type": "application/json"}
@@ -192,3 +193,57 @@ def test_refusals_are_protected_too(collections):
 def test_answers_with_data_are_not_cached(client):
     assert client.get("/api/items/5").headers["cache-control"] == "no-store"
     assert client.get("/api/items/5/picture").headers["cache-control"] == "private, no-cache"
+
+
+def test_a_sane_request_id_is_kept_and_any_other_replaced(client):
+    for given in ("my-request.17_A", "x" * 64):
+        response = client.get("/nothing", headers={"x-request-id": given})
+        assert response.headers["x-request-id"] == given
+        assert response.json()["error"]["request_id"] == given
+    made = set()
+    for given in ("", "a b", "x" * 65, "a\tb", "<script>"):
+        response = client.get("/nothing", headers={"x-request-id": given})
+        request_id = response.headers["x-request-id"]
+        assert len(request_id) == 16
+        assert response.json()["error"]["request_id"] == request_id
+        made.add(request_id)
+    assert len(made) == 5
+
+
+def test_a_bug_has_a_request_id_too(client, monkeypatch):
+    monkeypatch.setattr("pairdex.service.routes.lookup.query_of", lambda *_: 1 / 0)
+    response = client.post("/api/search", json={"like": 1}, headers={"x-request-id": "bug-1"})
+    assert response.status_code == 500
+    assert response.headers["x-request-id"] == "bug-1"
+    assert response.json()["error"]["request_id"] == "bug-1"
+
+
+def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
+    async def stuck(scope, receive, send):
+        await asyncio.Event().wait()
+
+    async def main():
+        watched = WatchRequests(stuck, app.state.metrics, max_in_progress=2)
+        waiting = [
+            asyncio.ensure_future(watched(scope_of("/api/search"), None, None)) for _ in "ab"
+        ]
+        await asyncio.sleep(0)
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        await watched(scope_of("/api/search"), None, send)
+        for task in waiting:
+            task.cancel()
+        return sent
+
+    def scope_of(path):
+        return {"type": "http", "method": "POST", "path": path, "headers": [], "client": None}
+
+    start, body = asyncio.run(main())
+    assert start["status"] == 503
+    assert (b"retry-after", b"1") in start["headers"]
+    assert json.loads(body["body"])["error"]["code"] == "busy"
+    assert app.state.metrics.in_progress == 0
+    assert 'pairdex_errors_total{code="busy"} 1' in app.state.metrics.text()

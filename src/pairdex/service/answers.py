@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
-__all__ = ["HEADERS", "answer"]
+__all__ = ["HEADERS", "answer", "encoded"]
 
 # Captions and pictures come from strangers. The page loads pictures from anywhere and all else from
 # here only, runs no inline script, talks to no other server, and cannot be framed.
@@ -29,8 +30,15 @@ def answer(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return `content` as JSON in ASCII, which a lone surrogate cannot break, and uncached."""
-    body = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    response = Response(body, status, media_type="application/json", headers=headers)
+    """Return `content` as JSON, uncached."""
+    response = Response(encoded(content), status, media_type="application/json", headers=headers)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def encoded(content: Any) -> bytes:  # noqa: ANN401 - JSON
+    """Return `content` as JSON; in ASCII where it has half a character, or an integer above 64 bits."""
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()

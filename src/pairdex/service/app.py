@@ -17,10 +17,12 @@ from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
-from pairdex.service.guards import AddHeaders, CheckHost, CheckToken, LimitBody
-from pairdex.service.metrics import CountRequests, Metrics
+from pairdex.service.guards import CheckHost, CheckToken, LimitBody
+from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
+from pairdex.service.requests import WatchRequests
 from pairdex.service.routes import ROUTES, Route
+from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
@@ -57,6 +59,7 @@ def make_app(
         raise InvalidArgument("the token is empty; give one, or leave it out", field="token")
     catalogue, workers = Catalogue(collections), Workers()
     metrics = Metrics(catalogue)
+    searches = Searches(workers, metrics)
 
     @asynccontextmanager
     async def closing_workers(_: FastAPI) -> AsyncIterator[None]:
@@ -74,6 +77,7 @@ def make_app(
         middleware=_guards(metrics, token, hosts),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
+    app.state.searches = searches
     install_handlers(app)
     for route in ROUTES:
         _add_route(app, route)
@@ -85,7 +89,7 @@ def make_app(
 
 def _guards(metrics: Metrics, token: str | None, hosts: Sequence[str] | None) -> list[Middleware]:
     """Return what a request passes, the outermost first."""
-    guards = [Middleware(CountRequests, metrics=metrics), Middleware(AddHeaders)]
+    guards = [Middleware(WatchRequests, metrics=metrics)]
     if hosts is not None:
         guards.append(Middleware(CheckHost, hosts=hosts))
     if token is not None:

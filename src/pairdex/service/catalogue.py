@@ -15,7 +15,7 @@ from pairdex.store.store import Kind
 __all__ = ["Catalogue", "Served"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
     """A collection under its name; `examples` are texts to try, where its model is at hand.
 
@@ -27,7 +27,7 @@ class Served:
     examples: tuple[str, ...] = ()
     no_model: str | None = None
 
-    @property
+    @cached_property
     def kinds(self) -> list[str]:
         """The kinds of vectors that can be searched, image first."""
         return [kind for kind in get_args(Kind) if kind in self.collection.manifest.vectors]

@@ -11,11 +11,16 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch, PairdexError
 from pairdex.service.answers import HEADERS, answer
 
-__all__ = ["Refused", "error_answer", "install_handlers"]
+__all__ = ["ERROR", "REQUEST_ID", "Refused", "error_answer", "install_handlers"]
+
+# What a request's scope carries: the name it goes by, the code of the error that it was answered with.
+REQUEST_ID = "pairdex.request_id"
+ERROR = "pairdex.error"
 
 _STATUS: dict[type[PairdexError], int] = {
     InvalidArgument: 422,
@@ -42,6 +47,21 @@ class Refused(HTTPException):
         self.field = field
 
 
+class _ErrorAnswer(Response):
+    """An error in the one shape; it names the request that it answers, and is counted by its code."""
+
+    def __init__(self, status: int, error: dict[str, Any], headers: dict[str, str] | None) -> None:
+        super().__init__(status_code=status)
+        self._error = error
+        self._more = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ERROR] = self._error["code"]
+        named = {"request_id": scope[REQUEST_ID]} if REQUEST_ID in scope else {}
+        content = {"error": self._error | named}
+        await answer(content, status=self.status_code, headers=self._more)(scope, receive, send)
+
+
 def error_answer(
     status: int,
     code: str,
@@ -52,7 +72,7 @@ def error_answer(
 ) -> Response:
     """Return an error in the service's one shape."""
     error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return answer({"error": error}, status=status, headers=headers)
+    return _ErrorAnswer(status, error, headers)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -108,14 +128,19 @@ async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
     error = cast("PairdexError", raised)
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     if status >= 500:
-        _logger.error("%s %s: %s", request.method, request.url.path, error)
+        _log(request, f"{request.method} {request.url.path}: {error}")
     field = error.field if isinstance(error, InvalidArgument) else None
     message = request.app.state.catalogue.without_places(str(error))
     return error_answer(status, error.code, message, field)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    _logger.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    _log(request, f"{request.method} {request.url.path} failed: {type(error).__name__}")
+    headers = HEADERS | {"X-Request-ID": request.scope.get(REQUEST_ID, "")}
     return error_answer(
-        500, "internal_error", "the service failed; its log says why", headers=HEADERS
+        500, "internal_error", "the service failed; its log says why", headers=headers
     )
+
+
+def _log(request: Request, message: str) -> None:
+    _logger.error("%s", message, extra={"facts": {"request_id": request.scope.get(REQUEST_ID)}})

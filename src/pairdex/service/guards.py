@@ -1,4 +1,4 @@
-"""What every request passes before it reaches a route: headers, host, token, size of the body."""
+"""What every request passes before it reaches a route: host, token, size of the body."""
 
 from __future__ import annotations
 
@@ -6,38 +6,17 @@ import asyncio
 import hmac
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pairdex.service.answers import HEADERS
 from pairdex.service.errors import Refused, error_answer
 from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
 
-__all__ = ["AddHeaders", "CheckHost", "CheckToken", "LimitBody"]
+__all__ = ["CheckHost", "CheckToken", "LimitBody"]
 
 # What must be readable without the token: the page that asks for it, and whether the service is up.
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
 _OPEN_FOLDER = "/page/"
-
-
-class AddHeaders:
-    """Adds the protecting headers to every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through and add to its answer."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-cache")  # a new release shows its own page
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 class CheckHost:

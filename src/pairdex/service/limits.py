@@ -8,10 +8,14 @@ __all__ = [
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
     "GRACE_SECONDS",
+    "KEPT_BATCHES",
+    "KEPT_TEXTS",
+    "MAX_BATCH",
     "MAX_BODY_BYTES",
     "MAX_DEPTH",
     "MAX_ID",
     "MAX_IDS",
+    "MAX_IN_PROGRESS",
     "MAX_K",
     "MAX_PICTURE_SIDE",
     "MAX_SPACE_CHARS",
@@ -41,3 +45,13 @@ MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never s
 WORKERS = 4  # searches and pictures at work at once: a search uses every core by itself
 WORK_SECONDS = 30.0  # for one of them, waiting included; then 503, so that no client hangs
 GRACE_SECONDS = 5  # for running requests to end after Ctrl-C
+
+MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing
+KEPT_BATCHES = (
+    256  # kinds of searches (by collection, space, filter, k) that wait to be asked again
+)
+KEPT_TEXTS = 4_096  # texts whose vectors are kept: 8 MB at 512 dimensions
+
+MAX_IN_PROGRESS = (
+    512  # requests being answered: what comes above waits less if it comes again later
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from io import BytesIO
 from typing import Any
 
@@ -20,14 +19,14 @@ from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
 from pairdex.service.models import SearchRequest
 
-__all__ = ["check_id", "find", "read_rows"]
+__all__ = ["FIRST", "check_id", "find", "hit_columns", "query_of", "read_rows"]
 
 # What every hit has, first of its columns; a collection without such a column gives null.
-_FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
+FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
 
 
-def find(served: Served, asked: SearchRequest) -> dict[str, Any]:
-    """Return the answer to a search.
+def query_of(served: Served, asked: SearchRequest) -> Query:
+    """Return what a request searches for.
 
     Raises
     ------
@@ -36,27 +35,25 @@ def find(served: Served, asked: SearchRequest) -> dict[str, Any]:
     PairdexError
         A value of the request cannot be used.
     """
-    started = time.perf_counter()
     _check_model(served, asked)
     _check_row(served, asked.like)
     if asked.unlike is not None and not asked.unlike.strip():
         raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
-    query = Query(
+    return Query(
         text=asked.text,
         image=_picture(asked.image),
         like=asked.like,
         vector=_vector(served, asked.vector),
         unlike=asked.unlike,
     )
+
+
+def find(served: Served, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
+    """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
     found = served.collection.hits(
-        query, k=asked.k, offset=asked.offset, on=asked.on, where=asked.where
+        query_of(served, asked), k=asked.k, offset=asked.offset, on=asked.on, where=asked.where
     )
-    return {
-        "hits": [_FIRST | row for row in json_values.rows(found.table)],
-        "exact": found.report.exact,
-        "space": asked.on,
-        "seconds": time.perf_counter() - started,
-    }
+    return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
 
 
 def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[dict[str, Any]]:
@@ -81,8 +78,14 @@ def check_id(served: Served, row_id: int, field: str | None = None) -> None:
 
 def _item(row_id: int, row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the names that it has among hits."""
-    named = {("pair_similarity" if name == "similarity" else name): row[name] for name in row}
-    return {"id": row_id, "url": None, "caption": None} | named
+    return {"id": row_id, "url": None, "caption": None} | hit_columns(row)
+
+
+def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row's columns under the names that they have among hits."""
+    if "similarity" not in row:
+        return row
+    return {("pair_similarity" if name == "similarity" else name): row[name] for name in row}
 
 
 def _check_model(served: Served, asked: SearchRequest) -> None:

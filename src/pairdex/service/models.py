@@ -221,6 +221,9 @@ class Error(BaseModel):
     code: str
     message: str
     field: str | None = None
+    request_id: str | None = Field(
+        None, description="As in the header X-Request-ID and in the log."
+    )
 
 
 class ErrorBody(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,8 @@ from starlette.responses import Response
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.service import limits, lookup, models, thumbnails
 from pairdex.service.answers import answer
-from pairdex.service.catalogue import Catalogue
+from pairdex.service.catalogue import Catalogue, Served
+from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
@@ -64,8 +66,29 @@ async def search(
     request: Request, asked: models.SearchRequest, collection: CollectionName = None
 ) -> Response:
     """Find the rows nearest to a text, a picture, a row or a vector."""
+    started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
-    return answer(await _workers(request).run(partial(lookup.find, served, asked)))
+    hits, exact = await _found(request, served, asked)
+    seconds = time.perf_counter() - started
+    content = {"hits": hits, "exact": exact, "space": asked.on, "seconds": seconds}
+    started = time.perf_counter()
+    response = answer(content)
+    request.app.state.metrics.stage("serialise", time.perf_counter() - started)
+    return response
+
+
+async def _found(
+    request: Request, served: Served, asked: models.SearchRequest
+) -> tuple[list[dict[str, Any]], bool]:
+    """Search together with others where that can be; by itself for a picture, or in a projection."""
+    if asked.image is None and asked.on in served.kinds:
+        searches: Searches = request.app.state.searches
+        query = lookup.query_of(served, asked)
+        found = await searches.find(
+            served, query, on=asked.on, where=asked.where, k=asked.k, offset=asked.offset
+        )
+        return found.hits, found.exact
+    return await _workers(request).run(partial(lookup.find, served, asked))
 
 
 async def items(

@@ -19,7 +19,7 @@ class Workers:
     """Runs work in threads; the event loop stays free to answer others."""
 
     def __init__(self, *, seconds: float = WORK_SECONDS) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="pairdex")
+        self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="pairdex")
         self._seconds = seconds
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -30,7 +30,7 @@ class Workers:
         Refused
             503, it was not done in time; if it had begun, it keeps its thread until it ends.
         """
-        waiting = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        waiting = asyncio.get_running_loop().run_in_executor(self.pool, work)
         try:
             return await asyncio.wait_for(waiting, self._seconds)
         except asyncio.TimeoutError as error:
@@ -39,4 +39,4 @@ class Workers:
 
     def close(self) -> None:
         """Take no more work, and drop what has not begun."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)

@@ -6,9 +6,10 @@ Every batch of a file but the last has BATCH_ROWS rows, so that a row's place is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from pairdex import atomic
 from pairdex.errors import DamagedFile
+from pairdex.store.cells import Cell, cell_of
 
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
 
 BATCH_ROWS = 16_384  # small enough to read a few rows cheaply, large enough to scan fast
+_KEPT_BATCHES = 1_024  # batches whose cells stay open: some 10 MB, of 16 million rows
 _FEW_ROWS = 100  # so many are proved one by one in the time of a whole batch
 
 
@@ -79,6 +82,7 @@ class MetadataFile:
         self._remedy = remedy
         self._rows = rows
         self._proved: set[int] = set()  # batches
+        self._cells: dict[int, list[Cell]] = {}  # of batches, the newest last
         try:
             self._file = pa.ipc.open_file(opened(os.fsencode(path)))
             self.schema: pa.Schema = self._file.schema
@@ -106,6 +110,28 @@ class MetadataFile:
         ]
         taken = pa.Table.from_batches(pieces, self.schema)
         return taken.take(pa.array(np.argsort(order, kind="stable")))
+
+    def values(self, rows: Sequence[int]) -> list[list[Any]]:
+        """Return rows (all in range) as lists of values that JSON can carry, a column each."""
+        try:
+            return [
+                [cell(row % BATCH_ROWS) for cell in self._open(row // BATCH_ROWS)] for row in rows
+            ]
+        except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+            raise self._damaged(error) from error
+
+    def _open(self, index: int) -> list[Cell]:
+        """Return the cells of a batch's columns, kept open."""
+        cells = self._cells.get(index)
+        if cells is None:
+            batch = self._file.get_batch(index)
+            if len(batch) != min(BATCH_ROWS, self._rows - index * BATCH_ROWS):
+                raise self._damaged(f"its batch {index} has {len(batch):,} rows")
+            cells = [cell_of(column) for column in batch.columns]
+            self._cells[index] = cells
+            while len(self._cells) > _KEPT_BATCHES:
+                self._cells.pop(next(iter(self._cells)), None)
+        return cells
 
     def _checked(self, index: int, rows: NDArray[np.int64] | None = None) -> pa.RecordBatch:
         """Return a batch of which the given rows, or all, are proved to lie within the file.

@@ -141,6 +141,15 @@ class Joined:
         values = [None if file is None else file.take(rows) for _, file in self._columns]
         return self._with(self._metadata.take(rows), values)
 
+    def values(self, rows: Sequence[int]) -> list[list[Any]]:
+        """Return the given rows (all in range) as lists of values, a column each."""
+        found = self._metadata.values(rows)
+        for _, file in self._columns:
+            more = [[None]] * len(rows) if file is None else file.values(rows)
+            for row, one in zip(found, more, strict=True):
+                row.extend(one)
+        return found
+
     def _with(self, table: pa.Table, values: Sequence[pa.Table | None]) -> pa.Table:
         for (name, _), one in zip(self._columns, values, strict=True):
             column = pa.nulls(len(table), TYPE) if one is None else one.column(0)

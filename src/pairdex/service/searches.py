@@ -1,0 +1,203 @@
+"""Searches that come at the same time, encoded together and searched together.
+
+What batches have in common: the collection, in one version of it; the space; the filter; and how many
+neighbours are wanted, within a factor of two, since all of a batch are searched for as many as the one
+that wants the most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.encoders.text import check_text
+from pairdex.errors import InvalidArgument
+from pairdex.search import Query
+from pairdex.service import limits
+from pairdex.service.batches import Batches
+from pairdex.service.catalogue import Served
+from pairdex.service.lookup import FIRST, hit_columns
+from pairdex.service.metrics import Metrics
+from pairdex.service.workers import Workers
+
+__all__ = ["Found", "Searches"]
+
+_LEAST_K = 32  # searches for fewer neighbours than that go together: it costs them nothing
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search found, ready for JSON."""
+
+    hits: list[dict[str, Any]]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One search of a batch."""
+
+    vector: NDArray[np.float32]
+    k: int
+    offset: int
+    without: int | None
+
+    @property
+    def neighbours(self) -> int:
+        """How many have to be found, so that k are left."""
+        return self.k + self.offset + (self.without is not None)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What the searches of a batch have in common."""
+
+    served: Served
+    on: str
+    where: str | None
+    k_class: int
+
+
+class Searches:
+    """The batches in work and the texts whose vectors are known."""
+
+    def __init__(self, workers: Workers, metrics: Metrics) -> None:
+        self._workers = workers
+        self._metrics = metrics
+        self._searching: dict[_Key, Batches[_Wanted, Found]] = {}
+        self._encoding: dict[Served, Batches[str, NDArray[np.float32]]] = {}
+        self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
+
+    async def find(
+        self, served: Served, query: Query, *, on: str, where: str | None, k: int, offset: int
+    ) -> Found:
+        """Return what `Collection.hits` finds.
+
+        Raises
+        ------
+        PairdexError
+            A value of the query cannot be used.
+        Refused
+            503, it was not done in time.
+        """
+        texts = {text: await self._encode(served, text, field) for text, field in _texts(query)}
+        vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
+        wanted = _Wanted(vector, k, offset, query.like)
+        key = _Key(served, on, where, max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length()))
+        batches = self._searching.get(key)
+        if batches is None:
+            self._forget_idle()
+            batches = self._searching[key] = Batches(
+                "search",
+                partial(self._search, key),
+                pool=self._workers.pool,
+                metrics=self._metrics,
+                max_items=limits.MAX_BATCH,
+            )
+        return await batches.run(wanted)
+
+    async def _encode(self, served: Served, text: str, field: str) -> NDArray[np.float32]:
+        try:
+            check_text(text)
+        except InvalidArgument as error:
+            raise InvalidArgument(str(error), field=field) from error
+        model = served.collection.encoder.model.checksum
+        known = self._texts.get((model, text))
+        self._metrics.cache("text", hit=known is not None)
+        if known is not None:
+            self._texts.move_to_end((model, text))
+            return known
+        batches = self._encoding.get(served)
+        if batches is None:
+            self._forget_idle()
+            batches = self._encoding[served] = Batches(
+                "encode",
+                partial(self._encode_all, served),
+                pool=self._workers.pool,
+                metrics=self._metrics,
+                max_items=limits.MAX_BATCH,
+            )
+        vector = await batches.run(text)
+        self._texts[model, text] = vector
+        while len(self._texts) > limits.KEPT_TEXTS:
+            self._texts.popitem(last=False)
+        return vector
+
+    def _encode_all(self, served: Served, texts: list[str]) -> list[NDArray[np.float32]]:
+        started = time.perf_counter()
+        unique = list(dict.fromkeys(texts))
+        vectors = served.collection.encoder.encode_texts(unique)
+        place = {text: number for number, text in enumerate(unique)}
+        self._metrics.stage("encode", time.perf_counter() - started)
+        return [vectors[place[text]] for text in texts]
+
+    def _search(self, key: _Key, batch: list[_Wanted]) -> list[Found]:
+        started = time.perf_counter()
+        collection = key.served.collection
+        k = max(wanted.neighbours for wanted in batch)
+        vectors = np.stack([wanted.vector for wanted in batch])
+        found = collection.neighbours(vectors, k, on=key.on, where=key.where)
+        searched = time.perf_counter()
+        self._metrics.stage("search", searched - started)
+        live = collection.live
+        results = [
+            Found(_hits(key.served, wanted, ids, distances, live), found.report.exact)
+            for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
+        ]
+        self._metrics.stage("metadata", time.perf_counter() - searched)
+        return results
+
+    def _forget_idle(self) -> None:
+        """Drop the batches that have nothing to do: filters are without number."""
+        if len(self._searching) + len(self._encoding) > limits.KEPT_BATCHES:
+            self._searching = {k: b for k, b in self._searching.items() if not b.is_idle}
+            self._encoding = {k: b for k, b in self._encoding.items() if not b.is_idle}
+
+
+class _Encoded:
+    """Texts that have been encoded already, as a model that knows these only."""
+
+    def __init__(self, texts: dict[str, NDArray[np.float32]]) -> None:
+        self._texts = texts
+
+    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        return np.stack([self._texts[text] for text in texts])
+
+    def encode_images(self, images: list[Any]) -> NDArray[np.float32]:
+        raise AssertionError(f"{len(images)} pictures were not encoded before")
+
+
+def _texts(query: Query) -> list[tuple[str, str]]:
+    """Return what a model has to encode, each with the field it came in."""
+    both = [(query.text, "text"), (query.unlike, "unlike")]
+    return [(text, field) for text, field in both if text is not None]
+
+
+def _hits(
+    served: Served,
+    wanted: _Wanted,
+    ids: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    live: NDArray[np.bool_] | None,
+) -> list[dict[str, Any]]:
+    """Return the k rows after the offset that were not removed meanwhile."""
+    keep = ids >= 0
+    if wanted.without is not None:
+        keep &= ids != wanted.without
+    rows = np.flatnonzero(keep)[wanted.offset : wanted.offset + wanted.k]
+    if live is not None:
+        rows = rows[live[ids[rows]]]
+    row_ids = ids[rows].tolist()
+    hits = []
+    for row_id, distance, row in zip(
+        row_ids, distances[rows].tolist(), served.collection.values(row_ids), strict=True
+    ):
+        found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
+        hits.append(FIRST | found | hit_columns(row))
+    return hits
