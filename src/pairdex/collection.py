@@ -78,6 +78,20 @@ class Collection:
         """
         return cls(Store(Path(path)), model=model, use_codes=use_codes)
 
+    def reopened(self) -> Collection:
+        """Return the collection as it is on disk now; a model that is loaded, and still its, is shared.
+
+        Raises
+        ------
+        MissingFile, DamagedFile, UnsupportedFormat
+            As `open`.
+        """
+        newest = Collection(Store(self.path), model=self._model_source, use_codes=self._use_codes)
+        is_same = (newest.model, newest.dim) == (self.model, self.dim)
+        if is_same and "encoder" in vars(self):
+            vars(newest)["encoder"] = self.encoder
+        return newest
+
     def __len__(self) -> int:
         return self._store.live_rows
 
@@ -255,6 +269,13 @@ class Collection:
         space = self._space(on)
         if not isinstance(space, Projection):
             self._have_codes(space, progress)
+
+    def is_prepared(self, on: str = "image") -> bool:
+        """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
+        space = self._space(on)
+        if isinstance(space, Projection) or not self._use_codes or self._store.rows == 0:
+            return True
+        return self._codes.get(space) is not None
 
     def search(
         self,

@@ -1,7 +1,5 @@
 """Collections to serve: drawn scenes encoded by the demo model, and rows of a release without one."""
 
-from random import Random
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,28 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import pairdex
-from pairdex.demo.captions import caption_scene
-from pairdex.demo.scenes import draw_scene, random_scene
 from pairdex.service.app import make_app
-
-SCENES = 200
-ATTACK = "<img src=x onerror=\"document.title='attacked'\"> & <script>alert(1)</script>"
-ATTACK_ID, LOST_ID, BROKEN_ID, OUTSIDE_ID = 7, 9, 11, 13  # rows whose pictures or captions are odd
-
-
-def draw_scenes(folder, count):
-    """Draw scenes into a folder with their captions; every fourth is cut to another shape."""
-    folder.mkdir(parents=True)
-    rng = Random(8)
-    lines = ["file\tcaption\tlicense"]
-    for number in range(count):
-        scene = random_scene(rng)
-        caption = ATTACK if number == ATTACK_ID else caption_scene(scene, rng)
-        picture = draw_scene(scene, rng)
-        box = (0, 24, 192, 168) if number % 4 == 0 else (0, 0, 192, 192)
-        picture.crop(box).save(folder / f"{number:04}.png")
-        lines.append(f"{number:04}.png\t{caption}\tcc-by")
-    (folder / "captions.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+from served import BROKEN_ID, LOST_ID, OUTSIDE_ID, SCENES, draw_scenes, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -93,4 +71,5 @@ def app(collections):
 def client(app):
     """A client of it."""
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        wait_until(lambda: app.state.readers.is_warm)
         yield client

@@ -122,15 +122,16 @@ def test_other_names_are_refused_against_dns_rebinding(client, host):
 
 def test_hosts_can_be_chosen_or_all_be_answered(collections):
     chosen = client_of(collections, hosts=["Gallery.example"], base_url="http://gallery.example")
-    assert chosen.get("/health").status_code == 200
-    assert chosen.get("/health", headers={"host": "localhost"}).status_code == 421
+    assert chosen.get("/docs").status_code == 200
+    assert chosen.get("/docs", headers={"host": "localhost"}).status_code == 421
     everything = client_of(collections, hosts=None, base_url="http://anything.example")
-    assert everything.get("/health").status_code == 200
+    assert everything.get("/docs").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/health", "/page/app.js"])
 def test_the_page_needs_no_token(collections, path):
-    assert client_of(collections, token=TOKEN).get(path).status_code == 200
+    expected = 503 if path == "/health" else 200  # warming, but it says so
+    assert client_of(collections, token=TOKEN).get(path).status_code == expected
 
 
 @pytest.mark.parametrize(

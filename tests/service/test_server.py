@@ -36,7 +36,7 @@ def test_a_free_port_is_taken_and_told_once_it_answers(web, host):
     try:
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:" if host != "localhost" else "http://localhost:")
-        with urllib.request.urlopen(f"{url}/health") as response:
+        with urllib.request.urlopen(f"{url}/docs") as response:
             assert response.status == 200
     finally:
         process.terminate()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.model_option import model_place
-from pairdex.cli.output import progress_bar
+from pairdex.cli.output import progress_steps
 from pairdex.collection import Collection
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
@@ -37,11 +37,8 @@ def command(
         Collection.open(path, model=None if model is None else model_place(model))
         for path in collections
     ]
-    for one in opened:
-        for on in one.manifest.vectors:
-            with progress_bar(f"making codes of {one.name}, {on} vectors") as progress:
-                one.prepare(on, progress=progress)
-    serve(opened, host=host, port=port, token=token, ready=_announce)
+    with progress_steps() as progress:
+        serve(opened, host=host, port=port, token=token, ready=_announce, progress=progress)
 
 
 def _announce(url: str) -> None:

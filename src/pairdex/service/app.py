@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pairdex.service.errors import install_handlers
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody
 from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
+from pairdex.service.readers import Progress, Readers
 from pairdex.service.requests import WatchRequests
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
@@ -38,6 +40,7 @@ def make_app(
     *,
     token: str | None = None,
     hosts: Sequence[str] | None = LOOPBACK_HOSTS,
+    progress: Progress | None = None,
 ) -> FastAPI:
     """Make the read-only service of some collections.
 
@@ -49,6 +52,9 @@ def make_app(
         What every request for data has to bring as `Authorization: Bearer TOKEN`.
     hosts
         Names that the service answers to, without port; None answers to all.
+    progress
+        Called by another thread with what is being made, the rows done and the rows in all, while
+        the service warms.
 
     Raises
     ------
@@ -60,10 +66,15 @@ def make_app(
     catalogue, workers = Catalogue(collections), Workers()
     metrics = Metrics(catalogue)
     searches = Searches(workers, metrics)
+    readers = Readers(catalogue, searches, metrics, progress=progress)
 
     @asynccontextmanager
-    async def closing_workers(_: FastAPI) -> AsyncIterator[None]:
+    async def at_work(_: FastAPI) -> AsyncIterator[None]:
+        reading = asyncio.ensure_future(readers.run())
         yield
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
         workers.close()
 
     app = FastAPI(
@@ -72,12 +83,12 @@ def make_app(
         description="Search collections of image-text pairs. Read-only.",
         docs_url=None,
         redoc_url=None,
-        lifespan=closing_workers,
+        lifespan=at_work,
         dependencies=[Depends(HTTPBearer(auto_error=False))] if token is not None else [],
         middleware=_guards(metrics, token, hosts),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
-    app.state.searches = searches
+    app.state.searches, app.state.readers = searches, readers
     install_handlers(app)
     for route in ROUTES:
         _add_route(app, route)

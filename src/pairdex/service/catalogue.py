@@ -27,6 +27,15 @@ class Served:
     examples: tuple[str, ...] = ()
     no_model: str | None = None
 
+    @classmethod
+    def of(cls, name: str, collection: Collection) -> Served:
+        """Name a collection, and find out whether its model is at hand."""
+        try:
+            examples = collection.encoder.model.examples
+        except PairdexError as error:
+            return cls(name, collection, no_model=str(error))
+        return cls(name, collection, examples)
+
     @cached_property
     def kinds(self) -> list[str]:
         """The kinds of vectors that can be searched, image first."""
@@ -75,7 +84,7 @@ class Catalogue:
         self._served: dict[str, Served] = {}
         for collection in collections:
             name = _free_name(collection.name, self._served)
-            self._served[name] = _served(name, collection)
+            self._served[name] = Served.of(name, collection)
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
@@ -97,19 +106,16 @@ class Catalogue:
             )
         return self._served[name]
 
+    def replace(self, served: Served) -> None:
+        """Serve another version of the collection of that name from now on."""
+        assert served.name in self._served, served.name
+        self._served[served.name] = served
+
     def without_places(self, message: str) -> str:
         """Return a message with the collections' names in the place of their folders."""
         for served in self._served.values():
             message = message.replace(str(served.collection.path), served.name)
         return message
-
-
-def _served(name: str, collection: Collection) -> Served:
-    try:
-        examples = collection.encoder.model.examples
-    except PairdexError as error:
-        return Served(name, collection, no_model=str(error))
-    return Served(name, collection, examples)
 
 
 def _free_name(name: str, taken: dict[str, Served]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "BODY_SECONDS",
+    "CODES_PATIENCE",
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_SPACE_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
+    "POLL_SECONDS",
     "WORKERS",
     "WORK_SECONDS",
 ]
@@ -55,3 +57,6 @@ KEPT_TEXTS = 4_096  # texts whose vectors are kept: 8 MB at 512 dimensions
 MAX_IN_PROGRESS = (
     512  # requests being answered: what comes above waits less if it comes again later
 )
+
+POLL_SECONDS = 1.0  # between looks at the dates of a collection's files: some microseconds each
+CODES_PATIENCE = 60  # looks, for a build to end that keeps us from making codes; then without

@@ -209,9 +209,11 @@ class Collections(BaseModel):
 
 
 class Health(BaseModel):
-    """The service is up."""
+    """Whether the service is ready."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "warming", "failed"] = Field(
+        description="`warming` until every collection has answered a search."
+    )
     version: str
 
 

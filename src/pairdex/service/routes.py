@@ -15,6 +15,7 @@ from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.service import limits, lookup, models, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue, Served
+from pairdex.service.readers import Readers
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
@@ -34,9 +35,15 @@ Side = Annotated[
 ]
 
 
-async def health() -> Response:
-    """Say that the service is up."""
-    return answer({"status": "ok", "version": __version__})
+async def health(request: Request) -> Response:
+    """Say whether the service is ready: 200 once every collection has answered a search, else 503."""
+    readers: Readers = request.app.state.readers
+    if readers.is_warm:
+        return answer({"status": "ok", "version": __version__})
+    status = "warming" if readers.failed is None else "failed"
+    return answer(
+        {"status": status, "version": __version__}, status=503, headers={"Retry-After": "1"}
+    )
 
 
 async def metrics(request: Request) -> Response:

@@ -153,6 +153,11 @@ class Searches:
         self._metrics.stage("metadata", time.perf_counter() - searched)
         return results
 
+    def keep_only(self, served: set[Served]) -> None:
+        """Forget versions of collections that are served no more; batches that run hold their own."""
+        self._searching = {k: b for k, b in self._searching.items() if k.served in served}
+        self._encoding = {k: b for k, b in self._encoding.items() if k in served}
+
     def _forget_idle(self) -> None:
         """Drop the batches that have nothing to do: filters are without number."""
         if len(self._searching) + len(self._encoding) > limits.KEPT_BATCHES:

@@ -13,6 +13,7 @@ from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
+from pairdex.service.readers import Progress
 
 __all__ = ["serve"]
 
@@ -27,6 +28,7 @@ def serve(
     token: str | None = None,
     hosts: Sequence[str] | None = None,
     ready: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Serve collections until a signal ends it; Ctrl-C then raises KeyboardInterrupt, as ever.
 
@@ -40,7 +42,9 @@ def serve(
         Names the service answers to. By default those of this machine when `host` is one of them,
         else all.
     ready
-        Called with the service's URL once it answers.
+        Called with the service's URL once it answers; it may still warm, as `/health` says.
+    progress
+        Called with what is being made, the rows done and the rows in all, while it warms.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def serve(
     """
     if hosts is None and _is_loopback(host):
         hosts = sorted({*LOOPBACK_HOSTS, _in_url(host)})
-    app = make_app(collections, token=token, hosts=hosts)
+    app = make_app(collections, token=token, hosts=hosts, progress=progress)
     listening = _listen(host, port)
     url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
