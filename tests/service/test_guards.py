@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
+from pairdex.service.policy import Policy
 from pairdex.service.requests import WatchRequests
 
 TOKEN = "correct horse"
@@ -248,3 +249,33 @@ def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
     assert json.loads(body["body"])["error"]["code"] == "busy"
     assert app.state.metrics.in_progress == 0
     assert 'pairdex_errors_total{code="busy"} 1' in app.state.metrics.text()
+
+
+ORIGIN = "https://gallery.example"
+
+
+def test_no_other_site_reads_answers_by_default(client):
+    response = client.get("/api/collections", headers={"origin": ORIGIN})
+    assert "access-control-allow-origin" not in response.headers
+    asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/api/search", headers=asked).headers
+
+
+def test_the_sites_that_are_named_read_answers_and_no_others(collections):
+    client = client_of(collections, token=TOKEN, policy=Policy(cors=(ORIGIN,)))
+    asked = {
+        "origin": ORIGIN,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    before = client.options("/api/search", headers=asked)  # it carries no token
+    assert before.status_code == 200
+    assert before.headers["access-control-allow-origin"] == ORIGIN
+    bearer = {"authorization": f"Bearer {TOKEN}"}
+    answer = client.get("/api/items/1", headers={"origin": ORIGIN, **bearer})
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "access-control-allow-credentials" not in answer.headers
+    assert client.get("/api/items/1", headers={"origin": ORIGIN}).status_code == 401
+    for other in ("https://evil.example", "https://gallery.example.evil.example", "null"):
+        answer = client.get("/api/items/1", headers={"origin": other, **bearer})
+        assert "access-control-allow-origin" not in answer.headers

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
@@ -75,3 +76,43 @@ def test_a_host_that_is_not_here_is_refused(collections, host):
 def test_a_port_without_permission_is_said_in_one_line(collections):
     with pytest.raises(InvalidArgument, match="permission denied"):
         serve(collections, port=1)
+
+
+SLOW = """
+import sys, time, pairdex
+from pairdex.service.server import serve
+collection = pairdex.open(sys.argv[1])
+neighbours = pairdex.Collection.neighbours
+def slowly(*arguments, **options):
+    print("searching", flush=True)
+    time.sleep(1)
+    return neighbours(*arguments, **options)
+pairdex.Collection.neighbours = slowly
+serve([collection], port=0, ready=lambda url: print(url, flush=True))
+"""
+
+
+def test_what_has_begun_is_answered_before_it_ends(web):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(web)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = process.stdout.readline().strip()
+    answers = []
+
+    def ask():
+        request = urllib.request.Request(
+            f"{url}/api/search", b'{"like": 1}', {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as response:
+            answers.append(response.status)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert process.stdout.readline() == "searching\n"
+    process.terminate()
+    asking.join(20)
+    process.communicate(timeout=20)
+    assert answers == [200]

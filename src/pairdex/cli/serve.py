@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,16 +29,40 @@ def command(
         str | None,
         typer.Option(help="The collections' model, where they do not say or it has moved."),
     ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(help="An origin whose pages may read answers, as https://gallery.example."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Requests a second that one address may make.")
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        typer.Option(help="Log every request, in this form; else only errors."),
+    ] = None,
 ) -> None:
     """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
-    from pairdex.service.server import serve  # noqa: PLC0415 - no other command waits for it
+    # No other command waits for these.
+    from pairdex.service.logs import log_to  # noqa: PLC0415
+    from pairdex.service.policy import Policy  # noqa: PLC0415
+    from pairdex.service.server import serve  # noqa: PLC0415
 
+    policy = Policy(cors=tuple(cors or ()), rate=rate)
+    log_to(log_format)
     opened = [
         Collection.open(path, model=None if model is None else model_place(model))
         for path in collections
     ]
     with progress_steps() as progress:
-        serve(opened, host=host, port=port, token=token, ready=_announce, progress=progress)
+        serve(
+            opened,
+            host=host,
+            port=port,
+            token=token,
+            policy=policy,
+            ready=_announce,
+            progress=progress,
+        )
 
 
 def _announce(url: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -18,9 +19,12 @@ from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
+from pairdex.service.fast_json import FastRoute
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody
 from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
+from pairdex.service.policy import CLOSED, Policy
+from pairdex.service.rates import LimitRate
 from pairdex.service.readers import Progress, Readers
 from pairdex.service.requests import WatchRequests
 from pairdex.service.routes import ROUTES, Route
@@ -40,6 +44,7 @@ def make_app(
     *,
     token: str | None = None,
     hosts: Sequence[str] | None = LOOPBACK_HOSTS,
+    policy: Policy = CLOSED,
     progress: Progress | None = None,
 ) -> FastAPI:
     """Make the read-only service of some collections.
@@ -52,6 +57,8 @@ def make_app(
         What every request for data has to bring as `Authorization: Bearer TOKEN`.
     hosts
         Names that the service answers to, without port; None answers to all.
+    policy
+        What is allowed beyond the defaults.
     progress
         Called by another thread with what is being made, the rows done and the rows in all, while
         the service warms.
@@ -85,11 +92,12 @@ def make_app(
         redoc_url=None,
         lifespan=at_work,
         dependencies=[Depends(HTTPBearer(auto_error=False))] if token is not None else [],
-        middleware=_guards(metrics, token, hosts),
+        middleware=_guards(metrics, token, hosts, policy),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
     app.state.searches, app.state.readers = searches, readers
     install_handlers(app)
+    app.router.route_class = FastRoute
     for route in ROUTES:
         _add_route(app, route)
     app.add_route("/", _sends("index.html"), include_in_schema=False)
@@ -98,11 +106,25 @@ def make_app(
     return app
 
 
-def _guards(metrics: Metrics, token: str | None, hosts: Sequence[str] | None) -> list[Middleware]:
+def _guards(
+    metrics: Metrics, token: str | None, hosts: Sequence[str] | None, policy: Policy
+) -> list[Middleware]:
     """Return what a request passes, the outermost first."""
     guards = [Middleware(WatchRequests, metrics=metrics)]
     if hosts is not None:
         guards.append(Middleware(CheckHost, hosts=hosts))
+    if policy.cors:
+        guards.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=policy.cors,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+                expose_headers=["Retry-After", "X-Request-ID"],
+            )
+        )
+    if policy.rate is not None:
+        guards.append(Middleware(LimitRate, rate=policy.rate))
     if token is not None:
         guards.append(Middleware(CheckToken, token=token))
     return [*guards, Middleware(LimitBody)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "BODY_SECONDS",
+    "BURST_SECONDS",
     "CODES_PATIENCE",
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
@@ -13,12 +14,14 @@ __all__ = [
     "KEPT_TEXTS",
     "MAX_BATCH",
     "MAX_BODY_BYTES",
+    "MAX_CLIENTS",
     "MAX_DEPTH",
     "MAX_ID",
     "MAX_IDS",
     "MAX_IN_PROGRESS",
     "MAX_K",
     "MAX_PICTURE_SIDE",
+    "MAX_RATE",
     "MAX_SPACE_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
@@ -46,7 +49,7 @@ MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never s
 
 WORKERS = 4  # searches and pictures at work at once: a search uses every core by itself
 WORK_SECONDS = 30.0  # for one of them, waiting included; then 503, so that no client hangs
-GRACE_SECONDS = 5  # for running requests to end after Ctrl-C
+GRACE_SECONDS = 10  # for running requests to end after Ctrl-C or SIGTERM
 
 MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing
 KEPT_BATCHES = (
@@ -60,3 +63,7 @@ MAX_IN_PROGRESS = (
 
 POLL_SECONDS = 1.0  # between looks at the dates of a collection's files: some microseconds each
 CODES_PATIENCE = 60  # looks, for a build to end that keeps us from making codes; then without
+
+BURST_SECONDS = 2.0  # of its rate, that a client may ask at once: a page asks for several things
+MAX_RATE = 100_000  # requests a second of one client: more is no limit
+MAX_CLIENTS = 10_000  # addresses whose rate is remembered: 2 MB; the least recent are forgotten

@@ -13,6 +13,7 @@ from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
+from pairdex.service.policy import CLOSED, Policy
 from pairdex.service.readers import Progress
 
 __all__ = ["serve"]
@@ -27,6 +28,7 @@ def serve(
     port: int = DEFAULT_PORT,
     token: str | None = None,
     hosts: Sequence[str] | None = None,
+    policy: Policy = CLOSED,
     ready: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -41,6 +43,8 @@ def serve(
     hosts
         Names the service answers to. By default those of this machine when `host` is one of them,
         else all.
+    policy
+        What is allowed beyond the defaults.
     ready
         Called with the service's URL once it answers; it may still warm, as `/health` says.
     progress
@@ -53,13 +57,13 @@ def serve(
     """
     if hosts is None and _is_loopback(host):
         hosts = sorted({*LOOPBACK_HOSTS, _in_url(host)})
-    app = make_app(collections, token=token, hosts=hosts, progress=progress)
+    app = make_app(collections, token=token, hosts=hosts, policy=policy, progress=progress)
     listening = _listen(host, port)
     url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
         lifespan="on",
-        log_level="warning",
+        log_config=None,  # as `logs.log_to`, or the caller, has it
         access_log=False,
         server_header=False,
         proxy_headers=False,
