@@ -10,7 +10,7 @@ from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
 from pairdex.service.policy import Policy
-from pairdex.service.requests import WatchRequests
+from pairdex.service.watch import WatchRequests
 
 TOKEN = "correct horse"
 JSON = {"content-type": "application/json"}

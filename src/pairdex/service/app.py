@@ -26,9 +26,9 @@ from pairdex.service.models import ErrorBody
 from pairdex.service.policy import CLOSED, Policy
 from pairdex.service.rates import LimitRate
 from pairdex.service.readers import Progress, Readers
-from pairdex.service.requests import WatchRequests
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
+from pairdex.service.watch import WatchRequests
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
