@@ -166,6 +166,7 @@ def test_without_codes_for_the_moment_the_old_version_is_served(client, app, fol
 
 
 def test_state_changes_with_what_is_derived_and_not_with_what_is_on_its_way(folder):
+    shutil.rmtree(folder / "indexes", ignore_errors=True)
     before = state_of(folder)
     pairdex.open(folder).prepare("image")
     with_codes = state_of(folder)

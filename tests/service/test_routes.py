@@ -211,6 +211,9 @@ def test_openapi_describes_every_route(client):
     description = client.get("/openapi.json").json()
     assert set(description["paths"]) == {
         "/health",
+        "/indices-list",
+        "/knn-service",
+        "/metadata",
         "/metrics",
         "/api/collections",
         "/api/search",

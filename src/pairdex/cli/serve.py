@@ -36,6 +36,10 @@ def command(
     rate: Annotated[
         float | None, typer.Option(help="Requests a second that one address may make.")
     ] = None,
+    proxy_hosts: Annotated[
+        list[str] | None,
+        typer.Option(help="A host that pictures may be fetched from, or *.host for all below it."),
+    ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
         typer.Option(help="Log every request, in this form; else only errors."),
@@ -47,7 +51,7 @@ def command(
     from pairdex.service.policy import Policy  # noqa: PLC0415
     from pairdex.service.server import serve  # noqa: PLC0415
 
-    policy = Policy(cors=tuple(cors or ()), rate=rate)
+    policy = Policy(cors=tuple(cors or ()), rate=rate, proxy_hosts=tuple(proxy_hosts or ()))
     log_to(log_format)
     opened = [
         Collection.open(path, model=None if model is None else model_place(model))

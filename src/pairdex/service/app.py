@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
@@ -20,7 +21,9 @@ from pairdex.errors import InvalidArgument
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
 from pairdex.service.fast_json import FastRoute
+from pairdex.service.fetching import Fetcher
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody
+from pairdex.service.limits import FETCHERS
 from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
 from pairdex.service.policy import CLOSED, Policy
@@ -70,7 +73,7 @@ def make_app(
     """
     if token is not None and not token.strip():
         raise InvalidArgument("the token is empty; give one, or leave it out", field="token")
-    catalogue, workers = Catalogue(collections), Workers()
+    catalogue, workers, fetchers = Catalogue(collections), Workers(), Workers(FETCHERS)
     metrics = Metrics(catalogue)
     searches = Searches(workers, metrics)
     readers = Readers(catalogue, searches, metrics, progress=progress)
@@ -83,6 +86,7 @@ def make_app(
         with suppress(asyncio.CancelledError):
             await reading
         workers.close()
+        fetchers.close()
 
     app = FastAPI(
         title="pairdex",
@@ -96,6 +100,7 @@ def make_app(
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
     app.state.searches, app.state.readers = searches, readers
+    app.state.fetcher, app.state.fetchers = Fetcher(policy.proxy_hosts), fetchers
     install_handlers(app)
     app.router.route_class = FastRoute
     for route in ROUTES:
@@ -143,8 +148,15 @@ def _add_route(app: FastAPI, route: Route) -> None:
             "4XX": {"model": ErrorBody},
         },
         operation_id=route.function.__name__,
+        openapi_extra=None if route.body is None else _takes(route.body),
         summary=(route.function.__doc__ or "").splitlines()[0],
     )
+
+
+def _takes(body: type[BaseModel]) -> dict[str, Any]:
+    """Tell OpenAPI of a body that a route reads by itself."""
+    content = {"application/json": {"schema": body.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _sends(name: str) -> Callable[[Request], Awaitable[Response]]:

@@ -89,7 +89,7 @@ class Catalogue:
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
 
-    def pick(self, name: str | None) -> Served:
+    def pick(self, name: str | None, field: str = "collection") -> Served:
         """Return the collection of that name, or the first.
 
         Raises
@@ -102,7 +102,7 @@ class Catalogue:
         if name not in self._served:
             known = ", ".join(self._served)
             raise Refused(
-                404, "not_found", f"there is no collection {name!r}; there is {known}", "collection"
+                404, "not_found", f"there is no collection {name!r}; there is {known}", field
             )
         return self._served[name]
 

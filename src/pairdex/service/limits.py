@@ -9,6 +9,8 @@ __all__ = [
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
+    "FETCHERS",
+    "FETCH_SECONDS",
     "GRACE_SECONDS",
     "KEPT_BATCHES",
     "KEPT_TEXTS",
@@ -16,13 +18,17 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_CLIENTS",
     "MAX_DEPTH",
+    "MAX_FETCH_BYTES",
     "MAX_ID",
     "MAX_IDS",
     "MAX_IN_PROGRESS",
     "MAX_K",
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
+    "MAX_REDIRECTS",
+    "MAX_RESULT_IDS",
     "MAX_SPACE_CHARS",
+    "MAX_URL_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
     "POLL_SECONDS",
@@ -67,3 +73,11 @@ CODES_PATIENCE = 60  # looks, for a build to end that keeps us from making codes
 BURST_SECONDS = 2.0  # of its rate, that a client may ask at once: a page asks for several things
 MAX_RATE = 100_000  # requests a second of one client: more is no limit
 MAX_CLIENTS = 10_000  # addresses whose rate is remembered: 2 MB; the least recent are forgotten
+
+FETCHERS = 8  # pictures being fetched at once: slow hosts keep no search waiting
+FETCH_SECONDS = 10.0  # for a picture to arrive, redirects included
+MAX_FETCH_BYTES = 16 * 2**20  # of a fetched picture: as of one that is sent
+MAX_REDIRECTS = 3  # more is a loop
+MAX_URL_CHARS = 2_048  # of an address that is fetched: longer ones lead nowhere
+
+MAX_RESULT_IDS = 3_000  # of POST /knn-service: what clip-front asks for

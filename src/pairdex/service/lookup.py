@@ -19,7 +19,16 @@ from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
 from pairdex.service.models import SearchRequest
 
-__all__ = ["FIRST", "check_id", "find", "hit_columns", "query_of", "read_rows"]
+__all__ = [
+    "FIRST",
+    "check_id",
+    "check_model",
+    "find",
+    "hit_columns",
+    "opened",
+    "query_of",
+    "read_rows",
+]
 
 # What every hit has, first of its columns; a collection without such a column gives null.
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
@@ -35,7 +44,9 @@ def query_of(served: Served, asked: SearchRequest) -> Query:
     PairdexError
         A value of the request cannot be used.
     """
-    _check_model(served, asked)
+    for field in ("text", "image", "unlike"):
+        if getattr(asked, field) is not None:
+            check_model(served, field)
     _check_row(served, asked.like)
     if asked.unlike is not None and not asked.unlike.strip():
         raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
@@ -88,15 +99,11 @@ def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
     return {("pair_similarity" if name == "similarity" else name): row[name] for name in row}
 
 
-def _check_model(served: Served, asked: SearchRequest) -> None:
-    for field in ("text", "image", "unlike"):
-        if getattr(asked, field) is not None and served.no_model is not None:
-            raise Refused(
-                409,
-                "model_missing",
-                f"{field} needs the collection's model: {served.no_model}",
-                field,
-            )
+def check_model(served: Served, field: str) -> None:
+    """Refuse a text or a picture where the collection's model is not at hand."""
+    if served.no_model is not None:
+        message = f"{field} needs the collection's model: {served.no_model}"
+        raise Refused(409, "model_missing", message, field)
 
 
 def _check_row(served: Served, row_id: int | None) -> None:
@@ -130,7 +137,12 @@ def _picture(encoded: str | None) -> Image | None:
         data = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgument(f"image is no base64: {error}".lower(), field="image") from error
+    return opened(data, "image")
+
+
+def opened(data: bytes, field: str) -> Image:
+    """Return the picture that a file holds; what is wrong with it is the field's fault."""
     try:
         return open_picture(BytesIO(data))
     except PairdexError as error:
-        raise InvalidArgument(str(error), field="image") from error
+        raise InvalidArgument(str(error), field=field) from error

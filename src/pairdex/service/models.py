@@ -26,10 +26,12 @@ __all__ = [
     "ErrorBody",
     "Health",
     "Hits",
+    "Id",
     "Item",
     "Items",
     "ItemsRequest",
     "SearchRequest",
+    "Value",
 ]
 
 _FLOAT32_MAX = 3.4028234663852886e38

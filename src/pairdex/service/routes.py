@@ -9,12 +9,17 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
+from pairdex.errors import InvalidArgument
+from pairdex.service import clip_retrieval as clip
 from pairdex.service import limits, lookup, models, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue, Served
+from pairdex.service.errors import Refused
+from pairdex.service.fetching import Fetcher
 from pairdex.service.readers import Readers
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
@@ -123,13 +128,32 @@ async def picture(
     """Return a row's local picture, made smaller: JPEG, or WebP where it is transparent."""
     served = _catalogue(request).pick(collection)
     lookup.check_id(served, id, "id")
-    found = await _workers(request).run(partial(thumbnails.find, served, id))
+    workers = _workers(request)
+    found = await workers.run(partial(thumbnails.find, served, id))
     # A reader asks again each time: a row that was taken down shows its picture to nobody.
-    headers = {"ETag": f'"{found.version}-{size}"', "Cache-Control": "private, no-cache"}
+    headers = {"Cache-Control": "private, no-cache"}
+    if found is None:
+        data = await _fetched(request, served, id)
+        drawn = await workers.run(partial(thumbnails.draw_bytes, data, size, id))
+        return Response(drawn.data, media_type=drawn.media_type, headers=headers)
+    headers["ETag"] = f'"{found.version}-{size}"'
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    drawn = await _workers(request).run(partial(thumbnails.draw, found, size))
+    drawn = await workers.run(partial(thumbnails.draw, found, size))
     return Response(drawn.data, media_type=drawn.media_type, headers=headers)
+
+
+async def _fetched(request: Request, served: Served, row_id: int) -> bytes:
+    """Return the picture at a row's own address, if the service may fetch it."""
+    fetcher: Fetcher = request.app.state.fetcher
+    url = served.collection.values([row_id])[0].get("url") if fetcher.hosts else None
+    if not isinstance(url, str):
+        raise Refused(404, "no_picture", f"row {row_id} has no local picture", "id")
+    fetchers: Workers = request.app.state.fetchers
+    try:
+        return await fetchers.run(partial(fetcher.fetch, url, "its url"))
+    except InvalidArgument as error:
+        raise Refused(404, "no_picture", f"row {row_id}: {error}", "id") from error
 
 
 @dataclass(frozen=True)
@@ -141,6 +165,7 @@ class Route:
     function: Callable[..., Any]
     model: type[Any] | None = None
     media: tuple[str, ...] = ("application/json",)
+    body: type[BaseModel] | None = None  # of a route that reads it by itself
 
 
 ROUTES = (
@@ -151,6 +176,9 @@ ROUTES = (
     Route("POST", "/api/items", items, models.Items),
     Route("GET", "/api/items/{id}", item, models.Item),
     Route("GET", "/api/items/{id}/picture", picture, media=("image/jpeg", "image/webp")),
+    Route("POST", "/knn-service", clip.knn_service, list[clip.Found], body=clip.KnnRequest),
+    Route("POST", "/metadata", clip.metadata, list[clip.RowMetadata], body=clip.MetadataRequest),
+    Route("GET", "/indices-list", clip.indices_list, list[str]),
 )
 
 

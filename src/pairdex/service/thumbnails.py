@@ -13,7 +13,7 @@ from pairdex.errors import PairdexError
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
 
-__all__ = ["PictureFile", "Thumbnail", "draw", "find"]
+__all__ = ["PictureFile", "Thumbnail", "draw", "draw_bytes", "find"]
 
 _JPEG_QUALITY = 88  # of 95: no visible loss at the size of a tile
 _WEBP_QUALITY = 88
@@ -36,21 +36,15 @@ class Thumbnail:
     media_type: str
 
 
-def find(served: Served, row_id: int) -> PictureFile:
-    """Return the local picture of a row, which is in the collection.
-
-    Raises
-    ------
-    Refused
-        404, the row has none.
-    """
+def find(served: Served, row_id: int) -> PictureFile | None:
+    """Return the local picture of a row, which is in the collection; None where it has none."""
     path = served.collection.picture(row_id)
     try:
         status = path.stat() if path is not None else None
     except FileNotFoundError:
         status = None
     if path is None or status is None:
-        raise Refused(404, "no_picture", f"row {row_id} has no local picture", "id")
+        return None
     return PictureFile(row_id, path, f"{status.st_mtime_ns:x}-{status.st_size:x}")
 
 
@@ -65,11 +59,19 @@ def draw(picture_file: PictureFile, side: int) -> Thumbnail:
     Refused
         404, the file is no picture, or too large a one.
     """
+    return _drawn(picture_file.path, side, f"the local picture of row {picture_file.row_id}")
+
+
+def draw_bytes(data: bytes, side: int, row_id: int) -> Thumbnail:
+    """Return what `draw` does of a picture that was fetched."""
+    return _drawn(BytesIO(data), side, f"the picture at the url of row {row_id}")
+
+
+def _drawn(source: Path | BytesIO, side: int, name: str) -> Thumbnail:
     try:
-        picture = ImageOps.exif_transpose(open_picture(picture_file.path))
+        picture = ImageOps.exif_transpose(open_picture(source))
     except PairdexError as error:
-        message = f"the local picture of row {picture_file.row_id} cannot be decoded"
-        raise Refused(404, "no_picture", message, "id") from error
+        raise Refused(404, "no_picture", f"{name} cannot be decoded", "id") from error
     picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     picture.info.clear()

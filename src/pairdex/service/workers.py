@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 class Workers:
     """Runs work in threads; the event loop stays free to answer others."""
 
-    def __init__(self, *, seconds: float = WORK_SECONDS) -> None:
-        self.pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="pairdex")
+    def __init__(self, count: int = WORKERS, *, seconds: float = WORK_SECONDS) -> None:
+        self.pool = ThreadPoolExecutor(count, thread_name_prefix="pairdex")
         self._seconds = seconds
 
     async def run(self, work: Callable[[], Result]) -> Result:
