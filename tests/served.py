@@ -1,6 +1,11 @@
 """What the tests of the service share: drawn scenes to serve, and waiting for what threads do."""
 
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
 from random import Random
 
 from pairdex.demo.captions import caption_scene
@@ -32,3 +37,46 @@ def wait_until(is_so, seconds=60):
     while not is_so():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.005)
+
+
+@contextmanager
+def serving(log, *folders, options=()):
+    """Run `pairdex serve` as a process of its own until the block ends; gives its URL once it is warm.
+
+    It is killed then, if it does not end by itself; what it writes is in the file `log`.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pairdex",
+        "serve",
+        *map(str, folders),
+        "--port",
+        "0",
+        *options,
+    ]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+    try:
+        wait_until(lambda: "serving http" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        url = log.read_text().split("serving ")[1].split()[0]
+        wait_until(lambda: is_ready(url))
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def is_ready(url):
+    """Whether a service says that it is ready."""
+    try:
+        with urllib.request.urlopen(f"{url}/health") as response:
+            return response.status == 200
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False

@@ -46,3 +46,10 @@ def test_no_file_in_git_is_large():
     ).stdout
     paths = [ROOT / name for name in listed.split("\0") if name]
     assert [path for path in paths if path.is_file() and path.stat().st_size > 2_000_000] == []
+
+
+def test_every_test_that_the_threats_name_exists():
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())
+    sources = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(named) > 30
+    assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in sources[file]] == []

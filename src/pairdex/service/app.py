@@ -22,7 +22,7 @@ from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
 from pairdex.service.fast_json import FastRoute
 from pairdex.service.fetching import Fetcher
-from pairdex.service.guards import CheckHost, CheckToken, LimitBody
+from pairdex.service.guards import CheckHost, CheckToken, LimitBody, is_open
 from pairdex.service.limits import FETCHERS
 from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
@@ -95,7 +95,6 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         lifespan=at_work,
-        dependencies=[Depends(HTTPBearer(auto_error=False))] if token is not None else [],
         middleware=_guards(metrics, token, hosts, policy),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
@@ -104,7 +103,7 @@ def make_app(
     install_handlers(app)
     app.router.route_class = FastRoute
     for route in ROUTES:
-        _add_route(app, route)
+        _add_route(app, route, with_token=token is not None and not is_open(route.path))
     app.add_route("/", _sends("index.html"), include_in_schema=False)
     app.add_route("/docs", _sends("docs.html"), include_in_schema=False)
     app.mount("/page", StaticFiles(directory=_PAGE))
@@ -135,12 +134,13 @@ def _guards(
     return [*guards, Middleware(LimitBody)]
 
 
-def _add_route(app: FastAPI, route: Route) -> None:
+def _add_route(app: FastAPI, route: Route, *, with_token: bool) -> None:
     ok: dict[str, Any] = {"content": {media: {} for media in route.media}}
     app.add_api_route(
         route.path,
         route.function,
         methods=[route.method],
+        dependencies=[Depends(HTTPBearer(auto_error=False))] if with_token else [],  # tells OpenAPI
         response_model=route.model,
         response_class=Response,
         responses={

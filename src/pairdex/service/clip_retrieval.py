@@ -15,7 +15,15 @@ import numpy as np
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from starlette.responses import Response
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
@@ -52,14 +60,28 @@ def _not_empty(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return None if value == "" else value
 
 
+def _number(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a number that came as text, as clip-front sends it; an empty one is none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if value.strip() else None
+    except ValueError:
+        return value
+
+
 Text = Annotated[str | None, BeforeValidator(_not_empty)]
-Score = Annotated[float | None, BeforeValidator(_not_empty)]
+Score = Annotated[
+    float | None,
+    BeforeValidator(_number),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}),
+]
 
 
 class KnnRequest(BaseModel):
     """What clip-retrieval's clients send: exactly one of text, image, image_url and embedding_input."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     text: Text = Field(None, max_length=MAX_TEXT_CHARS)
     image: Text = Field(None, max_length=limits.MAX_BODY_BYTES, description="In base64.")
@@ -105,7 +127,7 @@ class KnnRequest(BaseModel):
 class MetadataRequest(BaseModel):
     """Which rows' metadata is asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     ids: list[Id] = Field(max_length=limits.MAX_IDS)
     indice_name: Text = Field(None, description="Name of a collection; the first by default.")

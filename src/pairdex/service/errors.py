@@ -10,6 +10,7 @@ from typing import Any, cast
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -80,6 +81,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AnyHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(PairdexError, _on_pairdex_error)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -132,6 +134,10 @@ async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
     field = error.field if isinstance(error, InvalidArgument) else None
     message = request.app.state.catalogue.without_places(str(error))
     return error_answer(status, error.code, message, field)
+
+
+async def _on_gone(_: Request, __: Exception) -> Response:
+    return error_answer(400, "client_gone", "the client went away before its body was complete")
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

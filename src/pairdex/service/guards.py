@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pairdex.service.errors import Refused, error_answer
 from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
 
-__all__ = ["CheckHost", "CheckToken", "LimitBody"]
+__all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
 
 # What must be readable without the token: the page that asks for it, and whether the service is up.
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
@@ -51,7 +51,7 @@ class CheckToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through if it carries the token, or needs none."""
-        if not _is_http(scope) or _is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
+        if not _is_http(scope) or is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         refusal = error_answer(
@@ -124,7 +124,8 @@ def _is_http(scope: Scope) -> bool:
     return bool(scope["type"] == "http")
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether a path is answered without the token."""
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
