@@ -168,7 +168,7 @@ def test_a_k_larger_than_the_collection_gives_all_rows(opened):
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
-        ({}, InvalidArgument, "exactly one of text, image, like and vector"),
+        ({}, InvalidArgument, "exactly one of text, image, like, vector and terms"),
         ({"like": 1, "k": 0}, InvalidArgument, "k is 0, expected 1 to"),
         ({"like": 1, "k": -1}, InvalidArgument, "k is -1, expected 1 to"),
         ({"like": 1, "offset": -1}, InvalidArgument, "the offset is -1, expected at least 0"),

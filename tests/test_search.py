@@ -132,8 +132,8 @@ def test_a_picture_may_be_a_file_bytes_or_opened(store, tmp_path):
 
 def test_unlike_takes_half_of_the_unwanted_direction_away(store):
     vector = query_vector(store, Query(text="car", unlike="boat"), Words(), "image")
-    length = np.hypot(1, UNLIKE_WEIGHT * 2)
-    np.testing.assert_allclose(vector[[0, 2]], [1 / length, -UNLIKE_WEIGHT * 2 / length], rtol=1e-6)
+    length = np.hypot(1, UNLIKE_WEIGHT)
+    np.testing.assert_allclose(vector[[0, 2]], [1 / length, -UNLIKE_WEIGHT / length], rtol=1e-6)
     assert np.linalg.norm(vector) == pytest.approx(1)
 
 

@@ -20,7 +20,7 @@ from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
 from pairdex.projections.files import Projection, find_projections
-from pairdex.search import DEFAULT_K, Picture, Query
+from pairdex.search import DEFAULT_K, Picture, Query, Term
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
@@ -151,6 +151,11 @@ class Collection:
     def projections(self) -> list[str]:
         """The names of its projections, each of which a search can be `on`."""
         return find_projections(self._store)
+
+    @property
+    def has_safe_mode(self) -> bool:
+        """Whether its columns tell which rows are safe: LAION's score `punsafe`, or the tag `nsfw`."""
+        return search.safe_filter(self.schema) is not None
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -285,17 +290,20 @@ class Collection:
         like: int | None = None,
         vector: NDArray[np.float32] | None = None,
         unlike: str | None = None,
+        terms: Sequence[Term] | None = None,
         k: int = DEFAULT_K,
         offset: int = 0,
         on: str = "image",
         where: str | None = None,
+        safe: bool = False,
     ) -> pa.Table:
-        """Return the k rows nearest to a text, a picture, a row or a vector.
+        """Return the k rows nearest to a text, a picture, a row, a vector, or several of them together.
 
         Parameters
         ----------
-        text, image, like, vector
-            Exactly one: a text, a picture (path, bytes or PIL image), an id, a vector (dim,).
+        text, image, like, vector, terms
+            Exactly one: a text, a picture (path, bytes or PIL image), an id, a vector (dim,), or
+            terms of these with weights, negative for what is not wanted.
         unlike
             A text whose direction is taken from the query's.
         offset
@@ -304,6 +312,8 @@ class Collection:
             image, text, or the name of a projection, in which the query is projected too.
         where
             A SQL predicate over the columns; k rows are found if k rows satisfy it.
+        safe
+            Find only rows that are known to be safe: `has_safe_mode` tells whether that can be known.
 
         Returns
         -------
@@ -311,8 +321,8 @@ class Collection:
             id, distance (1 - cos, or the projection's), similarity (cos), then the metadata columns,
             nearest first; a stored column `similarity` is called `pair_similarity` here.
         """
-        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike)
-        return self.hits(query, k=k, offset=offset, on=on, where=where).table
+        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike, terms=terms)
+        return self.hits(query, k=k, offset=offset, on=on, where=where, safe=safe).table
 
     def hits(
         self,
@@ -322,6 +332,7 @@ class Collection:
         offset: int = 0,
         on: str = "image",
         where: str | None = None,
+        safe: bool = False,
     ) -> Hits:
         """Return what `search` does, with a report of how it was found."""
         search.check_k(k)
@@ -330,12 +341,25 @@ class Collection:
         space = self._space(on)
         kind = space.record.on if isinstance(space, Projection) else space
         asked = self.query_vector(query, on=on)
-        found = self._nearest(space, asked[None, :], k + offset, where, without=query.like)
-        ids, distances = found.ids[0, offset:], found.distances[0, offset:]
+        where = self.narrowed(where, safe=safe)
+        found = self._nearest(space, asked[None, :], k + offset + len(query.rows), where)
+        is_other = ~np.isin(found.ids[0], query.rows)
+        ids = found.ids[0, is_other][offset : offset + k]
+        distances = found.distances[0, is_other][offset : offset + k]
         cosines = None
         if isinstance(space, Projection):
             cosines = search.similarities(self._store, kind, asked, ids)
         return Hits(search.describe(self._store, ids, distances, cosines), found.report)
+
+    def narrowed(self, where: str | None, *, safe: bool) -> str | None:
+        """Return a filter for `nearest` that holds for the safe rows, or for all, that satisfy `where`.
+
+        Raises
+        ------
+        InvalidArgument
+            No predicate over the columns; no column that says which rows are safe.
+        """
+        return search.narrowed(self._store, where, safe=safe)
 
     def _nearest(
         self,

@@ -104,7 +104,8 @@ class Predicate:
         self._connection = duckdb.connect(":memory:", config=_SETTINGS)
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
         self._connection.execute("SET lock_configuration = true")
-        self._check(self._parse())
+        self._check(self._parse(self._query))
+        self._check_alone()
 
     def mask(self, table: pa.Table) -> NDArray[np.bool_]:
         """Return which rows of `table` satisfy the filter, shape (rows,); NULL counts as no.
@@ -142,8 +143,8 @@ class Predicate:
         text = " ".join(self.sql.split())
         return f"'{text if len(text) <= 80 else text[:77] + '...'}'"
 
-    def _parse(self) -> dict[str, Any]:
-        rows = self._connection.execute("SELECT json_serialize_sql(?)", [self._query]).fetchall()
+    def _parse(self, query: str) -> dict[str, Any]:
+        rows = self._connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
         try:
             parsed: dict[str, Any] = json.loads(rows[0][0])
         except RecursionError as error:
@@ -180,6 +181,10 @@ class Predicate:
                 self._names.add(part["column_names"][0].lower())
         if functions:
             self._check_functions(functions)
+
+    def _check_alone(self) -> None:
+        """Refuse `1=1) OR (1=1`, which closes a bracket around it: filters are put into brackets."""
+        self._parse(f"SELECT {self.sql}")
 
     def _check_functions(self, names: set[str]) -> None:
         kinds: dict[str, bool] = dict(

@@ -213,7 +213,7 @@ def test_a_sane_request_id_is_kept_and_any_other_replaced(client):
 
 
 def test_a_bug_has_a_request_id_too(client, monkeypatch):
-    monkeypatch.setattr("pairdex.service.routes.lookup.query_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("pairdex.service.routes.query_of", lambda *_: 1 / 0)
     response = client.post("/api/search", json={"like": 1}, headers={"x-request-id": "bug-1"})
     assert response.status_code == 500
     assert response.headers["x-request-id"] == "bug-1"

@@ -25,12 +25,13 @@ from pairdex.cli.output import (
     progress_bar,
 )
 from pairdex.cli.space_option import SpaceOption
+from pairdex.cli.terms import query_of
 from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
 from pairdex.knn import Report
 from pairdex.query_files import read_query_set
 from pairdex.result_files import check_suffix, write_results, write_table
-from pairdex.search import DEFAULT_K, Query, check_k
+from pairdex.search import DEFAULT_K, check_k
 
 
 def command(
@@ -53,6 +54,15 @@ def command(
         bool, typer.Option("--exact", help="Search exactly (there is no other way yet).")
     ] = False,
     unlike: Annotated[str | None, typer.Option(help="Away from this text.")] = None,
+    term: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="And this text too, after its weight: '+2 at night', '-0.5 red' (repeatable)."
+        ),
+    ] = None,
+    safe: Annotated[
+        bool, typer.Option("--safe", help="Only rows that are known to be safe.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option(help="The collection's model, where it does not say or has moved.")
     ] = None,
@@ -70,16 +80,19 @@ def command(
         check_suffix(out)
     check_k(k)
     if vectors is None:
-        query = Query(text=text, image=image, like=like, unlike=unlike)
+        query = query_of(text, image, like, unlike, term)
         if query.needs_model:
             _ = opened.encoder  # a missing model is said before codes are made
         _prepare(opened, on)
         started = time.perf_counter()
-        hits = opened.hits(query, k=k, on=on, where=where)
+        hits = opened.hits(query, k=k, on=on, where=where, safe=safe)
         _report_hits(hits, on, time.perf_counter() - started, out, as_json)
         return
-    if any(value is not None for value in (text, image, like, unlike)):
-        raise InvalidArgument("search takes either --vectors or --text, --image, --like, --unlike")
+    if any(value is not None for value in (text, image, like, unlike)) or term:
+        raise InvalidArgument(
+            "search takes either --vectors or --text, --image, --like, --unlike, --term"
+        )
+    where = opened.narrowed(where, safe=safe)
     queries = read_query_set(vectors)
     _prepare(opened, on)
     started = time.perf_counter()

@@ -11,21 +11,36 @@ from pairdex.search.neighbours import (
     open_space,
     similarities,
 )
-from pairdex.search.query import UNLIKE_WEIGHT, Embeds, Picture, Query, query_vector
+from pairdex.search.query import (
+    MAX_TERMS,
+    MAX_WEIGHT,
+    UNLIKE_WEIGHT,
+    Embeds,
+    Picture,
+    Query,
+    Term,
+    query_vector,
+)
+from pairdex.search.safety import narrowed, safe_filter
 
 __all__ = [
     "DEFAULT_K",
     "MAX_FOUND",
     "MAX_K",
+    "MAX_TERMS",
+    "MAX_WEIGHT",
     "UNLIKE_WEIGHT",
     "Embeds",
     "Picture",
     "Query",
+    "Term",
     "check_k",
     "describe",
+    "narrowed",
     "nearest",
     "nearest_in_space",
     "open_space",
     "query_vector",
+    "safe_filter",
     "similarities",
 ]

@@ -1,7 +1,9 @@
-"""What is asked, and the vector to search with: a text, a picture, a row or a vector, minus another text."""
+"""What is asked, and the vector to search with: texts, pictures, rows and vectors, with and against each other."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,13 +16,27 @@ from PIL.Image import Image
 from pairdex.distance import normalise
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.search.combine import combine
 from pairdex.store.store import Kind, Store
 
-__all__ = ["UNLIKE_WEIGHT", "Embeds", "Picture", "Query", "query_vector"]
+__all__ = [
+    "MAX_TERMS",
+    "MAX_WEIGHT",
+    "UNLIKE_WEIGHT",
+    "Embeds",
+    "Picture",
+    "Query",
+    "Term",
+    "query_vector",
+]
 
 UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
+MAX_TERMS = 16  # more than that nobody can weigh against each other
+MAX_WEIGHT = 1_000.0  # of a term: beside a larger one nothing is left of the others
 
 Picture = str | Path | bytes | Image
+
+_KINDS = ("text", "image", "like", "vector")
 
 
 class Embeds(Protocol):
@@ -34,30 +50,68 @@ class Embeds(Protocol):
 
 
 @dataclass(frozen=True)
+class Term:
+    """One of several things that are searched for: exactly one of text, image, like (an id) and vector.
+
+    A negative `weight` keeps away from it. Only the weights' proportions matter.
+    """
+
+    text: str | None = None
+    image: Picture | None = None
+    like: int | None = None
+    vector: NDArray[np.float32] | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_one("a term", [name for name in _KINDS if getattr(self, name) is not None], _KINDS)
+        if not (math.isfinite(self.weight) and 0 < abs(self.weight) <= MAX_WEIGHT):
+            raise InvalidArgument(
+                f"the weight of a term is {self.weight:g}, expected a number from "
+                f"{-MAX_WEIGHT:g} to {MAX_WEIGHT:g} that is not 0",
+                field="weight",
+            )
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model has to encode it."""
+        return self.text is not None or self.image is not None
+
+
+@dataclass(frozen=True)
 class Query:
-    """What is searched for: exactly one of text, image, like (an id) and vector; minus `unlike`."""
+    """What is searched for: exactly one of text, image, like, vector and terms; minus `unlike`."""
 
     text: str | None = None
     image: Picture | None = None
     like: int | None = None
     vector: NDArray[np.float32] | None = None
     unlike: str | None = None
+    terms: Sequence[Term] | None = None
 
     def __post_init__(self) -> None:
-        given = [
-            name for name in ("text", "image", "like", "vector") if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
-            got = " and ".join(given) or "none of them"
-            raise InvalidArgument(
-                f"search takes exactly one of text, image, like and vector, got {got}",
-                field=given[1] if given else "text",
-            )
+        kinds = (*_KINDS, "terms")
+        _check_one("search", [name for name in kinds if getattr(self, name) is not None], kinds)
+        if self.terms is not None:
+            _check_terms(self.terms)
+
+    @property
+    def parts(self) -> tuple[Term, ...]:
+        """All that is asked as terms; `unlike` is a minus term."""
+        wanted = self.terms
+        if wanted is None:
+            wanted = [Term(self.text, self.image, self.like, self.vector)]
+        unwanted = [] if self.unlike is None else [Term(self.unlike, weight=-UNLIKE_WEIGHT)]
+        return (*wanted, *unwanted)
 
     @property
     def needs_model(self) -> bool:
         """Whether a model has to encode something of it."""
-        return self.text is not None or self.image is not None or self.unlike is not None
+        return any(term.needs_model for term in self.parts)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The ids that it names, which are not to be found."""
+        return np.array([term.like for term in self.parts if term.like is not None], np.int64)
 
 
 def query_vector(
@@ -65,36 +119,68 @@ def query_vector(
 ) -> NDArray[np.float32]:
     """Return the vector to search with, shape (dim,), of unit length.
 
-    `like` takes the row's own vector of the kind that is searched. `unlike` u turns the wanted
-    direction q into q - UNLIKE_WEIGHT * u.
+    `like` takes the row's own vector of the kind that is searched. Several terms are combined as
+    `combine` says.
 
     Raises
     ------
     InvalidArgument, Mismatch
         An id out of range, a text or picture that cannot be encoded, a vector of another dimension
-        or without a direction.
+        or without a direction, terms that cancel each other out.
     """
-    vector = normalise(_wanted(store, query, encoder, on))
-    if query.unlike is not None:
-        assert encoder is not None, "needs_model says so"
-        vector = normalise(vector - UNLIKE_WEIGHT * encoder.encode_texts([query.unlike])[0])
-    return vector.astype(np.float32)
+    terms = query.parts
+    vectors = [normalise(row) for row in _encoded(store, terms, encoder, on)]
+    weights = np.array([term.weight for term in terms])
+    direction = vectors[0] if len(terms) == 1 else combine(np.stack(vectors), weights)
+    return direction.astype(np.float32)
 
 
-def _wanted(store: Store, query: Query, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
-    """Return what is searched for as a vector (dim,) of any length but zero."""
-    if query.like is not None:
-        store.check_ids(np.array([query.like], np.int64))
-        return store.vectors(on)[query.like].astype(np.float32)
-    if query.vector is not None:
-        return _checked_vector(np.asarray(query.vector, np.float32), store)
+def _check_one(what: str, given: list[str], kinds: Sequence[str]) -> None:
+    if len(given) != 1:
+        got = " and ".join(given) or "none of them"
+        expected = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+        raise InvalidArgument(
+            f"{what} takes exactly one of {expected}, got {got}",
+            field=given[1] if given else "text",
+        )
+
+
+def _check_terms(terms: Sequence[Term]) -> None:
+    if not 1 <= len(terms) <= MAX_TERMS:
+        raise InvalidArgument(
+            f"a search has {len(terms):,} terms, expected 1 to {MAX_TERMS}", field="terms"
+        )
+    if all(term.weight < 0 for term in terms):
+        raise InvalidArgument(
+            "every term has a negative weight; at least one has to say what is wanted",
+            field="terms",
+        )
+
+
+def _encoded(
+    store: Store, terms: Sequence[Term], encoder: Embeds | None, on: Kind
+) -> Iterable[NDArray[np.float32]]:
+    """Yield the vector (dim,) of each term, of any length but zero; the texts are encoded together."""
+    texts = [term.text for term in terms if term.text is not None]
+    encoded = iter(_texts(encoder, texts) if texts else ())
+    for term in terms:
+        yield next(encoded) if term.text is not None else _vector(store, term, encoder, on)
+
+
+def _texts(encoder: Embeds | None, texts: list[str]) -> NDArray[np.float32]:
     assert encoder is not None, "needs_model says so"
-    if query.text is not None:
-        encoded = encoder.encode_texts([query.text])
-    else:
-        assert query.image is not None, "a query has exactly one of them"
-        encoded = encoder.encode_images([_opened(query.image)])
-    return np.asarray(encoded[0], np.float32)
+    return np.asarray(encoder.encode_texts(texts), np.float32)
+
+
+def _vector(store: Store, term: Term, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
+    if term.like is not None:
+        store.check_ids(np.array([term.like], np.int64))
+        return store.vectors(on)[term.like].astype(np.float32)
+    if term.vector is not None:
+        return _checked_vector(np.asarray(term.vector, np.float32), store)
+    assert encoder is not None, "needs_model says so"
+    assert term.image is not None, "a term has exactly one of them"
+    return np.asarray(encoder.encode_images([_opened(term.image)])[0], np.float32)
 
 
 def _checked_vector(vector: NDArray[np.float32], store: Store) -> NDArray[np.float32]:

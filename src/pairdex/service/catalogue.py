@@ -66,6 +66,7 @@ class Served:
             "model": None if model is None else {"name": model["name"], "dim": model["dim"]},
             "examples": list(self.examples),
             "pictures": self.has_pictures,
+            "safe": self.collection.has_safe_mode,
         }
 
 

@@ -29,11 +29,11 @@ from starlette.responses import Response
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.search import Query
-from pairdex.service import limits, lookup
+from pairdex.service import limits, lookup, queries
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Served
 from pairdex.service.fast_json import parsed
-from pairdex.service.models import Id, SearchRequest, Value
+from pairdex.service.requests import Id, SearchRequest, Value
 from pairdex.service.searches import Searches
 
 __all__ = [
@@ -202,7 +202,7 @@ async def _query(request: Request, served: Served, asked: KnnRequest) -> Query:
     if asked.image_url is not None:
         fetch = partial(request.app.state.fetcher.fetch, asked.image_url)
         data = await request.app.state.fetchers.run(fetch)
-        lookup.check_model(served, "image_url")
+        queries.check_model(served, "image_url")
         work = partial(_of_picture, served, data, asked.modality)
         return Query(vector=await request.app.state.workers.run(work))
     given = {"text": asked.text, "image": asked.image, "vector": asked.embedding_input}
@@ -210,17 +210,17 @@ async def _query(request: Request, served: Served, asked: KnnRequest) -> Query:
         {"on": asked.modality, **{name: one for name, one in given.items() if one is not None}}
     )
     if asked.image is None:
-        return lookup.query_of(served, same)
+        return queries.query_of(served, same)
     work = partial(_encoded, served, same)
     return Query(vector=await request.app.state.workers.run(work))
 
 
 def _encoded(served: Served, asked: SearchRequest) -> NDArray[np.float32]:
-    return served.collection.query_vector(lookup.query_of(served, asked), on=asked.on)
+    return served.collection.query_vector(queries.query_of(served, asked), on=asked.on)
 
 
 def _of_picture(served: Served, data: bytes, on: str) -> NDArray[np.float32]:
-    return served.collection.query_vector(Query(image=lookup.opened(data, "image_url")), on=on)
+    return served.collection.query_vector(Query(image=queries.opened(data, "image_url")), on=on)
 
 
 def _conditions(served: Served, asked: KnnRequest) -> tuple[str | None, list[str]]:

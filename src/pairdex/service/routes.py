@@ -15,11 +15,12 @@ from starlette.responses import Response
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.service import clip_retrieval as clip
-from pairdex.service import limits, lookup, models, thumbnails
+from pairdex.service import limits, lookup, models, requests, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue, Served
 from pairdex.service.errors import Refused
 from pairdex.service.fetching import Fetcher
+from pairdex.service.queries import query_of
 from pairdex.service.readers import Readers
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
@@ -75,14 +76,20 @@ async def collections(request: Request) -> Response:
 
 
 async def search(
-    request: Request, asked: models.SearchRequest, collection: CollectionName = None
+    request: Request, asked: requests.SearchRequest, collection: CollectionName = None
 ) -> Response:
-    """Find the rows nearest to a text, a picture, a row or a vector."""
+    """Find the rows nearest to a text, a picture, a row, a vector, or several of them together."""
     started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
     hits, exact = await _found(request, served, asked)
     seconds = time.perf_counter() - started
-    content = {"hits": hits, "exact": exact, "space": asked.on, "seconds": seconds}
+    content = {
+        "hits": hits,
+        "exact": exact,
+        "space": asked.on,
+        "safe": lookup.wants_safe(served, asked.safe),
+        "seconds": seconds,
+    }
     started = time.perf_counter()
     response = answer(content)
     request.app.state.metrics.stage("serialise", time.perf_counter() - started)
@@ -90,21 +97,29 @@ async def search(
 
 
 async def _found(
-    request: Request, served: Served, asked: models.SearchRequest
+    request: Request, served: Served, asked: requests.SearchRequest
 ) -> tuple[list[dict[str, Any]], bool]:
     """Search together with others where that can be; by itself for a picture, or in a projection."""
-    if asked.image is None and asked.on in served.kinds:
+    if asked.on in served.kinds and not asked.has_pictures:
         searches: Searches = request.app.state.searches
-        query = lookup.query_of(served, asked)
+        query = query_of(served, asked)
+        where = await _where(request, served, asked)
         found = await searches.find(
-            served, query, on=asked.on, where=asked.where, k=asked.k, offset=asked.offset
+            served, query, on=asked.on, where=where, k=asked.k, offset=asked.offset
         )
         return found.hits, found.exact
     return await _workers(request).run(partial(lookup.find, served, asked))
 
 
+async def _where(request: Request, served: Served, asked: requests.SearchRequest) -> str | None:
+    """Return the filter with safe mode in it; checking one that is new takes a worker's time."""
+    is_safe = lookup.wants_safe(served, asked.safe)
+    narrow = partial(served.collection.narrowed, asked.where, safe=is_safe)
+    return narrow() if asked.where is None else await _workers(request).run(narrow)
+
+
 async def items(
-    request: Request, asked: models.ItemsRequest, collection: CollectionName = None
+    request: Request, asked: requests.ItemsRequest, collection: CollectionName = None
 ) -> Response:
     """Return rows, in the order of the ids."""
     served = _catalogue(request).pick(asked.collection or collection)

@@ -46,12 +46,12 @@ class _Wanted:
     vector: NDArray[np.float32]
     k: int
     offset: int
-    without: int | None
+    without: NDArray[np.int64]
 
     @property
     def neighbours(self) -> int:
         """How many have to be found, so that k are left."""
-        return self.k + self.offset + (self.without is not None)
+        return self.k + self.offset + len(self.without)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Searches:
         """
         texts = {text: await self._encode(served, text, field) for text, field in _texts(query)}
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
-        wanted = _Wanted(vector, k, offset, query.like)
+        wanted = _Wanted(vector, k, offset, query.rows)
         key = _Key(served, on, where, max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length()))
         batches = self._searching.get(key)
         if batches is None:
@@ -181,6 +181,7 @@ class _Encoded:
 def _texts(query: Query) -> list[tuple[str, str]]:
     """Return what a model has to encode, each with the field it came in."""
     both = [(query.text, "text"), (query.unlike, "unlike")]
+    both += [(term.text, "terms") for term in query.terms or ()]
     return [(text, field) for text, field in both if text is not None]
 
 
@@ -193,8 +194,8 @@ def _hits(
 ) -> list[dict[str, Any]]:
     """Return the k rows after the offset that were not removed meanwhile."""
     keep = ids >= 0
-    if wanted.without is not None:
-        keep &= ids != wanted.without
+    for row_id in wanted.without:
+        keep &= ids != row_id
     rows = np.flatnonzero(keep)[wanted.offset : wanted.offset + wanted.k]
     if live is not None:
         rows = rows[live[ids[rows]]]

@@ -18,6 +18,7 @@ from pairdex import checksums
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
+from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, read_removed, state_of
 from pairdex.store.scores import joined
@@ -63,6 +64,7 @@ class Store:
             )
         self._metadata = joined(path, self.manifest, released)
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
+        self._masks = MaskCache()
         _ = self.tombstones  # damaged ones are said now
 
     @property
@@ -174,15 +176,30 @@ class Store:
     def matching(self, where: str) -> NDArray[np.bool_]:
         """Return which rows, removed ones too, satisfy a filter over the columns and `id`, shape (rows,).
 
+        The answer is kept for the next time, and read-only.
+
         Raises
         ------
         InvalidPredicate
             The filter is no predicate over these columns.
         """
-        predicate = Predicate(where)
-        masks = [predicate.mask(self._with_ids(self.schema.empty_table(), 0))]
+        known = self._masks.get(where)
+        if known is not None:
+            return known
+        predicate = self.checked(where)
+        masks = [np.empty(0, np.bool_)]
         masks += [predicate.mask(self._with_ids(table, first)) for first, table in self.tables()]
-        return np.concatenate(masks)
+        return self._masks.keep(where, np.concatenate(masks))
+
+    def knows(self, where: str) -> bool:
+        """Whether the answer to a filter is at hand, so that it need not be checked again."""
+        return self._masks.get(where) is not None
+
+    def checked(self, where: str) -> Predicate:
+        """Return a filter that is a predicate over the columns and `id`; as `matching` otherwise."""
+        predicate = Predicate(where)
+        predicate.mask(self._with_ids(self.schema.empty_table(), 0))
+        return predicate
 
     def mask(self, where: str) -> NDArray[np.bool_]:
         """Return which rows satisfy a filter and were not removed; as `matching` otherwise."""

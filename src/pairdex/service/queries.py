@@ -1,0 +1,103 @@
+"""From a request to what the library searches for, with the complaints of a service."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from pairdex.encoders.pictures import open_picture
+from pairdex.errors import InvalidArgument, PairdexError
+from pairdex.search import Query, Term
+from pairdex.service.catalogue import Served
+from pairdex.service.errors import Refused
+from pairdex.service.requests import SearchRequest, TermRequest
+
+__all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
+
+
+def query_of(served: Served, asked: SearchRequest) -> Query:
+    """Return what a request searches for, checked against its collection.
+
+    Raises
+    ------
+    Refused
+        409, texts and pictures cannot be searched for, since the model is not at hand.
+    InvalidArgument
+        A row that is not there, a vector of another dimension, an empty text, no picture.
+    """
+    for field in ("text", "image", "unlike"):
+        if getattr(asked, field) is not None:
+            check_model(served, field)
+    if asked.unlike is not None and not asked.unlike.strip():
+        raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
+    if asked.terms is not None:
+        if any(each.text is not None or each.image is not None for each in asked.terms):
+            check_model(served, "terms")
+        return Query(unlike=asked.unlike, terms=[_term(served, each) for each in asked.terms])
+    only = _term(served, asked)
+    return Query(only.text, only.image, only.like, only.vector, unlike=asked.unlike)
+
+
+def _term(served: Served, asked: SearchRequest | TermRequest) -> Term:
+    _check_row(served, asked.like)
+    return Term(
+        text=asked.text,
+        image=None if asked.image is None else open_image(asked.image),
+        like=asked.like,
+        vector=_vector(served, asked.vector),
+        weight=asked.weight if isinstance(asked, TermRequest) else 1.0,
+    )
+
+
+def check_model(served: Served, field: str) -> None:
+    """Refuse a text or a picture where the collection's model is not at hand."""
+    if served.no_model is not None:
+        message = f"{field} needs the collection's model: {served.no_model}"
+        raise Refused(409, "model_missing", message, field)
+
+
+def _check_row(served: Served, row_id: int | None) -> None:
+    if row_id is not None and row_id not in served.collection:
+        raise InvalidArgument(no_such_row(served, row_id), field="like")
+
+
+def no_such_row(served: Served, row_id: int) -> str:
+    """Return what is said of an id that is not there."""
+    ids = len(served.collection) + served.collection.removed
+    if 0 <= row_id < ids:
+        return f"there is no row {row_id} any more: it was removed from {served.name}"
+    return f"there is no row {row_id}: {served.name} has the ids 0 to {ids - 1}"
+
+
+def _vector(served: Served, values: list[float] | None) -> NDArray[np.float32] | None:
+    if values is None:
+        return None
+    if len(values) != served.collection.dim:
+        raise InvalidArgument(
+            f"the vector has {len(values):,} values, expected {served.collection.dim:,}, "
+            f"as the vectors of {served.name}",
+            field="vector",
+        )
+    return np.array(values, np.float32)
+
+
+def open_image(encoded: str) -> Image:
+    """Open a picture file that came in base64."""
+    try:
+        data = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgument(f"image is no base64: {error}".lower(), field="image") from error
+    return opened(data, "image")
+
+
+def opened(data: bytes, field: str) -> Image:
+    """Return the picture that a file holds; what is wrong with it is the field's fault."""
+    try:
+        return open_picture(BytesIO(data))
+    except PairdexError as error:
+        raise InvalidArgument(str(error), field=field) from error
