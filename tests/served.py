@@ -41,7 +41,14 @@ def wait_until(is_so, seconds=60):
 
 @contextmanager
 def serving(log, *folders, options=()):
-    """Run `pairdex serve` as a process of its own until the block ends; gives its URL once it is warm.
+    """Give the URL of what `serving_process` runs."""
+    with serving_process(log, *folders, options=options) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving_process(log, *folders, options=()):
+    """Run `pairdex serve` as a process of its own until the block ends; gives its URL once it is warm, and the process.
 
     It is killed then, if it does not end by itself; what it writes is in the file `log`.
     """
@@ -62,7 +69,7 @@ def serving(log, *folders, options=()):
         assert process.poll() is None, log.read_text()
         url = log.read_text().split("serving ")[1].split()[0]
         wait_until(lambda: is_ready(url))
-        yield url
+        yield url, process
     finally:
         process.terminate()
         try:

@@ -1,5 +1,7 @@
 """Running the service: its address, its end."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ import pytest
 
 from pairdex.errors import InvalidArgument
 from pairdex.service.server import serve
+from served import serving, serving_process, wait_until
 
 PROGRAM = """
 import sys, pairdex
@@ -116,3 +119,32 @@ def test_what_has_begun_is_answered_before_it_ends(web):
     asking.join(20)
     process.communicate(timeout=20)
     assert answers == [200]
+
+
+def test_killed_under_load_it_answers_the_same_when_started_again(scenes, tmp_path):
+    stopped, answered = threading.Event(), []
+
+    def ask(url):
+        request = urllib.request.Request(
+            f"{url}/api/search", b'{"like": 3, "k": 5}', {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return [hit["id"] for hit in json.load(response)["hits"]]
+
+    def keep_asking(url):
+        with contextlib.suppress(OSError):  # it is killed
+            while not stopped.is_set():
+                answered.append(ask(url))
+
+    with serving_process(tmp_path / "first", scenes) as (url, process):
+        threads = [threading.Thread(target=keep_asking, args=[url]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answered) > 20)
+        process.kill()
+        for thread in threads:
+            thread.join(30)
+    stopped.set()
+    with serving(tmp_path / "second", scenes) as url:
+        assert ask(url) == answered[0]
+    assert all(answer == answered[0] for answer in answered)
