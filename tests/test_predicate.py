@@ -4,6 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import duckdb
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pairdex.errors import InvalidArgument, InvalidPredicate
-from pairdex.predicate import MAX_PREDICATE_CHARS, Predicate
+from pairdex.predicate import MAX_PREDICATE_CHARS, Predicate, time_limit
 
 TABLE = pa.table(
     {
@@ -302,3 +304,30 @@ def test_a_python_variable_is_no_table():
     other = TABLE  # noqa: F841 - DuckDB would find it by its name
     with pytest.raises(InvalidPredicate):
         mask("other.width = 100")
+
+
+SLOW = "levenshtein(lpad('a', 400, 'ab'), lpad('b', (400 + id % 7)::INTEGER, 'ba')) > 0"  # tenths of a ms a row
+
+
+def test_a_filter_ends_when_its_time_is_over():
+    table = pa.table({"id": range(20_000)})
+    started = time.monotonic()
+    with time_limit(0.2), pytest.raises(InvalidPredicate, match="takes too long; make it simpler"):
+        Predicate(SLOW).mask(table)
+    assert time.monotonic() - started < 20
+    with time_limit(-1), pytest.raises(InvalidPredicate, match="takes too long"):
+        Predicate("id > 1").mask(table)
+    with time_limit(60):
+        assert Predicate("id > 1").mask(table).sum() == 19_998
+    assert Predicate("id > 1").mask(table).sum() == 19_998
+
+
+def test_the_time_of_one_thread_is_not_that_of_another():
+    seen = []
+    with time_limit(-1):
+        thread = threading.Thread(
+            target=lambda: seen.append(Predicate("id > 1").mask(pa.table({"id": [1, 2]})).tolist())
+        )
+        thread.start()
+        thread.join()
+    assert seen == [[False, True]]

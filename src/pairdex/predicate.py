@@ -10,7 +10,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import duckdb
@@ -20,7 +24,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidPredicate
 
-__all__ = ["MAX_PREDICATE_CHARS", "Predicate", "syntax_nodes"]
+__all__ = ["MAX_PREDICATE_CHARS", "Predicate", "syntax_nodes", "time_limit"]
 
 MAX_PREDICATE_CHARS = 10_000  # a longer one is a mistake or an attack
 
@@ -65,6 +69,9 @@ _STABLE = (
     " (list_contains(parameter_types, 'TIMESTAMP WITH TIME ZONE')"
     " OR list_contains(parameter_types, 'TIMESTAMPTZ_NS')))"
 )
+_end: ContextVar[float | None] = ContextVar(
+    "end", default=None
+)  # of this thread's time for filters
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
@@ -72,6 +79,19 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "memory_limit": _MEMORY_LIMIT,
 }
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Let filters that are evaluated inside, by this thread, end with InvalidPredicate after that time.
+
+    DuckDB looks at it each 2,048 rows.
+    """
+    token = _end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
 
 
 class Predicate:
@@ -119,13 +139,16 @@ class Predicate:
         cursor = self._connection.cursor()
         cursor.register("collection", table)
         try:
-            result = cursor.execute(self._query)
+            with self._ending(cursor):
+                result = cursor.execute(self._query)
             kind = str(result.description[0][1]).strip('"').lower()
             if kind != "boolean":
                 raise InvalidPredicate(
                     f"the filter {self._shown} is a {kind}, expected a boolean: compare it with something"
                 )
             keep = result.fetchnumpy()["keep"]
+        except duckdb.InterruptException as error:
+            raise self._too_long() from error
         except duckdb.Error as error:
             raise self._explain(error, table.column_names) from error
         finally:
@@ -206,6 +229,27 @@ class Predicate:
     def _check_session_names(self, columns: list[str]) -> None:
         for name in sorted(self._names & _SESSION_NAMES - {column.lower() for column in columns}):
             raise self._unknown_column(name, columns)
+
+    @contextmanager
+    def _ending(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt what the cursor does when the time of `time_limit` is over."""
+        end = _end.get()
+        if end is None:
+            yield
+            return
+        left = end - time.monotonic()
+        if left <= 0:
+            raise self._too_long()
+        timer = threading.Timer(left, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _too_long(self) -> InvalidPredicate:
+        return InvalidPredicate(f"the filter {self._shown} takes too long; make it simpler")
 
     def _explain(self, error: duckdb.Error, columns: list[str]) -> InvalidPredicate:
         text = str(error)

@@ -138,34 +138,23 @@ def test_a_chain_of_near_duplicates_is_one_row():
 
 
 @pytest.fixture
-def scored(scenes, tmp_path, monkeypatch):
+def scored(scenes, tmp_path):
     """A client of the drawn scenes with the columns that the options need."""
     folder = shutil.copytree(scenes, tmp_path / "scenes")
-    rng = np.random.default_rng(5)
+    rows = pairdex.open(folder).vectors()[:].astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    dim = rows.shape[1]
+    norm = {"norm.mean": np.full(dim, 1e-9), "norm.variance": np.ones(dim)}
+    first, second = np.eye(dim)[:2] * 1000
+    layer = {"linear_1.weight": first[None], "linear_1.bias": -np.median(rows @ first)[None]}
+    np.savez(tmp_path / "nsfw.npz", **norm, **layer)
+    wide = 3 / np.std(rows[:, 1])
+    looks = {"weight": second[None] / 1000 * wide, "bias": 5 - np.mean(rows[:, 1])[None] * wide}
+    np.savez(tmp_path / "looks.npz", **looks)
+    pairdex.score(folder, nsfw=tmp_path / "nsfw.npz", aesthetic=tmp_path / "looks.npz")
     collection = pairdex.open(folder)
-    punsafe, aesthetic = rng.random(200).round(3), (rng.random(200) * 10).round(2)
-    values = type(collection).values
-    kinds = {"punsafe": punsafe, "aesthetic": aesthetic}
-
-    def with_scores(self, ids):
-        return [
-            {**row, **{name: float(column[i]) for name, column in kinds.items()}}
-            for i, row in zip(ids, values(self, ids), strict=True)
-        ]
-
-    monkeypatch.setattr(type(collection), "values", with_scores)
-    names = [*collection.columns, *kinds]
-    monkeypatch.setattr(type(collection), "columns", property(lambda _: names))
-    unsafe = ", ".join(str(i) for i in np.flatnonzero(punsafe >= 0.5))
-    neighbours = type(collection).neighbours
-
-    def filtered(self, vectors, k, *, on, where):
-        safe = f"id NOT IN ({unsafe})" if where == "punsafe < 0.5" else where
-        return neighbours(self, vectors, k, on=on, where=safe)
-
-    monkeypatch.setattr(type(collection), "neighbours", filtered)
     client = TestClient(make_app([collection]), base_url="http://localhost")
-    client.punsafe, client.aesthetic = punsafe, aesthetic
+    client.punsafe = collection.take(range(len(rows)))["punsafe"].to_numpy()
     return client
 
 

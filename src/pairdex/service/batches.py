@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from pairdex.service.errors import Refused
 from pairdex.service.limits import WORK_SECONDS
 from pairdex.service.metrics import Metrics
+from pairdex.service.workers import bounded
 
 __all__ = ["Batches"]
 
@@ -103,7 +104,8 @@ class Batches(Generic[Item, Result]):
         now = time.perf_counter()
         self._metrics.batch(self._stage, [now - one.since for one in batch])
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._pool, self._work, [one.item for one in batch])
+        work = partial(self._work, [one.item for one in batch])
+        done = loop.run_in_executor(self._pool, bounded(work))
         done.add_done_callback(partial(self._finish, batch))
 
     def _finish(

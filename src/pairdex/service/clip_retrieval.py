@@ -28,7 +28,7 @@ from starlette.responses import Response
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
-from pairdex.search import Query
+from pairdex.search import Query, safe_filter
 from pairdex.service import limits, lookup, queries
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Served
@@ -51,7 +51,6 @@ NOT_APPLIED = "X-Pairdex-Not-Applied"
 DUPLICATE_COSINE = 0.94  # rows above it are the same to clip-retrieval
 CLIENT_AESTHETIC = (9, 0.5)  # score and weight that ClipClient sends by itself
 _MAX_AESTHETIC = 10  # of LAION's score
-_SAFE = {"punsafe": "punsafe < 0.5", "nsfw": "nsfw = 'UNLIKELY'"}  # the first that there is
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -228,7 +227,7 @@ def _conditions(served: Served, asked: KnnRequest) -> tuple[str | None, list[str
     columns = served.collection.columns
     where, ignored = None, []
     if asked.use_safety_model:
-        where = next((rule for name, rule in _SAFE.items() if name in columns), None)
+        where = safe_filter(served.collection.schema)
         if where is None:
             ignored.append("use_safety_model")
     if asked.use_violence_detector:

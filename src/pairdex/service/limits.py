@@ -11,6 +11,7 @@ __all__ = [
     "DEFAULT_PORT",
     "FETCHERS",
     "FETCH_SECONDS",
+    "FILTER_SECONDS",
     "GRACE_SECONDS",
     "KEPT_BATCHES",
     "KEPT_TEXTS",
@@ -55,6 +56,7 @@ MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never s
 
 WORKERS = 4  # searches and pictures at work at once: a search uses every core by itself
 WORK_SECONDS = 30.0  # for one of them, waiting included; then 503, so that no client hangs
+FILTER_SECONDS = 20.0  # for the filters of one of them; what takes longer would keep a worker
 GRACE_SECONDS = 10  # for running requests to end after Ctrl-C or SIGTERM
 
 MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing

@@ -7,6 +7,7 @@ that wants the most.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ class Searches:
         Refused
             503, it was not done in time.
         """
-        texts = {text: await self._encode(served, text, field) for text, field in _texts(query)}
+        asked = _texts(query)
+        vectors = await asyncio.gather(*(self._encode(served, *one) for one in asked))
+        texts = {text: one for (text, _), one in zip(asked, vectors, strict=True)}
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
         wanted = _Wanted(vector, k, offset, query.rows)
         key = _Key(served, on, where, max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length()))

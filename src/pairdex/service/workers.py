@@ -7,10 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from pairdex.predicate import time_limit
 from pairdex.service.errors import Refused
-from pairdex.service.limits import WORK_SECONDS, WORKERS
+from pairdex.service.limits import FILTER_SECONDS, WORK_SECONDS, WORKERS
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "bounded"]
 
 Result = TypeVar("Result")
 
@@ -30,7 +31,7 @@ class Workers:
         Refused
             503, it was not done in time; if it had begun, it keeps its thread until it ends.
         """
-        waiting = asyncio.get_running_loop().run_in_executor(self.pool, work)
+        waiting = asyncio.get_running_loop().run_in_executor(self.pool, bounded(work))
         try:
             return await asyncio.wait_for(waiting, self._seconds)
         except asyncio.TimeoutError as error:
@@ -40,3 +41,13 @@ class Workers:
     def close(self) -> None:
         """Take no more work, and drop what has not begun."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def bounded(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Return work whose filters end in time: a thread cannot be taken from what has begun."""
+
+    def within() -> Result:
+        with time_limit(FILTER_SECONDS):
+            return work()
+
+    return within
