@@ -183,11 +183,14 @@ def as_table(report: dict[str, Any]) -> str:
 
 
 def best(report: dict[str, Any], kind: str, level: str, figure: str) -> str:
-    """Return the name of the one that is best at a recall."""
+    """Return the best figure at a recall, and whose it is."""
     reached = {one["name"]: one["at"][kind][level][figure] for one in report["measured"]}
     reached = {name: value for name, value in reached.items() if value is not None}
     choose = min if figure.endswith("_ms") else max
-    return choose(reached, key=reached.__getitem__) if reached else "none"
+    if not reached:
+        return "none"
+    name = choose(reached, key=reached.__getitem__)
+    return f"{cell(reached[name])} {name}"
 
 
 def cell(figure: float | None) -> str:
