@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float32]
 EFS = (10, 16, 24, 36, 54, 80, 120, 200, 320, 500, 800, 1300, 2000, 3200)
-NPROBES = (4, 7, 12, 20, 34, 58, 100, 170, 300)
+NPROBES = (4, 7, 12, 20, 34, 58, 100, 170, 300, 520, 900)
 REFINED = (5, 20, 50)  # times k
 
 
