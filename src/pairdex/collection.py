@@ -20,7 +20,7 @@ from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
 from pairdex.projections.files import Projection, find_projections
-from pairdex.search import DEFAULT_K, Picture, Query, Term
+from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
@@ -29,6 +29,8 @@ from pairdex.training.examples import examples
 from pairdex.training.features import Config, Example
 
 __all__ = ["Collection", "Hits"]
+
+_KEPT_FACETS = 64  # filters whose facets are kept: some kilobytes each
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Collection:
         self._use_codes = use_codes
         self._codes: dict[Kind, Codes | None] = {}
         self._projections: dict[str, Projection] = {}
+        self._facets: dict[tuple[str, str | None], Facets] = {}
         self._preparing = Lock()  # searches of several threads make the codes once
 
     @classmethod
@@ -209,8 +212,7 @@ class Collection:
         InvalidArgument, Mismatch
             A value of the query cannot be used.
         """
-        space = self._space(on)
-        kind = space.record.on if isinstance(space, Projection) else space
+        kind = self.kind_of(on)
         if encoder is None and query.needs_model:
             encoder = self.encoder
         return search.query_vector(self._store, query, encoder, kind)
@@ -360,6 +362,27 @@ class Collection:
             No predicate over the columns; no column that says which rows are safe.
         """
         return search.narrowed(self._store, where, safe=safe)
+
+    def facets(self, *, where: str | None = None, safe: bool = False) -> Facets:
+        """Return what each column holds among the rows that satisfy a filter; kept for the next time.
+
+        Raises
+        ------
+        InvalidArgument
+            No predicate over the columns; no column that says which rows are safe.
+        """
+        both = self.narrowed(where, safe=safe)
+        key = (self.checksum, both)
+        if key not in self._facets:
+            if len(self._facets) >= _KEPT_FACETS:
+                self._facets = {}
+            self._facets[key] = search.count_facets(self._store, both)
+        return self._facets[key]
+
+    def kind_of(self, on: str) -> Kind:
+        """Return the kind of vectors that a search `on` something compares, in the end."""
+        space = self._space(on)
+        return space.record.on if isinstance(space, Projection) else space
 
     def _nearest(
         self,

@@ -217,6 +217,8 @@ def test_openapi_describes_every_route(client):
         "/metrics",
         "/api/collections",
         "/api/search",
+        "/api/download",
+        "/api/facets",
         "/api/items",
         "/api/items/{id}",
         "/api/items/{id}/picture",

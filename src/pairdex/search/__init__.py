@@ -1,5 +1,6 @@
 """Searching a collection: from what is asked (text, picture, row or vector) to rows, nearest first."""
 
+from pairdex.search.facets import Facet, Facets, count_facets
 from pairdex.search.hits import describe
 from pairdex.search.neighbours import (
     DEFAULT_K,
@@ -31,10 +32,13 @@ __all__ = [
     "MAX_WEIGHT",
     "UNLIKE_WEIGHT",
     "Embeds",
+    "Facet",
+    "Facets",
     "Picture",
     "Query",
     "Term",
     "check_k",
+    "count_facets",
     "describe",
     "narrowed",
     "nearest",

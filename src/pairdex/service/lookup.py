@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pairdex import json_values
+from pairdex.collection import Hits
+from pairdex.search import Facet
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
 from pairdex.service.queries import no_such_row, query_of
-from pairdex.service.requests import SearchRequest
+from pairdex.service.requests import FacetsRequest, SearchRequest
 
-__all__ = ["FIRST", "check_id", "find", "hit_columns", "read_rows", "wants_safe"]
+__all__ = [
+    "FIRST",
+    "check_id",
+    "facets",
+    "find",
+    "find_table",
+    "hit_columns",
+    "read_rows",
+    "vectors_of",
+    "wants_safe",
+]
 
 # What every hit has, first of its columns; a collection without such a column gives null.
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
@@ -18,7 +33,13 @@ FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption
 
 def find(served: Served, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
     """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
-    found = served.collection.hits(
+    found = find_table(served, asked)
+    return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
+
+
+def find_table(served: Served, asked: SearchRequest) -> Hits:
+    """Return what a search finds as a table, as the library does; raises as `query_of`."""
+    return served.collection.hits(
         query_of(served, asked),
         k=asked.k,
         offset=asked.offset,
@@ -26,7 +47,26 @@ def find(served: Served, asked: SearchRequest) -> tuple[list[dict[str, Any]], bo
         where=asked.where,
         safe=wants_safe(served, asked.safe),
     )
-    return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
+
+
+def vectors_of(served: Served, ids: list[int], on: str) -> NDArray[np.float32]:
+    """Return the stored vectors (n, dim) of rows, of the kind that a search `on` compares."""
+    view = served.collection.vectors(served.collection.kind_of(on))
+    return view[np.array(ids, np.int64)].astype(np.float32)
+
+
+def facets(served: Served, asked: FacetsRequest) -> dict[str, Any]:
+    """Return what the columns hold among the rows that satisfy a filter."""
+    is_safe = wants_safe(served, asked.safe)
+    found = served.collection.facets(where=asked.where, safe=is_safe)
+    columns = [vars(column) | {"values": _counted(column)} for column in found.columns]
+    return {"rows": found.rows, "counted": found.counted, "safe": is_safe, "columns": columns}
+
+
+def _counted(column: Facet) -> list[dict[str, Any]] | None:
+    if column.values is None:
+        return None
+    return [{"value": value, "count": count} for value, count in column.values]
 
 
 def wants_safe(served: Served, asked: bool | None) -> bool:

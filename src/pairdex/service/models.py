@@ -11,6 +11,7 @@ from pairdex.store.store import Kind
 __all__ = [
     "Collections",
     "ErrorBody",
+    "Facets",
     "Health",
     "Hits",
     "Item",
@@ -38,6 +39,9 @@ class Hit(Item):
         "Euclidean distance, in a binary sketch the bits that differ."
     )
     similarity: float
+    vector: list[float] | None = Field(
+        None, description="As stored, of any length; with `vectors` only."
+    )
 
 
 class Hits(BaseModel):
@@ -54,6 +58,44 @@ class Items(BaseModel):
     """Rows in the order they were asked for."""
 
     items: list[Item]
+
+
+class FacetValue(BaseModel):
+    """A value and how many rows have it."""
+
+    value: str | bool
+    count: int
+
+
+class Facet(BaseModel):
+    """What a column holds among the rows that qualify."""
+
+    name: str
+    type: str
+    nulls: int = Field(
+        description="Rows without a value; of numbers also those that are not finite."
+    )
+    values: list[FacetValue] | None = Field(
+        description="Of texts of at most 1,000 values, and of booleans: the 20 most frequent."
+    )
+    distinct: int | None = Field(description="How many values there are, where they were counted.")
+    least: float | str | None = Field(description="Of numbers and times.")
+    most: float | str | None
+    quantiles: list[float] | None = Field(
+        description="Of numbers: the values below which lie 5, 25, 50, 75 and 95 % of the rows."
+    )
+
+
+class Facets(BaseModel):
+    """What the columns hold among the rows that satisfy the filter."""
+
+    rows: int
+    counted: int = Field(
+        description="How many of the rows were looked at: all of a collection of up to two million, "
+        "else an even sample."
+    )
+    safe: bool = Field(description="Whether only rows that are known to be safe were counted.")
+    columns: list[Facet]
 
 
 class Column(BaseModel):

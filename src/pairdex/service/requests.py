@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,7 +20,15 @@ from pairdex.service.limits import (
     MAX_VECTOR_VALUES,
 )
 
-__all__ = ["Id", "ItemsRequest", "SearchRequest", "TermRequest", "Value"]
+__all__ = [
+    "DownloadRequest",
+    "FacetsRequest",
+    "Id",
+    "ItemsRequest",
+    "SearchRequest",
+    "TermRequest",
+    "Value",
+]
 
 _FLOAT32_MAX = 3.4028234663852886e38
 _QUERIES = ("text", "image", "like", "vector")
@@ -128,6 +136,7 @@ class SearchRequest(_Request):
     )
     where: Where = None
     safe: Safe = None
+    vectors: bool = Field(False, description="Let each hit carry its vector, as it is stored.")
     exact: bool = Field(
         True,
         description="Ask for the exact answer; the answer's `exact` says whether it is. "
@@ -153,6 +162,23 @@ class SearchRequest(_Request):
                 field="offset",
             )
         return self
+
+
+class DownloadRequest(SearchRequest):
+    """A search whose hits are sent as a file."""
+
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_DEPTH, description="How many rows to find.")
+    format: Literal["jsonl", "csv", "parquet", "urls"] = Field(
+        description="JSON lines, CSV, Parquet, or the URLs alone, as img2dataset's txt."
+    )
+
+
+class FacetsRequest(_Request):
+    """Of which rows the columns are described."""
+
+    collection: CollectionName = None
+    where: Where = None
+    safe: Safe = None
 
 
 class ItemsRequest(_Request):

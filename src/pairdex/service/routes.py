@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.service import clip_retrieval as clip
-from pairdex.service import limits, lookup, models, requests, thumbnails
+from pairdex.service import downloads, limits, lookup, models, requests, thumbnails
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import Catalogue, Served
 from pairdex.service.errors import Refused
@@ -82,6 +82,11 @@ async def search(
     started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
     hits, exact = await _found(request, served, asked)
+    if asked.vectors:
+        ids = [hit["id"] for hit in hits]
+        work = partial(lookup.vectors_of, served, ids, asked.on)
+        for hit, vector in zip(hits, await _workers(request).run(work), strict=True):
+            hit["vector"] = vector.tolist()
     seconds = time.perf_counter() - started
     content = {
         "hits": hits,
@@ -116,6 +121,28 @@ async def _where(request: Request, served: Served, asked: requests.SearchRequest
     is_safe = lookup.wants_safe(served, asked.safe)
     narrow = partial(served.collection.narrowed, asked.where, safe=is_safe)
     return narrow() if asked.where is None else await _workers(request).run(narrow)
+
+
+async def download(
+    request: Request, asked: requests.DownloadRequest, collection: CollectionName = None
+) -> Response:
+    """Find rows as a search does, and send them as a file."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    table = await _workers(request).run(partial(downloads.find_rows, served, asked))
+    name = downloads.file_name(served, asked.format)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    media = downloads.MEDIA[asked.format]
+    return StreamingResponse(
+        downloads.write(table, asked.format), media_type=media, headers=headers
+    )
+
+
+async def facets(
+    request: Request, asked: requests.FacetsRequest, collection: CollectionName = None
+) -> Response:
+    """Return what each column holds among the rows that satisfy a filter."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    return answer(await _workers(request).run(partial(lookup.facets, served, asked)))
 
 
 async def items(
@@ -188,6 +215,8 @@ ROUTES = (
     Route("GET", "/metrics", metrics, media=("text/plain",)),
     Route("GET", "/api/collections", collections, models.Collections),
     Route("POST", "/api/search", search, models.Hits),
+    Route("POST", "/api/download", download, media=tuple(downloads.MEDIA.values())),
+    Route("POST", "/api/facets", facets, models.Facets),
     Route("POST", "/api/items", items, models.Items),
     Route("GET", "/api/items/{id}", item, models.Item),
     Route("GET", "/api/items/{id}/picture", picture, media=("image/jpeg", "image/webp")),
