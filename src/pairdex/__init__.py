@@ -13,6 +13,7 @@ from pairdex.api import (
     subset,
     verify,
 )
+from pairdex.atlases.make import atlas
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.encoders.export.export import export_model
@@ -29,6 +30,7 @@ __all__ = [
     "Collection",
     "PairdexError",
     "__version__",
+    "atlas",
     "bench",
     "build",
     "dedup",

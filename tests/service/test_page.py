@@ -535,5 +535,5 @@ def test_details_fill_a_phone(browser, site):
 
 def test_the_reference_lists_every_route(page, site):
     page.goto(f"{site}/docs")
-    expect(page.get_by_role("article")).to_have_count(7)
+    expect(page.get_by_role("article")).to_have_count(12)
     expect(page.get_by_text("POST/api/search")).to_be_visible()

@@ -222,6 +222,8 @@ def test_openapi_describes_every_route(client):
         "/api/items",
         "/api/items/{id}",
         "/api/items/{id}/picture",
+        "/api/atlas",
+        "/api/atlas/places",
     }
     answers = description["paths"]["/api/search"]["post"]["responses"]
     assert set(answers) == {"200", "4XX"}

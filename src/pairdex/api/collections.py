@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pairdex.atlases.files import atlas_checks
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
@@ -112,7 +113,8 @@ def verify(
     MissingFile, DamagedFile, UnsupportedFormat
         There is no collection, or the manifest itself is damaged or of a newer format.
     """
-    checks = list(projection_checks(Path(collection)))
+    folder = Path(collection)
+    checks = [*projection_checks(folder), *atlas_checks(folder)]
     return verify_store(collection, derived=checks, progress=progress)
 
 

@@ -15,6 +15,7 @@ import typer
 from PIL import Image
 
 from pairdex.cli import (
+    atlas,
     bench,
     build,
     clickhouse,
@@ -54,7 +55,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = {
-    "Search": (demo, search, serve),
+    "Search": (demo, search, serve, atlas),
     "From releases and pictures to a collection": (releases, fetch, encode, build, info, verify),
     "Curate": (sql, score, subset, dedup, remove),
     "Reference data": (queries, gold, project, evaluate, bench),

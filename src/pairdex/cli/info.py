@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from pairdex.atlases.files import has_atlas
+from pairdex.atlases.files import read_record as read_atlas
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
 from pairdex.indexes import codes_path, find_codes
 from pairdex.projections.files import find_projections, folder_of, read_record
@@ -26,6 +28,7 @@ def command(
         "indexes": _indexes(store),
         "scores": _scores(store),
         "projections": _projections(store),
+        "atlas": _atlas(store),
     }
     if as_json:
         print_json(facts)
@@ -101,6 +104,22 @@ def _projections(store: Store) -> list[dict[str, Any]]:
     ]
 
 
+def _atlas(store: Store) -> dict[str, Any] | None:
+    """Return what the page's map is of, and whether it is of the vectors as they are now."""
+    if not has_atlas(store.path):
+        return None
+    record = read_atlas(store.path)
+    return {
+        "on": record.on,
+        "points": record.points,
+        "seed": record.seed,
+        "rows": record.rows,
+        "regions": len(record.regions),
+        "bytes": sum(file.bytes for file in record.files.values()),
+        "current": record.is_current(store),
+    }
+
+
 def _for_people(facts: dict[str, Any]) -> dict[str, object]:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items() if n)
     model, origin = facts["model"], facts["origin"]
@@ -126,6 +145,7 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
         )
         or "none",
         "projections": ", ".join(map(_projection, facts["projections"])) or "none",
+        "atlas": _atlas_in_words(facts["atlas"]),
         "NSFW rule": facts["filter"]["nsfw"],
         "filter": facts["filter"]["where"] or "none",
         "size": size(facts["bytes"]),
@@ -135,3 +155,10 @@ def _for_people(facts: dict[str, Any]) -> dict[str, object]:
 
 def _projection(facts: dict[str, Any]) -> str:
     return facts["name"] if facts["current"] else f"{facts['name']} (of {facts['rows']:,} rows)"
+
+
+def _atlas_in_words(facts: dict[str, Any] | None) -> str:
+    if facts is None:
+        return "none"
+    of_fewer = "" if facts["current"] else f", of {facts['rows']:,} rows as they were"
+    return f"{facts['points']:,} points{of_fewer}"

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
+from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
 from pairdex.service.fast_json import FastRoute
@@ -100,6 +101,7 @@ def make_app(
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
     app.state.searches, app.state.readers = searches, readers
     app.state.fetcher, app.state.fetchers = Fetcher(policy.proxy_hosts), fetchers
+    app.state.atlases = Atlases()
     install_handlers(app)
     app.router.route_class = FastRoute
     for route in ROUTES:

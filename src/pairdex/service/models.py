@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pairdex.store.store import Kind
 
 __all__ = [
+    "AtlasMap",
     "Collections",
     "ErrorBody",
     "Facets",
@@ -16,7 +17,42 @@ __all__ = [
     "Hits",
     "Item",
     "Items",
+    "Places",
 ]
+
+
+class AtlasRegion(BaseModel):
+    """A part of the map and what its captions say more often than all others."""
+
+    level: int = Field(description="0: one of the few regions of the whole map; 1: a smaller one.")
+    x: float
+    y: float
+    points: int
+    words: list[str]
+
+
+class AtlasMap(BaseModel):
+    """The map of a collection: a sample of its rows in the unit square, near ones near each other.
+
+    `ids`, `positions` and `weights` are little-endian numbers in base64, in one order of points.
+    """
+
+    on: Kind = Field(description="Which vectors decided what is near.")
+    rows: int = Field(description="Rows that have a place on the map.")
+    points: int
+    seed: int
+    regions: list[AtlasRegion]
+    ids: str = Field(description="float64: the row that each point is of.")
+    positions: str = Field(description="uint16 x and y of each point, in 65,535ths.")
+    weights: str = Field(
+        description="uint32: how many rows have their place at the point, itself among them."
+    )
+
+
+class Places(BaseModel):
+    """Where rows are on the map."""
+
+    places: list[list[float]] = Field(description="x and y, in the order of the ids.")
 
 
 class Item(BaseModel):

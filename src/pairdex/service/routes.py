@@ -17,6 +17,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.service import clip_retrieval as clip
 from pairdex.service import downloads, limits, lookup, models, requests, thumbnails
 from pairdex.service.answers import answer
+from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue, Served
 from pairdex.service.errors import Refused
 from pairdex.service.fetching import Fetcher
@@ -198,6 +199,23 @@ async def _fetched(request: Request, served: Served, row_id: int) -> bytes:
         raise Refused(404, "no_picture", f"row {row_id}: {error}", "id") from error
 
 
+async def atlas(request: Request, collection: CollectionName = None) -> Response:
+    """Return the map of a collection: its points, how many rows each stands for, its regions."""
+    served = _catalogue(request).pick(collection)
+    atlases: Atlases = request.app.state.atlases
+    return answer(await _workers(request).run(partial(atlases.describe, served)))
+
+
+async def places(
+    request: Request, asked: requests.ItemsRequest, collection: CollectionName = None
+) -> Response:
+    """Return where rows are on the map."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    atlases: Atlases = request.app.state.atlases
+    found = await _workers(request).run(partial(atlases.places, served, asked.ids))
+    return answer({"places": found})
+
+
 @dataclass(frozen=True)
 class Route:
     """A route and what OpenAPI says of its answer."""
@@ -223,6 +241,8 @@ ROUTES = (
     Route("POST", "/knn-service", clip.knn_service, list[clip.Found], body=clip.KnnRequest),
     Route("POST", "/metadata", clip.metadata, list[clip.RowMetadata], body=clip.MetadataRequest),
     Route("GET", "/indices-list", clip.indices_list, list[str]),
+    Route("GET", "/api/atlas", atlas, models.AtlasMap),
+    Route("POST", "/api/atlas/places", places, models.Places),
 )
 
 

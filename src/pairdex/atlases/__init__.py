@@ -1,0 +1,1 @@
+"""A map of a collection: a sample laid out in the plane, its regions named by their captions."""

@@ -1,0 +1,98 @@
+"""What the service says of a collection's atlas: of live rows only, and always of the one on disk."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.atlases.files import Atlas, Record, open_atlas, read_record
+from pairdex.errors import Mismatch, MissingFile
+from pairdex.service.catalogue import Served
+from pairdex.service.errors import Refused
+from pairdex.service.lookup import check_id
+from pairdex.store.store import Store
+
+__all__ = ["Atlases"]
+
+_STEPS = 65_535  # of a position on the wire: finer than a screen can show
+
+
+@dataclass(frozen=True)
+class _Opened:
+    served: Served
+    store: Store
+    atlas: Atlas
+
+
+class Atlases:
+    """The atlases of the collections, opened when asked for, and anew when they have changed."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, _Opened] = {}
+
+    def describe(self, served: Served) -> dict[str, Any]:
+        """Return the points that stand for live rows, their weights, and the regions.
+
+        Raises
+        ------
+        Refused
+            404, there is no atlas; 409, it is not of the collection's vectors as they are now.
+        """
+        opened = self._open(served)
+        atlas, live = opened.atlas, opened.store.allowed()
+        weights = atlas.weights(live)
+        shown = slice(None) if live is None else live[atlas.ids]
+        return {
+            "on": atlas.record.on,
+            "rows": int(weights.sum()),
+            "points": len(atlas.ids[shown]),
+            "seed": atlas.record.seed,
+            "regions": [asdict(region) for region in atlas.record.regions],
+            "ids": _base64(atlas.ids[shown], "<f8"),
+            "positions": _base64(np.rint(atlas.positions[shown] * _STEPS), "<u2"),
+            "weights": _base64(weights[shown], "<u4"),
+        }
+
+    def places(self, served: Served, ids: list[int]) -> list[list[float]]:
+        """Return the positions of rows.
+
+        Raises
+        ------
+        Refused
+            As `describe`; 404 also for an id that is not in the collection.
+        """
+        for row_id in ids:
+            check_id(served, row_id, "ids")
+        atlas = self._open(served).atlas
+        positions = atlas.positions[atlas.places[np.asarray(ids, np.int64)]]
+        return [[round(float(x), 6), round(float(y), 6)] for x, y in positions]
+
+    def _open(self, served: Served) -> _Opened:
+        record = _record(served)
+        known = self._opened.get(served.name)
+        if known is not None and known.served is served and known.atlas.record == record:
+            return known
+        store = Store(served.collection.path)
+        try:
+            opened = _Opened(served, store, open_atlas(store))
+        except MissingFile as error:
+            raise Refused(404, "no_atlas", str(error)) from error
+        except Mismatch as error:
+            raise Refused(409, "stale_atlas", str(error)) from error
+        self._opened[served.name] = opened
+        return opened
+
+
+def _record(served: Served) -> Record:
+    try:
+        return read_record(served.collection.path)
+    except MissingFile as error:
+        raise Refused(404, "no_atlas", str(error)) from error
+
+
+def _base64(values: NDArray[Any], dtype: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values.astype(dtype)).tobytes()).decode()
