@@ -155,7 +155,7 @@ class Collection:
         """The names of its projections, each of which a search can be `on`."""
         return find_projections(self._store)
 
-    @property
+    @cached_property
     def has_safe_mode(self) -> bool:
         """Whether its columns tell which rows are safe: LAION's score `punsafe`, or the tag `nsfw`."""
         return search.safe_filter(self.schema) is not None

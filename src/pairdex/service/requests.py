@@ -17,6 +17,7 @@ from pairdex.service.limits import (
     MAX_IDS,
     MAX_K,
     MAX_SPACE_CHARS,
+    MAX_URL_CHARS,
     MAX_VECTOR_VALUES,
 )
 
@@ -113,6 +114,11 @@ class SearchRequest(_Request):
     collection: CollectionName = None
     text: Text = None
     image: Picture = None
+    image_url: str | None = Field(
+        None,
+        max_length=MAX_URL_CHARS,
+        description="The address of a picture; refused unless the service may fetch from its host.",
+    )
     like: Like = None
     vector: Vector = None
     terms: list[TermRequest] | None = Field(
@@ -148,14 +154,9 @@ class SearchRequest(_Request):
         """Whether a picture has to be encoded for it."""
         return any(each.image is not None for each in (self, *(self.terms or ())))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _no_addresses(cls, content: Any) -> Any:  # noqa: ANN401 - any JSON
-        return _without_address(content)
-
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
-        _check_one("search", self, (*_QUERIES, "terms"))
+        _check_one("search", self, ("text", "image", "image_url", "like", "vector", "terms"))
         if self.offset + self.k > MAX_DEPTH:
             raise InvalidArgument(
                 f"offset + k is {self.offset + self.k:,}, expected at most {MAX_DEPTH:,}",

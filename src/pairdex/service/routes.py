@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ async def search(
     """Find the rows nearest to a text, a picture, a row, a vector, or several of them together."""
     started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
-    hits, exact = await _found(request, served, asked)
+    hits, exact = await _found(request, served, await _with_picture(request, asked))
     if asked.vectors:
         ids = [hit["id"] for hit in hits]
         work = partial(lookup.vectors_of, served, ids, asked.on)
@@ -100,6 +101,16 @@ async def search(
     response = answer(content)
     request.app.state.metrics.stage("serialise", time.perf_counter() - started)
     return response
+
+
+async def _with_picture(request: Request, asked: requests.SearchRequest) -> requests.SearchRequest:
+    """Return a request with the picture in the place of its address, if the service may fetch it."""
+    if asked.image_url is None:
+        return asked
+    fetch = partial(request.app.state.fetcher.fetch, asked.image_url)
+    data = await request.app.state.fetchers.run(fetch)
+    encoded = base64.b64encode(data).decode()
+    return asked.model_copy(update={"image": encoded, "image_url": None})
 
 
 async def _found(

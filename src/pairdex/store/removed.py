@@ -193,9 +193,16 @@ def _read_table(path: Path, manifest: Manifest) -> pa.Table:
 
 
 def _check_bytes(path: Path, claimed: bytes) -> None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if not claimed or _checksum(content, _places(content, claimed)) != claimed:
-            raise _damaged(path, "its checksum does not fit")
+    try:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            fits = claimed and _checksum(content, _places(content, claimed)) == claimed
+    except (OSError, ValueError) as error:  # it has been emptied or taken away this moment
+        raise _damaged(path, str(error)) from error
+    if not fits:
+        raise _damaged(path, "its checksum does not fit")
 
 
 def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
