@@ -1,3 +1,5 @@
+"""Figures read between the points of a sweep, as the tables of the benchmarks have them."""
+
 import importlib.util
 import math
 import sys

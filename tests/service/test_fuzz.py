@@ -41,11 +41,14 @@ ODD = [
     [1.0] * 64, [1e39] * 64, ["a"], {"a": 1}, "AAAA", "image", "text", "pca96", "scenes", "web", "http://169.254.169.254/",
 ]  # fmt: skip
 FIELDS = {
-    "/api/search": ["collection", "text", "image", "image_url", "like", "vector", "unlike", "on", "k", "offset", "where", "exact", "x"],
+    "/api/search": ["collection", "text", "image", "image_url", "like", "vector", "unlike", "on", "k", "offset", "where", "exact", "terms", "safe", "vectors", "contains", "keywords", "fold", "x"],
     "/api/items": ["collection", "ids", "x"],
     "/knn-service": ["text", "image", "image_url", "embedding_input", "modality", "num_images", "num_result_ids",
                      "indice_name", "deduplicate", "use_safety_model", "use_mclip", "aesthetic_score", "aesthetic_weight"],
     "/metadata": ["ids", "indice_name"],
+    "/api/download": ["collection", "text", "like", "vector", "terms", "ids", "k", "where", "safe", "on", "format", "columns", "contains"],
+    "/api/facets": ["collection", "where", "safe", "columns", "text", "contains"],
+    "/api/atlas/places": ["collection", "ids", "text", "like", "k"],
 }  # fmt: skip
 BODIES = [
     b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"text": "a"', b"[" * 100_000, b'{"a":' * 50_000, b'{"like": 1e999}', b'{"like": NaN}',

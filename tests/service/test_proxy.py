@@ -104,9 +104,11 @@ def test_a_search_may_name_an_address_that_is_allowed(collections):
     client = client_with(collections, collections[0].picture(20).read_bytes())
     body = {"image_url": "http://pictures.invalid/x.png", "k": 1}
     assert client.post("/api/search", json=body).json()["hits"][0]["id"] == 20
+    file = client.post("/api/download", json={**body, "format": "jsonl"})
+    assert file.json()["id"] == 20
     client.fetcher.answer = b"no picture"
     refused = client.post("/api/search", json=body)
     assert refused.status_code == 422
     both = {"image_url": "http://pictures.invalid/x.png", "text": "a"}
     assert client.post("/api/search", json=both).status_code == 422
-    assert len(client.fetcher.asked) == 2
+    assert len(client.fetcher.asked) == 3

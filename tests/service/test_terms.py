@@ -71,7 +71,9 @@ def test_wrong_terms_are_refused(client, terms, field, message):
 
 def test_terms_beside_a_text_are_refused(client):
     error = complaint(client, text="a", terms=[{"like": 1}])
-    assert error["message"].startswith("search takes exactly one of text, image, image_url, like, vector and")
+    assert error["message"].startswith(
+        "search takes exactly one of text, image, image_url, like, vector and"
+    )
 
 
 def test_terms_of_texts_need_the_model(client):

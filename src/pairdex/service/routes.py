@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from pydantic import BaseModel
@@ -30,6 +30,7 @@ from pairdex.version import __version__
 
 __all__ = ["ROUTES", "Route"]
 
+Search = TypeVar("Search", bound=requests.SearchRequest)
 CollectionName = Annotated[
     str | None, Query(description="Name of a collection; the first by default.")
 ]
@@ -103,7 +104,7 @@ async def search(
     return response
 
 
-async def _with_picture(request: Request, asked: requests.SearchRequest) -> requests.SearchRequest:
+async def _with_picture(request: Request, asked: Search) -> Search:
     """Return a request with the picture in the place of its address, if the service may fetch it."""
     if asked.image_url is None:
         return asked
@@ -140,6 +141,7 @@ async def download(
 ) -> Response:
     """Find rows as a search does, and send them as a file."""
     served = _catalogue(request).pick(asked.collection or collection)
+    asked = await _with_picture(request, asked)
     table = await _workers(request).run(partial(downloads.find_rows, served, asked))
     name = downloads.file_name(served, asked.format)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
