@@ -36,6 +36,9 @@ def test_every_limit_is_stated():
     assert (
         rows["body"] == f"{limits.MAX_BODY_BYTES:,} bytes, within {limits.BODY_SECONDS:.0f} seconds"
     )
+    assert (
+        rows["head"] == f"{limits.MAX_HEAD_BYTES:,} bytes, within {limits.HEAD_SECONDS:.0f} seconds"
+    )
     assert rows["`k`"] == f"{limits.MAX_K:,}"
     assert rows["`offset` + `k`"] == f"{limits.MAX_DEPTH:,}"
     assert rows["ids of one request"] == f"{limits.MAX_IDS:,}"

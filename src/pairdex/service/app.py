@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = ["LOOPBACK_HOSTS", "make_app"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")  # names of this machine to itself
 
+_logger = logging.getLogger("pairdex.service")
 _PAGE = Path(__file__).parent / "page"
 
 
@@ -82,10 +84,10 @@ def make_app(
     @asynccontextmanager
     async def at_work(_: FastAPI) -> AsyncIterator[None]:
         reading = asyncio.ensure_future(readers.run())
+        reading.add_done_callback(_tell_failure)
         yield
         reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
+        await asyncio.wait([reading])
         workers.close()
         fetchers.close()
 
@@ -110,6 +112,13 @@ def make_app(
     app.add_route("/docs", _sends("docs.html"), include_in_schema=False)
     app.mount("/page", StaticFiles(directory=_PAGE))
     return app
+
+
+def _tell_failure(reading: asyncio.Future[None]) -> None:
+    """Log that the readers have ended by a bug; what is open is served on."""
+    error = None if reading.cancelled() else reading.exception()
+    if error is not None:
+        _logger.error("changed collections are noticed no more", exc_info=error)
 
 
 def _guards(

@@ -13,6 +13,7 @@ __all__ = [
     "FETCH_SECONDS",
     "FILTER_SECONDS",
     "GRACE_SECONDS",
+    "HEAD_SECONDS",
     "KEPT_BATCHES",
     "KEPT_TEXTS",
     "MAX_BATCH",
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_CLIENTS",
     "MAX_DEPTH",
     "MAX_FETCH_BYTES",
+    "MAX_HEAD_BYTES",
     "MAX_ID",
     "MAX_IDS",
     "MAX_IN_PROGRESS",
@@ -42,6 +44,9 @@ DEFAULT_PORT = 8420  # 0 takes a free one
 
 MAX_BODY_BYTES = 16 * 2**20  # a photograph of 12 MB as base64; what is larger is refused unread
 BODY_SECONDS = 30.0  # for a body to arrive; a client that drips bytes holds a connection no longer
+
+HEAD_SECONDS = 10.0  # for a request's head to arrive, from the connection on
+MAX_HEAD_BYTES = 65_536  # of a head: browsers send a tenth of that
 
 MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at

@@ -15,6 +15,7 @@ from pairdex.service.app import LOOPBACK_HOSTS, make_app
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
 from pairdex.service.policy import CLOSED, Policy
 from pairdex.service.readers import Progress
+from pairdex.service.wire import Wire
 
 __all__ = ["serve"]
 
@@ -62,6 +63,7 @@ def serve(
     url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
+        http=Wire,
         lifespan="on",
         log_config=None,  # as `logs.log_to`, or the caller, has it
         access_log=False,
