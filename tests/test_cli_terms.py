@@ -53,4 +53,7 @@ def test_the_command_searches_for_terms(drawn, run):
 
 def test_terms_and_files_of_vectors_do_not_go_together(collection, run, tmp_path):
     out = run("search", collection, "--vectors", tmp_path / "q.npy", "--term", "red")
-    assert "either --vectors or --text, --image, --like, --unlike, --term" in out.complaint
+    assert (
+        "either --vectors or --text, --image, --like, --unlike, --term, --keywords, --fold"
+        in out.complaint
+    )

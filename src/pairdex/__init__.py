@@ -14,6 +14,7 @@ from pairdex.api import (
     verify,
 )
 from pairdex.atlases.make import atlas
+from pairdex.client import Client
 from pairdex.collection import Collection
 from pairdex.encoders.encode import encode
 from pairdex.encoders.export.export import export_model
@@ -21,14 +22,18 @@ from pairdex.encoders.verify_model import verify_model
 from pairdex.errors import PairdexError
 from pairdex.evaluate.bench import bench
 from pairdex.evaluate.evaluate import evaluate
+from pairdex.search import Query, Term
 from pairdex.training.examples import examples
 from pairdex.transform.reference import gold, queries
 from pairdex.transform.score import score
 from pairdex.version import __version__
 
 __all__ = [
+    "Client",
     "Collection",
     "PairdexError",
+    "Query",
+    "Term",
     "__version__",
     "atlas",
     "bench",

@@ -19,8 +19,14 @@ from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.indexes import Progress, have_codes
+from pairdex.lookups.keywords import KeywordIndex
+from pairdex.lookups.urls import UrlTable
+from pairdex.lookups.words import parse_keywords
 from pairdex.projections.files import Projection, find_projections
-from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
+from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term, folding
+from pairdex.search.folding import check_fold
+from pairdex.search.hits import with_folded
+from pairdex.search.ranking import Hybrid, Ranking, distances_to
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
@@ -57,6 +63,8 @@ class Collection:
         self._codes: dict[Kind, Codes | None] = {}
         self._projections: dict[str, Projection] = {}
         self._facets: dict[tuple[str, str | None], Facets] = {}
+        self._keywords: KeywordIndex | None = None
+        self._urls: UrlTable | None = None
         self._preparing = Lock()  # searches of several threads make the codes once
 
     @classmethod
@@ -298,6 +306,8 @@ class Collection:
         on: str = "image",
         where: str | None = None,
         safe: bool = False,
+        keywords: str | None = None,
+        fold: float | None = None,
     ) -> pa.Table:
         """Return the k rows nearest to a text, a picture, a row, a vector, or several of them together.
 
@@ -316,6 +326,14 @@ class Collection:
             A SQL predicate over the columns; k rows are found if k rows satisfy it.
         safe
             Find only rows that are known to be safe: `has_safe_mode` tells whether that can be known.
+        keywords
+            Words that captions should have: `dog "red car" -cat`. Rows are ordered by both rankings,
+            by vectors and by words (BM25), fused; a quoted phrase has to appear, a word after `-` must
+            not. The first such search indexes the captions.
+        fold
+            A cosine distance of 0 to 0.5, 0.06 for near-duplicates: a row within it of an earlier one is
+            folded into that; the ids of such rows are the column `folded`. k different rows are found
+            if there are so many.
 
         Returns
         -------
@@ -324,7 +342,9 @@ class Collection:
             nearest first; a stored column `similarity` is called `pair_similarity` here.
         """
         query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike, terms=terms)
-        return self.hits(query, k=k, offset=offset, on=on, where=where, safe=safe).table
+        return self.hits(
+            query, k=k, offset=offset, on=on, where=where, safe=safe, keywords=keywords, fold=fold
+        ).table
 
     def hits(
         self,
@@ -335,23 +355,90 @@ class Collection:
         on: str = "image",
         where: str | None = None,
         safe: bool = False,
+        keywords: str | None = None,
+        fold: float | None = None,
     ) -> Hits:
         """Return what `search` does, with a report of how it was found."""
         search.check_k(k)
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
-        space = self._space(on)
-        kind = space.record.on if isinstance(space, Projection) else space
-        asked = self.query_vector(query, on=on)
-        where = self.narrowed(where, safe=safe)
-        found = self._nearest(space, asked[None, :], k + offset + len(query.rows), where)
-        is_other = ~np.isin(found.ids[0], query.rows)
-        ids = found.ids[0, is_other][offset : offset + k]
-        distances = found.distances[0, is_other][offset : offset + k]
+        kind, asked = self.kind_of(on), self.query_vector(query, on=on)
+        ranking = self._ranking(query, asked, on, self.narrowed(where, safe=safe), keywords)
+        if fold is None:
+            found = ranking.first(k + offset)
+            places = np.arange(len(found.ids))[offset:]
+        else:
+            check_fold(fold)
+            folded = folding.fold(
+                lambda n: ranking.first(n).ids, self._store.vectors(kind), k + offset, fold
+            )
+            found = ranking.first(int(folded.places.max(initial=0)) + 1)
+            places = folded.places[offset:]
+        ids = found.ids[places]
         cosines = None
-        if isinstance(space, Projection):
+        if on != kind:
             cosines = search.similarities(self._store, kind, asked, ids)
-        return Hits(search.describe(self._store, ids, distances, cosines), found.report)
+        table = search.describe(self._store, ids, found.distances[places], cosines)
+        if fold is not None:
+            table = with_folded(table, dict(zip(ids.tolist(), folded.inside[offset:], strict=True)))
+        return Hits(table, found.report)
+
+    def _ranking(
+        self,
+        query: Query,
+        asked: NDArray[np.float32],
+        on: str,
+        where: str | None,
+        keywords: str | None,
+    ) -> Ranking:
+        space = self._space(on)
+
+        def nearest(count: int, among: NDArray[np.bool_] | None) -> knn.Neighbours:
+            if among is None or isinstance(space, Projection):
+                return self._nearest(space, asked[None, :], count, where)
+            blocks, codes = self._store.vectors(space).blocks, self._have_codes(space)
+            return knn.nearest(blocks, asked[None, :], count, allowed=among, codes=codes)
+
+        if keywords is None:
+            return Ranking(nearest, query.rows)
+        if isinstance(space, Projection):
+            raise InvalidArgument(
+                f"keywords go with searches on image or text, got {on}", field="keywords"
+            )
+        return Hybrid(
+            nearest,
+            query.rows,
+            keywords=parse_keywords(keywords),
+            index=self.prepare_keywords(),
+            allowed=self._store.allowed(where),
+            distances=distances_to(self._store, space, asked),
+        )
+
+    def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
+        """Have the captions' words indexed, which is done once; the first search for keywords does it.
+
+        Raises
+        ------
+        InvalidArgument, DamagedFile
+            There are no captions; the index is damaged.
+        """
+        with self._preparing:
+            if self._keywords is None:
+                self._keywords = KeywordIndex(self._store, progress=progress)
+            return self._keywords
+
+    def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
+        """Return the ids of the rows that have each URL, exactly but for spaces around it.
+
+        Raises
+        ------
+        InvalidArgument, DamagedFile
+            There is no column `url`; the table of URLs is damaged.
+        """
+        with self._preparing:
+            if self._urls is None:
+                self._urls = UrlTable(self._store)
+        return self._urls.find(urls)
 
     def narrowed(self, where: str | None, *, safe: bool) -> str | None:
         """Return a filter for `nearest` that holds for the safe rows, or for all, that satisfy `where`.

@@ -13,6 +13,7 @@ The tree (each also derives from the built-in that a caller would expect)::
     ├── FetchFailed (ConnectionError)      files that could not be fetched: gone, refused, unreachable
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
     ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or failed
+    ├── ServiceFailed (RuntimeError)       a pairdex service refused, failed, or is not there
     └── MissingExtra (ImportError)         an optional dependency is not installed
 
 A message says what, where, got, expected and what to do, in one line: lower-case start, no full stop.
@@ -33,6 +34,7 @@ __all__ = [
     "MissingExtra",
     "MissingFile",
     "PairdexError",
+    "ServiceFailed",
     "UnsupportedFormat",
     "WriteFailed",
 ]
@@ -118,6 +120,28 @@ class EngineFailed(PairdexError, RuntimeError):
     """A database engine is down, refuses, is too old, or failed at what was asked of it."""
 
     code = "engine_failed"
+
+
+class ServiceFailed(PairdexError, RuntimeError):
+    """A service refused a request, failed at it, or cannot be reached; the message is the service's own.
+
+    Attributes
+    ----------
+    status
+        The HTTP status; 0 where there was no answer.
+    reason
+        The service's code for it, as `not_found`; `unavailable` where no pairdex service answered.
+    field
+        The field of the request that it is about, where there is one.
+    """
+
+    code = "service_failed"
+
+    def __init__(self, message: str, *, status: int, reason: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.field = field
 
 
 class MissingExtra(PairdexError, ImportError):

@@ -217,6 +217,7 @@ def test_openapi_describes_every_route(client):
         "/metrics",
         "/api/collections",
         "/api/search",
+        "/api/contains",
         "/api/download",
         "/api/facets",
         "/api/items",

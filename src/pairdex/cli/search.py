@@ -63,6 +63,13 @@ def command(
     safe: Annotated[
         bool, typer.Option("--safe", help="Only rows that are known to be safe.")
     ] = False,
+    keywords: Annotated[
+        str | None, typer.Option(help="Words that captions should have: 'dog \"red car\" -cat'.")
+    ] = None,
+    fold: Annotated[
+        float | None,
+        typer.Option(help="Fold rows within this distance of an earlier hit into it (0.06)."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="The collection's model, where it does not say or has moved.")
     ] = None,
@@ -84,13 +91,17 @@ def command(
         if query.needs_model:
             _ = opened.encoder  # a missing model is said before codes are made
         _prepare(opened, on)
+        if keywords is not None:
+            with progress_bar("indexing captions") as progress:
+                opened.prepare_keywords(progress=progress)
         started = time.perf_counter()
-        hits = opened.hits(query, k=k, on=on, where=where, safe=safe)
+        hits = opened.hits(query, k=k, on=on, where=where, safe=safe, keywords=keywords, fold=fold)
         _report_hits(hits, on, time.perf_counter() - started, out, as_json)
         return
-    if any(value is not None for value in (text, image, like, unlike)) or term:
+    if any(value is not None for value in (text, image, like, unlike, keywords, fold)) or term:
         raise InvalidArgument(
-            "search takes either --vectors or --text, --image, --like, --unlike, --term"
+            "search takes either --vectors or --text, --image, --like, --unlike, --term, "
+            "--keywords, --fold"
         )
     where = opened.narrowed(where, safe=safe)
     queries = read_query_set(vectors)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pairdex.store.store import Store
 
-__all__ = ["describe"]
+__all__ = ["describe", "with_folded"]
 
 
 def describe(
@@ -41,3 +41,10 @@ def describe(
     for name, column in zip(renamed, metadata.columns, strict=True):
         table = table.append_column(name, column)
     return table
+
+
+def with_folded(table: pa.Table, folded: dict[int, list[int]]) -> pa.Table:
+    """Add the ids that were folded into each row, as the column `folded`."""
+    inside = pa.array([folded[row_id] for row_id in table["id"].to_pylist()], pa.list_(pa.int64()))
+    kept = [name for name in table.column_names if name != "folded"]
+    return table.select(kept).append_column("folded", inside)

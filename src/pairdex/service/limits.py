@@ -26,6 +26,7 @@ __all__ = [
     "MAX_IDS",
     "MAX_IN_PROGRESS",
     "MAX_K",
+    "MAX_KEYWORDS_CHARS",
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
     "MAX_REDIRECTS",
@@ -51,6 +52,8 @@ MAX_HEAD_BYTES = 65_536  # of a head: browsers send a tenth of that
 MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
+MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
+MAX_URL_CHARS = 8_192  # longer ones no browser follows
 MAX_ID = 2**63 - 1  # ids are int64
 MAX_SPACE_CHARS = 64  # far above "hamming", the longest name of what can be searched
 MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,16 @@ from numpy.typing import NDArray
 
 from pairdex import json_values
 from pairdex.collection import Hits
-from pairdex.search import Facet
+from pairdex.search import Facet, Query
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused
-from pairdex.service.queries import no_such_row, query_of
-from pairdex.service.requests import FacetsRequest, SearchRequest
+from pairdex.service.queries import check_model, no_such_row, open_image, query_of
+from pairdex.service.requests import ContainsRequest, FacetsRequest, SearchRequest
 
 __all__ = [
     "FIRST",
     "check_id",
+    "contains",
     "facets",
     "find",
     "find_table",
@@ -46,7 +48,26 @@ def find_table(served: Served, asked: SearchRequest) -> Hits:
         on=asked.on,
         where=asked.where,
         safe=wants_safe(served, asked.safe),
+        keywords=asked.keywords,
+        fold=asked.fold,
     )
+
+
+def contains(served: Served, asked: ContainsRequest) -> dict[str, Any]:
+    """Return which rows have some URLs, or whether a picture is there."""
+    started = time.perf_counter()
+    urls = image = None
+    if asked.urls is not None:
+        rows = served.collection.find_urls(asked.urls)
+        urls = [{"url": url, "ids": ids} for url, ids in zip(asked.urls, rows, strict=True)]
+    else:
+        assert asked.image is not None, "it has one of them"
+        check_model(served, "image")
+        found = served.collection.hits(Query(image=open_image(asked.image)), k=1).table
+        row_id, distance = ([*found[name].to_pylist(), None][0] for name in ("id", "distance"))
+        is_there = distance is not None and distance <= asked.max_distance
+        image = {"id": row_id, "distance": distance, "contained": is_there}
+    return {"urls": urls, "image": image, "seconds": time.perf_counter() - started}
 
 
 def vectors_of(served: Served, ids: list[int], on: str) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from pairdex.store.store import Kind
 __all__ = [
     "AtlasMap",
     "Collections",
+    "Contained",
     "ErrorBody",
     "Facets",
     "Health",
@@ -75,6 +76,9 @@ class Hit(Item):
         "Euclidean distance, in a binary sketch the bits that differ."
     )
     similarity: float
+    folded: list[int] | None = Field(
+        None, description="The ids of near-duplicates that came later; with `fold` only."
+    )
     vector: list[float] | None = Field(
         None, description="As stored, of any length; with `vectors` only."
     )
@@ -94,6 +98,29 @@ class Items(BaseModel):
     """Rows in the order they were asked for."""
 
     items: list[Item]
+
+
+class UrlFound(BaseModel):
+    """A URL and the rows that have it."""
+
+    url: str
+    ids: list[int]
+
+
+class PictureFound(BaseModel):
+    """The row that is nearest to a picture; nulls where the collection is empty."""
+
+    id: int | None
+    distance: float | None
+    contained: bool = Field(description="Whether it is within the distance that was asked for.")
+
+
+class Contained(BaseModel):
+    """What of it is in the collection."""
+
+    urls: list[UrlFound] | None = Field(description="In the order asked for.")
+    image: PictureFound | None
+    seconds: float
 
 
 class FacetValue(BaseModel):

@@ -10,18 +10,22 @@ from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.search import DEFAULT_K, MAX_TERMS, MAX_WEIGHT
+from pairdex.search.folding import MAX_FOLD
 from pairdex.service.limits import (
     MAX_BODY_BYTES,
     MAX_DEPTH,
     MAX_ID,
     MAX_IDS,
     MAX_K,
+    MAX_KEYWORDS_CHARS,
     MAX_SPACE_CHARS,
     MAX_URL_CHARS,
     MAX_VECTOR_VALUES,
 )
+from pairdex.transform.dedup import DEFAULT_THRESHOLD
 
 __all__ = [
+    "ContainsRequest",
     "DownloadRequest",
     "FacetsRequest",
     "Id",
@@ -142,6 +146,21 @@ class SearchRequest(_Request):
     )
     where: Where = None
     safe: Safe = None
+    keywords: str | None = Field(
+        None,
+        max_length=MAX_KEYWORDS_CHARS,
+        description="Words that captions should have; a quoted phrase has to appear, a word after - "
+        "must not.",
+        examples=['dog "red car" -cat'],
+    )
+    fold: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_FOLD,
+        allow_inf_nan=False,
+        description="Fold rows within this cosine distance of an earlier hit into that hit, which "
+        "tells their ids as `folded`; 0.06 for near-duplicates.",
+    )
     vectors: bool = Field(False, description="Let each hit carry its vector, as it is stored.")
     exact: bool = Field(
         True,
@@ -150,9 +169,10 @@ class SearchRequest(_Request):
     )
 
     @property
-    def has_pictures(self) -> bool:
-        """Whether a picture has to be encoded for it."""
-        return any(each.image is not None for each in (self, *(self.terms or ())))
+    def goes_alone(self) -> bool:
+        """Whether it has to be searched for by itself, not together with others."""
+        has_pictures = any(each.image is not None for each in (self, *(self.terms or ())))
+        return has_pictures or self.keywords is not None or self.fold is not None
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -180,6 +200,28 @@ class FacetsRequest(_Request):
     collection: CollectionName = None
     where: Where = None
     safe: Safe = None
+
+
+class ContainsRequest(_Request):
+    """What is looked for in the collection: exactly one of `urls` and `image`."""
+
+    collection: CollectionName = None
+    urls: list[Annotated[str, Field(max_length=MAX_URL_CHARS)]] | None = Field(
+        None, max_length=MAX_IDS, description="URLs, compared exactly but for spaces around them."
+    )
+    image: Picture = None
+    max_distance: float = Field(
+        DEFAULT_THRESHOLD,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="How far the nearest row may be from the picture to be the same, 1 - cos.",
+    )
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> ContainsRequest:
+        _check_one("contains", self, ("urls", "image"), "urls")
+        return self
 
 
 class ItemsRequest(_Request):

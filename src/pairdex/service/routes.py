@@ -117,8 +117,8 @@ async def _with_picture(request: Request, asked: Search) -> Search:
 async def _found(
     request: Request, served: Served, asked: requests.SearchRequest
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Search together with others where that can be; by itself for a picture, or in a projection."""
-    if asked.on in served.kinds and not asked.has_pictures:
+    """Search together with others where that can be; by itself for a picture, keywords, folding, or in a projection."""
+    if asked.on in served.kinds and not asked.goes_alone:
         searches: Searches = request.app.state.searches
         query = query_of(served, asked)
         where = await _where(request, served, asked)
@@ -149,6 +149,14 @@ async def download(
     return StreamingResponse(
         downloads.write(table, asked.format), media_type=media, headers=headers
     )
+
+
+async def contains(
+    request: Request, asked: requests.ContainsRequest, collection: CollectionName = None
+) -> Response:
+    """Say which rows have some URLs, or whether a picture is in the collection."""
+    served = _catalogue(request).pick(asked.collection or collection)
+    return answer(await _workers(request).run(partial(lookup.contains, served, asked)))
 
 
 async def facets(
@@ -247,6 +255,7 @@ ROUTES = (
     Route("GET", "/api/collections", collections, models.Collections),
     Route("POST", "/api/search", search, models.Hits),
     Route("POST", "/api/download", download, media=tuple(downloads.MEDIA.values())),
+    Route("POST", "/api/contains", contains, models.Contained),
     Route("POST", "/api/facets", facets, models.Facets),
     Route("POST", "/api/items", items, models.Items),
     Route("GET", "/api/items/{id}", item, models.Item),

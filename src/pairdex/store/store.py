@@ -173,6 +173,10 @@ class Store:
                 yield first, table
                 first += len(table)
 
+    def part_tables(self, index: int) -> Iterator[pa.Table]:
+        """Yield the metadata of a part's rows in order, removed ones too, some thousand at a time."""
+        yield from self._metadata[index].tables()
+
     def matching(self, where: str) -> NDArray[np.bool_]:
         """Return which rows, removed ones too, satisfy a filter over the columns and `id`, shape (rows,).
 

@@ -1,0 +1,290 @@
+"""A client of a running service, typed: `pairdex.Client("http://127.0.0.1:8420").search(text="a red car")`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import httpx
+
+from pairdex import atomic
+from pairdex.errors import ServiceFailed
+
+__all__ = ["Client", "Contained", "Hit", "Hits", "PictureFound"]
+
+TIMEOUT_SECONDS = 60.0  # the service gives up sooner by itself
+_UNAVAILABLE = "unavailable"
+
+Format = Literal["jsonl", "csv", "parquet", "urls"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that was found; `columns` holds all of its other columns."""
+
+    id: int
+    distance: float
+    similarity: float
+    url: str | None = None
+    caption: str | None = None
+    folded: list[int] | None = None
+    vector: list[float] | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The answer to a search, nearest first."""
+
+    hits: list[Hit]
+    exact: bool
+    space: str
+    safe: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PictureFound:
+    """The row that is nearest to a picture, and whether it is near enough to be the same."""
+
+    id: int | None
+    distance: float | None
+    contained: bool
+
+
+@dataclass(frozen=True)
+class Contained:
+    """What of it is in the collection: the ids of the rows of each URL, or the picture's row."""
+
+    urls: dict[str, list[int]] | None
+    image: PictureFound | None
+
+
+class Client:
+    """Asks a running service.
+
+    Every method raises ServiceFailed where the service refuses, fails, or is not there.
+
+    Parameters
+    ----------
+    url
+        Of the service, as `pairdex serve` prints it.
+    token
+        What the service was given as `--token`.
+    http
+        An httpx client to ask with, in the place of one of its own.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, *, http: httpx.Client | None = None
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS) if http is None else http
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def health(self) -> dict[str, Any]:
+        """Return the status, `ok` where the service is ready, and its version."""
+        response = self._sent("GET", "/health", None)
+        answer = _content(response)
+        if "status" not in answer:
+            raise _refusal(response)
+        return answer
+
+    def collections(self) -> list[dict[str, Any]]:
+        """Return what each collection holds and how it can be searched."""
+        return list(self._json("GET", "/api/collections")["collections"])
+
+    def search(self, **asked: Any) -> Hits:  # noqa: ANN401 - the fields of POST /api/search
+        """Search.
+
+        Parameters
+        ----------
+        **asked
+            The fields of POST /api/search (docs/service.md): text, image, like, vector or terms; k,
+            where, keywords, … A picture may be bytes or a path; the service checks all else.
+        """
+        answer = self._json("POST", "/api/search", _body(asked))
+        found = [_hit(row) for row in answer["hits"]]
+        return Hits(found, answer["exact"], answer["space"], answer["safe"], answer["seconds"])
+
+    def download(
+        self,
+        path: str | Path,
+        *,
+        format: Format,  # noqa: A002 - the service's word
+        **asked: Any,  # noqa: ANN401 - the fields of POST /api/search
+    ) -> int:
+        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails."""
+        request = self._request("POST", "/api/download", _body(asked) | {"format": format})
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
+                with atomic.replacing(Path(path)) as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+                    return file.tell()
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def items(self, ids: Sequence[int], *, collection: str | None = None) -> list[dict[str, Any]]:
+        """Return rows, in the order of the ids."""
+        body = _body({"ids": [int(row_id) for row_id in ids], "collection": collection})
+        return list(self._json("POST", "/api/items", body)["items"])
+
+    def item(self, row_id: int, *, collection: str | None = None) -> dict[str, Any]:
+        """Return one row."""
+        return self._json("GET", f"/api/items/{int(row_id)}", collection=collection)
+
+    def picture(
+        self, row_id: int, *, size: int | None = None, collection: str | None = None
+    ) -> bytes:
+        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels."""
+        asked = {"size": size, "collection": collection}
+        return self._answer("GET", f"/api/items/{int(row_id)}/picture", None, **asked).content
+
+    def contains(
+        self,
+        *,
+        urls: Sequence[str] | None = None,
+        image: bytes | str | Path | None = None,
+        max_distance: float | None = None,
+        collection: str | None = None,
+    ) -> Contained:
+        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them."""
+        asked = {"urls": urls, "image": image, "max_distance": max_distance}
+        answer = self._json("POST", "/api/contains", _body({**asked, "collection": collection}))
+        rows, picture = answer["urls"], answer["image"]
+        return Contained(
+            None if rows is None else {each["url"]: each["ids"] for each in rows},
+            None if picture is None else PictureFound(**picture),
+        )
+
+    def facets(
+        self,
+        *,
+        where: str | None = None,
+        safe: bool | None = None,
+        collection: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what each column holds among the rows that satisfy a filter."""
+        body = _body({"where": where, "safe": safe, "collection": collection})
+        return self._json("POST", "/api/facets", body)
+
+    def _json(
+        self, method: str, path: str, body: dict[str, Any] | None = None, **asked: str | None
+    ) -> dict[str, Any]:
+        return _content(self._answer(method, path, body, **asked))
+
+    def _answer(
+        self, method: str, path: str, body: dict[str, Any] | None, **asked: str | int | None
+    ) -> httpx.Response:
+        response = self._sent(method, path, body, **asked)
+        if not response.is_success:
+            raise _refusal(response)
+        return response
+
+    def _sent(
+        self, method: str, path: str, body: dict[str, Any] | None, **asked: str | int | None
+    ) -> httpx.Response:
+        try:
+            return self._http.send(self._request(method, path, body, **asked))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, **asked: str | int | None
+    ) -> httpx.Request:
+        given = {name: value for name, value in asked.items() if value is not None}
+        url = self._url + path
+        try:
+            return self._http.build_request(
+                method, url, json=body, params=given, headers=self._headers
+            )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ServiceFailed:
+        reason = str(error) or type(error).__name__
+        return ServiceFailed(
+            f"no answer from {self._url}: {reason}; is pairdex serve running there?",
+            status=0,
+            reason=_UNAVAILABLE,
+        )
+
+
+def _body(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that were given as JSON can carry them; pictures become base64."""
+    return {name: _plain(name, value) for name, value in asked.items() if value is not None}
+
+
+def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 - any field
+    if name == "image":
+        data = value if isinstance(value, bytes) else Path(value).read_bytes()
+        return base64.b64encode(data).decode()
+    if name == "urls":
+        return list(value)
+    if name == "terms":
+        return [_body(term) for term in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _hit(row: dict[str, Any]) -> Hit:
+    own = {each.name for each in fields(Hit)} - {"columns"}
+    columns = {name: value for name, value in row.items() if name not in own}
+    return Hit(**{name: row[name] for name in own & row.keys()}, columns=columns)
+
+
+def _content(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise _not_ours(response) from error
+    if not isinstance(answer, dict):
+        raise _not_ours(response)
+    return answer
+
+
+def _refusal(response: httpx.Response) -> ServiceFailed:
+    try:
+        error = response.json()["error"]
+        return ServiceFailed(
+            error["message"],
+            status=response.status_code,
+            reason=error["code"],
+            field=error.get("field"),
+        )
+    except (ValueError, KeyError, TypeError):
+        return _not_ours(response)
+
+
+def _not_ours(response: httpx.Response) -> ServiceFailed:
+    return ServiceFailed(
+        f"{response.url} answered {response.status_code} and not as pairdex does; "
+        "is another program there?",
+        status=response.status_code,
+        reason=_UNAVAILABLE,
+    )

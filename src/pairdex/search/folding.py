@@ -1,0 +1,102 @@
+"""Near-duplicates among results, folded into the one that comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.distance import normalise
+from pairdex.errors import InvalidArgument
+from pairdex.store.vectors_view import VectorsView
+
+__all__ = ["MAX_FOLD", "MAX_LOOKED_AT", "Folded", "check_fold", "fold"]
+
+MAX_FOLD = 0.5  # cosine distance: beyond it rows have nothing to do with each other
+MAX_LOOKED_AT = 100_000  # results that are gone through for k different ones
+_BLOCK_ROWS = 1_000  # whose vectors are compared at once
+_ROUNDING = 1e-12  # of cosines: the same row twice is at a distance of 0
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Results that are pairwise farther apart than the threshold, as places in the ranking.
+
+    `inside` holds for each of them the ids that were folded into it, in the order of the ranking.
+    """
+
+    places: NDArray[np.int64]
+    inside: list[list[int]]
+
+
+def check_fold(threshold: float) -> None:
+    """Raise InvalidArgument unless it is a distance from 0 to MAX_FOLD."""
+    if not 0 <= threshold <= MAX_FOLD:  # NaN too
+        raise InvalidArgument(
+            f"fold is {threshold:g}, expected a cosine distance from 0 to {MAX_FOLD:g}",
+            field="fold",
+        )
+
+
+def fold(
+    ranked: Callable[[int], NDArray[np.int64]], view: VectorsView, count: int, threshold: float
+) -> Folded:
+    """Go through a ranking until `count` different results are found, or it ends.
+
+    A row is folded into the first result that it is within `threshold` of, by the cosine distance of
+    stored vectors. At most MAX_LOOKED_AT rows are gone through, or `count` if that is more.
+
+    Parameters
+    ----------
+    ranked
+        Gives the first n ids of the ranking, fewer if there are no more; the same ones every time.
+    """
+    bound = max(MAX_LOOKED_AT, count)
+    results = _Results(view, threshold)
+    wanted = min(2 * count, bound)
+    while True:
+        ids = ranked(wanted)
+        for first in range(results.looked_at, len(ids), _BLOCK_ROWS):
+            results.add(ids[first : min(first + _BLOCK_ROWS, len(ids))])
+        if len(results.places) >= count or len(ids) < wanted or wanted == bound:
+            return Folded(np.array(results.places[:count], np.int64), results.inside[:count])
+        wanted = min(wanted * 2, bound)
+
+
+class _Results:
+    """The different results so far."""
+
+    def __init__(self, view: VectorsView, threshold: float) -> None:
+        self._view = view
+        self._least = 1.0 - threshold - _ROUNDING  # cosine
+        self._kept = np.empty((0, view.shape[1]))
+        self.looked_at = 0
+        self.places: list[int] = []
+        self.inside: list[list[int]] = []
+
+    def add(self, ids: NDArray[np.int64]) -> None:
+        """Go through the next ids of the ranking."""
+        rows = normalise(self._view[ids])
+        known = rows @ self._kept.T >= self._least
+        among = rows @ rows.T >= self._least
+        n_known = known.shape[1]
+        new: list[int] = []
+        for place, row_id in enumerate(ids.tolist()):
+            into = _first(known[place], among[place][new], n_known)
+            if into is None:
+                new.append(place)
+                self.places.append(self.looked_at + place)
+                self.inside.append([])
+            else:
+                self.inside[into].append(row_id)
+        self._kept = np.concatenate([self._kept, rows[new]])
+        self.looked_at += len(ids)
+
+
+def _first(known: NDArray[np.bool_], new: NDArray[np.bool_], n_known: int) -> int | None:
+    """Return the number of the first result that a row is near to."""
+    if known.any():
+        return int(known.argmax())
+    return n_known + int(new.argmax()) if new.any() else None

@@ -1,0 +1,93 @@
+"""The order in which rows answer a query, as far as it is wanted: by vectors, or by vectors and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import knn
+from pairdex.lookups.keywords import KeywordIndex
+from pairdex.lookups.words import Keywords
+from pairdex.search.hybrid import HYBRID_DEPTH, fuse
+from pairdex.search.neighbours import similarities
+from pairdex.store.store import Kind, Store
+
+__all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
+
+Nearest = Callable[[int, "NDArray[np.bool_] | None"], knn.Neighbours]
+"""Gives the n nearest rows (1, n) of a query, among the flagged ones where flags are given."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The first rows of a ranking, shape (n,), and how they were found."""
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    report: knn.Report
+
+
+class Ranking:
+    """Rows by their vectors, without those that the query itself names."""
+
+    def __init__(self, nearest: Nearest, without: NDArray[np.int64]) -> None:
+        self._nearest = nearest
+        self._without = without
+        self._known: tuple[int, Ranked] | None = None  # asked for, and found
+
+    def first(self, count: int) -> Ranked:
+        """Return the first `count` rows, or all there are; fewer than before are not searched again."""
+        if self._known is None or self._known[0] < count:
+            self._known = (count, self._found(count))
+        found = self._known[1]
+        return Ranked(found.ids[:count], found.distances[:count], found.report)
+
+    def _found(self, count: int) -> Ranked:
+        return self._others(self._nearest(count + len(self._without), None), count)
+
+    def _others(self, found: knn.Neighbours, count: int) -> Ranked:
+        keep = (found.ids[0] >= 0) & ~np.isin(found.ids[0], self._without)
+        ids, distances = found.ids[0, keep][:count], found.distances[0, keep][:count]
+        return Ranked(ids, distances, found.report)
+
+
+class Hybrid(Ranking):
+    """Rows by vectors and by the words of their captions; phrases and excluded words rule rows out."""
+
+    def __init__(
+        self,
+        nearest: Nearest,
+        without: NDArray[np.int64],
+        *,
+        index: KeywordIndex,
+        keywords: Keywords,
+        allowed: NDArray[np.bool_] | None,
+        distances: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    ) -> None:
+        super().__init__(nearest, without)
+        self._index = index
+        self._keywords = keywords
+        self._distances = distances
+        self._allowed = allowed
+        self._restriction: NDArray[np.bool_] | None = None
+        if keywords.is_strict:
+            matching = index.matching(keywords)
+            self._restriction = matching if allowed is None else matching & allowed
+            self._allowed = self._restriction
+
+    def _found(self, count: int) -> Ranked:
+        depth = max(HYBRID_DEPTH, count) + len(self._without)
+        near = self._others(self._nearest(depth, self._restriction), depth)
+        said = self._index.rank(self._keywords, depth, self._allowed)
+        ids = fuse([near.ids, said[~np.isin(said, self._without)]])[:count]
+        return Ranked(ids, self._distances(ids), near.report)
+
+
+def distances_to(
+    store: Store, on: Kind, vector: NDArray[np.float32]
+) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+    """Return what gives the distances (n,) of rows to a vector."""
+    return lambda ids: 1.0 - similarities(store, on, vector, ids)
