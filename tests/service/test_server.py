@@ -14,7 +14,7 @@ import pytest
 
 from pairdex.errors import InvalidArgument
 from pairdex.service.server import serve
-from served import serving, serving_process, wait_until
+from served import is_ready, serving, serving_process, wait_until
 
 PROGRAM = """
 import sys, pairdex
@@ -148,3 +148,34 @@ def test_killed_under_load_it_answers_the_same_when_started_again(scenes, tmp_pa
     with serving(tmp_path / "second", scenes) as url:
         assert ask(url) == answered[0]
     assert all(answer == answered[0] for answer in answered)
+
+
+SPARED = """
+import gc, sys, pairdex
+from pairdex.service.server import serve
+neighbours = pairdex.Collection.neighbours
+def told(*arguments, **options):
+    print(gc.get_freeze_count(), flush=True)
+    return neighbours(*arguments, **options)
+pairdex.Collection.neighbours = told
+serve([pairdex.open(sys.argv[1])], port=0, ready=lambda url: print(url, flush=True))
+"""
+
+
+def test_what_stays_is_spared_the_garbage_collectors_rounds(web):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SPARED, str(web)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = process.stdout.readline().strip()
+    wait_until(lambda: is_ready(url))
+    request = urllib.request.Request(
+        f"{url}/api/search", b'{"like": 1}', {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as response:
+        assert response.status == 200
+    assert int(process.stdout.readline()) > 50_000
+    process.terminate()
+    process.communicate(timeout=20)

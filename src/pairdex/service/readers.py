@@ -47,6 +47,10 @@ class Readers:
     ----------
     is_warm
         Whether every collection has answered a search.
+    when_warm
+        Called once, after the first warming.
+    failed
+        The name of a collection that could not be warmed.
     """
 
     def __init__(
@@ -59,7 +63,8 @@ class Readers:
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self.is_warm = False
-        self.failed: str | None = None  # the name of a collection that could not be warmed
+        self.when_warm: Callable[[], object] = lambda: None
+        self.failed: str | None = None
         self._catalogue = catalogue
         self._searches = searches
         self._metrics = metrics
@@ -75,6 +80,7 @@ class Readers:
         with ThreadPoolExecutor(1, thread_name_prefix="pairdex-reader") as thread:
             try:
                 await loop.run_in_executor(thread, self._warm_all)
+                self.when_warm()
                 while True:
                     await asyncio.sleep(self._poll_seconds)
                     changed = await loop.run_in_executor(thread, self._newer)
