@@ -47,6 +47,7 @@ FIELDS = {
                      "indice_name", "deduplicate", "use_safety_model", "use_mclip", "aesthetic_score", "aesthetic_weight"],
     "/metadata": ["ids", "indice_name"],
     "/api/download": ["collection", "text", "like", "vector", "terms", "ids", "k", "where", "safe", "on", "format", "columns", "contains"],
+    "/api/contains": ["collection", "urls", "image", "max_distance", "x"],
     "/api/facets": ["collection", "where", "safe", "columns", "text", "contains"],
     "/api/atlas/places": ["collection", "ids", "text", "like", "k"],
 }  # fmt: skip
