@@ -36,8 +36,22 @@ def test_near_duplicates_go_into_the_first_and_k_different_rows_are_found(made):
 
 
 def test_more_are_fetched_until_k_are_found(made):
+    assert search(made, k=1) == ([0], [[1, 2, 6]])  # the first four of the ranking
     assert search(made, k=2) == ([0, 3], [[1, 2, 6], [4]])
     assert search(made, k=10)[0] == [0, 3, 5, 7, 8]
+
+
+def test_fetching_goes_on_until_there_is_another_result():
+    vectors = np.stack([query(0)] * 50 + [query(90)]).astype(np.float16)
+    asked = []
+
+    def ranked(count):
+        asked.append(count)
+        return np.arange(51)[:count]
+
+    folded = fold(ranked, _View(vectors), 2, 0.06)
+    assert (folded.places.tolist(), [len(ids) for ids in folded.inside]) == ([0, 50], [49, 0])
+    assert asked == [8, 32, 128]
 
 
 def test_pages_fit_together(made):

@@ -65,6 +65,7 @@ class Collection:
         self._facets: dict[tuple[str, str | None], Facets] = {}
         self._keywords: KeywordIndex | None = None
         self._urls: UrlTable | None = None
+        self._indexing = Lock()  # apart from the other: searches go on while captions are indexed
         self._preparing = Lock()  # searches of several threads make the codes once
 
     @classmethod
@@ -422,7 +423,7 @@ class Collection:
         InvalidArgument, DamagedFile
             There are no captions; the index is damaged.
         """
-        with self._preparing:
+        with self._indexing:
             if self._keywords is None:
                 self._keywords = KeywordIndex(self._store, progress=progress)
             return self._keywords
@@ -435,7 +436,7 @@ class Collection:
         InvalidArgument, DamagedFile
             There is no column `url`; the table of URLs is damaged.
         """
-        with self._preparing:
+        with self._indexing:
             if self._urls is None:
                 self._urls = UrlTable(self._store)
         return self._urls.find(urls)

@@ -17,6 +17,7 @@ __all__ = ["MAX_FOLD", "MAX_LOOKED_AT", "Folded", "check_fold", "fold"]
 MAX_FOLD = 0.5  # cosine distance: beyond it rows have nothing to do with each other
 MAX_LOOKED_AT = 100_000  # results that are gone through for k different ones
 _BLOCK_ROWS = 1_000  # whose vectors are compared at once
+_GROWTH = 4  # so many times more are fetched each time: a search for more costs little more
 _ROUNDING = 1e-12  # of cosines: the same row twice is at a distance of 0
 
 
@@ -55,14 +56,14 @@ def fold(
     """
     bound = max(MAX_LOOKED_AT, count)
     results = _Results(view, threshold)
-    wanted = min(2 * count, bound)
+    wanted = min(_GROWTH * count, bound)
     while True:
         ids = ranked(wanted)
         for first in range(results.looked_at, len(ids), _BLOCK_ROWS):
             results.add(ids[first : min(first + _BLOCK_ROWS, len(ids))])
         if len(results.places) >= count or len(ids) < wanted or wanted == bound:
             return Folded(np.array(results.places[:count], np.int64), results.inside[:count])
-        wanted = min(wanted * 2, bound)
+        wanted = min(_GROWTH * wanted, bound)
 
 
 class _Results:
