@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
@@ -16,6 +17,9 @@
 
 #include "codes/encode.hpp"
 #include "codes/scan.hpp"
+#include "ivf/assign.hpp"
+#include "ivf/encode.hpp"
+#include "ivf/search.hpp"
 #include "search/bit_scan.hpp"
 #include "search/float_scan.hpp"
 #include "search/parallel.hpp"
@@ -42,6 +46,9 @@ using Floats = Matrix<float>;
 using Words = Matrix<std::uint64_t>;
 using WritableBytes = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using FloatRow = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Starts = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Ids = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename T, std::size_t kDims>
@@ -232,6 +239,197 @@ std::uint64_t touch(Bytes bytes, std::size_t threads) {
   return total;
 }
 
+// Rows one after the other, `work(first, n)` for up to kGroupRows of them.
+template <typename GroupWork>
+void for_each_group(std::size_t n_rows, std::size_t threads, const GroupWork& work) {
+  const nb::gil_scoped_release release;
+  pairdex::for_each_piece(pairdex::group_count(n_rows), threads, std::atomic<bool>{false}, [&](std::size_t group) {
+    const std::size_t first = group * pairdex::kGroupRows;
+    work(first, std::min(pairdex::kGroupRows, n_rows - first));
+  });
+}
+
+nb::ndarray<nb::numpy, float, nb::ndim<2>> ivf_coordinates(Rows rows, Floats basis, std::size_t threads,
+                                                           std::string_view kernel_name) {
+  const pairdex::Kernel& kernel = kernel_named(kernel_name);
+  const std::size_t dim = rows.shape(1);
+  if (basis.shape(1) != pairdex::padded(dim)) throw nb::value_error("bad basis");
+  const pairdex::ivf::Basis directions{{basis.data(), basis.size()}, dim};
+  std::vector<float> coordinates(rows.shape(0) * directions.size());
+  for_each_group(rows.shape(0), threads, [&](std::size_t first, std::size_t n) {
+    pairdex::ivf::coordinates_of(rows.data() + first * dim, n, directions, *kernel.rows,
+                                 coordinates.data() + first * directions.size());
+  });
+  return owned_array(std::move(coordinates), {rows.shape(0), directions.size()});
+}
+
+pairdex::ivf::Layout layout_of(std::size_t coordinates) {
+  if (coordinates <= pairdex::ivf::kKept) throw nb::value_error("too few coordinates");
+  return pairdex::ivf::Layout(coordinates - pairdex::ivf::kKept);
+}
+
+nb::typed<nb::tuple, nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>>,
+          nb::ndarray<nb::numpy, std::uint16_t, nb::ndim<2>>>
+ivf_code(Floats coordinates, std::size_t threads) {
+  const std::size_t n = coordinates.shape(0);
+  const pairdex::ivf::Layout layout = layout_of(coordinates.shape(1));
+  std::vector<std::uint8_t> codes(n * layout.row_bytes());
+  std::vector<std::uint16_t> facts(3 * n);
+  for_each_group(n, threads, [&](std::size_t first, std::size_t count) {
+    for (std::size_t r = first; r < first + count; ++r) {
+      pairdex::ivf::code_row(coordinates.data() + r * layout.coordinates(), layout,
+                             codes.data() + r * layout.row_bytes(),
+                             reinterpret_cast<pairdex::Half*>(facts.data() + 3 * r));
+    }
+  });
+  return nb::make_tuple(owned_array(std::move(codes), {n, layout.row_bytes()}), owned_array(std::move(facts), {n, 3}));
+}
+
+using Places = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void ivf_group(Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts, Places rows, std::size_t coordinates,
+               WritableBytes groups, std::size_t threads) {
+  const pairdex::ivf::Layout layout = layout_of(coordinates);
+  if (codes.shape(1) != layout.row_bytes() || facts.shape(0) != codes.shape(0) || facts.shape(1) != 3 ||
+      rows.size() % pairdex::kGroupRows != 0 || groups.size() != rows.size() / pairdex::kGroupRows * layout.stride()) {
+    throw nb::value_error("no room for the groups");
+  }
+  const auto n_rows = static_cast<std::int64_t>(codes.shape(0));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows.data()[i] >= n_rows) throw nb::value_error("no such row");
+  }
+  for_each_group(rows.size(), threads, [&](std::size_t first, std::size_t n) {
+    std::vector<std::uint8_t> some_codes(n * layout.row_bytes());
+    std::vector<pairdex::Half> some_facts(3 * n, pairdex::ivf::kNotANumber);
+    for (std::size_t r = 0; r < n; ++r) {
+      const std::int64_t row = rows.data()[first + r];
+      if (row < 0) continue;  // no row
+      std::copy_n(codes.data() + row * layout.row_bytes(), layout.row_bytes(),
+                  some_codes.data() + r * layout.row_bytes());
+      for (std::size_t i = 0; i < 3; ++i) some_facts[3 * r + i] = {facts.data()[3 * row + i]};
+    }
+    pairdex::ivf::fill_group(some_codes.data(), some_facts.data(), n, layout,
+                             groups.data() + first / pairdex::kGroupRows * layout.stride());
+  });
+}
+
+nb::typed<nb::tuple, nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>>, nb::ndarray<nb::numpy, float, nb::ndim<1>>>
+ivf_assign(Floats rows, Floats centroids, std::size_t threads, std::string_view kernel_name) {
+  const pairdex::Kernel& kernel = kernel_named(kernel_name);
+  if (rows.shape(1) != centroids.shape(1) || centroids.shape(0) == 0) throw nb::value_error("bad centroids");
+  std::vector<std::uint32_t> lists(rows.shape(0));
+  std::vector<float> distances(lists.size());
+  {
+    const nb::gil_scoped_release release;
+    pairdex::ivf::assign({rows.data(), rows.size()}, {centroids.data(), centroids.size()}, layout_of(rows.shape(1)),
+                         kernel, threads, lists, distances);
+  }
+  return nb::make_tuple(owned_array(std::move(lists), {rows.shape(0)}),
+                        owned_array(std::move(distances), {rows.shape(0)}));
+}
+
+using FoundLists = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t, std::size_t>;
+using EffortNumbers = std::tuple<std::size_t, std::size_t, float>;
+
+// An inverted file in memory, with the rows it is of.
+class InvertedFile {
+ public:
+  InvertedFile(std::vector<Rows> rows, Floats basis, Bytes centroids, FloatRow spreads, Starts starts, Bytes groups,
+               Ids ids)
+      : rows_(std::move(rows)),
+        basis_(basis),
+        centroids_(centroids),
+        spreads_(spreads),
+        starts_(starts),
+        groups_(groups),
+        ids_(ids),
+        blocks_(rows_.empty() ? 0 : rows_.front().shape(1)),
+        lists_{.layout = layout_of(basis.shape(0)),
+               .basis = {{basis.data(), basis.size()}, blocks_.dim()},
+               .centroids = centroids.data(),
+               .spreads = spreads.data(),
+               .starts = {starts.data(), starts.size()},
+               .groups = groups.data(),
+               .ids = ids.data()} {
+    for (const Rows& block : rows_) {
+      if (block.shape(1) != blocks_.dim()) throw nb::value_error("blocks differ in dim");
+      blocks_.add(block.data(), block.shape(0));
+    }
+    check();
+  }
+
+  FoundLists search(Floats queries, std::size_t k, EffortNumbers own, EffortNumbers other, float other_from,
+                    std::optional<Flags> allowed, bool from_disk, std::size_t threads,
+                    std::string_view kernel_name) const {
+    const pairdex::Kernel& kernel = kernel_named(kernel_name);
+    if (queries.shape(1) != blocks_.dim() || k == 0) throw nb::value_error("bad queries or k");
+    if (allowed && allowed->size() != blocks_.n_rows()) throw nb::value_error("bad allowed");
+    pairdex::Request request{.queries = {queries.data(), queries.size()},
+                             .n_queries = queries.shape(0),
+                             .k = k,
+                             .allowed = {},
+                             .n_threads = threads};
+    if (allowed) request.allowed = {reinterpret_cast<const std::uint8_t*>(allowed->data()), allowed->size()};
+    const pairdex::ivf::Efforts efforts{effort(own), effort(other), other_from, from_disk};
+    std::vector<std::int64_t> ids(request.n_queries * k);
+    std::vector<double> distances(ids.size());
+    const auto work = [&](const std::atomic<bool>& stop) {
+      return pairdex::ivf::search(lists_, blocks_, request, efforts, kernel, stop, {ids, distances});
+    };
+    pairdex::ivf::Report report;
+    if (request.n_queries <= kFewQueries) {  // done before anyone could interrupt it
+      const nb::gil_scoped_release release;
+      report = work(std::atomic<bool>{false});
+    } else {
+      report = interruptible(work);
+    }
+    return FoundLists(nb::make_tuple(owned_array(std::move(ids), {request.n_queries, k}),
+                                     owned_array(std::move(distances), {request.n_queries, k}), report.scanned,
+                                     report.compared));
+  }
+
+ private:
+  static constexpr std::size_t kFewQueries = 64;
+
+  static pairdex::ivf::Effort effort(const EffortNumbers& numbers) {
+    return {std::max<std::size_t>(std::get<0>(numbers), 1), std::max<std::size_t>(std::get<1>(numbers), 1),
+            std::get<2>(numbers)};
+  }
+
+  // Whatever the arrays hold, a search stays within them.
+  void check() const {
+    const std::size_t stride = lists_.layout.stride();
+    const std::size_t n_groups = groups_.size() / stride;
+    if (blocks_.n_rows() == 0 || basis_.shape(1) != pairdex::padded(blocks_.dim()) || starts_.size() < 2) {
+      throw nb::value_error("bad basis or lists");
+    }
+    const std::size_t centroid_groups = pairdex::group_count(lists_.size());
+    if (centroids_.size() != centroid_groups * stride || spreads_.size() != centroid_groups * pairdex::kGroupRows) {
+      throw nb::value_error("bad centroids");
+    }
+    if (groups_.size() % stride != 0 || ids_.size() != n_groups * pairdex::kGroupRows)
+      throw nb::value_error("bad groups");
+    const std::span<const std::uint64_t> starts = lists_.starts;
+    if (starts.front() != 0 || starts.back() != n_groups || !std::is_sorted(starts.begin(), starts.end())) {
+      throw nb::value_error("bad starts");
+    }
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      if (ids_.data()[i] != pairdex::ivf::kNoRow && ids_.data()[i] >= blocks_.n_rows())
+        throw nb::value_error("bad ids");
+    }
+  }
+
+  std::vector<Rows> rows_;
+  Floats basis_;
+  Bytes centroids_;
+  FloatRow spreads_;
+  Starts starts_;
+  Bytes groups_;
+  Ids ids_;
+  pairdex::Blocks blocks_;
+  pairdex::ivf::Lists lists_;
+};
+
 std::vector<std::string> kernels() {
   std::vector<std::string> names;
   for (const pairdex::Kernel& kernel : pairdex::usable_kernels()) names.emplace_back(kernel.name);
@@ -264,6 +462,24 @@ NB_MODULE(_native, m) {
         "Coordinates in head and rest; bytes of 32 rows in the head plane and the rest plane.");
   m.def("coordinate_error", &coordinate_error, nb::arg("dim"), nb::kw_only(), nb::arg("kernel"),
         "By how much a row's coordinate in the codes' basis may be off.");
+  m.def("ivf_coordinates", &ivf_coordinates, nb::arg("rows"), nb::arg("basis"), nb::kw_only(), nb::arg("threads"),
+        nb::arg("kernel"),
+        "Coordinates (n, len(basis)) float32 of the normalised rows; NaN where there is no direction.");
+  m.def("ivf_code", &ivf_code, nb::arg("coordinates"), nb::kw_only(), nb::arg("threads"),
+        "4-bit codes of coordinates, (n, bytes) uint8, and (n, 3) float16 bits: along mean, along gap, scale.");
+  m.def("ivf_group", &ivf_group, nb::arg("codes"), nb::arg("facts"), nb::arg("rows"), nb::kw_only(),
+        nb::arg("coordinates"), nb::arg("groups"), nb::arg("threads"),
+        "Write coded rows, by number, into groups of 32; a negative number stands for no row.");
+  m.def("ivf_assign", &ivf_assign, nb::arg("rows"), nb::arg("centroids"), nb::kw_only(), nb::arg("threads"),
+        nb::arg("kernel"),
+        "The nearest centroid of each row, both as coordinates, (n,) uint32, and its squared distance.");
+  nb::class_<InvertedFile>(m, "InvertedFile", "An inverted file in memory, with the rows it is of.")
+      .def(nb::init<std::vector<Rows>, Floats, Bytes, FloatRow, Starts, Bytes, Ids>(), nb::arg("blocks"), nb::kw_only(),
+           nb::arg("basis"), nb::arg("centroids"), nb::arg("spreads"), nb::arg("starts"), nb::arg("groups"),
+           nb::arg("ids"))
+      .def("search", &InvertedFile::search, nb::arg("queries"), nb::arg("k"), nb::kw_only(), nb::arg("own"),
+           nb::arg("other"), nb::arg("other_from"), nb::arg("allowed").none(), nb::arg("from_disk"), nb::arg("threads"),
+           nb::arg("kernel"), "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
   m.def("touch", &touch, nb::arg("data"), nb::kw_only(), nb::arg("threads") = 1,
         "Read every byte, to warm the page cache or to measure; returns the sum of the words.");
 }

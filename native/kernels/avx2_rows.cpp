@@ -54,6 +54,6 @@ struct Isa {
 
 }  // namespace
 
-const RowKernel kAvx2Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kAvx2Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact, .near = near};
 
 }  // namespace pairdex

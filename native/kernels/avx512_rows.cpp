@@ -47,6 +47,6 @@ struct Isa {
 
 }  // namespace
 
-const RowKernel kAvx512Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kAvx512Rows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact, .near = near};
 
 }  // namespace pairdex

@@ -21,6 +21,10 @@ struct ExactDot {
   double squared_norm;  // row . row
 };
 
+struct NearDot {
+  float dot, squared_norm;
+};
+
 // Arithmetic on the rows as stored.
 struct RowKernel {
   std::size_t dot_lanes;  // `dots` adds in at least this many interleaved partial sums
@@ -30,6 +34,8 @@ struct RowKernel {
   void (*dots)(const float* rows, std::size_t n_rows, const float* queries, std::size_t n_queries, std::size_t stride,
                float* out);
   ExactDot (*exact)(const Half* row, const float* query, std::size_t dim);
+  // The same in float32, in any order.
+  NearDot (*near)(const Half* row, const float* query, std::size_t dim);
 };
 
 // What the scan of codes knows of one query, all in units of the query's head scale. See docs/certified.md.
@@ -84,6 +90,38 @@ struct CodeKernel {
                               const std::int32_t* rest_dots, float* upper);
 };
 
+// What the scan of 4-bit codes knows of the rows of one group, kGroupRows values each. `bonus` is what is added to a
+// row's score, times the query's own factor. A row whose `along_mean` is NaN reaches nothing.
+struct NibbleRows {
+  const float *along_mean, *along_gap, *scale, *bonus;
+};
+
+// The same of one query. A score is an estimate of the cosine, plus the bonus.
+struct NibbleQuery {
+  float along_mean, along_gap;
+  float scale;   // of its codes
+  float offset;  // kNibbleZero x sum of its codes: what the rows' unsigned codes add to a dot
+  float bonus;
+  float least;  // rows that score less are out
+};
+
+// A code of 4 bits stands for itself less this.
+inline constexpr float kNibbleZero = 7.5f;
+
+// Arithmetic on 4-bit codes. Those of a group lie in two halves of 16 rows, 4 bytes a row at a time: byte j of a row's
+// i-th four holds the coordinates 8 i + j, in its low half, and 8 i + 4 + j. `length`: coordinates, a multiple of
+// kCodeStep. Queries lie as those of CodeKernel do.
+struct NibbleKernel {
+  // out[q * kGroupRows + r] = queries[q] . codes[r], exactly.
+  void (*dots)(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
+               std::int32_t* out);
+  // The scores of one query; bit r of the result: row r reaches `least`.
+  std::uint32_t (*reach)(const NibbleRows& rows, const NibbleQuery& query, const std::int32_t* dots, float* scores);
+  // For each row the best score among n queries, and its number counted from `first`, where it beats what is there.
+  void (*best)(const NibbleRows& rows, const NibbleQuery* queries, const std::int32_t* dots, std::size_t n,
+               std::uint32_t first, float* scores, std::uint32_t* numbers);
+};
+
 // A row and a query of one call whose score is within the query's limit.
 template <typename Score>
 struct Near {
@@ -117,6 +155,7 @@ struct Kernel {
   std::string_view name;
   const RowKernel* rows;
   const CodeKernel* codes;
+  const NibbleKernel* nibbles;
   const BitKernel* bits;
   const PointKernel* points;
 };
@@ -132,17 +171,20 @@ const Kernel* find_kernel(std::string_view name);
 
 extern const RowKernel kScalarRows;
 extern const CodeKernel kScalarCodes;
+extern const NibbleKernel kScalarNibbles;
 extern const BitKernel kScalarBits;
 extern const PointKernel kScalarPoints;
 #ifdef PAIRDEX_X86
 extern const RowKernel kAvx2Rows, kAvx512Rows;
 extern const CodeKernel kAvx2Codes, kAvxVnniCodes, kAvx512Codes, kAmxCodes;
+extern const NibbleKernel kAvx2Nibbles, kAvx512Nibbles;
 extern const BitKernel kAvx2Bits, kAvx512Bits;
 extern const PointKernel kAvx2Points, kAvx512Points;
 #endif
 #ifdef PAIRDEX_ARM
 extern const RowKernel kNeonRows;
 extern const CodeKernel kNeonCodes, kNeonDotCodes;
+extern const NibbleKernel kNeonNibbles, kNeonDotNibbles;
 extern const BitKernel kNeonBits;
 extern const PointKernel kNeonPoints;
 #endif

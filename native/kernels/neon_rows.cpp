@@ -54,6 +54,6 @@ struct Isa {
 
 }  // namespace
 
-const RowKernel kNeonRows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kNeonRows{.dot_lanes = Isa::kWidth, .widen = widen, .dots = dots, .exact = exact, .near = near};
 
 }  // namespace pairdex

@@ -78,3 +78,39 @@ ExactDot exact(const Half* row, const float* query, std::size_t dim) {
   }
   return {Isa::sum(dots), Isa::sum(squares)};
 }
+
+NearDot near(const Half* row, const float* query, std::size_t dim) {
+  constexpr std::size_t kSums = 4;
+  constexpr std::size_t kStep = kSums * Isa::kWidth;
+  Isa::Floats dots[kSums];
+  Isa::Floats squares[kSums];
+  for (std::size_t i = 0; i < kSums; ++i) dots[i] = squares[i] = Isa::zero();
+  const auto step = [&](const Half* halves, const float* floats, std::size_t i) {
+    const Isa::Floats values = Isa::widen(halves);
+    dots[i] = Isa::multiply_add(values, Isa::load(floats), dots[i]);
+    squares[i] = Isa::multiply_add(values, values, squares[i]);
+  };
+  const std::size_t whole = dim / kStep * kStep;
+  for (std::size_t at = 0; at < whole; at += kStep) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kSums; ++i) step(row + at + i * Isa::kWidth, query + at + i * Isa::kWidth, i);
+  }
+  if (whole < dim) {
+    std::array<Half, kStep> row_tail{};
+    std::array<float, kStep> query_tail{};
+    for (std::size_t at = whole; at < dim; ++at) {
+      row_tail[at - whole] = row[at];
+      query_tail[at - whole] = query[at];
+    }
+    for (std::size_t i = 0; i < kSums; ++i) {
+      step(row_tail.data() + i * Isa::kWidth, query_tail.data() + i * Isa::kWidth, i);
+    }
+  }
+  float dot = 0.0f;
+  float square = 0.0f;
+  for (std::size_t i = 0; i < kSums; ++i) {
+    dot += Isa::sum(dots[i]);
+    square += Isa::sum(squares[i]);
+  }
+  return {dot, square};
+}

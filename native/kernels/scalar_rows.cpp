@@ -63,8 +63,19 @@ ExactDot exact(const Half* row, const float* query, std::size_t dim) {
   return {sum(dots), sum(squares)};
 }
 
+NearDot near(const Half* row, const float* query, std::size_t dim) {
+  std::array<float, kLanes> dots{};
+  std::array<float, kLanes> squares{};
+  for (std::size_t i = 0; i < dim; ++i) {
+    const float value = widen_one(row[i]);
+    dots[i % kLanes] += value * query[i];
+    squares[i % kLanes] += value * value;
+  }
+  return {sum(dots), sum(squares)};
+}
+
 }  // namespace
 
-const RowKernel kScalarRows{.dot_lanes = kLanes, .widen = widen, .dots = dots, .exact = exact};
+const RowKernel kScalarRows{.dot_lanes = kLanes, .widen = widen, .dots = dots, .exact = exact, .near = near};
 
 }  // namespace pairdex

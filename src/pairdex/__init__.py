@@ -5,6 +5,7 @@ from pairdex.api import (
     dedup,
     export,
     fetch,
+    index,
     open,  # noqa: A004 - pairdex.open, as gzip.open
     project,
     releases,
@@ -46,6 +47,7 @@ __all__ = [
     "export_model",
     "fetch",
     "gold",
+    "index",
     "open",
     "project",
     "queries",

@@ -48,6 +48,36 @@ def code_layout(dim: int) -> tuple[int, int, int, int]:
 def coordinate_error(dim: int, *, kernel: str) -> float:
     """By how much a row's coordinate in the codes' basis may be off."""
 
+def ivf_coordinates(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
+    """
+    Coordinates (n, len(basis)) float32 of the normalised rows; NaN where there is no direction.
+    """
+
+def ivf_code(coordinates: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int) -> tuple[Annotated[NDArray[numpy.uint8], dict(shape=(None, None))], Annotated[NDArray[numpy.uint16], dict(shape=(None, None))]]:
+    """
+    4-bit codes of coordinates, (n, bytes) uint8, and (n, 3) float16 bits: along mean, along gap, scale.
+    """
+
+def ivf_group(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], facts: Annotated[NDArray[numpy.uint16], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, coordinates: int, groups: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
+    """
+    Write coded rows, by number, into groups of 32; a negative number stands for no row.
+    """
+
+def ivf_assign(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None,))]]:
+    """
+    The nearest centroid of each row, both as coordinates, (n,) uint32, and its squared distance.
+    """
+
+class InvertedFile:
+    """An inverted file in memory, with the rows it is of."""
+
+    def __init__(self, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], spreads: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], groups: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, own: tuple[int, int, float], other: tuple[int, int, float], other_from: float, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, from_disk: bool, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
+        """
+        Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.
+        """
+
 def touch(data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], *, threads: int = 1) -> int:
     """
     Read every byte, to warm the page cache or to measure; returns the sum of the words.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 
-__all__ = ["fit_basis", "orthogonality_error", "sample_rows"]
+__all__ = ["fit_basis", "orthogonality_error", "principal_basis", "sample_rows"]
 
 _SAMPLE_ROWS = 16_384  # enough for 2,048 principal directions, and read in well under a second
 _SEED = 20220331  # any; the day LAION-5B appeared
@@ -50,6 +50,34 @@ def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[
     texts
         (m, dim) unit rows, or empty: then the gap is the first principal direction.
     """
+    return _mix(_principal(rows, texts)).astype(np.float32)
+
+
+def principal_basis(
+    rows: NDArray[np.float32], texts: NDArray[np.float32], coded: int
+) -> NDArray[np.float32]:
+    """Directions of the mean, of the gap, and the `coded` principal ones, (2 + coded, dim) float32.
+
+    The mean of the rows lies along the first, and from it the mean of the texts along the second, in
+    its positive direction; the principal ones are mixed among themselves.
+
+    Parameters
+    ----------
+    rows, texts
+        As `fit_basis` takes them.
+    """
+    basis = _principal(rows, texts)[: 2 + coded]
+    centre = rows.mean(axis=0, dtype=np.float64)
+    basis[0] *= np.copysign(1.0, basis[0] @ centre)
+    if len(texts):
+        basis[1] *= np.copysign(1.0, basis[1] @ (texts.mean(axis=0, dtype=np.float64) - centre))
+    rng = np.random.default_rng(_SEED)
+    basis[2:] = _orthonormal(rng.standard_normal((coded, coded))) @ basis[2:]
+    return basis.astype(np.float32)
+
+
+def _principal(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Directions of the mean and the gap, then the principal ones of what is left, the longest first."""
     dim = rows.shape[1]
     centre = rows.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(dim)
     kept = [centre]
@@ -59,8 +87,7 @@ def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[
     inside = rows - centre.astype(np.float32)
     inside -= (inside @ directions.astype(np.float32)) @ directions.T.astype(np.float32)
     _, vectors = np.linalg.eigh((inside.T @ inside).astype(np.float64))
-    basis = _orthonormal(np.hstack([directions, vectors[:, ::-1]]))[:, :dim].T
-    return _mix(basis).astype(np.float32)
+    return _orthonormal(np.hstack([directions, vectors[:, ::-1]]))[:, :dim].T.copy()
 
 
 def orthogonality_error(basis: NDArray[np.float64]) -> float:

@@ -18,7 +18,10 @@ from pairdex.codes import Codes
 from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.model import Model, load_model
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
-from pairdex.indexes import Progress, have_codes
+from pairdex.indexes import Progress, find_codes, have_codes
+from pairdex.inverted_files import find_index
+from pairdex.ivf.efforts import Points
+from pairdex.ivf.search import InvertedIndex
 from pairdex.lookups.keywords import KeywordIndex
 from pairdex.lookups.urls import UrlTable
 from pairdex.lookups.words import parse_keywords
@@ -47,6 +50,15 @@ class Hits:
     report: knn.Report
 
 
+@dataclass(frozen=True)
+class _How:
+    """How a search goes."""
+
+    where: str | None
+    exact: bool
+    recall: float | None
+
+
 class Collection:
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
@@ -61,6 +73,7 @@ class Collection:
         self._model_source = model
         self._use_codes = use_codes
         self._codes: dict[Kind, Codes | None] = {}
+        self._indexes: dict[Kind, tuple[InvertedIndex, Points] | None] = {}
         self._projections: dict[str, Projection] = {}
         self._facets: dict[tuple[str, str | None], Facets] = {}
         self._keywords: KeywordIndex | None = None
@@ -233,7 +246,8 @@ class Collection:
         *,
         on: str = "image",
         where: str | None = None,
-        exact: bool = True,  # noqa: ARG002 - every search is exact as long as there is no index
+        exact: bool = False,
+        recall: float | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the k nearest rows of each vector.
 
@@ -245,7 +259,9 @@ class Collection:
         on
             image, text, or the name of a projection: pca96, hamming.
         exact
-            Every search is exact as long as the collection has no approximate index.
+            Search exactly although the collection has an index (`pairdex.index`).
+        recall
+            What a search by the index should reach, in the place of what the index was made for.
 
         Returns
         -------
@@ -255,7 +271,7 @@ class Collection:
             1 - cos, in a projection the squared Euclidean distance or the differing bits; infinity
             beside an id of -1.
         """
-        found = self.neighbours(vectors, k, on=on, where=where)
+        found = self.neighbours(vectors, k, on=on, where=where, exact=exact, recall=recall)
         return found.ids, found.distances.astype(np.float32)
 
     def neighbours(
@@ -265,15 +281,22 @@ class Collection:
         *,
         on: str = "image",
         where: str | None = None,
+        exact: bool = False,
+        recall: float | None = None,
     ) -> knn.Neighbours:
         """Return what `nearest` does, with distances in float64 and a report of how it was found."""
-        return self._nearest(self._space(on), np.asarray(vectors), k, where)
+        how = _How(where, exact, recall)
+        return self._nearest(self._space(on), np.asarray(vectors), k, how)
 
-    def prepare(self, on: str = "image", *, progress: Progress | None = None) -> None:
+    def prepare(
+        self, on: str = "image", *, exact: bool = True, progress: Progress | None = None
+    ) -> None:
         """Have what makes searches fast, building it if need be; the first search does it.
 
         Parameters
         ----------
+        exact
+            Whether exact searches are to be fast too where there is an index.
         progress
             Called with the rows done and the rows in all while codes are built.
 
@@ -283,13 +306,15 @@ class Collection:
             There are neither such vectors nor such a projection.
         """
         space = self._space(on)
-        if not isinstance(space, Projection):
+        if not isinstance(space, Projection) and (self.index(space) is None or exact):
             self._have_codes(space, progress)
 
     def is_prepared(self, on: str = "image") -> bool:
         """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
         space = self._space(on)
         if isinstance(space, Projection) or not self._use_codes or self._store.rows == 0:
+            return True
+        if self._leaves_on_disk(space):
             return True
         return self._codes.get(space) is not None
 
@@ -309,6 +334,8 @@ class Collection:
         safe: bool = False,
         keywords: str | None = None,
         fold: float | None = None,
+        exact: bool = False,
+        recall: float | None = None,
     ) -> pa.Table:
         """Return the k rows nearest to a text, a picture, a row, a vector, or several of them together.
 
@@ -335,6 +362,8 @@ class Collection:
             A cosine distance of 0 to 0.5, 0.06 for near-duplicates: a row within it of an earlier one is
             folded into that; the ids of such rows are the column `folded`. k different rows are found
             if there are so many.
+        exact, recall
+            As `nearest` takes them.
 
         Returns
         -------
@@ -343,9 +372,19 @@ class Collection:
             nearest first; a stored column `similarity` is called `pair_similarity` here.
         """
         query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike, terms=terms)
-        return self.hits(
-            query, k=k, offset=offset, on=on, where=where, safe=safe, keywords=keywords, fold=fold
-        ).table
+        hits = self.hits(
+            query,
+            k=k,
+            offset=offset,
+            on=on,
+            where=where,
+            safe=safe,
+            keywords=keywords,
+            fold=fold,
+            exact=exact,
+            recall=recall,
+        )
+        return hits.table
 
     def hits(
         self,
@@ -358,13 +397,16 @@ class Collection:
         safe: bool = False,
         keywords: str | None = None,
         fold: float | None = None,
+        exact: bool = False,
+        recall: float | None = None,
     ) -> Hits:
         """Return what `search` does, with a report of how it was found."""
         search.check_k(k)
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
         kind, asked = self.kind_of(on), self.query_vector(query, on=on)
-        ranking = self._ranking(query, asked, on, self.narrowed(where, safe=safe), keywords)
+        how = _How(self.narrowed(where, safe=safe), exact, recall)
+        ranking = self._ranking(query, asked, on, how, keywords)
         if fold is None:
             found = ranking.first(k + offset)
             places = np.arange(len(found.ids))[offset:]
@@ -389,14 +431,14 @@ class Collection:
         query: Query,
         asked: NDArray[np.float32],
         on: str,
-        where: str | None,
+        how: _How,
         keywords: str | None,
     ) -> Ranking:
         space = self._space(on)
 
         def nearest(count: int, among: NDArray[np.bool_] | None) -> knn.Neighbours:
             if among is None or isinstance(space, Projection):
-                return self._nearest(space, asked[None, :], count, where)
+                return self._nearest(space, asked[None, :], count, how)
             blocks, codes = self._store.vectors(space).blocks, self._have_codes(space)
             return knn.nearest(blocks, asked[None, :], count, allowed=among, codes=codes)
 
@@ -411,7 +453,7 @@ class Collection:
             query.rows,
             keywords=parse_keywords(keywords),
             index=self.prepare_keywords(),
-            allowed=self._store.allowed(where),
+            allowed=self._store.allowed(how.where),
             distances=distances_to(self._store, space, asked),
         )
 
@@ -472,22 +514,50 @@ class Collection:
         space = self._space(on)
         return space.record.on if isinstance(space, Projection) else space
 
+    def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
+        """Return the approximate index of its vectors with its operating points, opened once.
+
+        None where there is none; where it is damaged or of other vectors, a warning says so.
+        """
+        with self._preparing:
+            if on not in self._indexes:
+                self._indexes[on] = find_index(self._store, on)
+            return self._indexes[on]
+
     def _nearest(
-        self,
-        space: Kind | Projection,
-        vectors: NDArray[Any],
-        k: int,
-        where: str | None,
-        without: int | None = None,
+        self, space: Kind | Projection, vectors: NDArray[Any], k: int, how: _How
     ) -> knn.Neighbours:
         if isinstance(space, Projection):
-            return search.nearest_in_space(
-                self._store, space, vectors, k, where=where, without=without
+            return search.nearest_in_space(self._store, space, vectors, k, where=how.where)
+        index = None if how.exact else self.index(space)
+        if index is not None:
+            search.check_vectors(self._store, vectors, k, space)
+            found = search.nearest_by_index(
+                self._store, *index, vectors, k, where=how.where, recall=how.recall
             )
-        codes = self._have_codes(space)
-        return search.nearest(
-            self._store, vectors, k, on=space, where=where, without=without, codes=codes
-        )
+            if found is not None:
+                return self._completed(space, found, vectors, how.where)
+        return self._exactly(space, vectors, k, how.where)
+
+    def _exactly(
+        self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
+    ) -> knn.Neighbours:
+        codes = self._have_codes(on)
+        return search.nearest(self._store, vectors, k, on=on, where=where, codes=codes)
+
+    def _completed(
+        self, on: Kind, found: knn.Neighbours, vectors: NDArray[Any], where: str | None
+    ) -> knn.Neighbours:
+        """Search exactly for what the index gives no answer to."""
+        numbers = search.incomplete(self._store, found, where)
+        if len(numbers):
+            rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
+            found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
+        return found
+
+    def _leaves_on_disk(self, on: Kind) -> bool:
+        index = self.index(on)
+        return index is not None and index[0].on_disk
 
     def _space(self, on: str) -> Kind | Projection:
         """Return what `on` names; a projection is opened once."""
@@ -501,9 +571,14 @@ class Collection:
     def _have_codes(self, on: Kind, progress: Progress | None = None) -> Codes | None:
         if not self._use_codes:
             return None
+        find_only = self._leaves_on_disk(on)  # codes would take the memory that the index spares
         with self._preparing:
             if on not in self._codes:
-                self._codes[on] = have_codes(self._store, on, progress=progress)
+                self._codes[on] = (
+                    find_codes(self._store, on)
+                    if find_only
+                    else have_codes(self._store, on, progress=progress)
+                )
             return self._codes[on]
 
     def examples(self, config: Config = "images") -> Iterator[Example]:

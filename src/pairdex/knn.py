@@ -37,15 +37,18 @@ class Report:
     Attributes
     ----------
     scanned
-        Bounded by 8-bit codes; 0 if the search read the rows themselves.
+        Bounded by 8-bit codes, or scored by an index; 0 if the search read the rows themselves.
     refined
         Of them, bounded again with all dimensions.
     rechecked
-        Compared in float64.
+        Compared in float64, or by an index as they are stored.
     certified
-        Always true: no row outside the answer can be nearer, by an inequality.
+        Whether no row outside the answer can be nearer, by an inequality: false only for an index.
     exact
-        Whether nearness is the cosine of the vectors themselves, not the distance in a projection.
+        Whether no other row is nearer by the cosine of the vectors themselves: false in a projection
+        and for an index.
+    recall
+        Of an index: the recall that was measured with this effort when it was built.
     """
 
     scanned: int
@@ -53,6 +56,7 @@ class Report:
     rechecked: int
     certified: bool = True
     exact: bool = True
+    recall: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from pairdex.api.collections import build, open, verify  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.api.curation import dedup, remove, sql, subset
 from pairdex.api.exchange import export, fetch, releases
+from pairdex.api.indexes import index
 from pairdex.api.projections import project
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "dedup",
     "export",
     "fetch",
+    "index",
     "open",
     "project",
     "releases",

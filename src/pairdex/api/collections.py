@@ -8,6 +8,7 @@ from pathlib import Path
 from pairdex.atlases.files import atlas_checks
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
+from pairdex.inverted_files import index_checks
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.projections.verify import projection_checks
@@ -114,7 +115,7 @@ def verify(
         There is no collection, or the manifest itself is damaged or of a newer format.
     """
     folder = Path(collection)
-    checks = [*projection_checks(folder), *atlas_checks(folder)]
+    checks = [*index_checks(folder), *projection_checks(folder), *atlas_checks(folder)]
     return verify_store(collection, derived=checks, progress=progress)
 
 

@@ -26,6 +26,7 @@ from pairdex.cli import (
     export,
     fetch,
     gold,
+    index,
     info,
     model,
     project,
@@ -55,7 +56,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS = {
-    "Search": (demo, search, serve, atlas),
+    "Search": (demo, search, index, serve, atlas),
     "From releases and pictures to a collection": (releases, fetch, encode, build, info, verify),
     "Curate": (sql, score, subset, dedup, remove),
     "Reference data": (queries, gold, project, evaluate, bench),

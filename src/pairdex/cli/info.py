@@ -12,6 +12,7 @@ from pairdex.atlases.files import has_atlas
 from pairdex.atlases.files import read_record as read_atlas
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
 from pairdex.indexes import codes_path, find_codes
+from pairdex.inverted_files import find_index, ivf_path
 from pairdex.projections.files import find_projections, folder_of, read_record
 from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
@@ -61,8 +62,8 @@ def _facts(store: Store) -> dict[str, Any]:
 
 
 def _indexes(store: Store) -> list[dict[str, Any]]:
-    """List the codes there are, and whether they are of the vectors as they are now."""
-    return [
+    """List the codes and the approximate indexes there are, and whether they are of the vectors as they are now."""
+    codes = [
         {
             "on": on,
             "kind": "codes",
@@ -72,6 +73,22 @@ def _indexes(store: Store) -> list[dict[str, Any]]:
         for on in get_args(Kind)
         if codes_path(store.path, on).exists()
     ]
+    return codes + [_index(store, on) for on in get_args(Kind) if ivf_path(store.path, on).exists()]
+
+
+def _index(store: Store, on: Kind) -> dict[str, Any]:
+    path = ivf_path(store.path, on)
+    facts = {"on": on, "kind": "ivf", "bytes": path.stat().st_size}
+    found = find_index(store, on)
+    if found is None:
+        return facts | {"current": False}
+    index, points = found
+    return facts | {
+        "current": True,
+        "nlist": index.file.header.nlist,
+        "asked": points.recall,
+        "on_disk": points.on_disk,
+    }
 
 
 def _scores(store: Store) -> list[dict[str, Any]]:

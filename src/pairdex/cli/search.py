@@ -50,9 +50,13 @@ def command(
     where: Annotated[
         str | None, typer.Option(help="Only rows that satisfy this SQL predicate.")
     ] = None,
-    exact: Annotated[  # noqa: ARG001 - every search is exact as long as there is no index
-        bool, typer.Option("--exact", help="Search exactly (there is no other way yet).")
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Search exactly although there is an index.")
     ] = False,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="What a search by the index should reach; what it was made for."),
+    ] = None,
     unlike: Annotated[str | None, typer.Option(help="Away from this text.")] = None,
     term: Annotated[
         list[str] | None,
@@ -90,12 +94,22 @@ def command(
         query = query_of(text, image, like, unlike, term)
         if query.needs_model:
             _ = opened.encoder  # a missing model is said before codes are made
-        _prepare(opened, on)
+        _prepare(opened, on, exact=exact)
         if keywords is not None:
             with progress_bar("indexing captions") as progress:
                 opened.prepare_keywords(progress=progress)
         started = time.perf_counter()
-        hits = opened.hits(query, k=k, on=on, where=where, safe=safe, keywords=keywords, fold=fold)
+        hits = opened.hits(
+            query,
+            k=k,
+            on=on,
+            where=where,
+            safe=safe,
+            keywords=keywords,
+            fold=fold,
+            exact=exact,
+            recall=recall,
+        )
         _report_hits(hits, on, time.perf_counter() - started, out, as_json)
         return
     if any(value is not None for value in (text, image, like, unlike, keywords, fold)) or term:
@@ -105,9 +119,9 @@ def command(
         )
     where = opened.narrowed(where, safe=safe)
     queries = read_query_set(vectors)
-    _prepare(opened, on)
+    _prepare(opened, on, exact=exact)
     started = time.perf_counter()
-    found = opened.neighbours(queries.vectors, k, on=on, where=where)
+    found = opened.neighbours(queries.vectors, k, on=on, where=where, exact=exact, recall=recall)
     seconds = time.perf_counter() - started
     ids, distances = found.ids, found.distances.astype(np.float32)
     if out is not None:
@@ -131,18 +145,26 @@ def command(
         where_to = {"out": str(out)} if out is not None else as_lists(ids, distances)
         print_json({**where_to, **facts})
     elif out is not None:
-        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
+        how = _by_index(found.report)
+        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}{how}, written to {out}\n")
     else:
         print_neighbours(ids, distances, digits=0 if on == "hamming" else 4)
 
 
-def _prepare(collection: Collection, on: str) -> None:
+def _prepare(collection: Collection, on: str, *, exact: bool) -> None:
     with progress_bar("making codes") as progress:
-        collection.prepare(on, progress=progress)
+        collection.prepare(on, exact=exact, progress=progress)
 
 
 def _algorithm(report: Report, on: str) -> str:
+    if report.recall is not None:
+        return "pairdex ivf"
     return "pairdex exact" if report.exact else f"pairdex {on}"
+
+
+def _by_index(report: Report) -> str:
+    """Say what people should know of an answer that may not be exact."""
+    return "" if report.recall is None else f", by the index (recall {report.recall:.3f})"
 
 
 def _how(report: Report, on: str) -> dict[str, object]:
@@ -150,6 +172,7 @@ def _how(report: Report, on: str) -> dict[str, object]:
         "exact": report.exact,
         "space": on,
         "certified": report.certified,
+        **({} if report.recall is None else {"by": "index", "recall": report.recall}),
         "scanned": report.scanned,
         "rechecked": report.rechecked,
     }
@@ -172,8 +195,8 @@ def _report_hits(hits: Hits, on: str, seconds: float, out: Path | None, as_json:
         facts = {"seconds": seconds, **_how(hits.report, on)}
         print_json({"hits": json_values.rows(found), **facts})
         return
-    _print_hits(found, with_distance=not hits.report.exact)
-    sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}\n")
+    _print_hits(found, with_distance=not hits.report.exact and hits.report.recall is None)
+    sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}{_by_index(hits.report)}\n")
 
 
 def _print_hits(found: pa.Table, *, with_distance: bool) -> None:

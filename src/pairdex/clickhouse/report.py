@@ -96,7 +96,7 @@ def compare(
     check_k(k)
     store = Store(Path(collection.path))
     vectors = _drawn(store, on, queries, seed) if isinstance(queries, int) else queries
-    truth = collection.neighbours(vectors, k, on=on)
+    truth = collection.neighbours(vectors, k, on=on, exact=True)
     with connected(place) as clients:
         searcher = Searcher(clients, place, store, table=table, on=on)
         if not searcher.uses_index(vectors[0], k):

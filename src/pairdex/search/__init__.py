@@ -1,5 +1,6 @@
 """Searching a collection: from what is asked (text, picture, row or vector) to rows, nearest first."""
 
+from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.facets import Facet, Facets, count_facets
 from pairdex.search.hits import describe
 from pairdex.search.neighbours import (
@@ -7,6 +8,7 @@ from pairdex.search.neighbours import (
     MAX_FOUND,
     MAX_K,
     check_k,
+    check_vectors,
     nearest,
     nearest_in_space,
     open_space,
@@ -38,10 +40,13 @@ __all__ = [
     "Query",
     "Term",
     "check_k",
+    "check_vectors",
     "count_facets",
     "describe",
+    "incomplete",
     "narrowed",
     "nearest",
+    "nearest_by_index",
     "nearest_in_space",
     "open_space",
     "query_vector",

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_FOUND",
     "MAX_K",
     "check_k",
+    "check_vectors",
     "nearest",
     "nearest_in_space",
     "open_space",
@@ -59,6 +60,17 @@ def nearest(
     Neighbours
         k rows if k rows qualify; padded with id -1 and an infinite distance.
     """
+    check_vectors(store, vectors, k, on)
+    blocks = store.vectors(on).blocks
+    allowed = store.allowed(where)
+    if without is None:
+        return knn.nearest(blocks, vectors, k, allowed=allowed, codes=codes)
+    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed, codes=codes)
+    return _dropping(found, without, k)
+
+
+def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: Kind) -> None:
+    """Raise unless these are vectors (n, dim) of the collection's dimension, and k and n k are in bounds."""
     if vectors.ndim != 2 or vectors.shape[1] != store.dim:
         raise Mismatch(
             f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
@@ -70,12 +82,6 @@ def nearest(
             "search on hamming"
         )
     _check_found(len(vectors), k)
-    blocks = store.vectors(on).blocks
-    allowed = store.allowed(where)
-    if without is None:
-        return knn.nearest(blocks, vectors, k, allowed=allowed, codes=codes)
-    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed, codes=codes)
-    return _dropping(found, without, k)
 
 
 def open_space(store: Store, on: str) -> Kind | Projection:

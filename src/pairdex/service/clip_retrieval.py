@@ -155,7 +155,9 @@ async def knn_service(request: Request) -> Response:
     query = await _query(request, served, asked)
     searches: Searches = request.app.state.searches
     n = max(asked.num_result_ids or asked.num_images, asked.num_images)
-    found = await searches.find(served, query, on=asked.modality, where=where, k=n, offset=0)
+    found = await searches.find(
+        served, query, on=asked.modality, where=where, k=n, offset=0, exact=False
+    )
     work = partial(_ordered, served, asked, found.hits)
     hits = await request.app.state.workers.run(work)
     rows = [

@@ -50,6 +50,7 @@ def find_table(served: Served, asked: SearchRequest) -> Hits:
         safe=wants_safe(served, asked.safe),
         keywords=asked.keywords,
         fold=asked.fold,
+        exact=asked.exact,
     )
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from pairdex.collection import Collection
 from pairdex.errors import PairdexError
+from pairdex.ivf.build import BUILDING
 from pairdex.search import Query
 from pairdex.service.catalogue import Catalogue, Served
 from pairdex.service.limits import CODES_PATIENCE, POLL_SECONDS
@@ -168,7 +169,7 @@ def state_of(collection: Path) -> State:
     """Return what changes whenever a part, an index, a projection or a computed column does."""
     paths = [collection / MANIFEST]
     for pattern in _DERIVED:
-        paths += [path for path in collection.glob(pattern) if not path.name.startswith(".")]
+        paths += [path for path in collection.glob(pattern) if not _is_unfinished(path)]
     found = []
     for path in paths:
         try:
@@ -177,3 +178,7 @@ def state_of(collection: Path) -> State:
             continue
         found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.name.startswith(".") or BUILDING in (path.suffix, path.parent.suffix)

@@ -163,9 +163,9 @@ class SearchRequest(_Request):
     )
     vectors: bool = Field(False, description="Let each hit carry its vector, as it is stored.")
     exact: bool = Field(
-        True,
-        description="Ask for the exact answer; the answer's `exact` says whether it is. "
-        "Without an approximate index every answer is.",
+        False,
+        description="Search exactly although the collection has an approximate index; the answer's "
+        "`exact` says whether it is.",
     )
 
     @property

@@ -123,7 +123,13 @@ async def _found(
         query = query_of(served, asked)
         where = await _where(request, served, asked)
         found = await searches.find(
-            served, query, on=asked.on, where=where, k=asked.k, offset=asked.offset
+            served,
+            query,
+            on=asked.on,
+            where=where,
+            k=asked.k,
+            offset=asked.offset,
+            exact=asked.exact,
         )
         return found.hits, found.exact
     return await _workers(request).run(partial(lookup.find, served, asked))

@@ -62,6 +62,7 @@ class _Key:
     served: Served
     on: str
     where: str | None
+    exact: bool
     k_class: int
 
 
@@ -76,7 +77,15 @@ class Searches:
         self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
 
     async def find(
-        self, served: Served, query: Query, *, on: str, where: str | None, k: int, offset: int
+        self,
+        served: Served,
+        query: Query,
+        *,
+        on: str,
+        where: str | None,
+        k: int,
+        offset: int,
+        exact: bool = False,
     ) -> Found:
         """Return what `Collection.hits` finds.
 
@@ -92,7 +101,8 @@ class Searches:
         texts = {text: one for (text, _), one in zip(asked, vectors, strict=True)}
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
         wanted = _Wanted(vector, k, offset, query.rows)
-        key = _Key(served, on, where, max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length()))
+        k_class = max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length())
+        key = _Key(served, on, where, exact, k_class)
         batches = self._searching.get(key)
         if batches is None:
             self._forget_idle()
@@ -145,7 +155,7 @@ class Searches:
         collection = key.served.collection
         k = max(wanted.neighbours for wanted in batch)
         vectors = np.stack([wanted.vector for wanted in batch])
-        found = collection.neighbours(vectors, k, on=key.on, where=key.where)
+        found = collection.neighbours(vectors, k, on=key.on, where=key.where, exact=key.exact)
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
         live = collection.live

@@ -1,0 +1,121 @@
+"""`pairdex index`: the approximate index of a collection, tuned to a recall."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pairdex import api
+from pairdex.cli.output import (
+    JsonOption,
+    duration,
+    print_json,
+    print_lines,
+    progress_steps,
+)
+from pairdex.cli.output import (
+    size as as_size,
+)
+from pairdex.inverted_files import IndexReport
+from pairdex.ivf.efforts import Effort
+from pairdex.ivf.parameters import DEFAULT_RECALL, Size
+from pairdex.store.store import Kind
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _bytes(text: str | None) -> int | None:
+    """Read a size as people write it: 500MB, 4GB."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", text.strip().upper())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no size, expected 500MB or 4GB")
+    return int(float(found[1]) * _UNITS[found[2] or ""])
+
+
+def command(
+    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    on: Annotated[Kind, typer.Option(help="The vectors to index.")] = "image",
+    recall: Annotated[
+        float, typer.Option(help="recall@10 that searches ask for where they do not say.")
+    ] = DEFAULT_RECALL,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What building and searching may take: 4GB. Leaves the vectors on disk if need be."
+        ),
+    ] = None,
+    size: Annotated[
+        Size | None,
+        typer.Option(
+            help="fast: half a byte a dimension; compact: half of that. Follows from --memory."
+        ),
+    ] = None,
+    nlist: Annotated[
+        int | None, typer.Option(help="Number of lists; about 4 sqrt(rows) by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the approximate index, or bring it up to date, and measure its recall."""
+    memory_bytes = _bytes(memory)
+    with progress_steps() as progress:
+        report = api.index(
+            collection,
+            on=on,
+            recall=recall,
+            memory_bytes=memory_bytes,
+            size=size,
+            nlist=nlist,
+            progress=progress,
+        )
+    if as_json:
+        print_json(_as_json(report, on))
+        return
+    print_lines(
+        {
+            "index": f"{report.how}, {report.size}, {report.nlist:,} lists",
+            "rows": report.rows,
+            "size": f"{as_size(report.bytes)}, {report.bytes / report.rows:.0f} bytes a row",
+            **{
+                f"{kind} queries": _described(effort, report.asked)
+                for kind, effort in report.efforts.items()
+            },
+            "vectors": "stay on disk" if report.on_disk else "in memory as they are read",
+            "time": duration(report.seconds),
+        }
+    )
+
+
+def _described(effort: Effort | None, asked: float) -> str:
+    if effort is None:
+        return f"exact: recall {asked:g} is not reached, or there was nothing to measure it with"
+    return f"recall {effort.recall:.3f}, {effort.qps:,.0f} a second ({effort.nprobe:,} lists)"
+
+
+def _as_json(report: IndexReport, on: Kind) -> dict[str, Any]:
+    own = report.efforts[on]
+    return {
+        "rows": report.rows,
+        "bytes": report.bytes,
+        "bytes_a_row": report.bytes / report.rows,
+        "seconds": report.seconds,
+        "recall": {
+            kind: None if effort is None else effort.recall
+            for kind, effort in report.efforts.items()
+        },
+        "qps": None if own is None else own.qps,
+        "asked": report.asked,
+        "on": on,
+        "how": report.how,
+        "size": report.size,
+        "nlist": report.nlist,
+        "on_disk": report.on_disk,
+        "efforts": {
+            kind: None if effort is None else vars(effort)
+            for kind, effort in report.efforts.items()
+        },
+    }

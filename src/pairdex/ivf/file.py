@@ -1,0 +1,232 @@
+"""The file of an inverted file: a header, then arrays that are mapped into memory as they lie.
+
+Byte by byte: docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from pairdex import checksums
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.ivf.parameters import KEPT
+
+__all__ = [
+    "GROUP_ROWS",
+    "NO_ROW",
+    "REMEDY",
+    "Header",
+    "IvfFile",
+    "Writer",
+    "group_stride",
+    "row_bytes",
+]
+
+MAGIC = b"PDXLISTS"
+VERSION = 1
+GROUP_ROWS = 32
+NO_ROW = np.uint32(0xFFFFFFFF)
+REMEDY = "build it again with pairdex index"
+
+_PREFIX = struct.Struct("<8sII32s")  # magic, version, bytes of the JSON after it, its checksum
+_ALIGNMENT = 64  # bytes: a cache line
+_PAGE = 4096
+_MAX_HEADER_BYTES = 64 * 2**20  # of a million parts; a longer one is damaged
+_FACTS_BYTES = 3 * 2 * GROUP_ROWS  # three float16 a row
+_READ_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes
+    ----------
+    rows, dim
+        Of the vectors that were indexed.
+    parts
+        The checksums of the files of vectors, in their order.
+    nlist, coded, seed
+        As `Parameters`.
+    trained_rows
+        How many rows there were when the lists were trained; others were added later.
+    groups
+        Of 32 places each, in all lists.
+    other_from, rows_from
+        As `Quantiser`; None for infinity.
+    version
+        The release that wrote it.
+    checksums
+        Of each section.
+    """
+
+    rows: int
+    dim: int
+    parts: list[str]
+    nlist: int
+    coded: int
+    seed: int
+    trained_rows: int
+    groups: int
+    other_from: float | None
+    rows_from: float
+    version: str
+    checksums: dict[str, str]
+
+    def sections(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """Return each section's dtype and shape, in their order in the file."""
+        stride = group_stride(self.coded)
+        list_groups = -(-self.nlist // GROUP_ROWS)
+        padded_dim = -(-self.dim // 16) * 16
+        return {
+            "basis": (np.dtype("<f4"), (KEPT + self.coded, padded_dim)),
+            "centroids": (np.dtype("<f4"), (self.nlist, KEPT + self.coded)),
+            "centroid_groups": (np.dtype("u1"), (list_groups * stride,)),
+            "spreads": (np.dtype("<f4"), (list_groups * GROUP_ROWS,)),
+            "starts": (np.dtype("<u8"), (self.nlist + 1,)),
+            "ids": (np.dtype("<u4"), (self.groups * GROUP_ROWS,)),
+            "groups": (np.dtype("u1"), (self.groups * stride,)),
+        }
+
+    def offsets(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each section's name, the byte it begins at, and how many it has."""
+        at = self._begin()
+        for name, (dtype, shape) in self.sections().items():
+            size = int(np.prod(shape)) * dtype.itemsize
+            yield name, at, size
+            at = -(-(at + size) // _ALIGNMENT) * _ALIGNMENT
+
+    def encoded(self) -> bytes:
+        """Return the bytes before the first section."""
+        text = self._text()
+        prefix = _PREFIX.pack(MAGIC, VERSION, len(text), checksums.of_bytes(text).encode())
+        return (prefix + text).ljust(self._begin(), b"\0")
+
+    def _text(self) -> bytes:
+        return json.dumps(vars(self)).encode()
+
+    def _begin(self) -> int:
+        return -(-(_PREFIX.size + len(self._text())) // _PAGE) * _PAGE
+
+
+class IvfFile:
+    """An opened file: its header, and its sections as read-only maps.
+
+    The header is compared with its checksum and the size with the header; `verify` reads the rest.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        No file there; truncated or its header damaged; a foreign one or of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header = _read_header(path)
+        content = np.memmap(path, np.uint8, mode="r")
+        *_, (_, last, size) = self.header.offsets()
+        if len(content) != last + size:
+            raise DamagedFile(
+                f"{path} has {len(content):,} bytes, expected {last + size:,}: {REMEDY}"
+            )
+        self._content = content
+
+    @property
+    def seal(self) -> str:
+        """A checksum of the header, and so of all that it vouches for."""
+        return checksums.of_bytes(self.header.encoded())
+
+    def section(self, name: str) -> NDArray[Any]:
+        """Return a section, mapped."""
+        dtype, shape = self.header.sections()[name]
+        at, size = next((a, s) for each, a, s in self.header.offsets() if each == name)
+        return self._content[at : at + size].view(dtype).reshape(shape)
+
+    def verify(self, *names: str) -> None:
+        """Read sections, all by default, and compare them with their checksums.
+
+        Raises
+        ------
+        DamagedFile
+            A section differs.
+        """
+        for name in names or self.header.checksums:
+            data = np.asarray(self.section(name)).reshape(-1).view(np.uint8)
+            digest = xxhash.xxh3_128()
+            for first in range(0, len(data), _READ_BYTES):
+                digest.update(data[first : first + _READ_BYTES].data)
+            if digest.hexdigest() != self.header.checksums[name]:
+                raise DamagedFile(
+                    f"the section {name} of {self.path} differs from its checksum: {REMEDY}"
+                )
+
+
+class Writer:
+    """Sections on their way into a file, each in pieces one after the other, the header last.
+
+    `header` has any checksums; `finish` puts in the true ones.
+    """
+
+    def __init__(self, file: BinaryIO, header: Header) -> None:
+        self._file = file
+        self.header = header
+        names = header.sections()
+        header.checksums.update(dict.fromkeys(names, "0" * 32))
+        self._ends = {name: at for name, at, _ in header.offsets()}
+        self._digests = {name: xxhash.xxh3_128() for name in names}
+
+    def add(self, name: str, data: NDArray[Any]) -> None:
+        """Append to a section."""
+        flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        self._file.seek(self._ends[name])
+        self._file.write(flat.data)
+        self._digests[name].update(flat.data)
+        self._ends[name] += len(flat)
+
+    def finish(self) -> None:
+        """Write the header."""
+        for name, at, size in self.header.offsets():
+            assert self._ends[name] == at + size, f"{name} is not complete"
+            self.header.checksums[name] = self._digests[name].hexdigest()
+        self._file.seek(0)
+        self._file.write(self.header.encoded())
+
+
+def row_bytes(coded: int) -> int:
+    """Bytes of a row's codes: half a byte a coordinate, filled up to 64 coordinates."""
+    return -(-coded // 64) * 32
+
+
+def group_stride(coded: int) -> int:
+    """Bytes of a group of 32 rows: the facts, then the codes."""
+    return _FACTS_BYTES + GROUP_ROWS * row_bytes(coded)
+
+
+def _read_header(path: Path) -> Header:
+    try:
+        with path.open("rb") as file:
+            prefix = file.read(_PREFIX.size)
+            if prefix[: len(MAGIC)] != MAGIC:
+                raise UnsupportedFormat(f"{path} is no inverted file: {REMEDY}")
+            if len(prefix) < _PREFIX.size:
+                raise DamagedFile(f"{path} ends in its header: {REMEDY}")
+            _, version, length, checksum = _PREFIX.unpack(prefix)
+            if version != VERSION:
+                raise UnsupportedFormat(
+                    f"{path} has format version {version}, this release reads {VERSION}: {REMEDY}"
+                )
+            text = file.read(min(length, _MAX_HEADER_BYTES))
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path} does not exist: {REMEDY}") from error
+    if checksums.of_bytes(text).encode() != checksum:
+        raise DamagedFile(f"the header of {path} differs from its checksum: {REMEDY}")
+    return Header(**json.loads(text))

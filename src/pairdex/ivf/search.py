@@ -1,0 +1,241 @@
+"""Searching an inverted file: which effort a query takes, and when the exact search is the cheaper one."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import _native
+from pairdex.errors import DamagedFile, Mismatch
+from pairdex.ivf.efforts import Effort, Points, QueryKind, read_points
+from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
+from pairdex.knn import Neighbours, Report
+from pairdex.processors import usable_processors
+
+__all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
+
+_SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
+
+# What a pair of query and row costs, in nanoseconds, with two Zen 5 cores at work: measured by
+# benchmarks/index.py. They decide between two ways to the same answer, no answer depends on them.
+_NS_SCANNED = 4.0  # in a list, with the look at whether it is allowed
+_NS_COMPARED = 120.0
+_NS_EXACT_ONE = 9.0  # of all rows, by certified codes, for a query alone
+_NS_EXACT_MANY = 0.5  # the same among many queries
+_NS_GATHERED = 25.0  # of the allowed rows alone, for a query alone
+_MANY_QUERIES = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The efforts of a search: for queries like the rows, and for those of the other kind."""
+
+    own: Effort
+    other: Effort
+
+
+class InvertedIndex:
+    """An opened inverted file with the rows it is of, to search.
+
+    Parameters
+    ----------
+    file
+        Opened, of exactly these rows.
+    blocks
+        C-contiguous (rows, dim) float16 arrays, usually memory maps.
+    on_disk
+        Whether the rows are better left on disk: those that are compared are read from there, many at
+        once, and nothing around them.
+    """
+
+    def __init__(
+        self, file: IvfFile, blocks: Sequence[NDArray[np.float16]], *, on_disk: bool = False
+    ) -> None:
+        self.file = file
+        self.on_disk = on_disk
+        self.other_from = np.inf if file.header.other_from is None else file.header.other_from
+        self._mean = np.array(file.section("basis")[0, : file.header.dim])
+        rows = [_scattered(block) for block in blocks] if on_disk else list(blocks)
+        try:
+            self._native = _native.InvertedFile(
+                rows,
+                **{
+                    name: file.section(name)
+                    for name in ("basis", "spreads", "starts", "groups", "ids")
+                },
+                centroids=file.section("centroid_groups"),
+            )
+        except ValueError as error:
+            raise DamagedFile(f"{file.path} is damaged ({error}): {REMEDY}") from error
+
+    @property
+    def rows(self) -> int:
+        """How many rows it is of."""
+        return self.file.header.rows
+
+    @property
+    def file_bytes(self) -> int:
+        """The size of its file."""
+        return self.file.path.stat().st_size
+
+    def lists_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the list of each row, of the same shape; 0 for an id of -1."""
+        places = np.zeros(self.rows, np.int64)
+        stored = self.file.section("ids")
+        there = np.flatnonzero(stored != NO_ROW)
+        places[stored[there]] = there
+        starts = self.file.section("starts").astype(np.int64) * GROUP_ROWS
+        lists = np.searchsorted(starts, places[np.maximum(ids, 0)], side="right") - 1
+        return np.where(ids < 0, 0, lists)
+
+    def kinds(self, queries: NDArray[np.float32]) -> set[QueryKind | None]:
+        """Return which kinds of queries there are; None stands for those unlike any.
+
+        Where no vectors of the other kind were known when it was built, nobody knows how far to look
+        for queries that lie far from all rows, as texts do from images.
+        """
+        if np.isfinite(self.other_from):
+            return {"own", "other"}
+        units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+        near = (units @ self._mean) >= self.file.header.rows_from
+        kinds: set[QueryKind | None] = set()
+        if near.any():
+            kinds.add("own")
+        if not near.all():
+            kinds.add(None)
+        return kinds
+
+    def plan(
+        self, points: Points, queries: NDArray[np.float32], k: int, recall: float
+    ) -> Plan | None:
+        """Return the least efforts that reach a recall; None where none is known to."""
+        wanted = self.kinds(queries)
+        if None in wanted:
+            return None
+        efforts = {kind: points.pick(kind, k, recall) for kind in wanted if kind is not None}
+        if any(one is None for one in efforts.values()):
+            return None
+        own = efforts["own"]
+        other = efforts.get("other", own)
+        assert own is not None, "plan looked"
+        assert other is not None, "plan looked"
+        return Plan(
+            replace(own, rerank=max(own.rerank, k)), replace(other, rerank=max(other.rerank, k))
+        )
+
+    def is_cheaper(self, plan: Plan, n_queries: int, allowed: NDArray[np.bool_] | None) -> bool:
+        """Whether a search by this plan costs less than an exact one, by estimate."""
+        header = self.file.header
+        n_allowed = self.rows if allowed is None else int(np.count_nonzero(allowed))
+        seen = max(plan.own.nprobe, plan.other.nprobe) * (self.rows / header.nlist)
+        if n_allowed <= seen:  # it would scan them all
+            return False
+        rerank = max(plan.own.rerank, plan.other.rerank)
+        ours = seen * self.rows / n_allowed * _NS_SCANNED + rerank * _NS_COMPARED
+        if n_queries >= _MANY_QUERIES:
+            return ours < self.rows * _NS_EXACT_MANY
+        return ours < min(self.rows * _NS_EXACT_ONE, n_allowed * _NS_GATHERED)
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        plan: Plan,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        threads: int | None = None,
+        kernel: str | None = None,
+    ) -> Neighbours:
+        """Find the k nearest rows of each query, approximately.
+
+        Parameters
+        ----------
+        queries
+            (n, dim) float32, C-contiguous, each with a direction.
+        allowed
+            (rows,): only rows where it is true are found. A query then scans lists until it has seen
+            as many allowed rows as it would have seen rows without.
+
+        Returns
+        -------
+        Neighbours
+            Distances are those of the vectors as stored, in float64; that no other row is nearer is
+            not certified. Fewer than k rows where the lists that were scanned hold no more.
+
+        Raises
+        ------
+        Mismatch
+            Queries of another dimension.
+        """
+        if queries.shape[1] != self.file.header.dim:
+            raise Mismatch(
+                f"the queries have {queries.shape[1]} dimensions, {self.file.path} has "
+                f"{self.file.header.dim}"
+            )
+        ids, distances, scanned, compared = self._native.search(
+            queries,
+            k,
+            own=(plan.own.nprobe, plan.own.rerank, plan.own.spread_weight),
+            other=(plan.other.nprobe, plan.other.rerank, plan.other.spread_weight),
+            other_from=float(self.other_from),
+            allowed=allowed,
+            from_disk=self.on_disk,
+            threads=threads or usable_processors(),
+            kernel=kernel or "",
+        )
+        report = Report(scanned, 0, compared, certified=False, exact=False)
+        return Neighbours(ids, distances, report)
+
+
+def points_path(path: Path) -> Path:
+    """Return where the operating points of an inverted file are."""
+    return path.with_name(f"{path.name}.json")
+
+
+def open_index(
+    path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
+) -> tuple[InvertedIndex, Points]:
+    """Open an inverted file and its operating points.
+
+    All but the codes is compared with its checksum; what a damaged code can do is to hide a row, which
+    `IvfFile.verify` finds.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        None there; damaged, or of another version.
+    Mismatch
+        It is of other vectors: parts were added, or it was copied from elsewhere.
+    """
+    file = IvfFile(path)
+    if file.header.parts != parts:
+        raise Mismatch(
+            f"{path} is of {len(file.header.parts)} parts with {file.header.rows:,} rows, the vectors are "
+            f"of {len(parts)} with {sum(map(len, blocks)):,}: bring it up to date with pairdex index"
+        )
+    points = read_points(points_path(path))
+    if points.of != file.seal:
+        raise Mismatch(f"{points_path(path)} is of another index than {path}: {REMEDY}")
+    file.verify(*_SMALL_SECTIONS)
+    return InvertedIndex(file, blocks, on_disk=points.on_disk), points
+
+
+def _scattered(block: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Map the file of a block once more, for single rows: the system then reads nothing around them."""
+    base: object = block
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    if not isinstance(base, np.memmap) or base.filename is None:
+        return block
+    again = np.memmap(
+        base.filename, np.float16, mode="r", offset=base.offset, shape=block.shape, order="C"
+    )
+    mapped = again._mmap  # type: ignore[attr-defined]  # numpy shows it nowhere else
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
+    return again
