@@ -1,5 +1,7 @@
 """Collections to serve: drawn scenes encoded by the demo model, and rows of a release without one."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,3 +75,57 @@ def client(app):
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         wait_until(lambda: app.state.readers.is_warm)
         yield client
+
+
+@pytest.fixture(scope="session")
+def site(collections):
+    """The address of a running service of both."""
+    import browsing
+
+    with browsing.running(make_app(collections)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, once for all tests of the page."""
+    import browsing
+
+    browsing.expect.set_options(timeout=browsing.WAIT_MS)
+    with browsing.playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A desktop page that has nothing to complain of in the end."""
+    import browsing
+
+    with browsing.opened(browser) as page:
+        yield page
+        assert page.complaints == []
+
+
+@pytest.fixture
+def tolerant(browser):
+    """A page on which requests may fail, as the test wants it."""
+    import browsing
+
+    with browsing.opened(browser) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def mapped(scenes, tmp_path_factory):
+    """The address of a running service of the scenes with a map."""
+    pytest.importorskip("umap.umap_")
+    import browsing
+
+    folder = shutil.copytree(scenes, tmp_path_factory.mktemp("mapped") / "scenes")
+    pairdex.atlas(folder)
+    app = make_app([pairdex.open(folder)])
+    with browsing.running(app) as url:
+        wait_until(lambda: app.state.readers.is_warm)
+        yield url

@@ -18,6 +18,37 @@ _ROUNDS = 40  # of k-means; it is settled long before
 _WORDS = 3  # a name
 _MIN_LIFT = 1.5  # a word is distinctive if captions there have it so many times as often as all do
 _MIN_SHARE = 0.04  # of a region's captions that have the word; rarer ones are about single pictures
+# Words that hold sentences together say nothing of a region, however much oftener they stand there.
+_FILLERS = frozenset(
+    [
+        "all",
+        "and",
+        "are",
+        "but",
+        "for",
+        "from",
+        "has",
+        "have",
+        "her",
+        "his",
+        "into",
+        "its",
+        "not",
+        "our",
+        "out",
+        "over",
+        "that",
+        "the",
+        "their",
+        "this",
+        "under",
+        "was",
+        "were",
+        "with",
+        "you",
+        "your",
+    ]
+)
 _WORD = re.compile(r"[^\W\d_]{3,24}")
 
 
@@ -40,7 +71,9 @@ def find_regions(
     A word's weight is tf-idf's idea over captions: the share of the region's captions that have it,
     times the logarithm of how many times larger that is than among all captions.
     """
-    words = [sorted({found.lower() for found in _WORD.findall(one or "")}) for one in captions]
+    words = [
+        sorted({found.lower() for found in _WORD.findall(one or "")} - _FILLERS) for one in captions
+    ]
     everywhere = Counter(word for some in words for word in some)
     regions = []
     for level, (most, points_each) in enumerate(LEVELS):

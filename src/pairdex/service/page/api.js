@@ -27,6 +27,12 @@ export async function post(path, body, signal) {
   return (await send(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
+/** The content of an answer that is a file. */
+export async function saved(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return (await send(path, { method: "POST", headers, body: JSON.stringify(body) })).blob();
+}
+
 /** An address for <img>: the path itself, or its content where a token has to go with the request. */
 export async function pictureAddress(path) {
   if (!sessionStorage.getItem(TOKEN_KEY)) return path;

@@ -1,19 +1,26 @@
 // Puts the page together: the state decides what is searched and shown; everything the user does makes a new state.
 
 import { get, onTokenWanted, post } from "./api.js";
+import { Atlas } from "./atlas.js";
+import { compare } from "./compare.js";
 import { Detail } from "./detail.js";
+import { listenToDownloads } from "./downloads.js";
 import { Grid } from "./grid.js";
+import { listenToKeys } from "./keys.js";
 import { clearNotice, found, hideWelcome, notice, say, sentence, welcome } from "./notices.js";
 import { captionOf, showPicture } from "./pictures.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
-import { isSafe, safeFilter } from "./safe.js";
+import { nameOf, rowOf, sampleOf } from "./rows.js";
+import { isSafe, isSafeMode } from "./safe.js";
 import { PAGE_ROWS, address, isSearch, read, request, withQuery, write } from "./state.js";
+import { DEFAULT_WEIGHT, Terms, withTerm } from "./terms.js";
 import { askToken } from "./token.js";
 
 const BUSY_MS = 120; // results that take longer are dimmed until the new ones come
 const SUBJECT_SIZE = 96; // pixels
 const more = document.getElementById("more");
+const mapToggle = document.getElementById("atlas-toggle");
 
 let catalogue = null; // the answer of GET /api/collections
 let state = read();
@@ -22,23 +29,26 @@ let isTyping = false; // the last entry of the history is an unfinished text
 
 const grid = new Grid(document.getElementById("results"), {
   onLike: (row, byKeyboard) => search({ like: row.id }, { focus: byKeyboard }),
-  onDetails: (index) => detail.open(index),
+  onDetails: (index) => detail.open(grid.rows, index),
+  onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }),
 });
 const detail = new Detail({
-  rows: () => grid.rows,
   collection,
-  canUnlike: () => isSearch(state),
+  safe: () => (state.safe === "0" ? { safe: false } : {}),
+  canAdd: () => isSearch(state),
   onLike: (row) => search({ like: row.id }, { focus: true }),
   onText: (text) => search({ text }, { focus: true }),
-  onUnlike: (unlike) => go({ ...state, unlike, shown: PAGE_ROWS }, { focus: true }),
-  onClose: (index) => grid.focus(index),
+  onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }, { focus: true }),
+  onClose: (row) => grid.focus(grid.rows.findIndex(({ id }) => id === row?.id)),
 });
 const box = new QueryBox({
   onText: (text, { typing }) => typeText(text, typing),
   onPicture: (image) => search({ image }),
-  onRemove: () => search({}),
+  onRemove: () => change({ like: null, image: null }),
 });
-const refine = new Refine({ onChange: (changes) => go({ ...state, ...changes, ...rowsOfOther(changes), shown: PAGE_ROWS }) });
+const terms = new Terms({ onChange: (next) => change({ terms: next }), nameOf: (id) => nameOf(collection().name, id) });
+const refine = new Refine({ onChange: (changes) => change({ ...changes, ...rowsOfOther(changes) }) });
+const atlas = new Atlas({ onDetails: (row) => detail.open([row], 0), isShown });
 
 function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
@@ -46,7 +56,25 @@ function collection() {
 
 /** Ids mean other rows in another collection. */
 function rowsOfOther(changes) {
-  return changes.collection ? { like: null, on: "image", where: "" } : {};
+  return changes.collection ? { like: null, terms: [], on: "image", keywords: "", where: "", filters: {} } : {};
+}
+
+function change(changes, options) {
+  go({ ...state, ...changes, shown: PAGE_ROWS }, options);
+}
+
+/** From the first look on, "less like this" alone would name nothing to look for. */
+function addTerm(term, options) {
+  if (!isSearch(state) && term.weight > 0) search({ like: term.like }, options);
+  else change({ terms: withTerm(state.terms, term) }, options);
+}
+
+function toggleMap() {
+  go({ ...state, view: state.view === "atlas" ? "" : "atlas" });
+}
+
+function isShown(row) {
+  return !isSafeMode(state, collection()) || isSafe(row, collection());
 }
 
 function search(query, options) {
@@ -54,7 +82,7 @@ function search(query, options) {
 }
 
 function typeText(text, typing) {
-  const next = withQuery(state, { text });
+  const next = { ...withQuery(state, { text }), terms: state.terms };
   const isSame = address(next) === address(state) && state.image === null;
   const replace = isTyping || isSame;
   isTyping = typing;
@@ -79,6 +107,7 @@ async function show(next, { scroll = 0, focus = false } = {}) {
   showControls();
   try {
     await (isSearch(state) ? showHits(signal) : showSample(signal));
+    if (state.view === "atlas") await atlas.show(collection(), isSearch(state) ? grid.rows.map(({ id }) => id) : [], signal);
     if (scroll !== null) window.scrollTo(0, scroll);
     if (focus) grid.focus(0);
   } catch (error) {
@@ -93,53 +122,41 @@ function showControls() {
   document.title = state.text.trim() ? `${state.text.trim()} · pairdex` : "pairdex";
   box.allow(collection(), catalogue.limits.text_chars);
   box.show(state);
+  terms.show(state, collection(), isSearch(state));
   refine.show(state, collection());
+  const isMap = state.view === "atlas";
+  mapToggle.setAttribute("aria-pressed", String(isMap));
+  if (!isMap) atlas.hide();
+  document.getElementById("tools").hidden = !isSearch(state);
 }
 
 async function showHits(signal) {
-  hideWelcome(state.text.trim() ? `Results for ${state.text.trim()}` : "Results like a picture");
+  hideWelcome(state.text.trim() ? `Results for ${state.text.trim()}` : "Results");
   showSubject(signal);
   const k = Math.min(state.shown, catalogue.limits.k);
-  const answer = await post("/api/search", request(state, k, 0, safeFilter(collection())), signal);
+  const answer = await post("/api/search", request(state, k, 0), signal);
   clearErrors();
   grid.show(answer.hits, collection());
   say(found(answer.hits.length, collection(), answer));
   offerMore(answer.hits.length === k);
-  if (answer.hits.length === 0) notice("Nothing here", "No row passes the filter.", ["Remove the filter", () => go({ ...state, where: "" })]);
+  if (answer.hits.length === 0) notice("Nothing here", "No row passes the filter.", ["Remove the filters", () => change({ where: "", keywords: "", filters: {} })]);
 }
 
 /** Some rows of the collection, evenly spread, to begin with. */
 async function showSample(signal) {
-  const { name, rows, removed } = collection();
-  const count = Math.min(PAGE_ROWS, rows);
-  const ids = Array.from({ length: count }, (_, i) => Math.floor((i * (rows + removed)) / count));
-  welcome(collection(), (text) => search({ text }));
-  const isShown = (row) => !state.safe || safeFilter(collection()) === null || isSafe(row, collection());
-  const items = (await rowsOf(name, ids, signal)).filter(isShown);
+  if (state.view === "atlas") hideWelcome("Map");
+  else welcome(collection(), (text) => search({ text }));
+  const items = state.view === "atlas" ? [] : (await sampleOf(collection(), PAGE_ROWS, signal)).filter(isShown);
   clearErrors();
   grid.show(items, collection());
-  say(state.where || state.unlike ? "The refinements count as soon as you search." : "");
+  say(state.where || Object.keys(state.filters).length ? "The refinements count as soon as you search." : "");
   offerMore(false);
-}
-
-/** The rows of these ids; where some were removed, the others. */
-async function rowsOf(name, ids, signal) {
-  const none = (error) => {
-    if (error.status !== 404) throw error;
-    return null;
-  };
-  const all = await post("/api/items", { collection: name, ids }, signal).catch(none);
-  if (all) return all.items;
-  const address = (id) => `/api/items/${id}?collection=${encodeURIComponent(name)}`;
-  const each = await Promise.all(ids.map((id) => get(address(id), signal).catch(none)));
-  return each.filter((row) => row !== null);
 }
 
 async function showSubject(signal) {
   if (state.like === null) return;
   try {
-    const query = new URLSearchParams({ collection: collection().name });
-    const row = await get(`/api/items/${state.like}?${query}`, signal);
+    const row = await rowOf(collection().name, state.like, signal);
     if (signal.aborted) return;
     showPicture(box.pictureSlot, row, collection(), SUBJECT_SIZE);
     box.nameSubject(captionOf(row));
@@ -151,8 +168,8 @@ async function showSubject(signal) {
 function showError(error) {
   say("");
   offerMore(false);
-  if (error.field === "where") {
-    refine.complain(sentence(error.message));
+  if (error.field === "where" || error.field === "keywords") {
+    refine.complain(sentence(error.message), error.field);
     if (grid.rows.length === 0) notice("The filter cannot be used", "What is wrong stands beside it.");
     return;
   }
@@ -174,7 +191,7 @@ async function showMore() {
   const { signal } = running;
   more.disabled = true;
   try {
-    const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length, safeFilter(collection())), signal);
+    const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length), signal);
     const first = grid.rows.length;
     grid.append(answer.hits);
     state = { ...state, shown: grid.rows.length };
@@ -187,23 +204,6 @@ async function showMore() {
   } finally {
     more.disabled = false;
   }
-}
-
-function listenToKeys() {
-  document.addEventListener("keydown", (event) => {
-    if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isTyped = event.target.matches("input:not([type=radio]), select, textarea");
-    if (event.key === "/" && !isTyped) {
-      event.preventDefault();
-      box.input.focus();
-      box.input.select();
-    } else if (event.key === "ArrowDown" && event.target === box.input) {
-      event.preventDefault();
-      grid.focus(0);
-    } else if (event.key === "Escape" && event.target.closest(".grid")) {
-      box.input.focus();
-    }
-  });
 }
 
 async function start() {
@@ -223,11 +223,15 @@ more.addEventListener("click", showMore);
 document.getElementById("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ ...withQuery(state, {}), unlike: "", where: "", on: "image" });
+  go({ ...withQuery(state, {}), where: "", keywords: "", filters: {}, view: "", on: "image" });
 });
 window.addEventListener("popstate", () => {
   isTyping = false;
   show(read(), { scroll: history.state?.scroll ?? 0 });
 });
-listenToKeys();
+mapToggle.addEventListener("click", toggleMap);
+document.getElementById("compare-open").addEventListener("click", () => compare(request(state, Math.min(state.shown, catalogue.limits.k), 0)));
+document.getElementById("compare-close").addEventListener("click", () => document.getElementById("compare").close());
+listenToDownloads({ body: () => request(state, grid.rows.length || 1, 0), onError: showError });
+listenToKeys({ box, grid, toggleMap });
 begin();

@@ -5,15 +5,17 @@ import { captionOf, showPicture, tileRatio } from "./pictures.js";
 const PICTURE_SIZE = 512; // pixels
 
 export class Grid {
-  /** `onLike(row, byKeyboard)` and `onDetails(index)` are called when a tile is used. */
-  constructor(list, { onLike, onDetails }) {
+  /** `onLike(row, byKeyboard)`, `onDetails(index)` and `onTerm(row, sign)` are called when a tile is used. */
+  constructor(list, { onLike, onDetails, onTerm }) {
     this.list = list;
     this.template = document.getElementById("tile");
     this.rows = [];
     list.addEventListener("click", (event) => {
       const index = this.#indexOf(event.target);
       if (index < 0) return;
-      if (event.target.closest(".tile-info")) onDetails(index);
+      const sign = event.target.closest(".tile-term")?.value;
+      if (sign) onTerm(this.rows[index], Number(sign));
+      else if (event.target.closest(".tile-info")) onDetails(index);
       else if (event.target.closest(".tile-main")) onLike(this.rows[index], event.detail === 0);
     });
     list.addEventListener("keydown", (event) => {
@@ -22,6 +24,10 @@ export class Grid {
       if (event.key === "Enter") {
         event.preventDefault();
         onDetails(index);
+        return;
+      }
+      if (event.key === "+" || event.key === "-") {
+        onTerm(this.rows[index], event.key === "+" ? 1 : -1);
         return;
       }
       const target = this.#neighbour(index, event.key);
@@ -65,6 +71,9 @@ export class Grid {
     tile.style.setProperty("--ratio", tileRatio(row).toFixed(4));
     tile.querySelector(".tile-caption").textContent = caption;
     tile.querySelector(".tile-info").setAttribute("aria-label", `Details: ${caption}`);
+    const [plus, minus] = tile.querySelectorAll(".tile-term");
+    plus.setAttribute("aria-label", `Also like: ${caption}`);
+    minus.setAttribute("aria-label", `Less like: ${caption}`);
     showPicture(tile.querySelector(".tile-picture"), row, this.collection, PICTURE_SIZE);
     return tile;
   }
@@ -80,12 +89,12 @@ export class Grid {
     return this.list.children[index]?.querySelector(".tile-main");
   }
 
-  /** One tile at a time is reached with Tab, then its details button. */
+  /** One tile at a time is reached with Tab, then its other buttons. */
   #setOnlyStop(main) {
     for (const button of this.list.querySelectorAll('[tabindex="0"]')) button.tabIndex = -1;
     if (!main) return;
     main.tabIndex = 0;
-    main.nextElementSibling.tabIndex = 0;
+    for (const button of main.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
   }
 
   #indexOf(element) {

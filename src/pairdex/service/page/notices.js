@@ -38,7 +38,7 @@ export function hideWelcome(heading) {
   byId("heading").hidden = false;
 }
 
-/** "24 of 5,000 nearest, exact, 3 ms" */
+/** "The nearest 24 of 5,000 · exact · 3 ms" */
 export function found(count, collection, { exact, seconds }) {
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   return `The nearest ${count.toLocaleString("en")} of ${collection.rows.toLocaleString("en")} · ${exact ? "exact" : "approximate"} · ${time}`;

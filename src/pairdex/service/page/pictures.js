@@ -38,7 +38,7 @@ export function showPicture(place, row, collection, size) {
   image.draggable = false;
   image.referrerPolicy = "no-referrer";
   image.className = ratioOf(row) === null ? "whole" : "filling";
-  const places = sources(row, collection, size);
+  const places = pictureSources(row, collection, size);
   const next = async () => {
     const source = places.shift();
     if (source === undefined) place.replaceChildren(placeholder(row));
@@ -53,7 +53,8 @@ export function showPicture(place, row, collection, size) {
   tryNext();
 }
 
-function sources(row, collection, size) {
+/** Where the row's picture may be: functions that give an address, the best first. */
+export function pictureSources(row, collection, size) {
   const found = [];
   if (collection.pictures && row.image_path) {
     const query = new URLSearchParams({ size, collection: collection.name });

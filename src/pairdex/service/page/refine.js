@@ -1,6 +1,7 @@
-// The panel that narrows a search: collection, pictures or captions, what to keep away from, SQL filter.
+// The panel that narrows a search: collection, pictures or captions, safe mode, what columns hold, SQL filter.
 
-import { safeFilter } from "./safe.js";
+import { Filters, quoted } from "./filters.js";
+import { scope } from "./state.js";
 
 const ID = { name: "id", type: "int64" }; // filters know it besides the columns
 const byId = (id) => document.getElementById(id);
@@ -11,24 +12,26 @@ export class Refine {
     this.panel = byId("refine");
     this.toggle = byId("refine-toggle");
     this.where = byId("where");
-    this.unlike = byId("unlike");
+    this.filters = new Filters({ onChange: (filters) => onChange({ filters }) });
     this.toggle.addEventListener("click", () => this.open(this.panel.hidden));
     this.panel.addEventListener("submit", (event) => {
       event.preventDefault();
-      onChange({ where: this.where.value.trim(), unlike: this.unlike.value.trim() });
+      onChange({ where: this.where.value.trim(), keywords: this.keywords.value.trim() });
     });
     byId("collection").addEventListener("change", (event) => onChange({ collection: event.target.value }));
     byId("on-field").addEventListener("change", (event) => onChange({ on: event.target.value }));
-    byId("safe").addEventListener("change", (event) => onChange({ safe: event.target.checked ? "1" : "" }));
-    for (const input of [this.where, this.unlike]) {
-      input.addEventListener("change", () => onChange({ [input.id]: input.value.trim() }));
-    }
+    byId("safe").addEventListener("change", (event) => onChange({ safe: event.target.checked ? "" : "0" }));
+    this.where.addEventListener("change", () => onChange({ where: this.where.value.trim() }));
+    this.keywords = byId("keywords");
+    this.keywords.addEventListener("change", () => onChange({ keywords: this.keywords.value.trim() }));
+    byId("fold").addEventListener("change", (event) => onChange({ fold: event.target.checked ? "1" : "" }));
     this.where.addEventListener("input", () => this.complain(""));
   }
 
   open(isOpen) {
     this.panel.hidden = !isOpen;
     this.toggle.setAttribute("aria-expanded", String(isOpen));
+    if (this.state) this.#showFilters();
   }
 
   offer(collections) {
@@ -37,25 +40,35 @@ export class Refine {
   }
 
   show(state, collection) {
+    this.state = state;
     byId("collection").value = collection.name;
     byId("on-field").hidden = collection.vectors.length < 2;
     for (const radio of byId("on-field").querySelectorAll("input")) radio.checked = radio.value === state.on;
-    byId("safe-field").hidden = safeFilter(collection) === null;
-    byId("safe").checked = state.safe !== "";
-    setUnlessFocused(this.unlike, state.unlike);
+    byId("safe-field").hidden = !collection.safe;
+    byId("safe").checked = state.safe !== "0";
     setUnlessFocused(this.where, state.where);
-    this.unlike.disabled = !collection.queries.includes("text");
+    setUnlessFocused(this.keywords, state.keywords);
+    byId("keywords-field").hidden = !collection.columns.some(({ name }) => name === "caption");
+    byId("fold").checked = state.fold !== "";
     this.#offerColumns(collection.columns);
-    const count = [state.unlike, state.where, state.safe && safeFilter(collection), state.on !== "image"].filter(Boolean).length;
+    const count = [state.where, state.keywords, state.fold, collection.safe && state.safe === "0", state.on !== "image", ...Object.keys(state.filters)].filter(Boolean).length;
     byId("refine-count").textContent = count;
     byId("refine-count").hidden = count === 0;
-    if (state.where || state.unlike) this.open(true);
+    if (state.where || state.keywords) this.open(true);
+    this.#showFilters();
   }
 
-  /** Show what is wrong with the filter beside it; an empty message takes it away. */
-  complain(message) {
-    byId("where-error").textContent = message;
-    this.where.setAttribute("aria-invalid", String(message !== ""));
+  #showFilters() {
+    this.filters.show(this.state.filters, scope(this.state, { withFilters: false }), !this.panel.hidden);
+  }
+
+  /** Show what is wrong with a field beside it; an empty message takes it away. */
+  complain(message, field = "where") {
+    for (const input of [this.where, this.keywords]) {
+      const own = input.id === field ? message : "";
+      byId(`${input.id}-error`).textContent = own;
+      input.setAttribute("aria-invalid", String(own !== ""));
+    }
     if (message) this.open(true);
   }
 
@@ -79,11 +92,6 @@ export class Refine {
     });
     return chip;
   }
-}
-
-/** Names that SQL would not read as one name stand in double quotes. */
-function quoted(name) {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 function example(columns) {

@@ -1,17 +1,15 @@
-// Safe mode: only rows that are known to be safe, by LAION's score (pairdex score --nsfw) where the collection has
-// it, or else by the release's tag. A row without either is not known to be safe.
+// Safe mode: only rows that are known to be safe. The service applies it to searches, and has it on where the
+// collection can tell; rows that are shown without a search are looked at here, by the same rule.
 
 const MAX_PUNSAFE = 0.5; // LAION's own limit
 const TAG = "UNLIKELY";
 
-/** The SQL condition of safe mode; null where the collection has neither score nor tag. */
-export function safeFilter({ columns }) {
-  const has = (name) => columns.some((column) => column.name === name);
-  if (has("punsafe")) return `punsafe < ${MAX_PUNSAFE}`;
-  return has("nsfw") ? `nsfw = '${TAG}'` : null;
+/** Whether only safe rows are wanted and known. */
+export function isSafeMode(state, collection) {
+  return collection.safe && state.safe !== "0";
 }
 
-/** Whether a row passes it. */
+/** Whether a row is known to be safe. */
 export function isSafe(row, { columns }) {
   if (columns.some(({ name }) => name === "punsafe")) return typeof row.punsafe === "number" && row.punsafe < MAX_PUNSAFE;
   return row.nsfw === TAG;

@@ -1,10 +1,14 @@
 // What is searched for, and how it stands in the address. Only a picture does not fit there: it is kept in the
 // browser's history, so that going back and reloading work, and a shared address leaves it out.
 
+import { conditions, readFilters } from "./filters.js";
+import { DEFAULT_WEIGHT, readTerm, writeTerm } from "./terms.js";
+
+const FOLD = 0.06; // the distance within which rows are near-duplicates
 export const PAGE_ROWS = 24; // rows at a time: fills a screen with whole lines of 2, 3, 4 or 6
 
-const EMPTY = { collection: "", text: "", like: null, image: null, unlike: "", on: "image", where: "", safe: "", shown: PAGE_ROWS };
-const NAMES = { collection: "c", text: "q", unlike: "not", where: "where", safe: "safe" };
+const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", where: "", filters: {}, safe: "", view: "", shown: PAGE_ROWS };
+const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", where: "where", safe: "safe", view: "view" };
 
 export function read() {
   const query = new URLSearchParams(location.search);
@@ -12,6 +16,10 @@ export function read() {
   for (const [field, name] of Object.entries(NAMES)) state[field] = query.get(name) ?? "";
   const like = query.get("like");
   if (like !== null && /^\d+$/.test(like)) state.like = Number(like);
+  state.terms = query.getAll("term").map(readTerm).filter(Boolean);
+  if (query.get("not")?.trim()) state.terms.push({ text: query.get("not"), weight: -DEFAULT_WEIGHT });
+  if (query.has("f")) state.filters = readFilters(query.get("f"));
+  if (location.hash === "#atlas") state.view = "atlas";
   if (query.get("on") === "text") state.on = "text";
   const shown = Number(query.get("n"));
   if (shown > PAGE_ROWS && Number.isSafeInteger(shown)) state.shown = shown;
@@ -32,6 +40,8 @@ export function address(state) {
   const query = new URLSearchParams();
   for (const [field, name] of Object.entries(NAMES)) if (state[field]) query.set(name, state[field]);
   if (state.like !== null) query.set("like", state.like);
+  for (const term of state.terms) query.append("term", writeTerm(term));
+  if (Object.keys(state.filters).length) query.set("f", JSON.stringify(state.filters));
   if (state.on !== "image") query.set("on", state.on);
   if (state.shown !== PAGE_ROWS && isSearch(state)) query.set("n", state.shown);
   const written = query.toString();
@@ -39,24 +49,37 @@ export function address(state) {
 }
 
 export function isSearch(state) {
-  return state.text.trim() !== "" || state.like !== null || state.image !== null;
+  return state.text.trim() !== "" || state.like !== null || state.image !== null || state.terms.length > 0;
 }
 
-/** The state with another query; exactly one of text, like and image is set. */
+/** The state with another query; exactly one of text, like and image is set, and no other terms. */
 export function withQuery(state, query) {
-  return { ...state, text: "", like: null, image: null, ...query, shown: PAGE_ROWS };
+  return { ...state, text: "", like: null, image: null, terms: [], ...query, shown: PAGE_ROWS };
 }
 
-/** The body of POST /api/search; `safe` is the condition of safe mode. */
-export function request(state, k, offset, safe) {
-  const body = { on: state.on, k, offset };
+/** The body of POST /api/search. */
+export function request(state, k, offset) {
+  const body = { ...scope(state), on: state.on, k, offset };
+  const main = mainQuery(state);
+  if (state.keywords.trim()) body.keywords = state.keywords.trim();
+  if (state.fold) body.fold = FOLD;
+  if (state.terms.length === 0) return { ...body, ...main };
+  return { ...body, terms: [...(main ? [{ ...main, weight: 1 }] : []), ...state.terms] };
+}
+
+/** Which rows are looked at: collection, filters, safe mode. */
+export function scope(state, { withFilters = true } = {}) {
+  const filters = [state.where.trim(), ...(withFilters ? conditions(state.filters) : [])].filter(Boolean);
+  const body = {};
   if (state.collection) body.collection = state.collection;
-  if (state.like !== null) body.like = state.like;
-  else if (state.image !== null) body.image = state.image;
-  else body.text = state.text.trim();
-  if (state.unlike.trim()) body.unlike = state.unlike.trim();
-  const filters = [state.where.trim(), state.safe && safe].filter(Boolean);
   if (filters.length === 1) body.where = filters[0];
   if (filters.length > 1) body.where = filters.map((one) => `(${one}\n)`).join(" AND "); // a comment ends with its line
+  if (state.safe === "0") body.safe = false;
   return body;
+}
+
+function mainQuery(state) {
+  if (state.like !== null) return { like: state.like };
+  if (state.image !== null) return { image: state.image };
+  return state.text.trim() ? { text: state.text.trim() } : null;
 }

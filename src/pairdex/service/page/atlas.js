@@ -1,0 +1,197 @@
+// The map of the collection: what is seen of it, what one points at, and the results on it.
+
+import { post } from "./api.js";
+import { AtlasData } from "./atlas_data.js";
+import { draw } from "./atlas_draw.js";
+import { listen } from "./atlas_input.js";
+import { AtlasView } from "./atlas_view.js";
+import { sentence } from "./notices.js";
+import { captionOf, pictureSources, showPicture } from "./pictures.js";
+
+const REACH = 16; // pixels from a point that still mean it
+const POINT_MS = 60; // a rest of the pointer that is worth asking for a caption
+const MOST_PICTURES = 160; // seen at once, as in atlas_draw.js
+const SIDE = 128; // pixels of a picture
+const KEPT = 600; // rows and pictures
+const byId = (id) => document.getElementById(id);
+
+export class Atlas {
+  /** `onDetails(row)` is called for a point that was clicked; only rows of which `isShown(row)` are told. */
+  constructor({ onDetails, isShown }) {
+    this.onDetails = onDetails;
+    this.isShown = isShown;
+    this.section = byId("atlas");
+    this.canvas = byId("atlas-map");
+    this.tip = byId("atlas-tip");
+    this.view = new AtlasView();
+    this.rows = new Map();
+    this.pictures = new Map();
+    Object.assign(this, { data: null, hits: [], hovered: -1, chosen: -1 });
+    listen(this.canvas, this.view, {
+      onMove: () => this.#moved(),
+      onPoint: (left, top) => this.#point(left, top),
+      onLeave: () => this.#hover(-1),
+      onClick: (left, top) => this.#click(left, top),
+    });
+    const zoom = (factor) => () => {
+      this.view.zoomAt(this.view.width / 2, this.view.height / 2, factor);
+      this.#moved();
+    };
+    byId("atlas-in").addEventListener("click", zoom(1.6));
+    byId("atlas-out").addEventListener("click", zoom(1 / 1.6));
+    byId("atlas-fit").addEventListener("click", () => {
+      this.view.fit();
+      this.#moved();
+    });
+    new ResizeObserver(() => this.#resize()).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
+  }
+
+  hide() {
+    this.section.hidden = true;
+  }
+
+  /** Show the map of a collection, and on it where the rows of `ids` are. */
+  async show(collection, ids, signal) {
+    this.section.hidden = false;
+    if (this.collection?.name !== collection.name || this.collection.rows !== collection.rows) this.#forget(collection);
+    try {
+      this.data ??= await AtlasData.load(collection.name, signal);
+      this.hits = ids.length ? await this.data.places(ids, signal) : [];
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      this.#explain(error);
+      return;
+    }
+    byId("atlas-missing").hidden = true;
+    byId("atlas-frame").hidden = false;
+    this.canvas.setAttribute("aria-label", `Map of ${this.data.count.toLocaleString("en")} rows of ${collection.name}`);
+    this.#resize();
+  }
+
+  #forget(collection) {
+    this.collection = collection;
+    this.data = null;
+    this.rows.clear();
+    this.pictures.clear();
+    this.view.fit();
+    Object.assign(this, { hovered: -1, chosen: -1 });
+  }
+
+  #explain(error) {
+    const command = /pairdex atlas \S+/.exec(error.message)?.[0];
+    byId("atlas-frame").hidden = true;
+    byId("atlas-missing").hidden = false;
+    byId("atlas-missing-title").textContent = error.code === "stale_atlas" ? "The map is of an earlier version" : error.code === "no_atlas" ? "No map yet" : "The map cannot be shown";
+    byId("atlas-missing-text").textContent = command ? "It is made once, on the machine of the collection:" : sentence(error.message);
+    byId("atlas-command").textContent = command ? `pip install 'pairdex[atlas]'\n${command}` : "";
+    byId("atlas-command").hidden = !command;
+  }
+
+  #resize() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width || !height || !this.data) return;
+    const dense = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(width * dense);
+    this.canvas.height = Math.round(height * dense);
+    this.view.resize(width, height);
+    this.canvas.getContext("2d").setTransform(dense, 0, 0, dense, 0, 0);
+    this.#moved();
+  }
+
+  #moved() {
+    this.#hover(-1);
+    this.#paint();
+    clearTimeout(this.loading);
+    this.loading = setTimeout(() => this.#loadPictures(), 150);
+  }
+
+  #paint() {
+    if (this.painting || !this.data) return;
+    this.painting = requestAnimationFrame(() => {
+      this.painting = null;
+      const style = getComputedStyle(document.documentElement);
+      const colours = Object.fromEntries(["paper", "ink", "accent", "danger"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+      colours.font = getComputedStyle(document.body).fontFamily;
+      const { hits, hovered, chosen } = this;
+      draw(this.canvas.getContext("2d"), this.data, this.view, { colours, hits, hovered, chosen, pictureOf: (id) => this.pictures.get(id) });
+      this.canvas.dataset.zoom = this.view.zoom.toFixed(2);
+      this.canvas.dataset.hits = hits.length;
+    });
+  }
+
+  #nearest(left, top) {
+    return this.data ? this.data.nearest(...this.view.toPlane(left, top), REACH / this.view.side) : -1;
+  }
+
+  #point(left, top) {
+    this.#hover(this.#nearest(left, top));
+  }
+
+  #hover(point) {
+    if (point === this.hovered) return;
+    this.hovered = point;
+    this.tip.hidden = true;
+    clearTimeout(this.asking);
+    this.#paint();
+    if (point >= 0) this.asking = setTimeout(() => this.#tell(point), POINT_MS);
+  }
+
+  async #tell(point) {
+    const row = (await this.#rowsOf([this.data.ids[point]]))[0];
+    if (!row || point !== this.hovered) return;
+    const [left, top] = this.view.toScreen(this.data.x[point], this.data.y[point]);
+    byId("atlas-tip-words").textContent = captionOf(row);
+    showPicture(byId("atlas-tip-picture"), row, this.collection, SIDE);
+    this.tip.hidden = false;
+    const { offsetWidth: width, offsetHeight: height } = this.tip;
+    this.tip.style.left = `${Math.max(4, Math.min(left + 14, this.view.width - width - 4))}px`;
+    this.tip.style.top = `${Math.max(4, Math.min(top + 14, this.view.height - height - 4))}px`;
+  }
+
+  async #click(left, top) {
+    const point = this.#nearest(left, top);
+    this.chosen = point;
+    this.#paint();
+    if (point < 0) return;
+    const row = (await this.#rowsOf([this.data.ids[point]]))[0];
+    if (row) this.onDetails(row);
+  }
+
+  /** The rows of ids, asked for once; rows that are gone are left out. */
+  async #rowsOf(ids) {
+    const unknown = ids.filter((id) => !this.rows.has(id));
+    if (unknown.length) {
+      const told = await post("/api/items", { collection: this.collection.name, ids: unknown }).catch(() => ({ items: [] }));
+      if (this.rows.size > KEPT) this.rows.clear();
+      for (const row of told.items) this.rows.set(row.id, row);
+    }
+    return ids.map((id) => this.rows.get(id)).filter((row) => row && this.isShown(row));
+  }
+
+  async #loadPictures() {
+    const { data } = this;
+    const seen = data ? data.within(...this.view.seen) : [];
+    if (seen.length === 0 || seen.length > MOST_PICTURES) return;
+    const rows = await this.#rowsOf(seen.map((point) => data.ids[point]));
+    if (this.pictures.size > KEPT) this.pictures.clear();
+    for (const row of rows) if (!this.pictures.has(row.id)) this.#loadPicture(row);
+  }
+
+  async #loadPicture(row) {
+    this.pictures.set(row.id, null); // on its way
+    for (const source of pictureSources(row, this.collection, SIDE)) {
+      const image = new Image();
+      image.referrerPolicy = "no-referrer";
+      try {
+        image.src = await source();
+        await image.decode();
+        this.pictures.set(row.id, image);
+        this.#paint();
+        return;
+      } catch {
+        continue; // the next source, or a dot
+      }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// The map's points as the service tells them, and which of them lie where.
+
+import { get, post } from "./api.js";
+
+const STEPS = 65_535; // of a position
+const CELLS = 128; // the plane is divided into so many times so many, to find points quickly
+
+export class AtlasData {
+  static async load(collection, signal) {
+    const told = await get(`/api/atlas?${new URLSearchParams({ collection })}`, signal);
+    return new AtlasData(collection, told);
+  }
+
+  constructor(collection, { ids, positions, weights, regions, rows, points }) {
+    this.collection = collection;
+    this.rows = rows;
+    this.count = points;
+    this.regions = regions.filter(({ words }) => words.length > 0);
+    this.ids = new Float64Array(bytes(ids));
+    const steps = new Uint16Array(bytes(positions));
+    this.x = Float32Array.from({ length: points }, (_, i) => steps[2 * i] / STEPS);
+    this.y = Float32Array.from({ length: points }, (_, i) => 1 - steps[2 * i + 1] / STEPS); // screens count downwards
+    this.weights = new Uint32Array(bytes(weights));
+    this.cells = Array.from({ length: CELLS * CELLS }, () => []);
+    for (let i = 0; i < points; i++) this.cells[this.#cell(this.x[i], this.y[i])].push(i);
+  }
+
+  /** The numbers of the points within a rectangle. */
+  within(left, top, right, bottom) {
+    const found = [];
+    const clamp = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));
+    for (let row = clamp(top); row <= clamp(bottom); row++) {
+      for (let column = clamp(left); column <= clamp(right); column++) {
+        for (const i of this.cells[row * CELLS + column]) {
+          if (this.x[i] >= left && this.x[i] <= right && this.y[i] >= top && this.y[i] <= bottom) found.push(i);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** The number of the nearest point at most `reach` away; -1 where there is none. */
+  nearest(x, y, reach) {
+    let best = -1;
+    let least = reach * reach;
+    for (const i of this.within(x - reach, y - reach, x + reach, y + reach)) {
+      const square = (this.x[i] - x) ** 2 + (this.y[i] - y) ** 2;
+      if (square <= least) [best, least] = [i, square];
+    }
+    return best;
+  }
+
+  /** Where rows are: a list of [x, y]. */
+  async places(ids, signal) {
+    const { places } = await post("/api/atlas/places", { collection: this.collection, ids }, signal);
+    return places.map(([x, y]) => [x, 1 - y]);
+  }
+
+  #cell(x, y) {
+    const at = (value) => Math.min(CELLS - 1, Math.floor(value * CELLS));
+    return at(y) * CELLS + at(x);
+  }
+}
+
+function bytes(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer;
+}

@@ -1,0 +1,54 @@
+// The same search exactly and by the approximate index, side by side: what is missing, and how long each took.
+
+import { post } from "./api.js";
+import { captionOf } from "./pictures.js";
+
+const byId = (id) => document.getElementById(id);
+
+/** Open the dialog and fill it; `body` is the search. */
+export async function compare(body) {
+  const dialog = byId("compare");
+  byId("compare-words").textContent = "Searching twice …";
+  byId("compare-lists").replaceChildren();
+  dialog.showModal();
+  try {
+    const approximate = await post("/api/search", { ...body, exact: false });
+    const exact = await post("/api/search", { ...body, exact: true });
+    byId("compare-words").textContent = inWords(exact, approximate);
+    byId("compare-lists").replaceChildren(list("Exact", exact, approximate), list("Approximate", approximate, exact));
+  } catch (error) {
+    byId("compare-words").textContent = error.message;
+  }
+}
+
+function inWords(exact, approximate) {
+  const other = new Set(approximate.hits.map(({ id }) => id));
+  const found = exact.hits.filter(({ id }) => other.has(id)).length;
+  const times = `Exact ${ms(exact)}, approximate ${ms(approximate)}.`;
+  if (approximate.exact) return `There is no approximate index for this search: both answers are exact. ${times}`;
+  return `The approximate answer has ${found} of the ${exact.hits.length} nearest rows. ${times}`;
+}
+
+function ms({ seconds }) {
+  return `${Math.max(0.1, seconds * 1000).toFixed(1)} ms`;
+}
+
+function list(title, { hits }, other) {
+  const there = new Set(other.hits.map(({ id }) => id));
+  const section = document.createElement("section");
+  const heading = document.createElement("h3");
+  const items = document.createElement("ol");
+  heading.textContent = title;
+  for (const hit of hits) {
+    const item = document.createElement("li");
+    item.textContent = `${hit.similarity.toFixed(4)}  ${captionOf(hit)}`;
+    if (!there.has(hit.id)) {
+      const note = document.createElement("strong");
+      note.textContent = " · only here";
+      item.append(note);
+    }
+    items.append(item);
+  }
+  section.append(heading, items);
+  return section;
+}

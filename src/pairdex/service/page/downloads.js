@@ -1,0 +1,36 @@
+// Saves what is shown as a file, in one of the service's formats.
+
+import { saved } from "./api.js";
+
+const SUFFIXES = { jsonl: "jsonl", csv: "csv", parquet: "parquet", urls: "txt" };
+const byId = (id) => document.getElementById(id);
+
+/** `body()` gives the search of what is shown; `onError(error)` is told what went wrong. */
+export function listenToDownloads({ body, onError }) {
+  const menu = byId("download");
+  menu.addEventListener("click", async (event) => {
+    const format = event.target.closest("button")?.value;
+    if (!format) return;
+    menu.open = false;
+    try {
+      const { offset: _, ...asked } = body();
+      save(await saved("/api/download", { ...asked, format }), `pairdex.${SUFFIXES[format]}`);
+    } catch (error) {
+      onError(error);
+    }
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.stopPropagation();
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
+function save(blob, name) {
+  const anchor = document.createElement("a");
+  anchor.href = URL.createObjectURL(blob);
+  anchor.download = name;
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(anchor.href), 10_000);
+}

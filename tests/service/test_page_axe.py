@@ -1,0 +1,56 @@
+"""axe-core, with the rules of WCAG 2.2 AA, finds nothing on any view, light and dark, desktop and phone."""
+
+import pytest
+
+from browsing import DESKTOP, MARKS, PHONE, expect, opened, tiles
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = MARKS
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def violations(page):
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    found = axe.Axe().run(page, options=RULES).response["violations"]
+    return [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_keeps_people_from_using_the_page(browser, mapped, scheme, size):
+    with opened(browser, viewport=size, color_scheme=scheme) as page:
+        page.goto(mapped)
+        expect(tiles(page)).to_have_count(24)
+        assert violations(page) == [], "the first look"
+        page.goto(f"{mapped}/?q=cat&term=-0.5:text:night&where=width+%3E+10")
+        expect(tiles(page)).to_have_count(24)
+        expect(page.locator(".facet").first).to_be_visible()
+        page.locator(".facet summary").first.click()
+        assert violations(page) == [], "results with terms and filters"
+        page.locator("#download summary").click()
+        assert violations(page) == [], "the download menu"
+        page.locator("#download summary").click()
+        tiles(page).first.press("Enter")
+        expect(page.locator("#detail-near button")).to_have_count(6)
+        assert violations(page) == [], "details"
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Compare exact and approximate").click()
+        expect(page.locator("#compare-lists li")).to_have_count(48)
+        assert violations(page) == [], "comparison"
+        page.goto(f"{mapped}/?view=atlas&q=cat")
+        expect(page.locator("#atlas-map")).to_have_attribute("data-hits", "24")
+        assert violations(page) == [], "the map"
+
+
+def test_nothing_keeps_people_from_what_went_wrong_and_the_reference(browser, site):
+    with opened(browser) as page:
+        page.goto(f"{site}/?view=atlas")
+        expect(page.locator("#atlas-missing-title")).to_be_visible()
+        assert violations(page) == [], "no map"
+        page.goto(f"{site}/?q=cat&where=nothing")
+        expect(page.locator("#where-error")).not_to_have_text("")
+        assert violations(page) == [], "a wrong filter"
+        page.goto(f"{site}/docs")
+        expect(page.get_by_role("article").first).to_be_visible()
+        assert violations(page) == [], "the reference"

@@ -1,0 +1,95 @@
+"""The filter panel is made of what the columns hold."""
+
+import json
+
+from browsing import MARKS, expect, query_of, status, tiles
+
+pytestmark = MARKS
+
+
+def panel(page):
+    page.get_by_role("button", name="Refine").click()
+    return page.get_by_role("group", name="Filters by column")
+
+
+def test_a_range_of_a_number_narrows_the_search(page, site):
+    page.goto(f"{site}/?q=cat")
+    height = panel(page).locator("details", has_text="height")
+    height.locator("summary").click()
+    expect(page.get_by_label("height at least")).to_have_attribute("placeholder", "144")
+    page.get_by_label("height at most").fill("150")
+    with page.expect_response("**/api/search") as answered:
+        page.get_by_label("height at most").blur()
+    assert {hit["height"] for hit in answered.value.json()["hits"]} == {144}
+    page.wait_for_url(lambda address: "f=" in address)
+    assert json.loads(query_of(page)["f"]) == {"height": {"to": 150}}
+    expect(page.locator("#refine-count")).to_have_text("1")
+    expect(status(page)).to_contain_text("The nearest 24")
+
+
+def test_values_are_chosen_by_their_counts(tolerant, site):
+    page = tolerant
+    told = {
+        "rows": 200,
+        "counted": 200,
+        "safe": False,
+        "columns": [
+            {
+                "name": "license",
+                "type": "string",
+                "nulls": 0,
+                "distinct": 2,
+                "least": None,
+                "most": None,
+                "quantiles": None,
+                "values": [{"value": "cc-by", "count": 199}, {"value": "it's <b>", "count": 1}],
+            },
+            {
+                "name": "caption",
+                "type": "string",
+                "nulls": 0,
+                "distinct": 190,
+                "least": None,
+                "most": None,
+                "quantiles": None,
+                "values": [{"value": "a cat", "count": 2}],
+            },
+        ],
+    }
+    page.route("**/api/facets", lambda route: route.fulfill(json=told))
+    page.goto(f"{site}/?q=cat")
+    facets = panel(page)
+    expect(facets.locator("details")).to_have_count(1)  # captions are searched, not chosen
+    facets.locator("summary").click()
+    expect(facets.locator("li").first).to_contain_text("199")
+    with page.expect_request("**/api/search") as asked:
+        facets.get_by_label("it's <b>").check()
+    assert json.loads(asked.value.post_data)["where"] == "license IN ('it''s <b>')"
+    expect(facets.get_by_label("it's <b>")).to_be_focused()
+    expect(page.locator("#notice-title")).to_have_text("Nothing here")
+    page.get_by_role("button", name="Remove the filters").click()
+    expect(tiles(page)).to_have_count(24)
+
+
+def test_filters_come_back_with_the_address_beside_the_expert_s_sql(page, site):
+    page.goto(f'{site}/?q=cat&where=id+%3C+100&f={{"height":{{"from":150}}}}')
+    expect(page.get_by_label("height at least")).to_have_value("150")
+    expect(page.get_by_label("Filter", exact=True)).to_have_value("id < 100")
+    expect(page.locator("#refine-count")).to_have_text("2")
+    expect(tiles(page)).to_have_count(24)
+
+
+def test_captions_have_the_keywords_and_near_duplicates_are_folded(page, site):
+    page.goto(f"{site}/?q=cat")
+    panel(page)
+    page.get_by_label("Captions should have").fill("snow -tiny")
+    with page.expect_response("**/api/search") as answered:
+        page.keyboard.press("Enter")
+    captions = [hit["caption"] for hit in answered.value.json()["hits"]]
+    assert "snow" in captions[0]
+    assert not any("tiny" in caption for caption in captions)
+    with page.expect_request("**/api/search") as asked:
+        page.get_by_label("Fold near-duplicates").check()
+    body = json.loads(asked.value.post_data)
+    assert (body["keywords"], body["fold"]) == ("snow -tiny", 0.06)
+    assert query_of(page) == {"q": "cat", "words": "snow -tiny", "fold": "1"}
