@@ -10,13 +10,14 @@
 namespace pairdex::ivf {
 namespace {
 
-constexpr float kMostNibble = 15.0f;
+constexpr float kMostNibble = 15.5f;  // becomes 15
 constexpr float kLeastScale = 1e-7f;  // of a row without any coded coordinate; a normal float16 would do as well
 // The largest coordinate need not be reached: with a somewhat smaller scale all others are told apart better.
 constexpr std::array<float, 4> kScales{1.0f, 0.9f, 0.8f, 0.7f};
 
-float number_of(float value, float inverse_scale) {
-  return std::clamp(std::floor(value * inverse_scale + kNibbleZero + 0.5f), 0.0f, kMostNibble);
+// The code of a coordinate: rounded, since what is cut off is not negative.
+std::int32_t number_of(float value, float inverse_scale) {
+  return static_cast<std::int32_t>(std::clamp(value * inverse_scale + (kNibbleZero + 0.5f), 0.0f, kMostNibble));
 }
 
 // The scale under which the codes lose least, and then the one that keeps the row's length along its codes.
@@ -27,10 +28,11 @@ float scale_of(std::span<const float> values) {
   float best_left = -1.0f;
   for (const float part : kScales) {
     const float scale = std::max(largest / kNibbleZero * part, kLeastScale);
+    const float inverse = 1.0f / scale;
     float products = 0.0f;
     float squares = 0.0f;
     for (const float value : values) {
-      const float number = number_of(value, 1.0f / scale) - kNibbleZero;
+      const float number = static_cast<float>(number_of(value, inverse)) - kNibbleZero;
       products += value * number;
       squares += number * number;
     }
@@ -55,10 +57,12 @@ void coordinates_of(const Half* rows, std::size_t n_rows, const Basis& basis, co
     const bool good = squared > 0.0f && squared <= std::numeric_limits<float>::max();
     inverse_norms[r] = good ? 1.0f / std::sqrt(squared) : std::numeric_limits<float>::quiet_NaN();
   }
+  // With the directions in the place of queries: they are many, and the rows stay in the cache.
   const std::size_t size = basis.size();
-  kernel.dots(basis.directions.data(), size, wide.data(), n_rows, stride, coordinates);
+  std::vector<float> turned(size * kGroupRows);
+  kernel.dots(wide.data(), n_rows, basis.directions.data(), size, stride, turned.data());
   for (std::size_t r = 0; r < n_rows; ++r) {
-    for (std::size_t i = 0; i < size; ++i) coordinates[r * size + i] *= inverse_norms[r];
+    for (std::size_t i = 0; i < size; ++i) coordinates[r * size + i] = turned[i * n_rows + r] * inverse_norms[r];
   }
 }
 
@@ -69,13 +73,14 @@ void code_row(const float* coordinates, const Layout& layout, std::uint8_t* code
     facts[0] = facts[1] = facts[2] = kNotANumber;
     return;
   }
-  const float scale = scale_of(values);
+  const float inverse = 1.0f / scale_of(values);
   float products = 0.0f;
   float squares = 0.0f;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const float number = number_of(values[i], 1.0f / scale);
-    products += values[i] * (number - kNibbleZero);
-    squares += (number - kNibbleZero) * (number - kNibbleZero);
+    const std::int32_t number = number_of(values[i], inverse);
+    const float stands_for = static_cast<float>(number) - kNibbleZero;
+    products += values[i] * stands_for;
+    squares += stands_for * stands_for;
     const auto nibble = static_cast<unsigned>(number) << (i % 8 < 4 ? 0 : 4);
     codes[i / 8 * 4 + i % 4] = static_cast<std::uint8_t>(codes[i / 8 * 4 + i % 4] | nibble);
   }

@@ -20,12 +20,13 @@ Progress = Callable[[int, int], None]
 
 QUERIES = 500  # of each kind: recall@10 is then known to about .005
 # Recall that points are kept for.
-RECALLS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995)
+RECALLS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 SPREAD_WEIGHTS: dict[QueryKind, tuple[float, ...]] = {
     "own": (0.3, 0.45, 0.6, 0.75),
     "other": (0.1, 0.15, 0.2, 0.25),
 }
 RERANKS = (1.5, 2, 3, 4, 6, 8, 12, 16, 32)  # times k
+_MANY = 0.95  # of the true neighbours are in the lists with which the loss by comparing few rows is measured
 _MORE = 1.1  # times as many lists are tried where the first try falls short of a recall
 _COMPARED_COST = 40.0  # rows scanned that cost as much as one that is compared
 _TIE = 1e-9  # float64 cosine distances of equal vectors differ by less
@@ -116,7 +117,7 @@ def measure(
         kept: list[Effort] = []
         for effort in _cheapest(trial, kind, k):
             if not kept or effort.recall > kept[-1].recall:
-                kept.append(trial.timed(k, effort))
+                kept.append(effort)
         efforts[k] = kept
         if progress is not None:
             progress(number + 1, len(TUNED_K))
@@ -127,12 +128,12 @@ def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
     """Yield for each recall the cheapest effort that reaches it, by rising recall.
 
     What the choice of lists loses is known from where the true neighbours are; what comparing few rows
-    loses is measured once, with nearly all lists. Where both together fall short, more lists are scanned.
+    loses is measured once, with many lists. Where both together fall short, more lists are scanned.
     """
     weight = min(SPREAD_WEIGHTS[kind], key=lambda each: trial.list_ranks(k, each).mean())
     ranks = np.sort(trial.list_ranks(k, weight))
     nlist = trial.index.file.header.nlist
-    many = int(ranks[int(0.995 * (len(ranks) - 1))]) + 1
+    many = int(ranks[int(_MANY * (len(ranks) - 1))]) + 1
     ceiling = trial.recall(k, Effort(many, int(max(RERANKS) * k), weight))
     by_rerank = {
         int(times * k): trial.recall(k, Effort(many, int(times * k), weight)) / max(ceiling, 1e-9)
@@ -188,18 +189,16 @@ class _Trial:
         """Return the effort with as many more lists as it takes, and what it then reaches."""
         nlist = self.index.file.header.nlist
         while True:
-            reached = self.recall(k, effort)
+            started = time.perf_counter()
+            found = self._search(k + 1, effort)
+            qps = len(self.truth.queries) / (time.perf_counter() - started)
+            reached = self.truth.recall(found, k)
             if reached >= recall:
-                return replace(effort, recall=reached)
+                return replace(effort, recall=reached, qps=qps)
             if effort.nprobe == nlist:
                 return None
             more = max(int(effort.nprobe * _MORE), effort.nprobe + 1)
             effort = replace(effort, nprobe=min(more, nlist))
-
-    def timed(self, k: int, effort: Effort) -> Effort:
-        started = time.perf_counter()
-        self._search(k, effort)
-        return replace(effort, qps=len(self.truth.queries) / (time.perf_counter() - started))
 
     def _search(self, k: int, effort: Effort) -> knn.Neighbours:
         enough = replace(effort, rerank=max(effort.rerank, k))
