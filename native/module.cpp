@@ -314,15 +314,23 @@ void ivf_group(Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts, Places r
 }
 
 nb::typed<nb::tuple, nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<1>>, nb::ndarray<nb::numpy, float, nb::ndim<1>>>
-ivf_assign(Floats rows, Floats centroids, std::size_t threads, std::string_view kernel_name) {
+ivf_assign(Floats rows, Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts, Floats centroids, std::size_t threads,
+           std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
   if (rows.shape(1) != centroids.shape(1) || centroids.shape(0) == 0) throw nb::value_error("bad centroids");
+  const pairdex::ivf::Layout layout = layout_of(rows.shape(1));
+  if (codes.shape(0) != rows.shape(0) || codes.shape(1) != layout.row_bytes() || facts.shape(0) != rows.shape(0) ||
+      facts.shape(1) != 3) {
+    throw nb::value_error("bad codes");
+  }
+  const pairdex::ivf::CodedRows coded{.coordinates = {rows.data(), rows.size()},
+                                      .codes = {codes.data(), codes.size()},
+                                      .facts = {reinterpret_cast<const pairdex::Half*>(facts.data()), facts.size()}};
   std::vector<std::uint32_t> lists(rows.shape(0));
   std::vector<float> distances(lists.size());
   {
     const nb::gil_scoped_release release;
-    pairdex::ivf::assign({rows.data(), rows.size()}, {centroids.data(), centroids.size()}, layout_of(rows.shape(1)),
-                         kernel, threads, lists, distances);
+    pairdex::ivf::assign(coded, {centroids.data(), centroids.size()}, layout, kernel, threads, lists, distances);
   }
   return nb::make_tuple(owned_array(std::move(lists), {rows.shape(0)}),
                         owned_array(std::move(distances), {rows.shape(0)}));
@@ -470,9 +478,10 @@ NB_MODULE(_native, m) {
   m.def("ivf_group", &ivf_group, nb::arg("codes"), nb::arg("facts"), nb::arg("rows"), nb::kw_only(),
         nb::arg("coordinates"), nb::arg("groups"), nb::arg("threads"),
         "Write coded rows, by number, into groups of 32; a negative number stands for no row.");
-  m.def("ivf_assign", &ivf_assign, nb::arg("rows"), nb::arg("centroids"), nb::kw_only(), nb::arg("threads"),
-        nb::arg("kernel"),
-        "The nearest centroid of each row, both as coordinates, (n,) uint32, and its squared distance.");
+  m.def("ivf_assign", &ivf_assign, nb::arg("rows"), nb::arg("codes"), nb::arg("facts"), nb::arg("centroids"),
+        nb::kw_only(), nb::arg("threads"), nb::arg("kernel"),
+        "The nearest centroid of each coded row, (n,) uint32, and its squared distance; rows and centroids as "
+        "coordinates.");
   nb::class_<InvertedFile>(m, "InvertedFile", "An inverted file in memory, with the rows it is of.")
       .def(nb::init<std::vector<Rows>, Floats, Bytes, FloatRow, Starts, Bytes, Ids>(), nb::arg("blocks"), nb::kw_only(),
            nb::arg("basis"), nb::arg("centroids"), nb::arg("spreads"), nb::arg("starts"), nb::arg("groups"),

@@ -29,10 +29,10 @@ float squared_length(const float* values, std::size_t n) {
   return squares;
 }
 
-// One thread's rows, coded a few groups at a time.
+// One thread's rows, a few groups at a time.
 class Worker {
  public:
-  Worker(std::span<const float> rows, const QueryCodes& centroids, const Layout& layout, const Kernel& kernel,
+  Worker(const CodedRows& rows, const QueryCodes& centroids, const Layout& layout, const Kernel& kernel,
          std::span<std::uint32_t> lists, std::span<float> distances)
       : rows_(rows),
         centroids_(centroids),
@@ -40,8 +40,6 @@ class Worker {
         kernel_(kernel),
         lists_(lists),
         distances_(distances),
-        codes_(kGroupRows * layout.row_bytes()),
-        facts_(3 * kGroupRows),
         groups_(kPieceGroups * layout.stride()),
         wide_(kPieceGroups),
         scores_(kPieceGroups * kGroupRows),
@@ -51,7 +49,7 @@ class Worker {
     const std::size_t first = piece * kPieceGroups * kGroupRows;
     const std::size_t n_rows = std::min(kPieceGroups * kGroupRows, lists_.size() - first);
     const std::size_t n_groups = (n_rows + kGroupRows - 1) / kGroupRows;
-    for (std::size_t g = 0; g < n_groups; ++g) code_group(first, g, n_rows);
+    for (std::size_t g = 0; g < n_groups; ++g) read_group(first, g, n_rows);
     std::fill(scores_.begin(), scores_.end(), -std::numeric_limits<float>::infinity());
     std::array<std::uint32_t, kPieceGroups * kGroupRows> numbers{};
     const NibbleKernel& kernel = *kernel_.nibbles;
@@ -66,31 +64,26 @@ class Worker {
     }
     std::copy_n(numbers.begin(), n_rows, lists_.begin() + static_cast<std::ptrdiff_t>(first));
     for (std::size_t r = 0; r < n_rows; ++r) {
-      const float* row = rows_.data() + (first + r) * layout_.coordinates();
+      const float* row = rows_.coordinates.data() + (first + r) * layout_.coordinates();
       distances_[first + r] = std::max(squared_length(row, layout_.coordinates()) - 2.0f * scores_[r], 0.0f);
     }
   }
 
  private:
-  void code_group(std::size_t first, std::size_t g, std::size_t n_rows) {
+  void read_group(std::size_t first, std::size_t g, std::size_t n_rows) {
     const std::size_t n = std::min(kGroupRows, n_rows - g * kGroupRows);
-    for (std::size_t r = 0; r < n; ++r) {
-      const float* row = rows_.data() + (first + g * kGroupRows + r) * layout_.coordinates();
-      code_row(row, layout_, codes_.data() + r * layout_.row_bytes(), facts_.data() + 3 * r);
-    }
+    const std::size_t row = first + g * kGroupRows;
     std::uint8_t* group = groups_.data() + g * layout_.stride();
-    fill_group(codes_.data(), facts_.data(), n, layout_, group);
+    fill_group(rows_.codes.data() + row * layout_.row_bytes(), rows_.facts.data() + 3 * row, n, layout_, group);
     wide_[g].read(group, *kernel_.rows);
   }
 
-  std::span<const float> rows_;
+  CodedRows rows_;
   const QueryCodes& centroids_;
   Layout layout_;
   const Kernel& kernel_;
   std::span<std::uint32_t> lists_;
   std::span<float> distances_;
-  std::vector<std::uint8_t> codes_;
-  std::vector<Half> facts_;
   std::vector<std::uint8_t> groups_;
   std::vector<WideFacts> wide_;
   std::vector<float> scores_;
@@ -99,7 +92,7 @@ class Worker {
 
 }  // namespace
 
-void assign(std::span<const float> rows, std::span<const float> centroids, const Layout& layout, const Kernel& kernel,
+void assign(const CodedRows& rows, std::span<const float> centroids, const Layout& layout, const Kernel& kernel,
             std::size_t n_threads, std::span<std::uint32_t> lists, std::span<float> distances) {
   QueryCodes coded(centroids, layout);
   for (std::size_t c = 0; c < coded.size(); ++c) {

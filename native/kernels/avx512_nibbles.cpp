@@ -79,15 +79,22 @@ void tile<1>(const std::uint8_t* codes, std::size_t length, const std::int8_t* q
   _mm512_storeu_si512(out + kHalfRows, _mm512_add_epi32(high_first, high_second));
 }
 
-#include "kernels/blocks.inl"
+// The queries of a block in tiles as large as they come, so that few are multiplied one by one.
+template <std::size_t... kSizes>
+void tiles(const std::uint8_t* codes, std::size_t length, const std::int8_t* block, std::size_t n, std::int32_t* out) {
+  std::size_t q = 0;
+  const auto run = [&]<std::size_t kSize>() {
+    for (; q + kSize <= n; q += kSize) tile<kSize>(codes, length, block + q * kCodeStep, out + q * kGroupRows);
+  };
+  (run.template operator()<kSizes>(), ...);
+}
 
 void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
           std::int32_t* out) {
-  walk<11, 3>(
-      length, queries, n_queries, out,
-      [=](const std::int8_t* from, std::int32_t* to) { tile<11>(codes, length, from, to); },
-      [=](const std::int8_t* from, std::int32_t* to) { tile<3>(codes, length, from, to); },
-      [=](const std::int8_t* from, std::int32_t* to) { tile<1>(codes, length, from, to); });
+  for (std::size_t first = 0; first < n_queries; first += kBlockQueries) {
+    const std::size_t n = std::min(kBlockQueries, n_queries - first);
+    tiles<11, 10, 6, 3, 2, 1>(codes, length, queries + first * length, n, out + first * kGroupRows);
+  }
 }
 
 }  // namespace

@@ -17,14 +17,14 @@ using namespace pairdex;
 
 namespace {
 
-struct CodedRows {
+struct Coded {
   ivf::Layout layout;
   std::vector<std::uint8_t> codes;
   std::vector<Half> facts;
 };
 
-CodedRows code(const std::vector<float>& coordinates, std::size_t size) {
-  CodedRows coded{ivf::Layout(size - ivf::kKept), {}, {}};
+Coded code(const std::vector<float>& coordinates, std::size_t size) {
+  Coded coded{ivf::Layout(size - ivf::kKept), {}, {}};
   const std::size_t n = coordinates.size() / size;
   coded.codes.resize(n * coded.layout.row_bytes());
   coded.facts.resize(3 * n);
@@ -78,7 +78,7 @@ struct Collection {
   }
 
   void fill(const std::vector<float>& coordinates, std::vector<std::uint8_t>& to) const {
-    const CodedRows coded = code(coordinates, dim);
+    const Coded coded = code(coordinates, dim);
     const std::size_t n = coordinates.size() / dim;
     for (std::size_t first = 0; first < n; first += kGroupRows) {
       to.resize(to.size() + layout.stride());
@@ -150,7 +150,7 @@ TEST_CASE("float32 becomes the nearest float16") {
 
 TEST_CASE("every kernel multiplies 4-bit codes as the scalar one does") {
   for (const std::size_t size : {3u, 10u, 66u, 130u, 514u}) {
-    const CodedRows coded = code(random_values(kGroupRows * size, 3), size);
+    const Coded coded = code(random_values(kGroupRows * size, 3), size);
     std::vector<std::uint8_t> group(coded.layout.stride());
     ivf::fill_group(coded.codes.data(), coded.facts.data(), kGroupRows, coded.layout, group.data());
     for (const std::size_t n : {1u, 2u, 3u, 4u, 11u, 13u, 32u, 45u}) {
@@ -170,7 +170,7 @@ TEST_CASE("scores are near the cosines of the coordinates, and reach what they r
   const std::size_t size = 66;
   const std::vector<float> values = random_values((kGroupRows + 1) * size, 5);
   std::vector<float> rows(values.begin(), values.end() - size), query(values.end() - size, values.end());
-  const CodedRows coded = code(rows, size);
+  const Coded coded = code(rows, size);
   std::vector<std::uint8_t> group(coded.layout.stride());
   ivf::fill_group(coded.codes.data(), coded.facts.data(), kGroupRows - 1, coded.layout, group.data());
   const ivf::QueryCodes queries(query, coded.layout);
@@ -211,11 +211,12 @@ TEST_CASE("float32 dots are near the exact ones on every kernel") {
 TEST_CASE("rows are assigned to the nearest centroid, whatever the kernel and the threads") {
   const std::size_t size = 34, n_rows = 700, n_lists = 150;
   const std::vector<float> rows = random_values(n_rows * size, 8), centroids = random_values(n_lists * size, 9);
+  const Coded coded = code(rows, size);
   for (const Kernel& kernel : usable_kernels()) {
     for (const std::size_t n_threads : {1u, 3u}) {
       std::vector<std::uint32_t> lists(n_rows);
       std::vector<float> distances(n_rows);
-      ivf::assign(rows, centroids, ivf::Layout(size - ivf::kKept), kernel, n_threads, lists, distances);
+      ivf::assign({rows, coded.codes, coded.facts}, centroids, coded.layout, kernel, n_threads, lists, distances);
       std::size_t n_nearest = 0;
       for (std::size_t r = 0; r < n_rows; ++r) {
         const auto distance_to = [&](std::size_t c) {

@@ -63,9 +63,9 @@ def ivf_group(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), or
     Write coded rows, by number, into groups of 32; a negative number stands for no row.
     """
 
-def ivf_assign(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None,))]]:
+def ivf_assign(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], facts: Annotated[NDArray[numpy.uint16], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None,))]]:
     """
-    The nearest centroid of each row, both as coordinates, (n,) uint32, and its squared distance.
+    The nearest centroid of each coded row, (n,) uint32, and its squared distance; rows and centroids as coordinates.
     """
 
 class InvertedFile:

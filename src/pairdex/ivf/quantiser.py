@@ -16,8 +16,8 @@ __all__ = ["Coded", "Quantiser", "record_type", "train", "trained_on"]
 
 Blocks = Sequence[NDArray[np.float16]]
 
-_SAMPLE_PER_LIST = 32  # rows that a list is trained on: more move recall by less than .002
-_ITERATIONS = 5  # of k-means: more move recall by less than .002
+_SAMPLE_PER_LIST = 24  # rows that a list is trained on
+_ITERATIONS = 4  # of k-means
 _READ_TOGETHER = 65_536  # rows of the sample that are read and rotated at once
 
 
@@ -47,10 +47,10 @@ class Quantiser:
     def code(self, rows: NDArray[np.float16], *, first_id: int, threads: int) -> Coded:
         """Code rows with the ids `first_id`, `first_id` + 1, ...: records as `record_type` says."""
         coordinates = _native.ivf_coordinates(rows, self.basis, threads=threads, kernel="")
-        lists, distances = _native.ivf_assign(
-            coordinates, self.centroids, threads=threads, kernel=""
-        )
         codes, facts = _native.ivf_code(coordinates, threads=threads)
+        lists, distances = _native.ivf_assign(
+            coordinates, codes, facts, self.centroids, threads=threads, kernel=""
+        )
         records = np.empty(len(rows), record_type(codes.shape[1]))
         records["list"] = lists
         records["id"] = np.arange(first_id, first_id + len(rows), dtype=np.uint32)
@@ -140,8 +140,9 @@ def _k_means(
         return np.zeros((parameters.nlist, sample.shape[1]), np.float32)
     begin = rng.choice(len(sample), parameters.nlist, replace=len(sample) < parameters.nlist)
     centroids = np.ascontiguousarray(sample[begin])
+    codes, facts = _native.ivf_code(sample, threads=threads)
     for _ in range(_ITERATIONS):
-        lists, _ = _native.ivf_assign(sample, centroids, threads=threads, kernel="")
+        lists, _ = _native.ivf_assign(sample, codes, facts, centroids, threads=threads, kernel="")
         counts = np.bincount(lists, minlength=parameters.nlist)
         order = np.argsort(lists, kind="stable")
         filled = np.flatnonzero(counts)
