@@ -21,9 +21,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import index_ours
 from index_peers import PEERS
 from index_points import KINDS, LEVELS, at_recall, front
 from index_sets import REAL, make_set
@@ -39,7 +41,10 @@ OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 # Our own entries, by name: from the folder of a set, k and threads to an object like those of
 # `index_peers.py`: name, version, parameters, build_seconds, bytes_a_row, points.
-OURS: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {}
+OURS: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
+    "pairdex-fast": partial(index_ours.measure, "fast"),
+    "pairdex-compact": partial(index_ours.measure, "compact"),
+}
 
 
 def main() -> None:
@@ -51,7 +56,7 @@ def main() -> None:
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "pairdex-benchmarks"
     )
     parser.add_argument("--data", default="300000", help=f"a number of rows, or {REAL}")
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--peers", default=",".join(PEERS), help='"" for none')
     parser.add_argument("--skip-peers", default="")
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--k", type=int, default=10)

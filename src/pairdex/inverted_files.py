@@ -51,7 +51,7 @@ Steps = Callable[[str, int, int], None]
 _log = logging.getLogger(__name__)
 
 # What a process needs besides the index: Python, its libraries, the rows that one search compares.
-_PROCESS_BYTES = 192 * 2**20
+_PROCESS_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
