@@ -16,6 +16,7 @@ from pairdex.codes import Codes
 from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, PairdexError
 from pairdex.indexes import have_codes
 from pairdex.query_files import Queries, read_queries
+from pairdex.search import searcher
 from pairdex.store import lock
 from pairdex.store.removed import REMOVED
 from pairdex.store.store import Store
@@ -311,14 +312,14 @@ def test_like_finds_k_others_that_are_live(collection, opened):
 
 def test_a_row_that_is_removed_during_a_search_is_not_described(collection, opened, monkeypatch):
     target = opened.search(like=20, k=3)["id"].to_pylist()[1]
-    real = pairdex.search.nearest
+    real = searcher.nearest
 
     def nearest(*arguments, **options):
         found = real(*arguments, **options)
         remove(collection, ids=[target])
         return found
 
-    monkeypatch.setattr("pairdex.search.nearest", nearest)
+    monkeypatch.setattr(searcher, "nearest", nearest)
     assert target not in opened.search(like=20, k=3)["id"].to_pylist()
 
 

@@ -14,22 +14,19 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from pairdex import knn, search
-from pairdex.codes import Codes
 from pairdex.encoders.encoder import Encoder
-from pairdex.encoders.model import Model, load_model
-from pairdex.errors import InvalidArgument, Mismatch, MissingFile
-from pairdex.indexes import Progress, find_codes, have_codes
-from pairdex.inverted_files import find_index
+from pairdex.encoders.own_model import find_model
+from pairdex.errors import InvalidArgument
+from pairdex.indexes import Progress
 from pairdex.ivf.efforts import Points
 from pairdex.ivf.search import InvertedIndex
 from pairdex.lookups.keywords import KeywordIndex
 from pairdex.lookups.urls import UrlTable
-from pairdex.lookups.words import parse_keywords
 from pairdex.projections.files import Projection, find_projections
-from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term, folding
-from pairdex.search.folding import check_fold
+from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
 from pairdex.search.hits import with_folded
-from pairdex.search.ranking import Hybrid, Ranking, distances_to
+from pairdex.search.pages import read_page
+from pairdex.search.searcher import How, Searcher
 from pairdex.store.manifest import Manifest, ModelRecord
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
@@ -50,15 +47,6 @@ class Hits:
     report: knn.Report
 
 
-@dataclass(frozen=True)
-class _How:
-    """How a search goes."""
-
-    where: str | None
-    exact: bool
-    recall: float | None
-
-
 class Collection:
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
@@ -72,14 +60,11 @@ class Collection:
         self._store = store
         self._model_source = model
         self._use_codes = use_codes
-        self._codes: dict[Kind, Codes | None] = {}
-        self._indexes: dict[Kind, tuple[InvertedIndex, Points] | None] = {}
-        self._projections: dict[str, Projection] = {}
+        self._searcher = Searcher(store, use_codes=use_codes)
         self._facets: dict[tuple[str, str | None], Facets] = {}
         self._keywords: KeywordIndex | None = None
         self._urls: UrlTable | None = None
-        self._indexing = Lock()  # apart from the other: searches go on while captions are indexed
-        self._preparing = Lock()  # searches of several threads make the codes once
+        self._indexing = Lock()  # not the searcher's: searches go on while captions are indexed
 
     @classmethod
     def open(
@@ -191,7 +176,7 @@ class Collection:
         MissingFile, Mismatch, DamagedFile
             No model is known or found, or it is another than the collection's.
         """
-        return Encoder(_find_model(self._store, self._model_source))
+        return Encoder(find_model(self._store, self._model_source))
 
     def vectors(self, on: Kind = "image") -> VectorsView:
         """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
@@ -208,7 +193,7 @@ class Collection:
         InvalidArgument
             An id out of range or of a removed row, or an unknown column.
         """
-        return self._store.take(_as_ids(ids), columns)
+        return self._store.take(ids, columns)
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range."""
@@ -285,8 +270,8 @@ class Collection:
         recall: float | None = None,
     ) -> knn.Neighbours:
         """Return what `nearest` does, with distances in float64 and a report of how it was found."""
-        how = _How(where, exact, recall)
-        return self._nearest(self._space(on), np.asarray(vectors), k, how)
+        how = How(where, exact, recall)
+        return self._searcher.nearest(self._searcher.space(on), np.asarray(vectors), k, how)
 
     def prepare(
         self, on: str = "image", *, exact: bool = True, progress: Progress | None = None
@@ -305,18 +290,11 @@ class Collection:
         InvalidArgument
             There are neither such vectors nor such a projection.
         """
-        space = self._space(on)
-        if not isinstance(space, Projection) and (self.index(space) is None or exact):
-            self._have_codes(space, progress)
+        self._searcher.prepare(on, exact=exact, progress=progress)
 
     def is_prepared(self, on: str = "image") -> bool:
         """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
-        space = self._space(on)
-        if isinstance(space, Projection) or not self._use_codes or self._store.rows == 0:
-            return True
-        if self._leaves_on_disk(space):
-            return True
-        return self._codes.get(space) is not None
+        return self._searcher.is_prepared(on)
 
     def search(
         self,
@@ -405,57 +383,18 @@ class Collection:
         if offset < 0:
             raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
         kind, asked = self.kind_of(on), self.query_vector(query, on=on)
-        how = _How(self.narrowed(where, safe=safe), exact, recall)
-        ranking = self._ranking(query, asked, on, how, keywords)
-        if fold is None:
-            found = ranking.first(k + offset)
-            places = np.arange(len(found.ids))[offset:]
-        else:
-            check_fold(fold)
-            folded = folding.fold(
-                lambda n: ranking.first(n).ids, self._store.vectors(kind), k + offset, fold
-            )
-            found = ranking.first(int(folded.places.max(initial=0)) + 1)
-            places = folded.places[offset:]
-        ids = found.ids[places]
+        how = How(self.narrowed(where, safe=safe), exact, recall)
+        ranking = self._searcher.ranking(
+            query, asked, on, how, keywords=keywords, index=self.prepare_keywords
+        )
+        page = read_page(ranking, self._store.vectors(kind), k=k, offset=offset, threshold=fold)
         cosines = None
         if on != kind:
-            cosines = search.similarities(self._store, kind, asked, ids)
-        table = search.describe(self._store, ids, found.distances[places], cosines)
-        if fold is not None:
-            table = with_folded(table, dict(zip(ids.tolist(), folded.inside[offset:], strict=True)))
-        return Hits(table, found.report)
-
-    def _ranking(
-        self,
-        query: Query,
-        asked: NDArray[np.float32],
-        on: str,
-        how: _How,
-        keywords: str | None,
-    ) -> Ranking:
-        space = self._space(on)
-
-        def nearest(count: int, among: NDArray[np.bool_] | None) -> knn.Neighbours:
-            if among is None or isinstance(space, Projection):
-                return self._nearest(space, asked[None, :], count, how)
-            blocks, codes = self._store.vectors(space).blocks, self._have_codes(space)
-            return knn.nearest(blocks, asked[None, :], count, allowed=among, codes=codes)
-
-        if keywords is None:
-            return Ranking(nearest, query.rows)
-        if isinstance(space, Projection):
-            raise InvalidArgument(
-                f"keywords go with searches on image or text, got {on}", field="keywords"
-            )
-        return Hybrid(
-            nearest,
-            query.rows,
-            keywords=parse_keywords(keywords),
-            index=self.prepare_keywords(),
-            allowed=self._store.allowed(how.where),
-            distances=distances_to(self._store, space, asked),
-        )
+            cosines = search.similarities(self._store, kind, asked, page.ids)
+        table = search.describe(self._store, page.ids, page.distances, cosines)
+        if page.folded is not None:
+            table = with_folded(table, page.folded)
+        return Hits(table, page.report)
 
     def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
         """Have the captions' words indexed, which is done once; the first search for keywords does it.
@@ -511,7 +450,7 @@ class Collection:
 
     def kind_of(self, on: str) -> Kind:
         """Return the kind of vectors that a search `on` something compares, in the end."""
-        space = self._space(on)
+        space = self._searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space
 
     def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
@@ -519,67 +458,7 @@ class Collection:
 
         None where there is none; where it is damaged or of other vectors, a warning says so.
         """
-        with self._preparing:
-            if on not in self._indexes:
-                self._indexes[on] = find_index(self._store, on)
-            return self._indexes[on]
-
-    def _nearest(
-        self, space: Kind | Projection, vectors: NDArray[Any], k: int, how: _How
-    ) -> knn.Neighbours:
-        if isinstance(space, Projection):
-            return search.nearest_in_space(self._store, space, vectors, k, where=how.where)
-        index = None if how.exact else self.index(space)
-        if index is not None:
-            search.check_vectors(self._store, vectors, k, space)
-            found = search.nearest_by_index(
-                self._store, *index, vectors, k, where=how.where, recall=how.recall
-            )
-            if found is not None:
-                return self._completed(space, found, vectors, how.where)
-        return self._exactly(space, vectors, k, how.where)
-
-    def _exactly(
-        self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
-    ) -> knn.Neighbours:
-        codes = self._have_codes(on)
-        return search.nearest(self._store, vectors, k, on=on, where=where, codes=codes)
-
-    def _completed(
-        self, on: Kind, found: knn.Neighbours, vectors: NDArray[Any], where: str | None
-    ) -> knn.Neighbours:
-        """Search exactly for what the index gives no answer to."""
-        numbers = search.incomplete(self._store, found, where)
-        if len(numbers):
-            rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
-            found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
-        return found
-
-    def _leaves_on_disk(self, on: Kind) -> bool:
-        index = self.index(on)
-        return index is not None and index[0].on_disk
-
-    def _space(self, on: str) -> Kind | Projection:
-        """Return what `on` names; a projection is opened once."""
-        if on not in self._projections:
-            space = search.open_space(self._store, on)
-            if not isinstance(space, Projection):
-                return space
-            self._projections[on] = space
-        return self._projections[on]
-
-    def _have_codes(self, on: Kind, progress: Progress | None = None) -> Codes | None:
-        if not self._use_codes:
-            return None
-        find_only = self._leaves_on_disk(on)  # codes would take the memory that the index spares
-        with self._preparing:
-            if on not in self._codes:
-                self._codes[on] = (
-                    find_codes(self._store, on)
-                    if find_only
-                    else have_codes(self._store, on, progress=progress)
-                )
-            return self._codes[on]
+        return self._searcher.index(on)
 
     def examples(self, config: Config = "images") -> Iterator[Example]:
         """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`."""
@@ -596,40 +475,3 @@ class Collection:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
         return picture_path(self._store.part_of(row_id).pictures, name)
-
-
-def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(ids)
-    if array.size == 0:
-        return np.empty(0, np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidArgument(
-            f"ids are {array.dtype} of shape {array.shape}, expected integers", field="id"
-        )
-    return array.astype(np.int64)
-
-
-def _find_model(store: Store, source: str | Path | None) -> Model:
-    """Load the collection's model and prove that it is the collection's."""
-    record = store.manifest.model
-    if source is not None:
-        place = source
-    elif record is not None:
-        place = record["folder"] or record["name"]
-    else:
-        raise MissingFile(
-            f"{store.path} does not say which model made its vectors; name it with --model, "
-            "or build the collection with --model"
-        )
-    model = load_model(place)
-    if record is not None and model.checksum != record["checksum"]:
-        raise Mismatch(
-            f"{store.path} was made with the model {record['name']} ({record['checksum'][:12]}), "
-            f"{place} is {model.name} ({model.checksum[:12]}): queries need the collection's own model"
-        )
-    if model.dim != store.dim:
-        raise Mismatch(
-            f"{store.path} has vectors of {store.dim} dimensions, the model {model.name} makes "
-            f"{model.dim}: another model made them"
-        )
-    return model

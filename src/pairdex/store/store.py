@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pairdex import checksums
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
@@ -126,16 +126,17 @@ class Store:
             self._views[on] = self._opened(on)
         return self._views[on]
 
-    def take(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the metadata of rows, in the order of `ids`; every column unless some are named.
 
         Raises
         ------
         InvalidArgument
-            An id out of range or of a removed row, or an unknown column.
+            No integers (n,), an id out of range or of a removed row, or an unknown column.
         """
-        self.check_ids(ids)
-        return self.read(ids, columns)
+        array = _as_ids(ids)
+        self.check_ids(array)
+        return self.read(array, columns)
 
     def read(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
         """Return what `take` does, of removed rows too."""
@@ -279,6 +280,17 @@ def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store
         raise DamagedFile(
             f"{path} has not the columns that the manifest says: it is damaged; build the collection again"
         )
+
+
+def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(ids)
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidArgument(
+            f"ids are {array.dtype} of shape {array.shape}, expected integers", field="id"
+        )
+    return array.astype(np.int64)
 
 
 def _check_size(path: Path, expected_bytes: int) -> None:

@@ -1,0 +1,193 @@
+"""The nearest rows of an opened collection, by whatever finds them soonest: index, codes or vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import knn
+from pairdex.codes import Codes
+from pairdex.errors import InvalidArgument
+from pairdex.indexes import Progress, find_codes, have_codes
+from pairdex.inverted_files import find_index
+from pairdex.ivf.efforts import Points
+from pairdex.ivf.search import InvertedIndex
+from pairdex.lookups.keywords import KeywordIndex
+from pairdex.lookups.words import parse_keywords
+from pairdex.projections.files import Projection
+from pairdex.search.approximate import incomplete, nearest_by_index
+from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
+from pairdex.search.query import Query
+from pairdex.search.ranking import Hybrid, Ranking, distances_to
+from pairdex.store.store import Kind, Store
+
+__all__ = ["How", "Searcher"]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a search goes: among which rows, exactly or by the index, and to which recall."""
+
+    where: str | None
+    exact: bool
+    recall: float | None
+
+
+class Searcher:
+    """A store with what its searches need, each opened or made once, when it is first needed.
+
+    Several threads may search at once.
+
+    Parameters
+    ----------
+    use_codes
+        Whether exact searches use codes; without them they read all vectors, for the same answer.
+    """
+
+    def __init__(self, store: Store, *, use_codes: bool) -> None:
+        self._store = store
+        self._use_codes = use_codes
+        self._codes: dict[Kind, Codes | None] = {}
+        self._indexes: dict[Kind, tuple[InvertedIndex, Points] | None] = {}
+        self._projections: dict[str, Projection] = {}
+        self._preparing = Lock()  # searches of several threads make the codes once
+
+    def space(self, on: str) -> Kind | Projection:
+        """Return what `on` names: a kind of vectors, or a projection, which is opened once.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch, DamagedFile, UnsupportedFormat
+            As `open_space`.
+        """
+        if on not in self._projections:
+            space = open_space(self._store, on)
+            if not isinstance(space, Projection):
+                return space
+            self._projections[on] = space
+        return self._projections[on]
+
+    def index(self, on: Kind) -> tuple[InvertedIndex, Points] | None:
+        """Return the approximate index of the vectors, opened once; None where none can be used."""
+        with self._preparing:
+            if on not in self._indexes:
+                self._indexes[on] = find_index(self._store, on)
+            return self._indexes[on]
+
+    def codes(self, on: Kind, progress: Progress | None = None) -> Codes | None:
+        """Return the codes of the vectors, built first if need be; None where searches go without."""
+        if not self._use_codes:
+            return None
+        find_only = self._leaves_on_disk(on)  # codes would take the memory that the index spares
+        with self._preparing:
+            if on not in self._codes:
+                self._codes[on] = (
+                    find_codes(self._store, on)
+                    if find_only
+                    else have_codes(self._store, on, progress=progress)
+                )
+            return self._codes[on]
+
+    def prepare(self, on: str, *, exact: bool, progress: Progress | None) -> None:
+        """Have what makes searches fast; see `Collection.prepare`."""
+        space = self.space(on)
+        if not isinstance(space, Projection) and (self.index(space) is None or exact):
+            self.codes(space, progress)
+
+    def is_prepared(self, on: str) -> bool:
+        """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
+        space = self.space(on)
+        if isinstance(space, Projection) or not self._use_codes or self._store.rows == 0:
+            return True
+        if self._leaves_on_disk(space):
+            return True
+        return self._codes.get(space) is not None
+
+    def nearest(
+        self, space: Kind | Projection, vectors: NDArray[Any], k: int, how: How
+    ) -> knn.Neighbours:
+        """Return the k nearest rows of each vector; see `Collection.nearest`."""
+        if isinstance(space, Projection):
+            return nearest_in_space(self._store, space, vectors, k, where=how.where)
+        index = None if how.exact else self.index(space)
+        if index is not None:
+            check_vectors(self._store, vectors, k, space)
+            found = nearest_by_index(
+                self._store, *index, vectors, k, where=how.where, recall=how.recall
+            )
+            if found is not None:
+                return self._completed(space, found, vectors, how.where)
+        return self._exactly(space, vectors, k, how.where)
+
+    def ranking(
+        self,
+        query: Query,
+        vector: NDArray[np.float32],
+        on: str,
+        how: How,
+        *,
+        keywords: str | None,
+        index: Callable[[], KeywordIndex],
+    ) -> Ranking:
+        """Return the order in which rows answer a query, as far as it is wanted.
+
+        Parameters
+        ----------
+        vector
+            The query's own, (dim,).
+        keywords
+            Words that captions should have; None where vectors alone decide.
+        index
+            Gives the index of the captions' words; asked only where there are keywords.
+
+        Raises
+        ------
+        InvalidArgument
+            Keywords in a projection, or such as cannot be searched for.
+        """
+        space = self.space(on)
+
+        def found(count: int, among: NDArray[np.bool_] | None) -> knn.Neighbours:
+            if among is None or isinstance(space, Projection):
+                return self.nearest(space, vector[None, :], count, how)
+            blocks, codes = self._store.vectors(space).blocks, self.codes(space)
+            return knn.nearest(blocks, vector[None, :], count, allowed=among, codes=codes)
+
+        if keywords is None:
+            return Ranking(found, query.rows)
+        if isinstance(space, Projection):
+            raise InvalidArgument(
+                f"keywords go with searches on image or text, got {on}", field="keywords"
+            )
+        return Hybrid(
+            found,
+            query.rows,
+            keywords=parse_keywords(keywords),
+            index=index(),
+            allowed=self._store.allowed(how.where),
+            distances=distances_to(self._store, space, vector),
+        )
+
+    def _exactly(
+        self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
+    ) -> knn.Neighbours:
+        return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
+
+    def _completed(
+        self, on: Kind, found: knn.Neighbours, vectors: NDArray[Any], where: str | None
+    ) -> knn.Neighbours:
+        """Search exactly for what the index gives no answer to."""
+        numbers = incomplete(self._store, found, where)
+        if len(numbers):
+            rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
+            found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
+        return found
+
+    def _leaves_on_disk(self, on: Kind) -> bool:
+        index = self.index(on)
+        return index is not None and index[0].on_disk
