@@ -18,7 +18,8 @@ from pairdex.indexes import have_codes
 from pairdex.query_files import Queries, read_queries
 from pairdex.search import searcher
 from pairdex.store import lock
-from pairdex.store.removed import REMOVED
+from pairdex.store.manifest import read_manifest
+from pairdex.store.removed import REMOVED, read_removed
 from pairdex.store.store import Store
 from pairdex.transform.gold import gold
 from pairdex.transform.remove import read_ids, read_urls
@@ -123,6 +124,26 @@ def test_takedowns_wait_for_each_other_and_none_is_lost(collection):
     for thread in threads:
         thread.join()
     assert removed_ids(collection) == list(range(12))
+
+
+def test_what_is_removed_can_be_read_while_it_is_replaced(collection):
+    manifest = read_manifest(collection)
+    remove(collection, ids=[0])
+    ended = threading.Event()
+
+    def take_down():
+        for row_id in range(1, 60):
+            remove(collection, ids=[row_id])
+        ended.set()
+
+    thread = threading.Thread(target=take_down)
+    thread.start()
+    counts = [read_removed(collection, manifest).count]
+    while not ended.is_set():
+        counts.append(read_removed(collection, manifest).count)
+    thread.join()
+    assert counts == sorted(counts)
+    assert read_removed(collection, manifest).count == 60
 
 
 def test_rows_that_arrive_while_others_are_chosen_are_taken_down_too(

@@ -60,7 +60,8 @@ std::vector<Kernel> detect() {
 #endif
   if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points});
 #ifdef PAIRDEX_AVX_VNNI
-  if (avx2 && has_avx_vnni()) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (avx2 && has_avx_vnni())
+    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
 #endif
   if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
 #endif

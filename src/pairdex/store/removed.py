@@ -7,7 +7,6 @@ files: ids never change. What cannot be read is an error and never taken for "no
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -160,7 +159,10 @@ def add_removed(
 
 
 def _read_table(path: Path, manifest: Manifest) -> pa.Table:
-    """Return the rows of the file, mapped and proved to be as they were written; none without it."""
+    """Return the rows of the file, mapped and proved to be as they were written; none without it.
+
+    It is opened once: a takedown may put another in its place at any moment.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -168,8 +170,9 @@ def _read_table(path: Path, manifest: Manifest) -> pa.Table:
     with file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise UnsupportedFormat(f"{path} is no file of removed rows: {REMEDY}")
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        source = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
+        source = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content)))
         metadata = source.schema.metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
@@ -183,26 +186,15 @@ def _read_table(path: Path, manifest: Manifest) -> pa.Table:
             f"{path} has format version {version.decode()}, this release reads version {FORMAT_VERSION}; "
             "upgrade pairdex"
         )
-    _check_bytes(path, metadata.get(b"checksum", b""))
+    claimed = metadata.get(b"checksum", b"")
+    if not claimed or _checksum(content, _places(content, claimed)) != claimed:
+        raise _damaged(path, "its checksum does not fit")
     _check_owner(path, metadata.get(b"vectors", b"").decode().split("\n"), manifest)
     table = source.read_all().replace_schema_metadata(None)
     ids = np.array(table["id"], np.int64)
     if list(table.schema) != _FIELDS or (np.diff(ids, prepend=-1) < 1).any():
         raise _damaged(path, "its ids are not ascending")
     return table
-
-
-def _check_bytes(path: Path, claimed: bytes) -> None:
-    try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            fits = claimed and _checksum(content, _places(content, claimed)) == claimed
-    except (OSError, ValueError) as error:  # it has been emptied or taken away this moment
-        raise _damaged(path, str(error)) from error
-    if not fits:
-        raise _damaged(path, "its checksum does not fit")
 
 
 def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
