@@ -21,8 +21,8 @@ __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
 
-# What a pair of query and row costs, in nanoseconds, with two Zen 5 cores at work: measured by
-# benchmarks/index.py. They decide between two ways to the same answer, no answer depends on them.
+# About what a pair of query and row costs, in nanoseconds, with two Zen 5 cores at work. They decide
+# between two ways to the same answer; no answer depends on them.
 _NS_SCANNED = 4.0  # in a list, with the look at whether it is allowed
 _NS_COMPARED = 120.0
 _NS_EXACT_ONE = 9.0  # of all rows, by certified codes, for a query alone
