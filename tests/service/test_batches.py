@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from coroutines import run_to_end
 from pairdex.service.batches import Batches
 from pairdex.service.errors import Refused
 from pairdex.service.metrics import Metrics
@@ -18,7 +19,7 @@ def run(main, work, **options):
             options.setdefault("max_items", 8)
             return await main(Batches("search", work, pool=pool, metrics=metrics, **options))
 
-    return asyncio.run(with_batches())
+    return run_to_end(with_batches())
 
 
 def test_what_comes_while_nothing_runs_is_done_at_once():

@@ -6,6 +6,7 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
+from coroutines import run_to_end
 from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
@@ -76,7 +77,7 @@ def run_asgi(app, receive):
         "server": ("localhost", 80),
         "client": ("127.0.0.1", 1),
     }
-    asyncio.run(app(scope, receive, send))
+    run_to_end(app(scope, receive, send))
     return sent
 
 
@@ -243,7 +244,7 @@ def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
     def scope_of(path):
         return {"type": "http", "method": "POST", "path": path, "headers": [], "client": None}
 
-    start, body = asyncio.run(main())
+    start, body = run_to_end(main())
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
     assert json.loads(body["body"])["error"]["code"] == "busy"

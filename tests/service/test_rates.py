@@ -1,11 +1,11 @@
 """How often one client may ask."""
 
-import asyncio
 import json
 
 import pytest
 from fastapi.testclient import TestClient
 
+from coroutines import run_to_end
 from pairdex.service.app import make_app
 from pairdex.service.policy import Policy
 from pairdex.service.rates import LimitRate
@@ -30,7 +30,7 @@ def status_of(limited, client, path="/api/search"):
         sent.append(message)
 
     scope = {"type": "http", "path": path, "method": "POST", "headers": [], "client": (client, 1)}
-    asyncio.run(limited(scope, None, send))
+    run_to_end(limited(scope, None, send))
     if sent[0]["status"] == 429:
         assert json.loads(sent[1]["body"])["error"]["code"] == "too_many_requests"
         (wait,) = [int(value) for name, value in sent[0]["headers"] if name == b"retry-after"]

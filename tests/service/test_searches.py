@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pairdex
+from coroutines import run_to_end
 from pairdex import json_values
 from pairdex.errors import InvalidArgument
 from pairdex.search import Query
@@ -31,7 +32,7 @@ def searches(collections):
                 return_exceptions=True,
             )
 
-        return asyncio.run(all_of_them())
+        return run_to_end(all_of_them())
 
     find_all.metrics = metrics
     yield find_all

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from coroutines import run_to_end
 from pairdex.service.errors import Refused
 from pairdex.service.limits import WORKERS
 from pairdex.service.workers import Workers
@@ -18,7 +19,7 @@ def run(main):
         finally:
             workers.close()
 
-    return asyncio.run(closing())
+    return run_to_end(closing())
 
 
 def test_work_gives_what_it_returns_and_raises_what_it_raises():
