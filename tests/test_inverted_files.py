@@ -14,7 +14,7 @@ import pytest
 import pairdex
 from conftest import DATA, laion_columns, save_part
 from ivf_data import DIM, image_and_text_rows
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.inverted_files import find_index, ivf_path
 from pairdex.ivf.file import IvfFile
 from pairdex.store.store import Store
@@ -303,6 +303,8 @@ def test_vectors_that_stay_on_disk_give_the_same_answer(made, indexed):
 
 
 def test_wrong_values_are_refused(indexed):
+    with pytest.raises(MissingFile, match="nowhere"):
+        pairdex.index(indexed / "nowhere")
     with pytest.raises(InvalidArgument, match=r"recall is 1\.5, expected 0\.5 to 0\.999"):
         pairdex.index(indexed, recall=1.5)
     with pytest.raises(InvalidArgument, match="nlist is 0, expected 1 to"):

@@ -41,6 +41,7 @@ from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
 from pairdex.processors import usable_processors
 from pairdex.store import lock
+from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.store.verify import Check
 
@@ -177,6 +178,7 @@ def make_index(
         Another writer; no room.
     """
     check_recall(recall)
+    read_manifest(collection)  # says that there is no collection
     with lock.writing(collection):
         store = Store(collection)
         if on not in store.manifest.vectors:

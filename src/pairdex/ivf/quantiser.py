@@ -12,7 +12,7 @@ from pairdex import _native
 from pairdex.code_basis import principal_basis, sample_rows
 from pairdex.ivf.parameters import KEPT, Parameters
 
-__all__ = ["Coded", "Quantiser", "record_type", "train", "trained_on"]
+__all__ = ["Coded", "Quantiser", "record_type", "rows_at", "train", "trained_on"]
 
 Blocks = Sequence[NDArray[np.float16]]
 
@@ -110,22 +110,25 @@ def trained_on(rows: int, nlist: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
+def rows_at(blocks: Blocks, ids: NDArray[np.int64]) -> NDArray[np.float16]:
+    """Return rows by their numbers over all blocks, which ascend: (n, dim)."""
+    ends = np.cumsum([len(block) for block in blocks])
+    numbers = np.searchsorted(ends, ids, side="right")
+    rows = [np.empty((0, blocks[0].shape[1]), np.float16)]
+    for number in np.unique(numbers):
+        begin = ends[number] - len(blocks[number])
+        rows.append(blocks[number][ids[numbers == number] - begin])
+    return np.concatenate(rows)
+
+
 def _sample(
     blocks: Blocks, basis: NDArray[np.float32], parameters: Parameters, threads: int
 ) -> NDArray[np.float32]:
     """Return coordinates of rows drawn at random, those without a direction left out."""
-    ends = np.cumsum([len(block) for block in blocks])
-    ids = trained_on(int(ends[-1]), parameters.nlist, parameters.seed)
+    ids = trained_on(sum(map(len, blocks)), parameters.nlist, parameters.seed)
     coordinates = []
     for first in range(0, len(ids), _READ_TOGETHER):
-        some = ids[first : first + _READ_TOGETHER]
-        numbers = np.searchsorted(ends, some, side="right")
-        rows = np.concatenate(
-            [
-                blocks[number][some[numbers == number] - (ends[number] - len(blocks[number]))]
-                for number in np.unique(numbers)
-            ]
-        )
+        rows = rows_at(blocks, ids[first : first + _READ_TOGETHER])
         coordinates.append(_native.ivf_coordinates(rows, basis, threads=threads, kernel=""))
     sample = np.concatenate(coordinates)
     return np.ascontiguousarray(sample[~np.isnan(sample[:, 0])])

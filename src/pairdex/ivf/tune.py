@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pairdex import knn
 from pairdex.codes import Codes
 from pairdex.ivf.efforts import TUNED_K, Effort, QueryKind
+from pairdex.ivf.quantiser import rows_at
 from pairdex.ivf.search import InvertedIndex, Plan
 
 __all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "measure"]
@@ -78,13 +79,7 @@ def draw_queries(
     """Draw rows that may be queries, (n, dim) float32 with their ids."""
     ids = np.flatnonzero(may)
     ids = np.sort(np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False))
-    ends = np.cumsum([len(block) for block in blocks])
-    numbers = np.searchsorted(ends, ids, side="right")
-    rows = [
-        blocks[number][row - (ends[number] - len(blocks[number]))]
-        for number, row in zip(numbers, ids, strict=True)
-    ]
-    return np.asarray(rows, np.float32).reshape(len(ids), blocks[0].shape[1]), ids
+    return rows_at(blocks, ids).astype(np.float32), ids
 
 
 def find_truth(
