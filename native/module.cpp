@@ -353,7 +353,7 @@ class InvertedFile {
         ids_(ids),
         blocks_(rows_.empty() ? 0 : rows_.front().shape(1)),
         lists_{.layout = layout_of(basis.shape(0)),
-               .basis = {{basis.data(), basis.size()}, blocks_.dim()},
+               .rotation = pairdex::ivf::Rotation(basis_of()),
                .centroids = centroids.data(),
                .spreads = spreads.data(),
                .starts = {starts.data(), starts.size()},
@@ -404,13 +404,16 @@ class InvertedFile {
             std::get<2>(numbers)};
   }
 
+  pairdex::ivf::Basis basis_of() const {
+    if (basis_.shape(1) != pairdex::padded(blocks_.dim())) throw nb::value_error("bad basis");
+    return {{basis_.data(), basis_.size()}, blocks_.dim()};
+  }
+
   // Whatever the arrays hold, a search stays within them.
   void check() const {
     const std::size_t stride = lists_.layout.stride();
     const std::size_t n_groups = groups_.size() / stride;
-    if (blocks_.n_rows() == 0 || basis_.shape(1) != pairdex::padded(blocks_.dim()) || starts_.size() < 2) {
-      throw nb::value_error("bad basis or lists");
-    }
+    if (blocks_.n_rows() == 0 || starts_.size() < 2) throw nb::value_error("no rows or no lists");
     const std::size_t centroid_groups = pairdex::group_count(lists_.size());
     if (centroids_.size() != centroid_groups * stride || spreads_.size() != centroid_groups * pairdex::kGroupRows) {
       throw nb::value_error("bad centroids");

@@ -9,6 +9,9 @@ namespace pairdex::ivf {
 namespace {
 constexpr float kMostCode = 127.0f;
 constexpr float kLeastScale = 1e-12f;
+constexpr float kRounding = 12582912.0f;  // 1.5 x 2^23: adding it leaves no fraction
+
+std::int32_t nearest(float value) { return static_cast<std::int32_t>((value + kRounding) - kRounding); }
 }  // namespace
 
 QueryCodes::QueryCodes(std::span<const float> coordinates, const Layout& layout) : length_(layout.length) {
@@ -20,9 +23,10 @@ QueryCodes::QueryCodes(std::span<const float> coordinates, const Layout& layout)
     float largest = 0.0f;
     for (std::size_t i = 0; i < layout.coded; ++i) largest = std::max(largest, std::abs(values[i]));
     const float scale = std::max(largest / kMostCode, kLeastScale);
+    const float inverse = 1.0f / scale;
     std::int32_t sum = 0;
     for (std::size_t i = 0; i < layout.coded; ++i) {
-      const auto code = static_cast<std::int8_t>(std::nearbyint(values[i] / scale));
+      const auto code = static_cast<std::int8_t>(nearest(values[i] * inverse));
       codes_[query_place(q, i, length_)] = code;
       sum += code;
     }

@@ -20,14 +20,14 @@
 namespace pairdex::ivf {
 namespace {
 
-constexpr std::size_t kMostFromDisk = 64;     // the same where rows come from disk: their pages fill 30 MB
-constexpr std::size_t kMostTogether = 512;    // queries of one pass: what they keep stays in the second-level cache
-constexpr std::size_t kFirstLists = 4;        // of each query, scanned before the others
-constexpr float kNearRoom = 1e-5f;            // more than a cosine in float32 errs by
-constexpr std::size_t kRotatedTogether = 64;  // queries: 128 KB at 512 dimensions
-constexpr std::size_t kDeeper = 8;            // times as many lists are ranked where a filter leaves too few rows
-constexpr double kLeastNear = 0.5;  // of the allowed rows that the best lists hold by chance: with fewer, no answer
-constexpr std::size_t kAhead = 4;   // rows that are fetched ahead of the one that is compared
+constexpr std::size_t kMostFromDisk = 64;  // the same where rows come from disk: their pages fill 30 MB
+constexpr std::size_t kMostTogether =
+    4096;  // queries of one pass: the more, the fewer times a list is read; 20 MB at 512 dimensions
+constexpr std::size_t kFirstLists = 4;  // of each query, scanned before the others
+constexpr float kNearRoom = 1e-5f;      // more than a cosine in float32 errs by
+constexpr std::size_t kDeeper = 8;      // times as many lists are ranked where a filter leaves too few rows
+constexpr double kLeastNear = 0.5;      // of the allowed rows that the best lists hold by chance: with fewer, no answer
+constexpr std::size_t kAhead = 4;       // rows that are fetched ahead of the one that is compared
 
 struct Work {
   const Lists& lists;
@@ -91,17 +91,15 @@ class Pass {
   }
 
   QueryCodes code_queries(std::size_t n) {
-    const Basis& basis = work_.lists.basis;
-    const std::size_t stride = padded(basis.dim);
+    const std::size_t dim = work_.blocks.dim();
+    const std::size_t stride = padded(dim);
     units_.assign(n * stride, 0.0f);
     for (std::size_t q = 0; q < n; ++q) {
       const auto factor = static_cast<float>(1.0 / std::sqrt(squared_norm(query(q))));
-      for (std::size_t i = 0; i < basis.dim; ++i) units_[q * stride + i] = query(q)[i] * factor;
+      for (std::size_t i = 0; i < dim; ++i) units_[q * stride + i] = query(q)[i] * factor;
     }
-    std::vector<float> coordinates(n * basis.size());
-    for (std::size_t q = 0; q < n; q += kRotatedTogether) {
-      rotate(q, std::min(kRotatedTogether, n - q), coordinates.data() + q * basis.size());
-    }
+    std::vector<float> coordinates(n * work_.lists.layout.coordinates());
+    work_.lists.rotation.rotate(units_.data(), n, work_.kernel, coordinates.data());
     QueryCodes queries(coordinates, work_.lists.layout);
     efforts_.clear();
     for (std::size_t q = 0; q < n; ++q) {
@@ -110,18 +108,6 @@ class Pass {
       queries.terms(q).bonus = efforts_.back()->spread_weight;
     }
     return queries;
-  }
-
-  // With the queries in the place of rows, so that the basis is read once for all of them.
-  void rotate(std::size_t first, std::size_t n, float* coordinates) {
-    const Basis& basis = work_.lists.basis;
-    const std::size_t stride = padded(basis.dim);
-    rotated_.resize(n * basis.size());
-    work_.kernel.rows->dots(units_.data() + first * stride, n, basis.directions.data(), basis.size(), stride,
-                            rotated_.data());
-    for (std::size_t q = 0; q < n; ++q) {
-      for (std::size_t i = 0; i < basis.size(); ++i) coordinates[q * basis.size() + i] = rotated_[i * n + q];
-    }
   }
 
   void rank(const QueryCodes& queries) {
@@ -300,7 +286,7 @@ class Pass {
   Work& work_;
   Scanner scanner_;
   std::size_t first_ = 0;  // number of this pass's first query
-  std::vector<float> units_, rotated_;
+  std::vector<float> units_;
   std::vector<const Effort*> efforts_;
   std::vector<std::uint32_t> everyone_, numbers_, wanted_;
   std::vector<Best> ranked_, found_;

@@ -9,6 +9,7 @@
 
 #include "ivf/encode.hpp"
 #include "ivf/layout.hpp"
+#include "ivf/rotate.hpp"
 #include "kernels/kernel.hpp"
 #include "search/blocks.hpp"
 #include "search/request.hpp"
@@ -18,7 +19,7 @@ namespace pairdex::ivf {
 // An inverted file as it lies in memory.
 struct Lists {
   Layout layout;
-  Basis basis;
+  Rotation rotation;
   const std::uint8_t* centroids;  // groups, one row a list
   const float* spreads;  // of each list, filled up to whole groups: its rows' root mean square distance from their mean
   std::span<const std::uint64_t> starts;  // the first group of each list, and the end of the last

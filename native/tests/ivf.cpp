@@ -89,7 +89,7 @@ struct Collection {
 
   ivf::Lists lists() const {
     return {.layout = layout,
-            .basis = {basis, dim},
+            .rotation = ivf::Rotation({basis, dim}),
             .centroids = centroids.data(),
             .spreads = spreads.data(),
             .starts = starts,
@@ -191,6 +191,46 @@ TEST_CASE("scores are near the cosines of the coordinates, and reach what they r
       double dot = 0.0;
       for (std::size_t i = 0; i < size; ++i) dot += double{rows[r * size + i]} * double{query[i]};
       CHECK(scores[r] == doctest::Approx(dot).epsilon(0.0).scale(1.0).epsilon(0.6));
+    }
+  }
+}
+
+TEST_CASE("queries are rotated as in float64, nearly") {
+  for (const std::size_t dim : {3u, 40u, 130u}) {
+    // A reflection along a random direction: its rows are orthonormal.
+    const std::vector<float> along = random_values(dim, 14);
+    double squares = 0.0;
+    for (const float value : along) squares += double{value} * double{value};
+    std::vector<float> directions(dim * padded(dim));
+    for (std::size_t i = 0; i < dim; ++i) {
+      for (std::size_t j = 0; j < dim; ++j) {
+        const double reflected = (i == j ? 1.0 : 0.0) - 2.0 * double{along[i]} * double{along[j]} / squares;
+        directions[i * padded(dim) + j] = static_cast<float>(reflected);
+      }
+    }
+    const ivf::Rotation rotation({directions, dim});
+    const std::size_t n = 37;
+    const std::vector<float> values = random_values(n * dim, 15);
+    std::vector<float> units(n * padded(dim));
+    for (std::size_t q = 0; q < n; ++q) {
+      double norm = 0.0;
+      for (std::size_t i = 0; i < dim; ++i) norm += double{values[q * dim + i]} * double{values[q * dim + i]};
+      for (std::size_t i = 0; i < dim; ++i) {
+        units[q * padded(dim) + i] = static_cast<float>(double{values[q * dim + i]} / std::sqrt(norm));
+      }
+    }
+    for (const Kernel& kernel : usable_kernels()) {
+      std::vector<float> coordinates(n * dim);
+      rotation.rotate(units.data(), n, kernel, coordinates.data());
+      for (std::size_t q = 0; q < n; ++q) {
+        for (std::size_t i = 0; i < dim; ++i) {
+          double dot = 0.0;
+          for (std::size_t j = 0; j < dim; ++j) {
+            dot += double{units[q * padded(dim) + j]} * double{directions[i * padded(dim) + j]};
+          }
+          CHECK(std::abs(double{coordinates[q * dim + i]} - dot) < (i < ivf::kKept ? 1e-5 : 0.02));
+        }
+      }
     }
   }
 }
