@@ -3,10 +3,10 @@
     python benchmarks/index_on_disk.py COLLECTION QUERIES.npz [--memory-share 0.16] [--queries 300] [--k 30]
         [--recall 0.8]
 
-`pairdex index COLLECTION --memory …` comes first. The exact neighbours are found without a cap; then the files
-are dropped from the page cache and another process searches inside of a memory control group (Linux, as root)
-whose limit counts everything: its own memory, the mapped codes, and the pages of vectors that it reads. What it
-read from disk is the kernel's own count.
+`pairdex index COLLECTION --memory …` comes first. One process finds the exact neighbours without a cap and ends;
+then the files are dropped from the page cache, and another process searches inside of a memory control group (Linux,
+as root) whose limit counts everything: its own memory, the mapped codes, and the pages of vectors that it reads. What
+it read from disk is the kernel's own count. Queries come in batches, no query twice; "warm" is the same batch again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -38,85 +39,119 @@ def main() -> None:
     parser.add_argument("--queries-of-each", type=int, default=300)
     parser.add_argument("--k", type=int, default=30)
     parser.add_argument("--recall", type=float, default=0.8)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--batches", type=int, default=3, help="each of --queries-of-each")
+    parser.add_argument("--step", choices=("truth", "search"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.inside:
-        print(json.dumps(search(arguments)))
-    else:
-        print(json.dumps(measure(arguments), indent=2))
+    steps = {None: measure, "truth": find_truth, "search": search}
+    print(json.dumps(steps[arguments.step](arguments), indent=None if arguments.step else 2))
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    opened = pairdex.open(arguments.collection, use_codes=False)
-    vectors_bytes = len(opened.vectors("image")) * opened.dim * 2
-    gold = {}
-    for kind in KINDS:
-        queries = load(arguments, kind)
-        gold[kind] = opened.neighbours(queries, arguments.k, exact=True).distances[:, -1]
-    cap = int(vectors_bytes * arguments.memory_share)
-    drop(arguments.collection)
+    truth = run("truth")
+    cap = int(truth["vectors_bytes"] * arguments.memory_share)
+    drop(arguments.collection)  # no process has the files mapped any more: all of their pages go
     GROUP.mkdir(exist_ok=True)
     (GROUP / "memory.limit_in_bytes").write_text(str(cap))
     (GROUP / "memory.max_usage_in_bytes").write_text("0")
-    command = [sys.executable, __file__, *sys.argv[1:], "--inside"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: (GROUP / "cgroup.procs").write_text(str(os.getpid())),
-    )
-    report = json.loads(done.stdout)
+    report = run("search", GROUP)
     for kind in KINDS:
-        found = np.array(report[kind].pop("distances"))
-        report[kind]["recall"] = float(np.mean(found <= gold[kind][:, None] + 1e-9))
+        found, kth = np.array(report[kind].pop("distances")), np.array(truth.pop(kind))
+        report[kind]["recall"] = float(np.mean(found <= kth[:, None] + 1e-9))
     peak = int((GROUP / "memory.max_usage_in_bytes").read_text())
     return {
-        "rows": len(opened),
-        "dim": opened.dim,
-        "vectors_bytes": vectors_bytes,
+        **truth,
         "cap_bytes": cap,
         "peak_bytes": peak,
-        "peak_share": peak / vectors_bytes,
+        "peak_share": round(peak / truth["vectors_bytes"], 4),
         **report,
     }
 
 
-def search(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run inside of the group: all queries of a kind at once, first as they come, then once more."""
+def run(step: str, group: Path | None = None) -> dict[str, Any]:
+    """Take a step in a process of its own, inside of a memory control group."""
+
+    def enter() -> None:
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
+    command = [sys.executable, __file__, *sys.argv[1:], "--step", step]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, preexec_fn=enter)
+    if done.returncode:
+        sys.exit(f"the step {step} ended with {done.returncode}")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def find_truth(arguments: argparse.Namespace) -> dict[str, Any]:
     opened = pairdex.open(arguments.collection)
-    report = {}
+    report: dict[str, Any] = {
+        "rows": len(opened),
+        "dim": opened.dim,
+        "vectors_bytes": len(opened) * opened.dim * 2,
+        "index_bytes": sum(
+            path.stat().st_size for path in (arguments.collection / "indexes/image").iterdir()
+        ),
+    }
     for kind in KINDS:
         queries = load(arguments, kind)
-        runs = []
-        for _ in range(2):
-            read, started = read_bytes(), time.perf_counter()
-            found = opened.neighbours(queries, arguments.k, recall=arguments.recall)
-            seconds = time.perf_counter() - started
-            runs.append(
-                {
-                    "qps": len(queries) / seconds,
-                    "disk_bytes_a_query": (read_bytes() - read) / len(queries),
-                }
-            )
-        assert not found.report.exact, "the index was not used"
+        found = opened.neighbours(queries, arguments.k, exact=True)
+        report[kind] = found.distances[:, -1].tolist()
+    return report
+
+
+def search(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run inside of the group: batches as they come, and the last one of each kind once more."""
+    started = time.perf_counter()
+    opened = pairdex.open(arguments.collection)
+    report: dict[str, Any] = {"open_seconds": round(time.perf_counter() - started, 2)}
+    for kind in KINDS:
+        queries, size = load(arguments, kind), arguments.queries_of_each
+        batches, distances, compared = [], [], 0
+        for first in range(0, len(queries), size):
+            numbers, found = timed(opened, queries[first : first + size], arguments)
+            batches.append(numbers)
+            distances += found.distances.tolist()
+            compared += found.report.rechecked
+        warm, _ = timed(opened, queries[-size:], arguments)
         report[kind] = {
-            "first": runs[0],
-            "again": runs[1],
-            "compared_a_query": found.report.rechecked / len(queries),
-            "scanned_a_query": found.report.scanned / len(queries),
-            "distances": found.distances.tolist(),
+            "batches": batches,
+            "warm": warm,
+            "compared_a_query": round(compared / len(queries), 1),
+            "distances": distances,
         }
     return report
 
 
+def timed(
+    opened: pairdex.Collection, queries: np.ndarray, arguments: argparse.Namespace
+) -> tuple[dict[str, float], Any]:
+    read, faults = read_bytes(), major_faults()
+    started = time.perf_counter()
+    found = opened.neighbours(queries, arguments.k, recall=arguments.recall)
+    seconds = time.perf_counter() - started
+    if found.report.exact:
+        sys.exit("the index was not used")
+    numbers = {
+        "qps": round(len(queries) / seconds, 1),
+        "disk_kilobytes_a_query": round((read_bytes() - read) / len(queries) / 1000, 1),
+        "major_faults_a_query": round((major_faults() - faults) / len(queries), 2),
+    }
+    return numbers, found
+
+
 def load(arguments: argparse.Namespace, kind: str) -> np.ndarray:
-    return np.load(arguments.queries)[kind][: arguments.queries_of_each].astype(np.float32)
+    return np.load(arguments.queries)[kind][: arguments.queries_of_each * arguments.batches].astype(
+        np.float32
+    )
 
 
 def read_bytes() -> int:
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["read_bytes"])
+
+
+def major_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
 
 
 def drop(folder: Path) -> None:

@@ -20,7 +20,7 @@
 namespace pairdex::ivf {
 namespace {
 
-constexpr std::size_t kMostFromDisk = 64;  // the same where rows come from disk: their pages fill 30 MB
+constexpr std::size_t kOnTheirWay = 1024;  // rows that are read from disk at once: 4 MB of pages
 constexpr std::size_t kMostTogether =
     4096;  // queries of one pass: the more, the fewer times a list is read; 20 MB at 512 dimensions
 constexpr std::size_t kFirstLists = 4;  // of each query, scanned before the others
@@ -47,21 +47,29 @@ double share_of(std::span<const std::uint8_t> allowed) {
   return static_cast<double>(n) / static_cast<double>(allowed.size());
 }
 
-// Tells the system which pages of mapped files will be read; `rows` in the order in which they lie.
-void will_need(std::span<const Half* const> rows, std::size_t row_bytes) {
+// What the system is told about the pages of mapped files.
+enum class Advice { kWillNeed, kDoneWith };
+
+// `rows` in the order in which they lie. Advice: that it fails changes no answer.
+void advise(std::span<const Half* const> rows, std::size_t row_bytes, Advice advice) {
 #ifdef __unix__
+#ifdef MADV_COLD
+  constexpr int kDoneWith = MADV_COLD;  // the first to go when memory is short, before codes that are used again
+#else
+  constexpr int kDoneWith = MADV_NORMAL;
+#endif
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  std::uintptr_t asked = 0;  // up to here
+  std::uintptr_t advised = 0;  // up to here
   for (const Half* row : rows) {
     const auto at = reinterpret_cast<std::uintptr_t>(row);
-    const std::uintptr_t first = std::max(asked, at / page * page);
+    const std::uintptr_t first = std::max(advised, at / page * page);
     const std::uintptr_t end = (at + row_bytes + page - 1) / page * page;
     if (first >= end) continue;
-    madvise(reinterpret_cast<void*>(first), end - first, MADV_WILLNEED);  // advice: that it fails changes no answer
-    asked = end;
+    madvise(reinterpret_cast<void*>(first), end - first, advice == Advice::kWillNeed ? MADV_WILLNEED : kDoneWith);
+    advised = end;
   }
 #else
-  (void)rows, (void)row_bytes;
+  (void)rows, (void)row_bytes, (void)advice;
 #endif
 }
 
@@ -80,8 +88,11 @@ class Pass {
     const QueryCodes queries = code_queries(n);
     rank(queries);
     scan(queries);
-    if (work_.efforts.from_disk) ask_for_rows();
-    for (std::size_t q = 0; q < n; ++q) compare(q);
+    if (work_.efforts.from_disk) {
+      compare_from_disk(n);
+    } else {
+      for (std::size_t q = 0; q < n; ++q) compare(q);
+    }
   }
 
  private:
@@ -240,14 +251,29 @@ class Pass {
     return candidates_;
   }
 
-  // Has the system begin to read all rows that will be compared, in the order in which they lie.
-  void ask_for_rows() {
-    rows_.clear();
-    for (std::size_t q = 0; q < found_.size(); ++q) {
-      for (const std::uint32_t id : candidates(q)) rows_.push_back(work_.blocks.row(id));
+  // Some queries at a time: while their rows are compared, those of the next are read.
+  void compare_from_disk(std::size_t n) {
+    std::size_t asked = ask_for_rows(0, n);
+    for (std::size_t q = 0; q < n;) {
+      const std::size_t end = asked;
+      here_.swap(coming_);
+      asked = ask_for_rows(end, n);
+      for (; q < end; ++q) compare(q);
+      advise(here_, work_.blocks.dim() * sizeof(Half), Advice::kDoneWith);
     }
-    std::sort(rows_.begin(), rows_.end());
-    will_need(rows_, work_.blocks.dim() * sizeof(Half));
+  }
+
+  // Has the system begin to read the rows of queries from `first` on, as many as may be on their way, in the order in
+  // which they lie; returns the first query whose rows are not among them.
+  std::size_t ask_for_rows(std::size_t first, std::size_t n) {
+    coming_.clear();
+    std::size_t q = first;
+    for (; q < n && coming_.size() < kOnTheirWay; ++q) {
+      for (const std::uint32_t id : candidates(q)) coming_.push_back(work_.blocks.row(id));
+    }
+    std::sort(coming_.begin(), coming_.end());
+    advise(coming_, work_.blocks.dim() * sizeof(Half), Advice::kWillNeed);
+    return q;
   }
 
   void fetch(std::size_t id) const {
@@ -293,7 +319,7 @@ class Pass {
   std::vector<std::size_t> starts_;
   std::vector<Visit> visits_;
   std::vector<std::uint32_t> candidates_;
-  std::vector<const Half*> rows_;
+  std::vector<const Half*> here_, coming_;  // rows from disk
   std::vector<Scored> near_;
   std::vector<Neighbour> measured_;
 };
@@ -303,14 +329,13 @@ class Pass {
 Report search(const Lists& lists, const Blocks& blocks, const Request& request, const Efforts& efforts,
               const Kernel& kernel, const std::atomic<bool>& stop, Answer answer) {
   const std::size_t a_thread = (request.n_queries + request.n_threads - 1) / request.n_threads;
-  const std::size_t most = efforts.from_disk ? kMostFromDisk : kMostTogether;
   Work work{lists,
             blocks,
             request,
             efforts,
             kernel,
             answer,
-            std::clamp<std::size_t>(a_thread, 1, most),
+            std::clamp<std::size_t>(a_thread, 1, kMostTogether),
             share_of(request.allowed)};
   for_each_piece((request.n_queries + work.together - 1) / work.together, request.n_threads, stop, Pass(work));
   return {work.scanned, work.compared};

@@ -26,7 +26,7 @@ QueryKind = Literal[
     "own", "other"
 ]  # like the rows; of the other kind of vectors: texts among images
 
-TUNED_K = (10, 100)  # the points of the smallest that is no less than a search's k are used
+TUNED_K = (10, 30, 100)  # the points of the smallest that is no less than a search's k are used
 _KIND, _VERSION = "pairdex-operating-points", 1
 
 
@@ -88,8 +88,8 @@ class Points:
             None where no effort is known to reach it for so many neighbours.
         """
         for tuned in TUNED_K:
-            if k <= tuned:
-                points = self.efforts[kind].get(tuned, [])
+            if k <= tuned and tuned in self.efforts[kind]:
+                points = self.efforts[kind][tuned]
                 return next((one for one in points if one.recall >= recall), None)
         return None
 

@@ -19,17 +19,20 @@ __all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "measure"]
 
 Progress = Callable[[int, int], None]
 
-QUERIES = 400  # of each kind: recall@10 is then known to about .005
+QUERIES = 400  # of each kind: recall@10 is then known to about .005; half as many for larger k
 # Recall that points are kept for.
 RECALLS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99)
 SPREAD_WEIGHTS: dict[QueryKind, tuple[float, ...]] = {
     "own": (0.3, 0.45, 0.6, 0.75),
     "other": (0.1, 0.15, 0.2, 0.25),
 }
-RERANKS = (1.5, 2, 3, 4, 6, 8, 16)  # times k
+RERANKS = (1.5, 2, 3, 4, 6, 8, 16, 32)  # times k
+_LESS = 0.9995  # times a share is taken where it promised too much
 _MARGIN = 0.1  # of the rows missed: so much better has an effort to be on these queries, since others may be harder
 _MANY = 0.95  # of the true neighbours are in the lists with which the loss by comparing few rows is measured
-_MORE = 1.1  # times as many lists are tried where the first try falls short of a recall
+_MOST_COMPARED = 1000  # rows of one query: whoever would compare more searches exactly
+_TRIES = 6  # to reach a recall
+_MOST_LISTS = 0.5  # of all: whoever would scan more searches exactly
 _COMPARED_COST = 40.0  # rows scanned that cost as much as one that is compared
 _TIE = 1e-9  # float64 cosine distances of equal vectors differ by less
 
@@ -52,6 +55,10 @@ class Truth:
     own: NDArray[np.int64]
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
+
+    def half(self) -> Truth:
+        """Return the same of every other query."""
+        return Truth(self.queries[::2], self.own[::2], self.ids[::2], self.distances[::2])
 
     def recall(self, found: knn.Neighbours, k: int) -> float:
         """recall@k: rows as near as the k-th count, whichever they are."""
@@ -107,9 +114,9 @@ def measure(
 
     Which is the cheapest is decided by counts of rows, so that it is the same on every machine.
     """
-    trial = _Trial(index, truth, allowed)
     efforts = {}
     for number, k in enumerate(TUNED_K):
+        trial = _Trial(index, truth if k == TUNED_K[0] else truth.half(), allowed)
         kept: list[Effort] = []
         for effort in _cheapest(trial, kind, k):
             if not kept or effort.recall > kept[-1].recall:
@@ -121,36 +128,61 @@ def measure(
 
 
 def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
-    """Yield for each recall the cheapest effort that reaches it, by rising recall.
-
-    What the choice of lists loses is known from where the true neighbours are; what comparing few rows
-    loses is measured once, with many lists. Where both together fall short, more lists are scanned.
-    """
+    """Yield for each recall the cheapest effort that reaches it, by rising recall."""
     weight = min(SPREAD_WEIGHTS[kind], key=lambda each: trial.list_ranks(k, each).mean())
     ranks = np.sort(trial.list_ranks(k, weight))
-    nlist = trial.index.file.header.nlist
     many = int(ranks[int(_MANY * (len(ranks) - 1))]) + 1
-    ceiling = trial.recall(k, Effort(many, int(max(RERANKS) * k), weight))
-    by_rerank = {
-        int(times * k): trial.recall(k, Effort(many, int(times * k), weight)) / max(ceiling, 1e-9)
-        for times in RERANKS
+    in_lists = np.searchsorted(ranks, many) / len(ranks)
+    shares = {
+        rerank: trial.recall(k, Effort(many, rerank, weight)) / in_lists
+        for rerank in (int(times * k) for times in RERANKS)
+        if rerank <= max(_MOST_COMPARED, 2 * k)
     }
+    losses = _Losses(ranks, shares, trial.index.rows / trial.index.file.header.nlist)
     for wanted in RECALLS:
-        tries = []
-        for rerank, share in by_rerank.items():
-            if wanted <= share:
-                place = min(int(np.ceil(wanted / share * len(ranks))), len(ranks)) - 1
-                nprobe = int(ranks[place]) + 1
-                cost = nprobe * trial.index.rows / nlist + rerank * _COMPARED_COST
-                tries.append((cost, nprobe, rerank))
-        if not tries:
-            return
-        _, nprobe, rerank = min(tries)
-        goal = wanted + _MARGIN * (1 - wanted)
-        effort = trial.reaching(k, goal, Effort(nprobe, rerank, weight))
+        effort = trial.reaching(k, wanted + _MARGIN * (1 - wanted), weight, losses)
         if effort is None:
             return
         yield effort
+
+
+@dataclass
+class _Losses:
+    """What a search misses, as far as it is known before it is made.
+
+    Attributes
+    ----------
+    ranks
+        (n,) ascending: for each true neighbour how many lists are scanned before its own. What the
+        choice of lists loses follows for every number of lists.
+    shares
+        Of the neighbours in the lists that are scanned, how many are found with so many rows compared.
+    list_rows
+        Rows of a list, on average.
+    """
+
+    ranks: NDArray[np.int64]
+    shares: dict[int, float]
+    list_rows: float
+
+    def cheapest(self, recall: float) -> tuple[int, int] | None:
+        """Return with how many lists and rows compared a recall should be reached at the least cost."""
+        tries = []
+        for rerank, share in self.shares.items():
+            if recall <= share:
+                place = min(int(np.ceil(recall / share * len(self.ranks))), len(self.ranks)) - 1
+                nprobe = int(self.ranks[place]) + 1
+                cost = nprobe * self.list_rows + rerank * _COMPARED_COST
+                tries.append((cost, nprobe, rerank))
+        return min(tries)[1:] if tries else None
+
+    def learn(self, nprobe: int, rerank: int, reached: float) -> None:
+        """Correct the share of a number of rows compared by what was reached."""
+        in_lists = np.searchsorted(self.ranks, nprobe) / len(self.ranks)
+        share = min(self.shares[rerank] * _LESS, reached / max(in_lists, 1e-9))
+        for fewer in self.shares:
+            if fewer <= rerank:
+                self.shares[fewer] = min(self.shares[fewer], share)
 
 
 @dataclass(frozen=True)
@@ -182,20 +214,22 @@ class _Trial:
     def recall(self, k: int, effort: Effort) -> float:
         return self.truth.recall(self._search(k + 1, effort), k)
 
-    def reaching(self, k: int, recall: float, effort: Effort) -> Effort | None:
-        """Return the effort with as many more lists as it takes, and what it then reaches."""
-        nlist = self.index.file.header.nlist
-        while True:
+    def reaching(self, k: int, recall: float, weight: float, losses: _Losses) -> Effort | None:
+        """Return the effort that should reach a recall at the least cost, once it is seen to."""
+        most = max(1, int(_MOST_LISTS * self.index.file.header.nlist))
+        for _ in range(_TRIES):
+            found = losses.cheapest(recall)
+            if found is None or found[0] > most:
+                return None
+            effort = Effort(*found, weight)
             started = time.perf_counter()
-            found = self._search(k + 1, effort)
+            neighbours = self._search(k + 1, effort)
             qps = len(self.truth.queries) / (time.perf_counter() - started)
-            reached = self.truth.recall(found, k)
+            reached = self.truth.recall(neighbours, k)
             if reached >= recall:
                 return replace(effort, recall=reached, qps=qps)
-            if effort.nprobe == nlist:
-                return None
-            more = max(int(effort.nprobe * _MORE), effort.nprobe + 1)
-            effort = replace(effort, nprobe=min(more, nlist))
+            losses.learn(*found, reached)
+        return None
 
     def _search(self, k: int, effort: Effort) -> knn.Neighbours:
         enough = replace(effort, rerank=max(effort.rerank, k))
