@@ -75,7 +75,7 @@ def run(step: str, group: Path | None = None) -> dict[str, Any]:
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
     command = [sys.executable, __file__, *sys.argv[1:], "--step", step]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, preexec_fn=enter)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, preexec_fn=enter)
     if done.returncode:
         sys.exit(f"the step {step} ended with {done.returncode}")
     report: dict[str, Any] = json.loads(done.stdout)
@@ -140,9 +140,8 @@ def timed(
 
 
 def load(arguments: argparse.Namespace, kind: str) -> np.ndarray:
-    return np.load(arguments.queries)[kind][: arguments.queries_of_each * arguments.batches].astype(
-        np.float32
-    )
+    count = arguments.queries_of_each * arguments.batches
+    return np.asarray(np.load(arguments.queries)[kind][:count], np.float32)
 
 
 def read_bytes() -> int:

@@ -48,6 +48,7 @@ def measure(size: Size, folder: Path, k: int, threads: int) -> dict[str, Any]:
             "name": f"pairdex-{size}",
             "version": __version__,
             "parameters": vars(parameters),
+            "rows": len(images),
             "build_seconds": round(seconds, 1),
             "bytes_a_row": round(index.file_bytes / len(images), 1),
             "points": points,

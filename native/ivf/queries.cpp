@@ -1,31 +1,22 @@
 #include "ivf/queries.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
-namespace pairdex::ivf {
-namespace {
-constexpr float kMostCode = 127.0f;
-constexpr float kLeastScale = 1e-12f;
-constexpr float kRounding = 12582912.0f;  // 1.5 x 2^23: adding it leaves no fraction
+#include "ivf/int8.hpp"
 
-std::int32_t nearest(float value) { return static_cast<std::int32_t>((value + kRounding) - kRounding); }
-}  // namespace
+namespace pairdex::ivf {
 
 QueryCodes::QueryCodes(std::span<const float> coordinates, const Layout& layout) : length_(layout.length) {
   const std::size_t n = coordinates.size() / layout.coordinates();
   codes_.resize(whole_blocks(n) * length_);
   for (std::size_t q = 0; q < n; ++q) {
     const float* one = coordinates.data() + q * layout.coordinates();
-    const float* values = one + kKept;
-    float largest = 0.0f;
-    for (std::size_t i = 0; i < layout.coded; ++i) largest = std::max(largest, std::abs(values[i]));
-    const float scale = std::max(largest / kMostCode, kLeastScale);
+    const std::span values(one + kKept, layout.coded);
+    const float scale = int8_scale(values);
     const float inverse = 1.0f / scale;
     std::int32_t sum = 0;
-    for (std::size_t i = 0; i < layout.coded; ++i) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
       const auto code = static_cast<std::int8_t>(nearest(values[i] * inverse));
       codes_[query_place(q, i, length_)] = code;
       sum += code;

@@ -1,28 +1,14 @@
 #include "ivf/rotate.hpp"
 
 #include <algorithm>
-#include <cmath>
 
+#include "ivf/int8.hpp"
 #include "ivf/layout.hpp"
 
 namespace pairdex::ivf {
 namespace {
 
-constexpr float kMostCode = 127.0f;
-constexpr float kLeastScale = 1e-12f;
 constexpr std::int32_t kZero = 128;  // codes of directions are unsigned: that much is added
-
-constexpr float kRounding = 12582912.0f;  // 1.5 x 2^23: adding it leaves no fraction
-
-std::int32_t code_of(float value, float inverse_scale) {
-  return static_cast<std::int32_t>((value * inverse_scale + kRounding) - kRounding);
-}
-
-float scale_for(const float* values, std::size_t n) {
-  float largest = 0.0f;
-  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(values[i]));
-  return std::max(largest / kMostCode, kLeastScale);
-}
 
 }  // namespace
 
@@ -33,10 +19,11 @@ Rotation::Rotation(const Basis& basis)
       scales_(group_count(basis.size() - kKept) * kGroupRows) {
   for (std::size_t d = 0; d < basis.size() - kKept; ++d) {
     const float* direction = basis.directions.data() + (kKept + d) * padded(basis.dim);
-    scales_[d] = scale_for(direction, basis.dim);
+    scales_[d] = int8_scale({direction, basis.dim});
+    const float inverse = 1.0f / scales_[d];
     std::uint8_t* half = codes_.data() + d / kHalfRows * kHalfRows * length_ + d % kHalfRows * 4;
     for (std::size_t i = 0; i < basis.dim; ++i) {
-      half[i / 4 * 4 * kHalfRows + i % 4] = static_cast<std::uint8_t>(code_of(direction[i], 1.0f / scales_[d]) + kZero);
+      half[i / 4 * 4 * kHalfRows + i % 4] = static_cast<std::uint8_t>(nearest(direction[i] * inverse) + kZero);
     }
   }
 }
@@ -74,10 +61,11 @@ void Rotation::code_inside(const float* unit, const float* kept, std::int8_t* bl
   const float* gap = mean + padded(basis_.dim);
   std::vector<float> inside(basis_.dim);
   for (std::size_t i = 0; i < basis_.dim; ++i) inside[i] = unit[i] - kept[0] * mean[i] - kept[1] * gap[i];
-  scale = scale_for(inside.data(), inside.size());
+  scale = int8_scale(inside);
+  const float inverse = 1.0f / scale;
   sum = 0;
   for (std::size_t i = 0; i < inside.size(); ++i) {
-    const std::int32_t code = code_of(inside[i], 1.0f / scale);
+    const std::int32_t code = nearest(inside[i] * inverse);
     blocks[query_place(q, i, length_)] = static_cast<std::int8_t>(code);
     sum += code;
   }

@@ -104,12 +104,16 @@ def _stored(file: IvfFile, lists: range) -> Coded:
     groups = file.section("groups")[first * stride : end * stride].reshape(-1, stride)
     facts_bytes = stride - GROUP_ROWS * length
     facts = np.ascontiguousarray(groups[:, :facts_bytes]).view("<u2").reshape(-1, 3, GROUP_ROWS)
-    halves = groups[:, facts_bytes:].reshape(len(groups), 2, length // 4, GROUP_ROWS // 2, 4)
+    fours = (
+        groups[:, facts_bytes:].view("<u4").reshape(len(groups), 2, length // 4, GROUP_ROWS // 2)
+    )
     records = np.zeros(len(groups) * GROUP_ROWS, record_type(length))
     records["list"] = np.repeat(np.asarray(lists, np.uint32), np.diff(starts) * GROUP_ROWS)
     records["id"] = file.section("ids")[first * GROUP_ROWS : end * GROUP_ROWS]
     records["facts"] = facts.transpose(0, 2, 1).reshape(-1, 3)
-    records["codes"] = halves.transpose(0, 1, 3, 2, 4).reshape(-1, length)
+    records["codes"] = (
+        np.ascontiguousarray(fours.transpose(0, 1, 3, 2)).view(np.uint8).reshape(-1, length)
+    )
     stored: Coded = records[records["id"] != NO_ROW]
     return stored
 

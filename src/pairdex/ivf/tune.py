@@ -134,7 +134,7 @@ def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
     many = int(ranks[int(_MANY * (len(ranks) - 1))]) + 1
     in_lists = np.searchsorted(ranks, many) / len(ranks)
     shares = {
-        rerank: trial.recall(k, Effort(many, rerank, weight)) / in_lists
+        rerank: float(trial.recall(k, Effort(many, rerank, weight)) / in_lists)
         for rerank in (int(times * k) for times in RERANKS)
         if rerank <= max(_MOST_COMPARED, 2 * k)
     }
