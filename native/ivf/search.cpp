@@ -20,14 +20,13 @@
 namespace pairdex::ivf {
 namespace {
 
-constexpr std::size_t kOnTheirWay = 1024;  // rows that are read from disk at once: 4 MB of pages
-constexpr std::size_t kMostTogether =
-    4096;  // queries of one pass: the more, the fewer times a list is read; 20 MB at 512 dimensions
-constexpr std::size_t kFirstLists = 4;  // of each query, scanned before the others
-constexpr float kNearRoom = 1e-5f;      // more than a cosine in float32 errs by
-constexpr std::size_t kDeeper = 8;      // times as many lists are ranked where a filter leaves too few rows
-constexpr double kLeastNear = 0.5;      // of the allowed rows that the best lists hold by chance: with fewer, no answer
-constexpr std::size_t kAhead = 4;       // rows that are fetched ahead of the one that is compared
+constexpr std::size_t kOnTheirWay = 256;     // rows that a thread reads from disk at once: 1 MB of pages
+constexpr std::size_t kMostTogether = 4096;  // queries of one pass: the more, the fewer times a list is read
+constexpr std::size_t kFirstLists = 4;       // of each query, scanned before the others
+constexpr float kNearRoom = 1e-5f;           // more than a cosine in float32 errs by
+constexpr std::size_t kDeeper = 8;           // times as many lists are ranked where a filter leaves too few rows
+constexpr double kLeastNear = 0.5;  // of the allowed rows that the best lists hold by chance: with fewer, no answer
+constexpr std::size_t kAhead = 4;   // rows that are fetched ahead of the one that is compared
 
 struct Work {
   const Lists& lists;
