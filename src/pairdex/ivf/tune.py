@@ -129,8 +129,9 @@ def measure(
 
 def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
     """Yield for each recall the cheapest effort that reaches it, by rising recall."""
-    weight = min(SPREAD_WEIGHTS[kind], key=lambda each: trial.list_ranks(k, each).mean())
-    ranks = np.sort(trial.list_ranks(k, weight))
+    by_weight = {weight: trial.list_ranks(k, weight) for weight in SPREAD_WEIGHTS[kind]}
+    weight = min(by_weight, key=lambda each: by_weight[each].mean())
+    ranks = np.sort(by_weight[weight])
     many = int(ranks[int(_MANY * (len(ranks) - 1))]) + 1
     in_lists = np.searchsorted(ranks, many) / len(ranks)
     shares = {

@@ -25,7 +25,7 @@ from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 from pairdex.vectors import open_vectors
 
-__all__ = ["Kind", "Store"]
+__all__ = ["Kind", "Store", "as_ids"]
 
 
 class Store:
@@ -134,7 +134,7 @@ class Store:
         InvalidArgument
             No integers (n,), an id out of range or of a removed row, or an unknown column.
         """
-        array = _as_ids(ids)
+        array = as_ids(ids, field="id")
         self.check_ids(array)
         return self.read(array, columns)
 
@@ -282,14 +282,23 @@ def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store
         )
 
 
-def _as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
+    """Return ids as (n,) int64; whether there are such rows is not looked at.
+
+    Raises
+    ------
+    InvalidArgument
+        Of `field`: no integers, of another shape, or beyond int64.
+    """
     array = np.asarray(ids)
     if array.size == 0:
         return np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidArgument(
-            f"ids are {array.dtype} of shape {array.shape}, expected integers", field="id"
+            f"ids are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field
         )
+    if array.max() > np.iinfo(np.int64).max:
+        raise InvalidArgument(f"id {array.max()} is out of range", field=field)
     return array.astype(np.int64)
 
 

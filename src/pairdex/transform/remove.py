@@ -22,7 +22,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.store import lock
 from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import add_removed, check_reason
-from pairdex.store.store import Store
+from pairdex.store.store import Store, as_ids
 from pairdex.vectors import READ_ERRORS
 
 __all__ = ["RemoveReport", "read_ids", "read_urls", "remove_rows"]
@@ -125,16 +125,7 @@ def _chosen(
 
 
 def _of_ids(store: Store, ids: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(ids)
-    if array.size == 0:
-        return np.empty(0, np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidArgument(
-            f"ids are {array.dtype} of shape {array.shape}, expected integers (n,)", field="ids"
-        )
-    if array.max() > np.iinfo(np.int64).max:
-        raise InvalidArgument(f"id {array.max()} is out of range", field="ids")
-    unique = np.unique(array.astype(np.int64))
+    unique = np.unique(as_ids(ids, field="ids"))
     store.check_range(unique)
     return unique
 
