@@ -1,6 +1,6 @@
 """Search with less memory than the vectors take: the index under a real cap, page cache counted.
 
-    python benchmarks/index_on_disk.py COLLECTION QUERIES.npz [--memory-share 0.16] [--queries 300] [--k 30]
+    python benchmarks/index_on_disk.py COLLECTION QUERIES.npz [--memory-share 0.16] [--queries-of-each 300] [--k 30]
         [--recall 0.8]
 
 `pairdex index COLLECTION --memory …` comes first. One process finds the exact neighbours without a cap and ends;

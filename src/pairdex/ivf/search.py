@@ -21,7 +21,7 @@ __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
 
-# About what a pair of query and row costs, in nanoseconds, with two Zen 5 cores at work. They decide
+# About what a pair of query and row costs, in nanoseconds, with two Zen 4 cores at work. They decide
 # between two ways to the same answer; no answer depends on them.
 _NS_SCANNED = 4.0  # in a list, with the look at whether it is allowed
 _NS_COMPARED = 120.0

@@ -41,7 +41,6 @@ def nearest(
     *,
     on: Kind = "image",
     where: str | None = None,
-    without: int | None = None,
     codes: Codes | None = None,
 ) -> knn.Neighbours:
     """Return the k nearest rows of each vector, exactly, among those that satisfy `where`.
@@ -50,8 +49,6 @@ def nearest(
     ----------
     vectors
         Shape (n, dim).
-    without
-        An id that is not to be found.
     codes
         Of the vectors that are searched: the same answer, sooner.
 
@@ -62,11 +59,7 @@ def nearest(
     """
     check_vectors(store, vectors, k, on)
     blocks = store.vectors(on).blocks
-    allowed = store.allowed(where)
-    if without is None:
-        return knn.nearest(blocks, vectors, k, allowed=allowed, codes=codes)
-    found = knn.nearest(blocks, vectors, k + 1, allowed=allowed, codes=codes)
-    return _dropping(found, without, k)
+    return knn.nearest(blocks, vectors, k, allowed=store.allowed(where), codes=codes)
 
 
 def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: Kind) -> None:
@@ -121,7 +114,6 @@ def nearest_in_space(
     k: int,
     *,
     where: str | None = None,
-    without: int | None = None,
 ) -> knn.Neighbours:
     """Return what `nearest` does in a projection's space, by its distance and by brute force.
 
@@ -132,10 +124,8 @@ def nearest_in_space(
     """
     _check_found(len(vectors), k)
     allowed = store.allowed(where)
-    wanted = k if without is None else k + 1
-    ids, distances = nearest_projected(projection, vectors, wanted, allowed=allowed)
-    found = knn.Neighbours(ids, distances, knn.Report(0, 0, 0, exact=False))
-    return found if without is None else _dropping(found, without, k)
+    ids, distances = nearest_projected(projection, vectors, k, allowed=allowed)
+    return knn.Neighbours(ids, distances, knn.Report(0, 0, 0, exact=False))
 
 
 def similarities(
@@ -165,14 +155,3 @@ def _check_found(n_queries: int, k: int) -> None:
             f"expected at most {MAX_FOUND:,}: search for fewer at a time",
             field="k",
         )
-
-
-def _dropping(found: knn.Neighbours, without: int, k: int) -> knn.Neighbours:
-    """Leave one id out of k + 1 neighbours; where it is not among them, the last one."""
-    is_it = found.ids == without
-    last = np.full((len(found.ids), 1), k)
-    at = np.where(is_it.any(axis=1, keepdims=True), is_it.argmax(axis=1, keepdims=True), last)
-    keep = np.arange(k + 1) != at
-    return knn.Neighbours(
-        found.ids[keep].reshape(-1, k), found.distances[keep].reshape(-1, k), found.report
-    )
