@@ -234,7 +234,7 @@ def _read_header(path: Path) -> dict[str, Any]:
             f"{path} has format version {version}, this release reads {VERSION}: {_REMEDY}"
         )
     text = page[_PREFIX.size : _PREFIX.size + length]
-    if checksums.of_bytes(text).encode() != checksum:
+    if checksums.of_bytes(text).encode() != checksum or any(page[_PREFIX.size + length :]):
         raise DamagedFile(f"the header of {path} differs from its checksum: {_REMEDY}")
     header: dict[str, Any] = json.loads(text)
     return header

@@ -9,6 +9,7 @@ from pairdex.atlases.files import atlas_checks
 from pairdex.collection import Collection
 from pairdex.encoders.model import load_model
 from pairdex.inverted_files import index_checks
+from pairdex.lookups.verify import lookup_checks
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.projections.verify import projection_checks
@@ -115,7 +116,12 @@ def verify(
         There is no collection, or the manifest itself is damaged or of a newer format.
     """
     folder = Path(collection)
-    checks = [*index_checks(folder), *projection_checks(folder), *atlas_checks(folder)]
+    checks = [
+        *index_checks(folder),
+        *lookup_checks(folder),
+        *projection_checks(folder),
+        *atlas_checks(folder),
+    ]
     return verify_store(collection, derived=checks, progress=progress)
 
 

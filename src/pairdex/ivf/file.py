@@ -111,11 +111,15 @@ class Header:
         prefix = _PREFIX.pack(MAGIC, VERSION, len(text), checksums.of_bytes(text).encode())
         return (prefix + text).ljust(self._begin(), b"\0")
 
+    def text_end(self) -> int:
+        """Return where the header's text ends; nothing lies between it and the first section."""
+        return _PREFIX.size + len(self._text())
+
     def _text(self) -> bytes:
         return json.dumps(vars(self)).encode()
 
     def _begin(self) -> int:
-        return -(-(_PREFIX.size + len(self._text())) // _PAGE) * _PAGE
+        return -(-self.text_end() // _PAGE) * _PAGE
 
 
 class IvfFile:
@@ -152,13 +156,15 @@ class IvfFile:
         return self._content[at : at + size].view(dtype).reshape(shape)
 
     def verify(self, *names: str) -> None:
-        """Read sections, all by default, and compare them with their checksums.
+        """Read sections, or the whole file, and compare them with their checksums.
 
         Raises
         ------
         DamagedFile
-            A section differs.
+            A section differs, or there is something between them.
         """
+        if not names:
+            self._verify_gaps()
         for name in names or self.header.checksums:
             data = np.asarray(self.section(name)).reshape(-1).view(np.uint8)
             digest = xxhash.xxh3_128()
@@ -168,6 +174,13 @@ class IvfFile:
                 raise DamagedFile(
                     f"the section {name} of {self.path} differs from its checksum: {REMEDY}"
                 )
+
+    def _verify_gaps(self) -> None:
+        end = self.header.text_end()
+        for name, at, size in self.header.offsets():
+            if self._content[end:at].any():
+                raise DamagedFile(f"{self.path} has something before the section {name}: {REMEDY}")
+            end = at + size
 
 
 class Writer:

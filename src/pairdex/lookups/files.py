@@ -70,8 +70,13 @@ def write_arrays(path: Path, arrays: Arrays, *, kind: str, version: int, source:
             file.write(piece)
 
 
-def open_arrays(path: Path, *, kind: str, version: int, source: str) -> Arrays | None:
+def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> Arrays | None:
     """Map the arrays of a file; None where there is none, or one of other rows.
+
+    Parameters
+    ----------
+    source
+        What they should be made of; None for whatever it is.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def open_arrays(path: Path, *, kind: str, version: int, source: str) -> Arrays |
     content = sealed_json.read_sealed(
         header, path, kind=f"pairdex-{kind}", version=version, remedy=_REMEDY
     )
-    if content["source"] != source:
+    if source is not None and content["source"] != source:
         return None
     body = data[start:]
     if len(body) != content["bytes"] or xxhash.xxh3_128_hexdigest(body.data) != content["body"]:
@@ -105,7 +110,10 @@ def _header(path: Path, data: NDArray[np.uint8]) -> tuple[bytes, int]:
     end = first + length
     if end > len(data):
         raise DamagedFile(f"{path} is damaged: it is cut off; {_REMEDY}")
-    return data[first:end].tobytes(), end + -end % _ALIGNMENT
+    start = end + -end % _ALIGNMENT
+    if data[end:start].any():
+        raise DamagedFile(f"{path} is damaged: there is something behind its header; {_REMEDY}")
+    return data[first:end].tobytes(), start
 
 
 def _array(body: NDArray[np.uint8], place: dict[str, Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from pairdex.lookups.parts import Kind, Progress, have_arrays
 from pairdex.lookups.words import Keywords, split_words
 from pairdex.store.store import Store
 
-__all__ = ["K1", "MAX_WORDS", "B", "KeywordIndex"]
+__all__ = ["K1", "KEYWORDS", "MAX_WORDS", "B", "KeywordIndex"]
 
 K1 = 1.2  # how soon more of the same word stops to count
 B = 0.75  # how much long captions are held back
@@ -37,7 +37,7 @@ class KeywordIndex:
 
     def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
         self._rows = store.rows
-        arrays = have_arrays(store, _KEYWORDS, progress=progress)
+        arrays = have_arrays(store, KEYWORDS, progress=progress)
         self._parts = [_Part(each, store.first_id(index)) for index, each in enumerate(arrays)]
         total = sum(int(part.lengths.sum(dtype=np.int64)) for part in self._parts)
         self._mean_words = total / max(self._rows, 1) or 1.0
@@ -197,4 +197,4 @@ def _sorted(
     }
 
 
-_KEYWORDS = Kind("keywords", 1, "caption", _make)
+KEYWORDS = Kind("keywords", 1, "caption", _make)

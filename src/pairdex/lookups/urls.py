@@ -13,7 +13,7 @@ from pairdex.lookups.files import Arrays
 from pairdex.lookups.parts import Kind, Progress, have_arrays
 from pairdex.store.store import Store
 
-__all__ = ["UrlTable"]
+__all__ = ["URLS", "UrlTable"]
 
 
 class UrlTable:
@@ -27,7 +27,7 @@ class UrlTable:
 
     def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
         self._store = store
-        self._parts = have_arrays(store, _URLS, progress=progress)
+        self._parts = have_arrays(store, URLS, progress=progress)
 
     def find(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows of each URL, ascending, without removed ones.
@@ -75,4 +75,4 @@ def _hash(url: str) -> int:
     return xxhash.xxh3_64_intdigest(url.encode(errors="surrogatepass"))
 
 
-_URLS = Kind("urls", 1, "url", _make)
+URLS = Kind("urls", 1, "url", _make)

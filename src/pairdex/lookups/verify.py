@@ -1,0 +1,35 @@
+"""What `pairdex verify` has to read of a collection's look-ups of URLs and of captions' words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pairdex.errors import DamagedFile, UnsupportedFormat
+from pairdex.lookups.files import open_arrays
+from pairdex.lookups.keywords import KEYWORDS
+from pairdex.lookups.parts import Kind
+from pairdex.lookups.urls import URLS
+from pairdex.store.verify import Check
+
+__all__ = ["lookup_checks"]
+
+
+def lookup_checks(collection: Path) -> Iterator[Check]:
+    """Yield a check of every look-up file in the collection's folder."""
+    for kind in (KEYWORDS, URLS):
+        for path in sorted(collection.glob(f"indexes/{kind.name}/*")):
+            if not path.name.isdigit():
+                continue  # on its way, of a writer that was killed
+            inside = str(path.relative_to(collection))
+            remedy = f"delete {path}; the next search that needs it makes it again"
+            yield Check(inside, path.stat().st_size, partial(_damage, path, kind), remedy)
+
+
+def _damage(path: Path, kind: Kind) -> str | None:
+    try:
+        open_arrays(path, kind=kind.name, version=kind.version, source=None)
+    except (DamagedFile, UnsupportedFormat) as error:
+        return str(error)
+    return None
