@@ -18,7 +18,7 @@ Blocks = Sequence[NDArray[np.float16]]
 
 _SAMPLE_PER_LIST = 24  # rows that a list is trained on
 _ITERATIONS = 4  # of k-means
-_READ_TOGETHER = 65_536  # rows of the sample that are read and rotated at once
+_TOGETHER = 32_768  # rows of the sample that are read and rotated, or summed up, at once
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,13 @@ def _sample(
 ) -> NDArray[np.float32]:
     """Return coordinates of rows drawn at random, those without a direction left out."""
     ids = trained_on(sum(map(len, blocks)), parameters.nlist, parameters.seed)
-    coordinates = []
-    for first in range(0, len(ids), _READ_TOGETHER):
-        rows = rows_at(blocks, ids[first : first + _READ_TOGETHER])
-        coordinates.append(_native.ivf_coordinates(rows, basis, threads=threads, kernel=""))
-    sample = np.concatenate(coordinates)
-    return np.ascontiguousarray(sample[~np.isnan(sample[:, 0])])
+    sample = np.empty((len(ids), len(basis)), np.float32)
+    for first in range(0, len(ids), _TOGETHER):
+        some = slice(first, first + _TOGETHER)
+        rows = rows_at(blocks, ids[some])
+        sample[some] = _native.ivf_coordinates(rows, basis, threads=threads, kernel="")
+    good = ~np.isnan(sample[:, 0])
+    return sample if good.all() else sample[good]
 
 
 def _k_means(
@@ -146,13 +147,23 @@ def _k_means(
     codes, facts = _native.ivf_code(sample, threads=threads)
     for _ in range(_ITERATIONS):
         lists, _ = _native.ivf_assign(sample, codes, facts, centroids, threads=threads, kernel="")
-        counts = np.bincount(lists, minlength=parameters.nlist)
-        order = np.argsort(lists, kind="stable")
-        filled = np.flatnonzero(counts)
-        starts = (np.cumsum(counts) - counts)[filled]
-        sums = np.add.reduceat(sample[order], starts, axis=0)
-        centroids[filled] = sums / counts[filled, None]
-        empty = np.flatnonzero(counts == 0)
+        _move_to_means(centroids, sample, lists)
+        empty = np.flatnonzero(np.bincount(lists, minlength=parameters.nlist) == 0)
         centroids[empty] = sample[rng.integers(0, len(sample), len(empty))]
     assert centroids.shape[1] == KEPT + parameters.coded
     return centroids
+
+
+def _move_to_means(
+    centroids: NDArray[np.float32], sample: NDArray[np.float32], lists: NDArray[np.uint32]
+) -> None:
+    """Move each centroid to the mean of its rows, if it has any; some lists at a time, to save memory."""
+    counts = np.bincount(lists, minlength=len(centroids))
+    order = np.argsort(lists, kind="stable")
+    filled = np.flatnonzero(counts)
+    starts = (np.cumsum(counts) - counts)[filled]
+    cuts = np.unique(np.searchsorted(starts, np.arange(0, len(order), _TOGETHER)))
+    for some in np.split(np.arange(len(filled)), cuts[(cuts > 0) & (cuts < len(filled))]):
+        first, end = starts[some[0]], starts[some[-1]] + counts[filled[some[-1]]]
+        sums = np.add.reduceat(sample[order[first:end]], starts[some] - first, axis=0)
+        centroids[filled[some]] = sums / counts[filled[some], None]
