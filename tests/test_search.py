@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pairdex import Collection, search
+import pairdex
+from pairdex import search
 from pairdex.distance import cosine_distance, normalise
 from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch
 from pairdex.search import MAX_K, UNLIKE_WEIGHT, Query, describe, nearest, query_vector
@@ -80,7 +81,7 @@ def test_a_filter_gives_exactly_k_rows_when_k_pass(store, passing):
 
 
 def like_ids(store, like, k, **how):
-    return Collection(store.path).search(like=like, k=k, **how)["id"].to_pylist()
+    return pairdex.open(store.path).search(like=like, k=k, **how)["id"].to_pylist()
 
 
 def test_like_finds_others_first_the_nearest_to_the_row(store):
