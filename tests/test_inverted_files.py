@@ -16,7 +16,10 @@ from conftest import DATA, laion_columns, save_part
 from ivf_data import DIM, image_and_text_rows
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.inverted_files import find_index, ivf_path
+from pairdex.ivf import quantiser
 from pairdex.ivf.file import IvfFile
+from pairdex.ivf.parameters import choose
+from pairdex.ivf.quantiser import train
 from pairdex.store.store import Store
 
 ROWS = 24_000  # of each part
@@ -207,6 +210,16 @@ def test_an_up_to_date_index_is_left_alone(indexed):
     report = pairdex.index(indexed)
     assert report.how == "unchanged"
     assert ivf_path(indexed, "image").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("together", [1, 333, 5000])
+def test_the_lists_are_the_same_however_many_rows_are_taken_together(monkeypatch, together):
+    images, texts = image_and_text_rows(6000, 1)
+    parameters = choose(len(images), DIM, nlist=70)
+    whole = train([images], parameters, other_blocks=[texts])
+    monkeypatch.setattr(quantiser, "_TOGETHER", together)
+    pieces = train([images], parameters, other_blocks=[texts])
+    np.testing.assert_array_equal(pieces.centroids, whole.centroids)
 
 
 def test_a_build_that_is_killed_goes_on_and_ends_with_the_same_bytes(made, tmp_path):

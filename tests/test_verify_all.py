@@ -12,10 +12,13 @@ PLACES = 24  # of each file
 @pytest.fixture
 def everything(make_parts, build, tmp_path):
     """A collection with removed rows, codes, an index, look-ups and a projection; all that is derived."""
-    columns = lambda number, count: {  # noqa: E731 - one expression
-        "caption": [f"red car {number} {row}" for row in range(count)],
-        "url": [f"http://a/{number}/{row}" for row in range(count)],
-    }
+
+    def columns(number, count):
+        return {
+            "caption": [f"red car {number} {row}" for row in range(count)],
+            "url": [f"http://a/{number}/{row}" for row in range(count)],
+        }
+
     folder = tmp_path / "c"
     build(make_parts(300, 200, dim=16, columns=columns), folder)
     pairdex.index(folder)

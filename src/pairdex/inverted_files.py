@@ -43,7 +43,7 @@ from pairdex.processors import usable_processors
 from pairdex.store import lock
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
-from pairdex.store.verify import Check
+from pairdex.store.verify import Check, complaint
 
 __all__ = ["Built", "IndexReport", "Steps", "find_index", "index_checks", "ivf_path", "make_index"]
 
@@ -121,27 +121,16 @@ def index_checks(collection: Path) -> Iterator[Check]:
     for path in sorted(collection.glob("indexes/*/ivf")):
         inside = path.relative_to(collection)
         remedy = f"run pairdex index {collection} --on {path.parent.name} again"
-        yield Check(str(inside), path.stat().st_size, partial(_damage, path), remedy)
+        reads = partial(complaint, partial(_verify, path))
+        yield Check(str(inside), path.stat().st_size, reads, remedy)
         points = points_path(path)
         if points.exists():
-            reads = partial(_damaged_points, points)
+            reads = partial(complaint, partial(read_points, points))
             yield Check(str(inside.parent / points.name), points.stat().st_size, reads, remedy)
 
 
-def _damage(path: Path) -> str | None:
-    try:
-        IvfFile(path).verify()
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None
-
-
-def _damaged_points(path: Path) -> str | None:
-    try:
-        read_points(path)
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None
+def _verify(path: Path) -> None:
+    IvfFile(path).verify()
 
 
 def make_index(

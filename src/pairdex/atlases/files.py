@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from pairdex import atomic, checksums
 from pairdex.atlases.regions import Region
-from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
+from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.sealed_json import read_sealed, sealed
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
-from pairdex.store.verify import Check, difference
+from pairdex.store.verify import Check, complaint, difference
 
 __all__ = [
     "Atlas",
@@ -206,19 +206,12 @@ def atlas_checks(collection: Path) -> Iterator[Check]:
     path = folder_of(collection) / NOTE
     remedy = _remedy(collection)
     inside = str(path.relative_to(collection))
-    yield Check(inside, path.stat().st_size, partial(_damage, collection), remedy)
-    if _damage(collection) is not None:
+    reads = partial(complaint, partial(read_record, collection))
+    yield Check(inside, path.stat().st_size, reads, remedy)
+    if reads() is not None:
         return  # it cannot say which other files there are
     for file in read_record(collection).files.values():
         yield Check(file.path, file.bytes, partial(difference, collection, file), remedy)
-
-
-def _damage(collection: Path) -> str | None:
-    try:
-        read_record(collection)
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None
 
 
 def _mapped(collection: Path, record: Record, name: str) -> NDArray[Any]:

@@ -147,8 +147,7 @@ def _k_means(
     codes, facts = _native.ivf_code(sample, threads=threads)
     for _ in range(_ITERATIONS):
         lists, _ = _native.ivf_assign(sample, codes, facts, centroids, threads=threads, kernel="")
-        _move_to_means(centroids, sample, lists)
-        empty = np.flatnonzero(np.bincount(lists, minlength=parameters.nlist) == 0)
+        empty = _move_to_means(centroids, sample, lists)
         centroids[empty] = sample[rng.integers(0, len(sample), len(empty))]
     assert centroids.shape[1] == KEPT + parameters.coded
     return centroids
@@ -156,8 +155,8 @@ def _k_means(
 
 def _move_to_means(
     centroids: NDArray[np.float32], sample: NDArray[np.float32], lists: NDArray[np.uint32]
-) -> None:
-    """Move each centroid to the mean of its rows, if it has any; some lists at a time, to save memory."""
+) -> NDArray[np.int64]:
+    """Move each centroid to the mean of its rows, some at a time to save memory; return those without rows."""
     counts = np.bincount(lists, minlength=len(centroids))
     order = np.argsort(lists, kind="stable")
     filled = np.flatnonzero(counts)
@@ -167,3 +166,4 @@ def _move_to_means(
         first, end = starts[some[0]], starts[some[-1]] + counts[filled[some[-1]]]
         sums = np.add.reduceat(sample[order[first:end]], starts[some] - first, axis=0)
         centroids[filled[some]] = sums / counts[filled[some], None]
+    return np.flatnonzero(counts == 0)

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.lookups.files import open_arrays
 from pairdex.lookups.keywords import KEYWORDS
-from pairdex.lookups.parts import Kind
 from pairdex.lookups.urls import URLS
-from pairdex.store.verify import Check
+from pairdex.store.verify import Check, complaint
 
 __all__ = ["lookup_checks"]
 
@@ -24,12 +22,5 @@ def lookup_checks(collection: Path) -> Iterator[Check]:
                 continue  # on its way, of a writer that was killed
             inside = str(path.relative_to(collection))
             remedy = f"delete {path}; the next search that needs it makes it again"
-            yield Check(inside, path.stat().st_size, partial(_damage, path, kind), remedy)
-
-
-def _damage(path: Path, kind: Kind) -> str | None:
-    try:
-        open_arrays(path, kind=kind.name, version=kind.version, source=None)
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None
+            opens = partial(open_arrays, path, kind=kind.name, version=kind.version, source=None)
+            yield Check(inside, path.stat().st_size, partial(complaint, opens), remedy)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.projections.files import MANIFEST, read_record
 from pairdex.store.manifest import FileEntry
-from pairdex.store.verify import Check, difference
+from pairdex.store.verify import Check, complaint, difference
 
 __all__ = ["projection_checks"]
 
@@ -20,8 +19,9 @@ def projection_checks(collection: Path) -> Iterator[Check]:
         folder = path.parent
         inside = str(folder.relative_to(collection))
         remedy = f"delete {folder} and run pairdex project {collection} {folder.name} again"
-        yield Check(f"{inside}/{MANIFEST}", path.stat().st_size, partial(_damage, folder), remedy)
-        if _damage(folder) is not None:
+        reads = partial(complaint, partial(read_record, folder))
+        yield Check(f"{inside}/{MANIFEST}", path.stat().st_size, reads, remedy)
+        if reads() is not None:
             continue  # it cannot say which other files there are
         record = read_record(folder)
         files = [FileEntry(file.path, file.bytes, file.checksum) for file in record.files]
@@ -29,11 +29,3 @@ def projection_checks(collection: Path) -> Iterator[Check]:
             yield Check(
                 f"{inside}/{file.path}", file.bytes, partial(difference, folder, file), remedy
             )
-
-
-def _damage(folder: Path) -> str | None:
-    try:
-        read_record(folder)
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None

@@ -14,7 +14,7 @@ from pairdex.store.manifest import FileEntry, Manifest, read_manifest
 from pairdex.store.removed import REMEDY, REMOVED, read_removed, state_of
 from pairdex.store.scores import SCORES, read_score
 
-__all__ = ["Check", "Damage", "VerifyReport", "difference", "verify"]
+__all__ = ["Check", "Damage", "VerifyReport", "complaint", "difference", "verify"]
 
 _BUILD_AGAIN = "build the collection again"
 
@@ -102,6 +102,15 @@ def difference(folder: Path, file: FileEntry) -> str | None:
     return None
 
 
+def complaint(read: Callable[[], object]) -> str | None:
+    """Return what a function that reads something says of its damage; None if it has nothing to say."""
+    try:
+        read()
+    except (DamagedFile, UnsupportedFormat) as error:
+        return str(error)
+    return None
+
+
 def _scores(folder: Path) -> Iterator[Check]:
     """Yield a check of each file of the computed columns, and of each note of them that is damaged."""
     for place in sorted(folder.glob(f"{SCORES}/*/")):
@@ -138,14 +147,6 @@ def _codes(folder: Path) -> Iterator[Check]:
         yield Check(
             str(path.relative_to(folder)),
             path.stat().st_size,
-            partial(_codes_difference, path),
+            partial(complaint, partial(verify_codes, path)),
             "delete it: the next search makes it again",
         )
-
-
-def _codes_difference(path: Path) -> str | None:
-    try:
-        verify_codes(path)
-    except (DamagedFile, UnsupportedFormat) as error:
-        return str(error)
-    return None
