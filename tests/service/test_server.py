@@ -17,8 +17,9 @@ from pairdex.service.server import serve
 from served import is_ready, serving, serving_process, wait_until
 
 PROGRAM = """
-import sys, pairdex
+import signal, sys, pairdex
 from pairdex.service.server import serve
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where ./check is a shell's background job, it is ignored
 def ready(url):
     print(url, flush=True)
 serve([pairdex.open(sys.argv[1])], host=sys.argv[2], port=0, ready=ready)
