@@ -27,7 +27,7 @@ from pairdex.encoders.export.export import export_model
 from pairdex.encoders.export.tokenizers import clip_tokenizer
 from pairdex.encoders.model import load_model
 from pairdex.encoders.open_source import open_source
-from pairdex.processors import usable_processors
+from pairdex.work.processors import usable_processors
 
 CAPTION = "a photograph of number {} with a few more words about what can be seen in it"
 

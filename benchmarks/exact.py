@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from pairdex import _native
-from pairdex.codes import Codes, build_codes, open_codes
-from pairdex.knn import Neighbours, nearest
-from pairdex.processors import usable_processors
+from pairdex.knn.codes import Codes, build_codes, open_codes
+from pairdex.knn.cosine import Neighbours, nearest
+from pairdex.work.processors import usable_processors
 
 HERE = Path(__file__).resolve().parent
 PEERS = {  # name: extra environment

@@ -30,9 +30,9 @@ from index_peers import PEERS
 from index_points import KINDS, LEVELS, at_recall, front
 from index_sets import REAL, make_set
 
-from pairdex.evaluate.plot import check_plot, plot_runs
-from pairdex.evaluate.runs import Run, View
-from pairdex.processors import usable_processors
+from pairdex.evaluation.plot import check_plot, plot_runs
+from pairdex.evaluation.runs import Run, View
+from pairdex.work.processors import usable_processors
 
 HERE = Path(__file__).resolve().parent
 PEER_SECONDS = 1800  # a library that needs longer is left out

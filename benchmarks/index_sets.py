@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import atomic
-from pairdex.codes import build_codes, open_codes
-from pairdex.knn import nearest
-from pairdex.processors import usable_processors
+from pairdex.files import atomic
+from pairdex.knn.codes import build_codes, open_codes
+from pairdex.knn.cosine import nearest
+from pairdex.work.processors import usable_processors
 
 KINDS = ("image", "text")
 GOLD_K = 100

@@ -26,10 +26,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairdex.projections.models import read_model
-from pairdex.projections.rotations import DEFAULT_FIT_ROWS
-from pairdex.projections.rows import BLOCK_ROWS
-from pairdex.vectors import open_vectors
+from pairdex.derived.projections.models import read_model
+from pairdex.derived.projections.rotations import DEFAULT_FIT_ROWS
+from pairdex.derived.projections.rows import BLOCK_ROWS
+from pairdex.files.vectors import open_vectors
 
 MODEL = "binwalk-model-nrefs=1024-permsize=64.jld2"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from pairdex.knn import euclidean
+
 DIM, BITS, QUERIES = 96, 1_024, 1_000
 BATCHES = [10, 100, 1_000]  # k
 
@@ -71,12 +73,13 @@ def make(folder: Path, n_rows: int) -> None:
 
 
 def report(space: str, folder: Path, runs: int, peers_python: Path | None) -> None:
-    from pairdex import _native, hamming, knn_l2  # noqa: PLC0415 - peers do without
-    from pairdex.processors import usable_processors  # noqa: PLC0415
+    from pairdex import _native  # noqa: PLC0415 - peers do without
+    from pairdex.knn import hamming  # noqa: PLC0415 - peers do without
+    from pairdex.work.processors import usable_processors  # noqa: PLC0415
 
     rows = np.load(folder / f"rows-{space}.npy", mmap_mode="r")
     queries = np.load(folder / f"queries-{space}.npy")
-    search: Callable[..., Any] = hamming.nearest if space == "hamming" else knn_l2.nearest
+    search: Callable[..., Any] = hamming.nearest if space == "hamming" else euclidean.nearest
     flat = rows.view(np.uint8).reshape(-1)
     print(f"{space}: {len(rows):,} rows of {flat.size // len(rows)} bytes, {_native.kernels()[0]}")
     for threads, clock in ((1, time.process_time), (usable_processors(), time.perf_counter)):

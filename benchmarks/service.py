@@ -72,7 +72,7 @@ WORDS = [
 INSTANT = """
 import sys
 import numpy as np
-from pairdex import knn
+from pairdex.knn import cosine
 from pairdex.cli import main
 from pairdex.collection import Collection
 rng = np.random.default_rng(1)

@@ -20,11 +20,11 @@
 #include "ivf/assign.hpp"
 #include "ivf/encode.hpp"
 #include "ivf/search.hpp"
-#include "search/bit_scan.hpp"
-#include "search/float_scan.hpp"
-#include "search/parallel.hpp"
-#include "search/point_scan.hpp"
-#include "search/rows.hpp"
+#include "knn/bit_scan.hpp"
+#include "knn/float_scan.hpp"
+#include "knn/parallel.hpp"
+#include "knn/point_scan.hpp"
+#include "knn/rows.hpp"
 
 namespace nb = nanobind;
 

@@ -17,7 +17,6 @@ import pytest
 from pairdex.store.build import build_collection
 from pairdex.store.plan import Selection
 
-DATA = Path(__file__).parents[1].parent / "shared" / "data"
 TAGS = ("UNLIKELY", "UNSURE", "NSFW", None)
 
 # Folder and name of a part's files in each layout; `i` is the part's number.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import pairdex
-from pairdex.distance import cosine_distance
 from pairdex.encoders.model import load_model
 from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, MissingFile
+from pairdex.knn.distance import cosine_distance
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "search/blocks.hpp"
-#include "search/query.hpp"
+#include "knn/blocks.hpp"
+#include "knn/query.hpp"
 
 namespace pairdex {
 

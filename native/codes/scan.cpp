@@ -11,7 +11,7 @@
 #include "codes/candidates.hpp"
 #include "codes/groups.hpp"
 #include "codes/queries.hpp"
-#include "search/parallel.hpp"
+#include "knn/parallel.hpp"
 
 namespace pairdex {
 namespace {

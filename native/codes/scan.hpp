@@ -8,8 +8,8 @@
 
 #include "codes/layout.hpp"
 #include "kernels/kernel.hpp"
-#include "search/blocks.hpp"
-#include "search/request.hpp"
+#include "knn/blocks.hpp"
+#include "knn/request.hpp"
 
 namespace pairdex {
 

@@ -8,7 +8,7 @@
 
 #include "ivf/encode.hpp"
 #include "ivf/queries.hpp"
-#include "search/parallel.hpp"
+#include "knn/parallel.hpp"
 
 namespace pairdex::ivf {
 namespace {

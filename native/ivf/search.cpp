@@ -14,8 +14,8 @@
 #include "ivf/best.hpp"
 #include "ivf/queries.hpp"
 #include "ivf/scan.hpp"
-#include "search/parallel.hpp"
-#include "search/query.hpp"
+#include "knn/parallel.hpp"
+#include "knn/query.hpp"
 
 namespace pairdex::ivf {
 namespace {

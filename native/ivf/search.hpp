@@ -11,8 +11,8 @@
 #include "ivf/layout.hpp"
 #include "ivf/rotate.hpp"
 #include "kernels/kernel.hpp"
-#include "search/blocks.hpp"
-#include "search/request.hpp"
+#include "knn/blocks.hpp"
+#include "knn/request.hpp"
 
 namespace pairdex::ivf {
 

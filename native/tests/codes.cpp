@@ -11,8 +11,8 @@
 #include "codes/queries.hpp"
 #include "codes/scan.hpp"
 #include "random_rows.hpp"
-#include "search/float_scan.hpp"
-#include "search/query.hpp"
+#include "knn/float_scan.hpp"
+#include "knn/query.hpp"
 
 using namespace pairdex;
 

@@ -1,12 +1,12 @@
 // The float scan against brute force with the scalar twin's exact distances.
-#include "search/float_scan.hpp"
+#include "knn/float_scan.hpp"
 
 #include <doctest/doctest.h>
 
 #include <limits>
 
 #include "random_rows.hpp"
-#include "search/query.hpp"
+#include "knn/query.hpp"
 
 using namespace pairdex;
 

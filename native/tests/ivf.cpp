@@ -11,7 +11,7 @@
 #include "ivf/queries.hpp"
 #include "ivf/search.hpp"
 #include "random_rows.hpp"
-#include "search/float_scan.hpp"
+#include "knn/float_scan.hpp"
 
 using namespace pairdex;
 

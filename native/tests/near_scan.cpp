@@ -8,9 +8,9 @@
 #include <limits>
 
 #include "random_rows.hpp"
-#include "search/bit_scan.hpp"
-#include "search/point_scan.hpp"
-#include "search/top_k.hpp"
+#include "knn/bit_scan.hpp"
+#include "knn/point_scan.hpp"
+#include "knn/top_k.hpp"
 
 using namespace pairdex;
 

@@ -14,19 +14,19 @@ from pairdex.api import (
     subset,
     verify,
 )
-from pairdex.atlases.make import atlas
 from pairdex.client import Client
 from pairdex.collection import Collection
+from pairdex.curate.score import score
+from pairdex.derived.atlas.make import atlas
 from pairdex.encoders.encode import encode
 from pairdex.encoders.export.export import export_model
-from pairdex.encoders.verify_model import verify_model
 from pairdex.errors import PairdexError
-from pairdex.evaluate.bench import bench
-from pairdex.evaluate.evaluate import evaluate
+from pairdex.evaluation.bench import bench
+from pairdex.evaluation.evaluate import evaluate
+from pairdex.exports.training.examples import examples
+from pairdex.reference.reference import gold, queries
 from pairdex.search import Query, Term
-from pairdex.training.examples import examples
-from pairdex.transform.reference import gold, queries
-from pairdex.transform.score import score
+from pairdex.store.verify_model import verify_model
 from pairdex.version import __version__
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import httpx
 
-from pairdex import atomic
 from pairdex.errors import ServiceFailed
+from pairdex.files import atomic
 
 __all__ = ["Client", "Contained", "Hit", "Hits", "PictureFound"]
 

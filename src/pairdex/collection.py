@@ -13,26 +13,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex import knn, search
+from pairdex import search
+from pairdex.derived.codes import Progress
+from pairdex.derived.lookups.keywords import KeywordIndex
+from pairdex.derived.lookups.urls import UrlTable
+from pairdex.derived.projections.files import Projection, find_projections
 from pairdex.encoders.encoder import Encoder
-from pairdex.encoders.own_model import find_model
 from pairdex.errors import InvalidArgument
-from pairdex.indexes import Progress
+from pairdex.exports.training.examples import examples
+from pairdex.exports.training.features import Config, Example
 from pairdex.ivf.efforts import Points
 from pairdex.ivf.search import InvertedIndex
-from pairdex.lookups.keywords import KeywordIndex
-from pairdex.lookups.urls import UrlTable
-from pairdex.projections.files import Projection, find_projections
+from pairdex.knn import cosine
 from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
 from pairdex.search.hits import with_folded
 from pairdex.search.pages import read_page
 from pairdex.search.searcher import How, Searcher
 from pairdex.store.manifest import Manifest, ModelRecord
+from pairdex.store.own_model import find_model
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView
-from pairdex.training.examples import examples
-from pairdex.training.features import Config, Example
 
 __all__ = ["Collection", "Hits"]
 
@@ -44,7 +45,7 @@ class Hits:
     """What a search found, nearest first, and how: `report` counts what was scanned and compared."""
 
     table: pa.Table
-    report: knn.Report
+    report: cosine.Report
 
 
 class Collection:
@@ -268,7 +269,7 @@ class Collection:
         where: str | None = None,
         exact: bool = False,
         recall: float | None = None,
-    ) -> knn.Neighbours:
+    ) -> cosine.Neighbours:
         """Return what `nearest` does, with distances in float64 and a report of how it was found."""
         how = How(where, exact, recall)
         return self._searcher.nearest(self._searcher.space(on), np.asarray(vectors), k, how)

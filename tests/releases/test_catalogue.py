@@ -3,14 +3,14 @@
 import json
 import re
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
 from pairdex.errors import InvalidArgument
 from pairdex.releases.catalogue import find_release, load_catalogue, select
+from places import SHARED
 
-SEEDS = Path(__file__).parents[2].parent / "shared" / "seeds"
+SEEDS = SHARED / "seeds"
 RELEASES = load_catalogue()
 ENTRIES = [(r.name, e) for r in RELEASES.values() for e in r.entries]
 SISAP = {entry.name: entry for entry in RELEASES["sisap-2023"].entries}

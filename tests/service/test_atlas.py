@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import pairdex
-from pairdex.atlases.files import open_atlas
+from pairdex.derived.atlas.files import open_atlas
 from pairdex.service.app import make_app
 from pairdex.store.store import Store
 from served import wait_until

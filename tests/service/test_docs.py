@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,8 +13,9 @@ from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.service import limits
 from pairdex.service.limits import DEFAULT_PORT
 from pairdex.service.routes import ROUTES
+from places import DOCS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
+TEXT = (DOCS / "service.md").read_text("utf-8")
 COMMANDS = [
     shlex.split(line)
     for block in re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)

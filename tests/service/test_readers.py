@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import pairdex
-from pairdex.indexes import codes_path
+from pairdex.derived.codes import codes_path
+from pairdex.files import lock
 from pairdex.service.app import make_app
 from pairdex.service.readers import state_of
-from pairdex.store import lock
 from served import SCENES, draw_scenes, wait_until
 
 MORE = 40

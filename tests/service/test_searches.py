@@ -7,8 +7,8 @@ import pytest
 
 import pairdex
 from coroutines import run_to_end
-from pairdex import json_values
 from pairdex.errors import InvalidArgument
+from pairdex.files import json_values
 from pairdex.search import Query
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.lookup import FIRST

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pairdex.atlases.files import atlas_checks
 from pairdex.collection import Collection
+from pairdex.derived.atlas.files import atlas_checks
+from pairdex.derived.index import index_checks
+from pairdex.derived.lookups.verify import lookup_checks
+from pairdex.derived.projections.verify import projection_checks
+from pairdex.derived.verify import VerifyReport
+from pairdex.derived.verify import verify as verify_store
 from pairdex.encoders.model import load_model
-from pairdex.inverted_files import index_checks
-from pairdex.lookups.verify import lookup_checks
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
-from pairdex.projections.verify import projection_checks
 from pairdex.store.build import BuildReport, build_collection
 from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import selection_of
 from pairdex.store.staging import Progress
-from pairdex.store.verify import VerifyReport
-from pairdex.store.verify import verify as verify_store
 
 __all__ = ["build", "open", "verify"]
 

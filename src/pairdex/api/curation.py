@@ -10,24 +10,24 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from pairdex.collection import Collection
-from pairdex.indexes import have_codes
-from pairdex.projections.write import Steps
-from pairdex.sql.session import DEFAULT_MEMORY, selecting
-from pairdex.store.build import BuildReport
-from pairdex.store.staging import Progress
-from pairdex.store.store import Kind, Store
-from pairdex.transform.dedup import (
+from pairdex.curate.dedup import (
     DEFAULT_KEEP,
     DEFAULT_THRESHOLD,
     DedupReport,
     DedupRule,
     Keep,
 )
-from pairdex.transform.dedup import dedup as make_dedup
-from pairdex.transform.remove import RemoveReport, read_ids, read_urls, remove_rows
-from pairdex.transform.sample import DEFAULT_SEED
-from pairdex.transform.subset import SubsetRule
-from pairdex.transform.subset import subset as make_subset
+from pairdex.curate.dedup import dedup as make_dedup
+from pairdex.curate.remove import RemoveReport, read_ids, read_urls, remove_rows
+from pairdex.curate.subset import SubsetRule
+from pairdex.curate.subset import subset as make_subset
+from pairdex.derived.codes import have_codes
+from pairdex.derived.projections.write import Steps
+from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
+from pairdex.store.build import BuildReport
+from pairdex.store.sample import DEFAULT_SEED
+from pairdex.store.staging import Progress
+from pairdex.store.store import Kind, Store
 
 __all__ = ["dedup", "remove", "sql", "subset"]
 
@@ -208,7 +208,7 @@ def sql(
     Returns
     -------
     pyarrow.Table
-        All rows; `pairdex.sql.session.selecting` gives them a batch at a time.
+        All rows; `pairdex.metadata_sql.session.selecting` gives them a batch at a time.
 
     Raises
     ------

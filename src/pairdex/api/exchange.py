@@ -8,12 +8,12 @@ from pathlib import Path
 from pairdex.errors import FetchFailed
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.formats import ExportOptions, Format, export_collection
+from pairdex.exports.training.features import Config
 from pairdex.releases.catalogue import Release, find_release, load_catalogue
 from pairdex.releases.fetch import DEFAULT_JOBS, FetchReport
 from pairdex.releases.fetch import fetch as fetch_files
 from pairdex.store.staging import Progress
 from pairdex.store.store import Kind
-from pairdex.training.features import Config
 
 __all__ = ["export", "fetch", "releases"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pairdex.inverted_files import IndexReport, Steps, make_index
+from pairdex.derived.index import IndexReport, Steps, make_index
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.store.store import Kind
 

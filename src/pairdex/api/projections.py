@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from pairdex.derived.projections.ceiling import recall_ceilings
+from pairdex.derived.projections.files import open_projection
+from pairdex.derived.projections.fitting import SketchMethod, Wish
+from pairdex.derived.projections.queries import read_for, write_projected
+from pairdex.derived.projections.write import ProjectReport, Steps, project_collection
 from pairdex.errors import InvalidArgument
-from pairdex.projections.ceiling import recall_ceilings
-from pairdex.projections.files import open_projection
-from pairdex.projections.fitting import SketchMethod, Wish
-from pairdex.projections.queries import read_for, write_projected
-from pairdex.projections.write import ProjectReport, Steps, project_collection
 from pairdex.store.store import Store
 
 __all__ = ["project"]

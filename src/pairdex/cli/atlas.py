@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pairdex.atlases.make import DEFAULT_SAMPLE, MAX_SAMPLE, atlas
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
+from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE, atlas
+from pairdex.store.sample import DEFAULT_SEED
 from pairdex.store.store import Kind
-from pairdex.transform.sample import DEFAULT_SEED
 
 
 def command(

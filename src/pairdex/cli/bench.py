@@ -10,9 +10,9 @@ import typer
 
 from pairdex.cli.evaluate import print_evaluation
 from pairdex.cli.output import JsonOption, print_json, printable, progress_steps
-from pairdex.evaluate.bench import DEFAULT_REPEAT, Bench
-from pairdex.evaluate.bench import bench as measure
-from pairdex.evaluate.evaluate import DEFAULT_K
+from pairdex.evaluation.bench import DEFAULT_REPEAT, Bench
+from pairdex.evaluation.bench import bench as measure
+from pairdex.evaluation.evaluate import DEFAULT_K
 from pairdex.store.store import Kind
 
 

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pairdex import json_values
 from pairdex.cli.model_option import model_place
 from pairdex.cli.output import (
     JsonOption,
@@ -33,8 +32,9 @@ from pairdex.clickhouse.udf import DEFAULT_POOL, write_functions
 from pairdex.collection import Collection
 from pairdex.encoders.model import BUILT_IN
 from pairdex.errors import InvalidArgument, MissingFile
-from pairdex.query_files import read_queries
-from pairdex.result_files import check_suffix, write_results
+from pairdex.files import json_values
+from pairdex.files.query_files import read_queries
+from pairdex.files.result_files import check_suffix, write_results
 from pairdex.search import DEFAULT_K, Query
 from pairdex.store.store import Kind
 

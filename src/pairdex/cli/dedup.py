@@ -17,8 +17,8 @@ from pairdex.cli.output import (
     print_lines,
     progress_steps,
 )
+from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
 from pairdex.store.store import Kind
-from pairdex.transform.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
 
 
 def command(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pairdex.cli.output import JsonOption, print_json, printable
 from pairdex.errors import InvalidArgument
-from pairdex.evaluate.evaluate import DEFAULT_K, Evaluation, evaluate
+from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
 
 _WIDE = 200  # columns that a table may take where there is no terminal to fit
 

@@ -13,8 +13,8 @@ from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
 from pairdex.errors import InvalidArgument
 from pairdex.exports.formats import Format
+from pairdex.exports.training.features import Config
 from pairdex.store.store import Kind
-from pairdex.training.features import Config
 
 _KINDS: dict[str, tuple[Kind, ...]] = {
     "none": (),

@@ -17,8 +17,8 @@ from pairdex.cli.output import (
     progress_steps,
 )
 from pairdex.cli.space_option import SpaceOption
-from pairdex.transform.gold import DEFAULT_GOLD_K
-from pairdex.transform.reference import gold as make_gold
+from pairdex.reference.gold import DEFAULT_GOLD_K
+from pairdex.reference.reference import gold as make_gold
 
 
 def command(

@@ -19,7 +19,7 @@ from pairdex.cli.output import (
 from pairdex.cli.output import (
     size as as_size,
 )
-from pairdex.inverted_files import IndexReport
+from pairdex.derived.index import IndexReport
 from pairdex.ivf.efforts import Effort
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.store.store import Kind

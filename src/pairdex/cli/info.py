@@ -8,12 +8,12 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from pairdex.atlases.files import has_atlas
-from pairdex.atlases.files import read_record as read_atlas
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
-from pairdex.indexes import codes_path, find_codes
-from pairdex.inverted_files import find_index, ivf_path
-from pairdex.projections.files import find_projections, folder_of, read_record
+from pairdex.derived.atlas.files import has_atlas
+from pairdex.derived.atlas.files import read_record as read_atlas
+from pairdex.derived.codes import codes_path, find_codes
+from pairdex.derived.index import find_index, ivf_path
+from pairdex.derived.projections.files import find_projections, folder_of, read_record
 from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
 

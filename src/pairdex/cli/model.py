@@ -13,8 +13,8 @@ from pairdex.cli.output import JsonOption, duration, print_json, print_lines, si
 from pairdex.encoders.agreement import Agreement
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 from pairdex.encoders.export.export import export_model
-from pairdex.encoders.verify_model import DEFAULT_SAMPLE, verify_model
 from pairdex.errors import Mismatch
+from pairdex.store.verify_model import DEFAULT_SAMPLE, verify_model
 
 app = typer.Typer(
     no_args_is_help=True, help="Make model folders, and check collections against models."

@@ -9,8 +9,8 @@ import typer
 
 from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
-from pairdex.projections.ceiling import CEILING_KS, Ceiling
-from pairdex.projections.fitting import SketchMethod
+from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
+from pairdex.derived.projections.fitting import SketchMethod
 
 
 def command(

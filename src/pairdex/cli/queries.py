@@ -16,9 +16,9 @@ from pairdex.cli.output import (
     print_lines,
     progress_steps,
 )
+from pairdex.reference.queries import DEFAULT_N
+from pairdex.reference.reference import queries as draw_queries
 from pairdex.store.store import Kind
-from pairdex.transform.queries import DEFAULT_N
-from pairdex.transform.reference import queries as draw_queries
 
 
 def command(

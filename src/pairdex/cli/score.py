@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
-from pairdex.transform.score import score
+from pairdex.curate.score import score
 
 
 def command(

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pairdex import json_values
 from pairdex.cli.model_option import model_place
 from pairdex.cli.output import (
     JsonOption,
@@ -28,9 +27,10 @@ from pairdex.cli.space_option import SpaceOption
 from pairdex.cli.terms import query_of
 from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
-from pairdex.knn import Report
-from pairdex.query_files import read_query_set
-from pairdex.result_files import check_suffix, write_results, write_table
+from pairdex.files import json_values
+from pairdex.files.query_files import read_query_set
+from pairdex.files.result_files import check_suffix, write_results, write_table
+from pairdex.knn.cosine import Report
 from pairdex.search import DEFAULT_K, check_k
 
 

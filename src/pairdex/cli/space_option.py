@@ -6,8 +6,8 @@ from typing import Annotated, get_args
 
 import typer
 
+from pairdex.derived.projections.files import check_name
 from pairdex.errors import InvalidArgument
-from pairdex.projections.files import check_name
 from pairdex.store.store import Kind
 
 __all__ = ["SpaceOption"]

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pairdex import atomic, json_values
 from pairdex.cli.output import (
     JsonOption,
     NoCodesOption,
@@ -23,8 +22,9 @@ from pairdex.cli.output import (
 )
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
-from pairdex.sql.output import FileFormat, format_of, write_rows
-from pairdex.sql.session import DEFAULT_MEMORY, selecting
+from pairdex.files import atomic, json_values
+from pairdex.metadata_sql.output import FileFormat, format_of, write_rows
+from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
 
 _SHOWN_ROWS = 100
 

@@ -11,7 +11,7 @@ import typer
 from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
 from pairdex.parts.layout import parse_numbers
-from pairdex.transform.sample import DEFAULT_SEED
+from pairdex.store.sample import DEFAULT_SEED
 
 
 def command(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pairdex.clickhouse.schema import Table
 from pairdex.exports.clickhouse import tutorial_columns, vector_column
+from pairdex.files.vectors import open_vectors
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.store import Kind, Store
-from pairdex.vectors import open_vectors
 
 __all__ = ["Rows"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pairdex import atomic
 from pairdex.errors import EngineFailed, InvalidArgument, MissingExtra, MissingFile, WriteFailed
+from pairdex.files import atomic
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -17,10 +17,10 @@ from pairdex.clickhouse.index import index_name
 from pairdex.clickhouse.schema import DEFAULT_TABLE
 from pairdex.clickhouse.search import Searcher
 from pairdex.collection import Collection
-from pairdex.distance import cosine_distance
+from pairdex.derived.codes import codes_path
 from pairdex.errors import EngineFailed, InvalidArgument
 from pairdex.exports.clickhouse import vector_column
-from pairdex.indexes import codes_path
+from pairdex.knn.distance import cosine_distance
 from pairdex.search import DEFAULT_K, check_k
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from pairdex import checksums
 from pairdex.clickhouse.connection import Place, explained
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.exports.clickhouse import TUTORIAL_COLUMNS, vector_column
+from pairdex.files import checksums
 from pairdex.store.manifest import Kind
 from pairdex.store.store import Store
 

@@ -16,8 +16,8 @@ from pairdex.clickhouse.schema import (
     check_tables,
 )
 from pairdex.collection import Collection
-from pairdex.distance import cosine_distance
 from pairdex.exports.clickhouse import vector_column
+from pairdex.knn.distance import cosine_distance
 from pairdex.search import DEFAULT_K, Query, check_k, query_vector
 from pairdex.store.store import Kind, Store
 

@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex import atomic
 from pairdex.encoders.model import BUILT_IN, load_model
 from pairdex.errors import InvalidArgument, MissingFile
+from pairdex.files import atomic
 
 __all__ = ["DEFAULT_POOL", "UdfReport", "write_functions"]
 

@@ -8,11 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 
-from pairdex import atomic
 from pairdex.demo.captions import caption_scene
 from pairdex.demo.scenes import Scene, draw_scene, random_scene
 from pairdex.encoders.captions import TABLE
 from pairdex.errors import InvalidArgument, WriteFailed
+from pairdex.files import atomic
 
 __all__ = ["DEFAULT_COUNT", "DEFAULT_SEED", "MAX_COUNT", "draw_pictures"]
 

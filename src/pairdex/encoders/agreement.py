@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.distance import normalise
+from pairdex.knn.distance import normalise
 
 __all__ = ["Agreement", "of_similarities", "of_vectors"]
 

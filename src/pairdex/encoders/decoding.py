@@ -21,7 +21,7 @@ from pairdex.encoders.pictures import open_picture
 from pairdex.encoders.preprocess import fitted
 from pairdex.encoders.sources import Place, Sample
 from pairdex.errors import DamagedFile, PairdexError
-from pairdex.process_pool import ctrl_c_blocked, process_pool
+from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
 __all__ = ["Decoded", "Decoder", "Failure", "decoder"]
 

@@ -18,7 +18,7 @@ from pairdex.encoders.model import Model
 from pairdex.encoders.preprocess import preprocess
 from pairdex.encoders.text import MAX_TEXT_CHARS, TextTokenizer, check_text
 from pairdex.errors import DamagedFile, InvalidArgument, MissingExtra
-from pairdex.processors import usable_processors
+from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_DEVICE", "Device", "Encoder"]
 

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import checksums
-from pairdex.distance import normalise
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files import checksums
+from pairdex.knn.distance import normalise
 
 __all__ = ["COLUMNS", "Head", "HeadKind", "load_head"]
 

@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex import atomic, checksums
 from pairdex.encoders.decoding import Decoded, Decoder, Failure
 from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.preprocess import normalised
 from pairdex.encoders.sources import Sample, Source
 from pairdex.errors import DamagedFile
+from pairdex.files import atomic, checksums
+from pairdex.files.vectors import npy_header
 from pairdex.store.staging import Progress
-from pairdex.vectors import npy_header
 
 __all__ = ["PartFiles", "PartSummary", "digest_of", "encode_part", "read_summary"]
 

@@ -13,12 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex import atomic
 from pairdex.encoders.decoding import Failure
 from pairdex.encoders.part import PartFiles, PartSummary, read_summary
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
+from pairdex.files import atomic, lock
 from pairdex.parts.note import NOTE, Note, read_note
-from pairdex.store import lock
 
 __all__ = ["Claim", "claimed"]
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex import atomic
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.training.sources import Left, live_ids
+from pairdex.files import atomic
 from pairdex.store.store import Kind, Store
-from pairdex.training.sources import Left, live_ids
 
 __all__ = ["SCRIPT", "TUTORIAL_COLUMNS", "export_clickhouse", "tutorial_columns", "vector_column"]
 

@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pairdex import atomic
 from pairdex.errors import InvalidArgument, WriteFailed
-from pairdex.store import lock
+from pairdex.files import atomic, lock
 from pairdex.version import __version__
 
 __all__ = ["ExportReport", "Progress", "Written", "check_target", "export_folder"]

@@ -14,10 +14,10 @@ from pairdex.exports.laion import export_laion
 from pairdex.exports.parquet import export_parquet
 from pairdex.exports.sisap import export_sisap
 from pairdex.exports.tfds import export_tfds
+from pairdex.exports.training.features import Config
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.store.store import Kind, Store
-from pairdex.training.features import Config
 
 __all__ = ["ExportOptions", "Format", "export_collection"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairdex import atomic
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.training.sources import Left, live_ids
+from pairdex.files import atomic
+from pairdex.files.vector_writer import writing_vectors
 from pairdex.parts.columns import ORIGIN
 from pairdex.store.store import Store
-from pairdex.store.vector_writer import writing_vectors
-from pairdex.training.sources import Left, live_ids
 
 __all__ = ["export_laion"]
 

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import atomic
+from pairdex.derived.projections.files import find_projections, open_projection
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.training.sources import Left, live_ids
 from pairdex.exports.tsv import check_unchanged, missing_columns, tsv_name, write_tsv
-from pairdex.hdf5_tables import TableWriter, Value
-from pairdex.projections.files import find_projections, open_projection
-from pairdex.query_files import QUERIES_NAME
+from pairdex.files import atomic
+from pairdex.files.hdf5_tables import TableWriter, Value
+from pairdex.files.query_files import QUERIES_NAME
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
-from pairdex.training.sources import Left, live_ids
 from pairdex.version import __version__
 
 __all__ = ["export_sisap"]

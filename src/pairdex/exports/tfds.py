@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pairdex import atomic
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
-from pairdex.training.examples import decoded
-from pairdex.training.features import NSFW_NAMES, VERSION, Config, Example
-from pairdex.training.sources import Left, Pair, open_source
+from pairdex.exports.training.examples import decoded
+from pairdex.exports.training.features import NSFW_NAMES, VERSION, Config, Example
+from pairdex.exports.training.sources import Left, Pair, open_source
+from pairdex.files import atomic
 
 __all__ = ["DEFAULT_SHARD_ROWS", "export_tfds"]
 

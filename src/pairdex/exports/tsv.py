@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairdex import atomic
 from pairdex.errors import Mismatch
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.training.sources import Left, live_ids
+from pairdex.files import atomic
 from pairdex.store.store import Store
-from pairdex.training.sources import Left, live_ids
 
 __all__ = ["check_unchanged", "export_tsv", "missing_columns", "tsv_name", "write_tsv"]
 

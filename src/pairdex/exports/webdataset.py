@@ -12,12 +12,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import atomic, json_values
 from pairdex.errors import InvalidArgument
 from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.training.sources import Left, live_ids
+from pairdex.files import atomic, json_values
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
-from pairdex.training.sources import Left, live_ids
 
 __all__ = ["DEFAULT_TAR_ROWS", "export_webdataset"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import checksums
+from pairdex.files import checksums
 from pairdex.ivf.file import Header, IvfFile, row_bytes
 from pairdex.ivf.lists import write_lists
 from pairdex.ivf.parameters import Parameters

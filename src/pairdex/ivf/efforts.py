@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pairdex import atomic
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.files import atomic
+from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.ivf.file import REMEDY
 from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
-from pairdex.sealed_json import read_sealed, sealed
 
 __all__ = [
     "TUNED_K",

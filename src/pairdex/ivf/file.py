@@ -16,8 +16,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pairdex import checksums
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files import checksums
 from pairdex.ivf.parameters import KEPT
 
 __all__ = [

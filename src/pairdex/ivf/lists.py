@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import _native, atomic
+from pairdex import _native
+from pairdex.files import atomic
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, Header, IvfFile, Writer, group_stride, row_bytes
 from pairdex.ivf.parameters import KEPT
 from pairdex.ivf.quantiser import Coded, Quantiser, record_type

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import _native
-from pairdex.code_basis import principal_basis, sample_rows
 from pairdex.ivf.parameters import KEPT, Parameters
+from pairdex.knn.code_basis import principal_basis, sample_rows
 
 __all__ = ["Coded", "Quantiser", "record_type", "rows_at", "train", "trained_on"]
 

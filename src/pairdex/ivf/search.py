@@ -14,8 +14,8 @@ from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
 from pairdex.ivf.efforts import Effort, Points, QueryKind, read_points
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
-from pairdex.knn import Neighbours, Report
-from pairdex.processors import usable_processors
+from pairdex.knn.cosine import Neighbours, Report
+from pairdex.work.processors import usable_processors
 
 __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pairdex import atomic
+from pairdex.files import atomic
 from pairdex.ivf.quantiser import Coded
 
 __all__ = ["Spill"]

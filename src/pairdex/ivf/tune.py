@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
-from pairdex.codes import Codes
 from pairdex.ivf.efforts import TUNED_K, Effort, QueryKind
 from pairdex.ivf.quantiser import rows_at
 from pairdex.ivf.search import InvertedIndex, Plan
+from pairdex.knn import cosine
+from pairdex.knn.codes import Codes
 
 __all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "measure"]
 
@@ -60,7 +60,7 @@ class Truth:
         """Return the same of every other query."""
         return Truth(self.queries[::2], self.own[::2], self.ids[::2], self.distances[::2])
 
-    def recall(self, found: knn.Neighbours, k: int) -> float:
+    def recall(self, found: cosine.Neighbours, k: int) -> float:
         """recall@k: rows as near as the k-th count, whichever they are."""
         true = _without(self.own, self.ids, self.distances, k)
         got = _without(self.own, found.ids, found.distances, k)
@@ -98,7 +98,7 @@ def find_truth(
     allowed: NDArray[np.bool_] | None,
 ) -> Truth:
     """Search exactly for what the index will be compared with."""
-    found = knn.nearest(blocks, queries, max(TUNED_K) + 1, allowed=allowed, codes=codes)
+    found = cosine.nearest(blocks, queries, max(TUNED_K) + 1, allowed=allowed, codes=codes)
     return Truth(queries, own, found.ids, found.distances)
 
 
@@ -232,7 +232,7 @@ class _Trial:
             losses.learn(*found, reached)
         return None
 
-    def _search(self, k: int, effort: Effort) -> knn.Neighbours:
+    def _search(self, k: int, effort: Effort) -> cosine.Neighbours:
         enough = replace(effort, rerank=max(effort.rerank, k))
         return self.index.search(self.truth.queries, k, Plan(enough, enough), allowed=self.allowed)
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
+from pairdex.files.vectors import VectorFile, open_vectors
 from pairdex.parts.bundle import (
     BundleVectors,
     find_bundle,
@@ -29,7 +30,6 @@ from pairdex.parts.bundle import (
     open_bundle,
 )
 from pairdex.parts.tsv import tsv_schema
-from pairdex.vectors import VectorFile, open_vectors
 
 __all__ = [
     "DEFAULT_TOWER",

@@ -9,7 +9,7 @@ from typing import IO
 import h5py
 
 from pairdex.errors import DamagedFile
-from pairdex.vectors import npy_description
+from pairdex.files.vectors import npy_description
 
 __all__ = ["check_contents"]
 

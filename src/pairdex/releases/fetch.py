@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pairdex.atomic import make_folder
 from pairdex.errors import InvalidArgument, WriteFailed
+from pairdex.files.atomic import make_folder
 from pairdex.releases.catalogue import Entry, Release, find_release, select
 from pairdex.releases.download import Arrival, Downloader
 from pairdex.releases.file_source import FileSource, RemoteSource

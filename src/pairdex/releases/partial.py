@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pairdex.atomic import make_folder, partials, sync_folder, write_bytes
 from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
+from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
 from pairdex.releases.catalogue import Entry
 from pairdex.releases.contents import check_contents
 from pairdex.releases.streams import Stream, shown

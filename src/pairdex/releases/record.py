@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pairdex.atomic import partials, write_bytes
+from pairdex.files.atomic import partials, write_bytes
 
 __all__ = ["RECORD", "Known", "Record"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
 from pairdex.ivf.efforts import Points, check_recall
 from pairdex.ivf.search import InvertedIndex
+from pairdex.knn import cosine
 from pairdex.store.store import Store
 
 __all__ = ["incomplete", "nearest_by_index"]
@@ -25,7 +25,7 @@ def nearest_by_index(
     *,
     where: str | None = None,
     recall: float | None = None,
-) -> knn.Neighbours | None:
+) -> cosine.Neighbours | None:
     """Return the k nearest rows of each vector by an index, those among them that satisfy `where`.
 
     Parameters
@@ -51,7 +51,7 @@ def nearest_by_index(
     """
     wanted = points.recall if recall is None else recall
     check_recall(wanted)
-    queries = knn.check_queries(vectors)
+    queries = cosine.check_queries(vectors)
     if len(queries) == 0:
         return None
     plan = index.plan(points, queries, k, wanted)
@@ -65,7 +65,7 @@ def nearest_by_index(
     return replace(found, report=replace(found.report, recall=reached))
 
 
-def incomplete(store: Store, found: knn.Neighbours, where: str | None) -> NDArray[np.int64]:
+def incomplete(store: Store, found: cosine.Neighbours, where: str | None) -> NDArray[np.int64]:
     """Return the numbers of the queries that found fewer rows than k, or than qualify.
 
     The filter leaves out what is near to them, so the index does not know how far it has to look.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.distance import normalise
 from pairdex.errors import InvalidArgument
+from pairdex.knn.distance import normalise
 
 __all__ = ["combine"]
 

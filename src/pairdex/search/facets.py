@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pairdex import json_values
+from pairdex.files import json_values
 from pairdex.store.store import Store
 
 __all__ = [

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.distance import normalise
 from pairdex.errors import InvalidArgument
+from pairdex.knn.distance import normalise
 from pairdex.store.vectors_view import VectorsView
 
 __all__ = ["MAX_FOLD", "MAX_LOOKED_AT", "Folded", "check_fold", "fold"]

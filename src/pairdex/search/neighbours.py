@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
-from pairdex.codes import Codes
-from pairdex.distance import cosine_distance
+from pairdex.derived.projections.files import (
+    Projection,
+    check_name,
+    find_projections,
+    open_projection,
+)
+from pairdex.derived.projections.search import nearest_projected
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.projections.files import Projection, check_name, find_projections, open_projection
-from pairdex.projections.search import nearest_projected
+from pairdex.knn import cosine
+from pairdex.knn.codes import Codes
+from pairdex.knn.distance import cosine_distance
 from pairdex.store.store import Kind, Store
 
 __all__ = [
@@ -42,7 +47,7 @@ def nearest(
     on: Kind = "image",
     where: str | None = None,
     codes: Codes | None = None,
-) -> knn.Neighbours:
+) -> cosine.Neighbours:
     """Return the k nearest rows of each vector, exactly, among those that satisfy `where`.
 
     Parameters
@@ -59,7 +64,7 @@ def nearest(
     """
     check_vectors(store, vectors, k, on)
     blocks = store.vectors(on).blocks
-    return knn.nearest(blocks, vectors, k, allowed=store.allowed(where), codes=codes)
+    return cosine.nearest(blocks, vectors, k, allowed=store.allowed(where), codes=codes)
 
 
 def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: Kind) -> None:
@@ -114,7 +119,7 @@ def nearest_in_space(
     k: int,
     *,
     where: str | None = None,
-) -> knn.Neighbours:
+) -> cosine.Neighbours:
     """Return what `nearest` does in a projection's space, by its distance and by brute force.
 
     Parameters
@@ -125,7 +130,7 @@ def nearest_in_space(
     _check_found(len(vectors), k)
     allowed = store.allowed(where)
     ids, distances = nearest_projected(projection, vectors, k, allowed=allowed)
-    return knn.Neighbours(ids, distances, knn.Report(0, 0, 0, exact=False))
+    return cosine.Neighbours(ids, distances, cosine.Report(0, 0, 0, exact=False))
 
 
 def similarities(

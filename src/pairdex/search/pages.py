@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
+from pairdex.knn import cosine
 from pairdex.search.folding import check_fold, fold
 from pairdex.search.ranking import Ranking
 from pairdex.store.vectors_view import VectorsView
@@ -24,7 +24,7 @@ class Page:
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
-    report: knn.Report
+    report: cosine.Report
     folded: dict[int, list[int]] | None = None
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from pairdex.distance import normalise
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.knn.distance import normalise
 from pairdex.search.combine import combine
 from pairdex.store.store import Kind, Store
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
-from pairdex.lookups.keywords import KeywordIndex
-from pairdex.lookups.words import Keywords
+from pairdex.derived.lookups.keywords import KeywordIndex
+from pairdex.derived.lookups.words import Keywords
+from pairdex.knn import cosine
 from pairdex.search.hybrid import HYBRID_DEPTH, fuse
 from pairdex.search.neighbours import similarities
 from pairdex.store.store import Kind, Store
 
 __all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
 
-Nearest = Callable[[int, "NDArray[np.bool_] | None"], knn.Neighbours]
+Nearest = Callable[[int, "NDArray[np.bool_] | None"], cosine.Neighbours]
 """Gives the n nearest rows (1, n) of a query, among the flagged ones where flags are given."""
 
 
@@ -27,7 +27,7 @@ class Ranked:
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
-    report: knn.Report
+    report: cosine.Report
 
 
 class Ranking:
@@ -48,7 +48,7 @@ class Ranking:
     def _found(self, count: int) -> Ranked:
         return self._others(self._nearest(count + len(self._without), None), count)
 
-    def _others(self, found: knn.Neighbours, count: int) -> Ranked:
+    def _others(self, found: cosine.Neighbours, count: int) -> Ranked:
         keep = (found.ids[0] >= 0) & ~np.isin(found.ids[0], self._without)
         ids, distances = found.ids[0, keep][:count], found.distances[0, keep][:count]
         return Ranked(ids, distances, found.report)

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import knn
-from pairdex.codes import Codes
+from pairdex.derived.codes import Progress, find_codes, have_codes
+from pairdex.derived.index import find_index
+from pairdex.derived.lookups.keywords import KeywordIndex
+from pairdex.derived.lookups.words import parse_keywords
+from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument
-from pairdex.indexes import Progress, find_codes, have_codes
-from pairdex.inverted_files import find_index
 from pairdex.ivf.efforts import Points
 from pairdex.ivf.search import InvertedIndex
-from pairdex.lookups.keywords import KeywordIndex
-from pairdex.lookups.words import parse_keywords
-from pairdex.projections.files import Projection
+from pairdex.knn import cosine
+from pairdex.knn.codes import Codes
 from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
 from pairdex.search.query import Query
@@ -110,7 +110,7 @@ class Searcher:
 
     def nearest(
         self, space: Kind | Projection, vectors: NDArray[Any], k: int, how: How
-    ) -> knn.Neighbours:
+    ) -> cosine.Neighbours:
         """Return the k nearest rows of each vector; see `Collection.nearest`."""
         if isinstance(space, Projection):
             return nearest_in_space(self._store, space, vectors, k, where=how.where)
@@ -152,11 +152,11 @@ class Searcher:
         """
         space = self.space(on)
 
-        def found(count: int, among: NDArray[np.bool_] | None) -> knn.Neighbours:
+        def found(count: int, among: NDArray[np.bool_] | None) -> cosine.Neighbours:
             if among is None or isinstance(space, Projection):
                 return self.nearest(space, vector[None, :], count, how)
             blocks, codes = self._store.vectors(space).blocks, self.codes(space)
-            return knn.nearest(blocks, vector[None, :], count, allowed=among, codes=codes)
+            return cosine.nearest(blocks, vector[None, :], count, allowed=among, codes=codes)
 
         if keywords is None:
             return Ranking(found, query.rows)
@@ -175,12 +175,12 @@ class Searcher:
 
     def _exactly(
         self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
-    ) -> knn.Neighbours:
+    ) -> cosine.Neighbours:
         return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
     def _completed(
-        self, on: Kind, found: knn.Neighbours, vectors: NDArray[Any], where: str | None
-    ) -> knn.Neighbours:
+        self, on: Kind, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
+    ) -> cosine.Neighbours:
         """Search exactly for what the index gives no answer to."""
         numbers = incomplete(self._store, found, where)
         if len(numbers):

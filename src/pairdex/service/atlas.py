@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.atlases.files import Atlas, Record, open_atlas, read_record
+from pairdex.derived.atlas.files import Atlas, Record, open_atlas, read_record
 from pairdex.errors import Mismatch, MissingFile
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairdex import json_values
+from pairdex.files import json_values
 from pairdex.service.catalogue import Served
 from pairdex.service.lookup import FIRST, find_table, vectors_of
 from pairdex.service.requests import DownloadRequest

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex import json_values
 from pairdex.collection import Hits
+from pairdex.files import json_values
 from pairdex.search import Facet, Query
 from pairdex.service.catalogue import Served
 from pairdex.service.errors import Refused

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pairdex.curate.dedup import DEFAULT_THRESHOLD
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.predicate import MAX_PREDICATE_CHARS
@@ -22,7 +23,6 @@ from pairdex.service.limits import (
     MAX_URL_CHARS,
     MAX_VECTOR_VALUES,
 )
-from pairdex.transform.dedup import DEFAULT_THRESHOLD
 
 __all__ = [
     "ContainsRequest",

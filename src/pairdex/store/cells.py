@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pairdex import json_values
+from pairdex.files import json_values
 
 __all__ = ["Cell", "cell_of"]
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pairdex import atomic
 from pairdex.errors import InvalidArgument
-from pairdex.store import lock
+from pairdex.files import atomic, lock
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 from pairdex.store.scores import SCORES
 from pairdex.store.staging import STAGING

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from pairdex import atomic
 from pairdex.errors import MissingFile
-from pairdex.sealed_json import read_sealed, seal_of, sealed
+from pairdex.files import atomic
+from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 
 __all__ = [
     "FORMAT",

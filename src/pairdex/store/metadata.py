@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pairdex import atomic
 from pairdex.errors import DamagedFile
+from pairdex.files import atomic
 from pairdex.store.cells import Cell, cell_of
 
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]

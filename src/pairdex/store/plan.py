@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pairdex import checksums
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.files import checksums
 from pairdex.parts.columns import ORIGIN, Column, plan_columns
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule

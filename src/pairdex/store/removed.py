@@ -18,8 +18,8 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from pairdex import atomic, checksums
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, UnsupportedFormat
+from pairdex.files import atomic, checksums
 from pairdex.store.manifest import Manifest
 
 __all__ = [

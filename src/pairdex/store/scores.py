@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pairdex import atomic
 from pairdex.errors import DamagedFile, MissingFile
-from pairdex.sealed_json import read_sealed, sealed
+from pairdex.files import atomic
+from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.store.manifest import Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 

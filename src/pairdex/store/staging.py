@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from pairdex import atomic
-from pairdex.process_pool import ctrl_c_blocked, process_pool
+from pairdex.files import atomic
 from pairdex.store.manifest import FileEntry, PartEntry
+from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
 __all__ = ["STAGING", "Advance", "Progress", "Task", "run_tasks"]
 

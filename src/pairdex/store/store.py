@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex import checksums
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.files import checksums
+from pairdex.files.vectors import open_vectors
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
 from pairdex.store.mask_cache import MaskCache
@@ -23,7 +24,6 @@ from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
-from pairdex.vectors import open_vectors
 
 __all__ = ["Kind", "Store", "as_ids"]
 

@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pairdex import checksums
 from pairdex._native import check_rows
+from pairdex.files import checksums
+from pairdex.files.vector_writer import DTYPE, writing_vectors
+from pairdex.files.vectors import VectorFile
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.columns import ORIGIN, Column, with_source_names
 from pairdex.parts.layout import Part
@@ -29,8 +31,6 @@ from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.store.metadata import writing_metadata
 from pairdex.store.plan import Selection, source_name
 from pairdex.store.staging import Advance
-from pairdex.store.vector_writer import DTYPE, writing_vectors
-from pairdex.vectors import VectorFile
 from pairdex.version import __version__
 
 __all__ = ["DROP_REASONS", "PartTask", "described", "part_files", "write_part"]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pairdex import atomic
 from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.export.hf_folder import HF_CONFIG, read_hugging_face
 from pairdex.encoders.export.onnx_towers import text_model, vision_model
@@ -26,6 +25,7 @@ from pairdex.encoders.export.quantise import quantised
 from pairdex.encoders.export.towers import Activation
 from pairdex.encoders.model import FORMAT, Precision, load_model
 from pairdex.errors import InvalidArgument, MissingFile, UnsupportedFormat
+from pairdex.files import atomic
 
 __all__ = ["ExportReport", "export_model"]
 

@@ -1,0 +1,216 @@
+"""Scoring: a head's judgement of every picture becomes a metadata column, part by part.
+
+The files of a column are named by their head, so that the column of another head replaces the older
+one at once: when its note is written.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex.encoders.heads import Head, HeadKind, load_head
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
+from pairdex.files import atomic, checksums, lock
+from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
+from pairdex.store.scores import (
+    TYPE,
+    ScoredPart,
+    ScoreNote,
+    read_score,
+    score_folder,
+    write_score,
+)
+from pairdex.store.store import Kind, Store
+from pairdex.version import __version__
+
+__all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
+
+_ON: Kind = "image"
+_STRANGE_SPREAD = 2.0  # of vectors of another model than the head's; see Head.spread
+_KEY = b"pairdex"  # of a file's own metadata
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What was scored.
+
+    Attributes
+    ----------
+    rows
+        Rows of the collection; all have a score now.
+    columns
+        The columns that the heads fill.
+    scored
+        Values that this call computed; the others were there.
+    warnings
+        Reasons to doubt that a head is one for this collection's model.
+    """
+
+    rows: int
+    columns: list[str]
+    scored: int
+    warnings: list[str]
+    seconds: float
+
+
+def score(
+    collection: str | Path,
+    *,
+    nsfw: str | Path | None = None,
+    aesthetic: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreReport:
+    """Add what heads say of the image vectors as the columns `punsafe` and `aesthetic`.
+
+    Columns can be used in filters at once, by whoever opens the collection from then on. The same
+    call goes on where a killed one stopped, and scores only parts that have been added; another head
+    replaces the column.
+
+    Parameters
+    ----------
+    nsfw, aesthetic
+        The `.npz` of a head; at least one.
+    progress
+        Called with the values done and the values in all.
+
+    Raises
+    ------
+    PairdexError
+        No head, one for vectors of another dimension, a column of that name in the parts, another
+        writer, no room.
+    """
+    started = time.perf_counter()
+    given: list[tuple[HeadKind, str | Path | None]] = [("nsfw", nsfw), ("aesthetic", aesthetic)]
+    heads = [load_head(Path(path), kind) for kind, path in given if path is not None]
+    if not heads:
+        raise InvalidArgument("no head is given; name at least one of nsfw and aesthetic")
+    folder = Path(collection)
+    store = Store(folder)
+    for head in heads:
+        _check_fits(store, head)
+    meter = _Meter(len(heads) * store.rows, progress)
+    with lock.writing(folder):
+        store = Store(folder)  # as it is now that nobody else writes
+        scored = sum(_score(store, head, meter) for head in heads)
+    return ScoreReport(
+        rows=store.live_rows,
+        columns=[head.column for head in heads],
+        scored=scored,
+        warnings=[line for head in heads if (line := _doubt(store, head)) is not None],
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Meter:
+    """Counts values for a progress callback."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._total, self._done, self._progress = total, 0, progress
+
+    def advance(self, values: int) -> None:
+        self._done += values
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _check_fits(store: Store, head: Head) -> None:
+    if head.dim != store.dim:
+        raise Mismatch(
+            f"the {head.kind} head takes vectors of {head.dim} dimensions, {store.path} has "
+            f"{store.dim}: it is a head for another model"
+        )
+    taken = {name.lower() for name in store.manifest.column_names}
+    if head.column in taken:
+        raise Mismatch(
+            f"{store.path} has the column {head.column} from its parts already: "
+            f"leave out the {head.kind} head"
+        )
+
+
+def _doubt(store: Store, head: Head) -> str | None:
+    """Say that the vectors do not look like those of the head's model, where they do not."""
+    spread = head.spread(store.vectors(_ON)[:BATCH_ROWS]) if store.rows else None
+    if spread is None or spread <= _STRANGE_SPREAD:
+        return None
+    return (
+        f"{head.column}: the vectors lie {spread:.1f} times as far from the {head.kind} head's mean "
+        f"as its own model's, expected at most {_STRANGE_SPREAD:g}: they seem to be of another model"
+    )
+
+
+def _score(store: Store, head: Head, meter: _Meter) -> int:
+    """Have the column of one head; return how many values were computed."""
+    folder = score_folder(store.path, head.column)
+    atomic.make_folder(folder)
+    atomic.discard_partials(folder)
+    earlier = read_score(store.path, head.column)
+    known = {part.path: part for part in earlier.parts} if earlier else {}
+    parts, computed = [], 0
+    for index, (entry, block) in enumerate(
+        zip(store.manifest.parts, store.vectors(_ON).blocks, strict=True)
+    ):
+        path = folder / values_name(index, head.checksum)
+        source = entry.files[_ON].checksum
+        done = _is_done(path, head, source, entry.rows)
+        if done:
+            meter.advance(entry.rows)
+        else:
+            _write(path, block, head, source, meter)
+            computed += entry.rows
+        # What a note says stays: a damaged file must not be vouched for by its damaged bytes.
+        said = known.get(str(path.relative_to(store.path))) if done else None
+        parts.append(said or described_values(store.path, path, entry.rows, source))
+    made_from = {"kind": head.kind, "dim": head.dim, "checksum": head.checksum}
+    note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, tuple(parts))
+    if earlier != note:
+        write_score(store.path, note)
+    named = {store.path / part.path for part in parts}
+    for other in folder.glob("*.arrow"):
+        if other not in named:
+            other.unlink()
+    return computed
+
+
+def values_name(index: int, head_checksum: str) -> str:
+    """Return what the file of a part's values is called."""
+    return f"{index:05d}-{head_checksum[:8]}.arrow"
+
+
+def values_schema(column: str, head_checksum: str, source: str) -> pa.Schema:
+    """Return the schema of a part's values, which says by what head and of what vectors they are."""
+    said = {"head": head_checksum, "source": source, "version": __version__}
+    return pa.schema([(column, TYPE)], metadata={_KEY: json.dumps(said).encode()})
+
+
+def described_values(collection: Path, path: Path, rows: int, source: str) -> ScoredPart:
+    """Return the entry of a part's values."""
+    place = str(path.relative_to(collection))
+    return ScoredPart(place, rows, path.stat().st_size, checksums.of_file(path), source)
+
+
+def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
+    """Whether the file is of this head and these vectors; it is whole, or it would not be there."""
+    try:
+        schema = MetadataFile(path, rows).schema
+    except DamagedFile:  # or none
+        return False
+    return bool(
+        schema.equals(values_schema(head.column, head.checksum, source), check_metadata=True)
+    )
+
+
+def _write(path: Path, block: NDArray[np.float16], head: Head, source: str, meter: _Meter) -> None:
+    schema = values_schema(head.column, head.checksum, source)
+    with writing_metadata(path, schema) as writer:
+        for start in range(0, len(block), BATCH_ROWS):
+            values = head.scores(block[start : start + BATCH_ROWS])
+            writer.append(pa.table([pa.array(values, TYPE)], schema=schema))
+            meter.advance(len(values))

@@ -1,0 +1,1 @@
+"""Data made from a collection, which can be deleted and made again."""

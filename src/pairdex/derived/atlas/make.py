@@ -1,0 +1,186 @@
+"""Making an atlas: draw a sample, lay it out, name its regions, find for each row the point that stands for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.derived.atlas import layout
+from pairdex.derived.atlas.files import Record, folder_of, save_array, source_of, write_record
+from pairdex.derived.atlas.regions import find_regions
+from pairdex.errors import InvalidArgument
+from pairdex.files import atomic, lock
+from pairdex.knn import cosine
+from pairdex.store.sample import DEFAULT_SEED, draw
+from pairdex.store.store import Kind, Store
+from pairdex.version import __version__
+
+__all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
+
+DEFAULT_SAMPLE = 20_000  # points: what one screen can tell apart; their layout takes seconds
+MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
+MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
+_BLOCK_ROWS = 8_192
+
+Steps = Callable[[str, int, int], None]
+"""Called with what is being done, the rows done and the rows in all."""
+
+
+@dataclass(frozen=True)
+class AtlasReport:
+    """What was made: `points` of the sample, `regions` with names, `rows` that have a place."""
+
+    rows: int
+    points: int
+    regions: int
+    on: Kind
+    seconds: float
+
+
+def atlas(
+    collection: str | Path,
+    *,
+    sample: int | None = None,
+    seed: int = DEFAULT_SEED,
+    on: Kind = "image",
+    progress: Steps | None = None,
+) -> AtlasReport:
+    """Make the map of a collection that the page shows: near rows lie near each other.
+
+    A sample of the rows is laid out by UMAP; every other row has its place where its nearest row of
+    the sample lies. The same collection, sample and seed give the same bytes. An atlas that was there
+    before is replaced when the new one is complete.
+
+    Parameters
+    ----------
+    sample
+        How many rows to lay out; by default 20,000, or all where there are fewer.
+    seed
+        Of the sample and the layout.
+    on
+        Which vectors decide what is near.
+
+    Raises
+    ------
+    MissingExtra
+        umap-learn is not installed.
+    PairdexError
+        Too few rows, a wrong option, another writer, no room.
+    """
+    started = time.perf_counter()
+    layout.check_extra()
+    folder, steps = Path(collection), progress or (lambda _step, _done, _total: None)
+    store = Store(folder)
+    store.check_kind(on)
+    wanted = _checked(store, sample, seed)
+    with lock.writing(folder):
+        store = Store(folder)  # as it is now that nobody else writes
+        with _claimed(folder_of(folder)):
+            record = _make(store, wanted, seed, on, steps)
+            write_record(folder, record)
+    return AtlasReport(
+        rows=store.live_rows,
+        points=record.points,
+        regions=len(record.regions),
+        on=on,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _checked(store: Store, sample: int | None, seed: int) -> int:
+    """Return how many rows to draw."""
+    rows = store.live_rows
+    if rows < layout.MIN_POINTS:
+        raise InvalidArgument(
+            f"{store.path} has {rows:,} rows, an atlas needs at least {layout.MIN_POINTS}"
+        )
+    if not 0 <= seed <= MAX_SEED:
+        raise InvalidArgument(f"the seed is {seed}, expected 0 to {MAX_SEED:,}", field="seed")
+    if sample is None:
+        return min(DEFAULT_SAMPLE, rows)
+    most = min(MAX_SAMPLE, rows)
+    if not layout.MIN_POINTS <= sample <= most:
+        raise InvalidArgument(
+            f"the sample is {sample:,} rows, expected {layout.MIN_POINTS} to {most:,}",
+            field="sample",
+        )
+    return sample
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Have the atlas's folder; where nothing comes of it, no empty one is left."""
+    atomic.make_folder(folder)
+    atomic.discard_partials(folder)
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        with suppress(OSError):  # it holds an earlier atlas
+            folder.rmdir()
+        raise
+
+
+def _make(store: Store, sample: int, seed: int, on: Kind, steps: Steps) -> Record:
+    live = store.allowed()
+    keep = np.ones(store.rows, np.bool_) if live is None else live
+    drawn_from = store.checksum
+    ids = np.flatnonzero(draw(keep, sample, seed=seed))
+    vectors = store.vectors(on)[ids]
+    positions = layout.lay_out(
+        vectors, seed=seed, progress=lambda done, total: steps("finding neighbours", done, total)
+    )
+    regions = find_regions(positions, _captions(store, ids), seed=seed)
+    places = _places(store, on, ids, vectors, lambda done: steps("placing", done, store.rows))
+    arrays: dict[str, NDArray[Any]] = {"ids": ids, "positions": positions, "places": places}
+    files = {name: save_array(store.path, name, array) for name, array in arrays.items()}
+    return Record(
+        created_by=f"pairdex {__version__}",
+        on=on,
+        points=len(ids),
+        seed=seed,
+        rows=store.rows,
+        source=source_of(store, on),
+        drawn_from=drawn_from,
+        method={
+            "name": "umap",
+            "release": layout.umap_version(),
+            "neighbours": layout.NEIGHBOURS,
+            "min_dist": layout.MIN_DIST,
+        },
+        regions=regions,
+        files=files,
+    )
+
+
+def _captions(store: Store, ids: NDArray[np.int64]) -> list[str | None]:
+    if "caption" not in store.schema.names:
+        return [None] * len(ids)
+    captions: list[str | None] = store.read(ids, ["caption"])["caption"].to_pylist()
+    return captions
+
+
+def _places(
+    store: Store,
+    on: Kind,
+    ids: NDArray[np.int64],
+    vectors: NDArray[np.float16],
+    progress: Callable[[int], None],
+) -> NDArray[np.int32]:
+    """Return for each row of the collection the number of its nearest row of the sample."""
+    view = store.vectors(on)
+    places = np.full(store.rows, -1, np.int32)
+    places[ids] = np.arange(len(ids), dtype=np.int32)
+    for first in range(0, store.rows, _BLOCK_ROWS):
+        others = first + np.flatnonzero(places[first : first + _BLOCK_ROWS] < 0)
+        if len(others):
+            found = cosine.nearest([vectors], view[others].astype(np.float32), 1)
+            places[others] = found.ids[:, 0]
+        progress(min(first + _BLOCK_ROWS, store.rows))
+    return places

@@ -1,0 +1,200 @@
+"""Captions by their words: an inverted index with positions, ranked by BM25.
+
+A part's postings are one entry for each word of each caption: the row and the place in it, ordered by
+word, row and place. BM25 as in Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and
+Beyond (2009), with the idf of Lucene, which is never negative.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pairdex.derived.lookups.parts import Kind, Progress, have_arrays
+from pairdex.derived.lookups.words import Keywords, split_words
+from pairdex.files.array_files import Arrays
+from pairdex.store.store import Store
+
+__all__ = ["K1", "KEYWORDS", "MAX_WORDS", "B", "KeywordIndex"]
+
+K1 = 1.2  # how soon more of the same word stops to count
+B = 0.75  # how much long captions are held back
+MAX_WORDS = 65_000  # of a caption that are looked at: places are uint16, with room for phrases
+
+
+class KeywordIndex:
+    """The captions of one version of a collection by their words; made if need be.
+
+    Raises
+    ------
+    InvalidArgument, DamagedFile, UnsupportedFormat
+        No column `caption`; a damaged file.
+    """
+
+    def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
+        self._rows = store.rows
+        arrays = have_arrays(store, KEYWORDS, progress=progress)
+        self._parts = [_Part(each, store.first_id(index)) for index, each in enumerate(arrays)]
+        total = sum(int(part.lengths.sum(dtype=np.int64)) for part in self._parts)
+        self._mean_words = total / max(self._rows, 1) or 1.0
+
+    def matching(self, keywords: Keywords) -> NDArray[np.bool_]:
+        """Return which rows have all of the phrases and nothing that is excluded, shape (rows,)."""
+        mask = np.full(self._rows, True)
+        for part in self._parts:
+            inside = mask[part.first : part.first + len(part.lengths)]
+            for phrase in keywords.phrases:
+                has_it = np.zeros(len(inside), np.bool_)
+                has_it[part.rows_of(phrase)] = True
+                inside &= has_it
+            for phrase in keywords.excluded:
+                inside[part.rows_of(phrase)] = False
+        return mask
+
+    def rank(
+        self, keywords: Keywords, count: int, allowed: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """Return the ids of the `count` best of the allowed rows that have some of the words.
+
+        The best first by BM25, equal scores by smaller id.
+        """
+        scores = self.scores(keywords)
+        if allowed is not None:
+            scores[~allowed] = 0
+        places = np.flatnonzero(scores)
+        if len(places) > count:
+            least = np.partition(scores[places], len(places) - count)[-count]
+            places = places[scores[places] >= least]
+        order = np.argsort(-scores[places], kind="stable")[:count]
+        return places[order].astype(np.int64)
+
+    def scores(self, keywords: Keywords) -> NDArray[np.float32]:
+        """Return the BM25 of every row, shape (rows,); 0 where none of the words is."""
+        scores = np.zeros(self._rows, np.float32)
+        for word in keywords.words:
+            counts = [part.counts_of(word) for part in self._parts]
+            n_with = sum(len(rows) for rows, _ in counts)
+            idf = np.log(1 + (self._rows - n_with + 0.5) / (n_with + 0.5))
+            for part, (rows, times) in zip(self._parts, counts, strict=True):
+                longer = 1 - B + B * part.lengths[rows] / self._mean_words
+                scores[part.first + rows] += idf * times * (K1 + 1) / (times + K1 * longer)
+        return scores
+
+
+class _Part:
+    """The postings of one part; its rows count from 0."""
+
+    def __init__(self, arrays: Arrays, first: int) -> None:
+        self.first = first
+        self.lengths = arrays["length"]
+        self._letters = arrays["letters"]
+        self._letter_ends = arrays["letter_end"]
+        self._posting_ends = arrays["posting_end"]
+        self._rows = arrays["row"]
+        self._places = arrays["place"]
+
+    def counts_of(self, word: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the rows that have a word, ascending, and how often."""
+        rows = self._rows[self._postings(word)]
+        if not len(rows):
+            return np.empty(0, np.int64), np.empty(0)
+        starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+        return rows[starts].astype(np.int64), np.diff(starts, append=len(rows)).astype(np.float64)
+
+    def rows_of(self, phrase: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return the rows that have these words one after the other."""
+        starts = [self._spots(word) - place for place, word in enumerate(phrase)]
+        together = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), starts)
+        return np.unique(together >> 16)
+
+    def _spots(self, word: str) -> NDArray[np.int64]:
+        """Return row and place of a word's occurrences in one number each.
+
+        A place before the first word of its row lands in the row before, at places beyond MAX_WORDS
+        that no word has.
+        """
+        postings = self._postings(word)
+        return (self._rows[postings].astype(np.int64) << 16) | self._places[postings]
+
+    def _postings(self, word: str) -> slice:
+        wanted = word.encode()
+        low, high = 0, len(self._letter_ends)
+        while low < high:
+            middle = (low + high) // 2
+            if self._word(middle) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(self._letter_ends) or self._word(low) != wanted:
+            return slice(0, 0)
+        return slice(int(self._posting_ends[low - 1]) if low else 0, int(self._posting_ends[low]))
+
+    def _word(self, number: int) -> bytes:
+        start = int(self._letter_ends[number - 1]) if number else 0
+        return self._letters[start : int(self._letter_ends[number])].tobytes()
+
+
+def _make(columns: list[pa.ChunkedArray]) -> Arrays:
+    """Return the postings of a part's captions, given some thousand at a time."""
+    numbers: dict[str, int] = {}
+    codes, rows, places, lengths, first = [], [], [], [], 0
+    for column in columns:
+        for chunk in column.chunks:
+            words, its_rows, its_places = _occurrences(chunk)
+            encoded = words.dictionary_encode()
+            known = [
+                numbers.setdefault(word, len(numbers)) for word in encoded.dictionary.to_pylist()
+            ]
+            codes.append(np.array(known, np.uint32)[encoded.indices.to_numpy()])
+            lengths.append(np.bincount(its_rows, minlength=len(chunk)).astype(np.uint16))
+            rows.append((its_rows + first).astype(np.uint32))
+            places.append(its_places)
+            first += len(chunk)
+    return _sorted(numbers, codes, rows, places, lengths)
+
+
+def _occurrences(
+    captions: pa.Array,
+) -> tuple[pa.Array, NDArray[np.int64], NDArray[np.uint16]]:
+    """Return the words of captions one after the other, and the row and the place of each."""
+    split = split_words(captions.fill_null(""))
+    words, rows = split.flatten(), pc.list_parent_indices(split).to_numpy()
+    is_word = pc.not_equal(words, "").to_numpy(zero_copy_only=False)
+    rows = rows[is_word].astype(np.int64)
+    starts = np.searchsorted(rows, rows)
+    places = np.arange(len(rows)) - starts
+    fits = places < MAX_WORDS
+    kept = words.filter(pa.array(is_word)).filter(pa.array(fits))
+    return kept, rows[fits], places[fits].astype(np.uint16)
+
+
+def _sorted(
+    numbers: dict[str, int],
+    codes: list[NDArray[np.uint32]],
+    rows: list[NDArray[np.uint32]],
+    places: list[NDArray[np.uint16]],
+    lengths: list[NDArray[np.uint16]],
+) -> Arrays:
+    """Return the postings ordered by word; those of a word stay in the order of rows and places."""
+    spelled = [word.encode() for word in numbers]
+    order = sorted(range(len(spelled)), key=spelled.__getitem__)
+    rank = np.empty(len(spelled), np.uint32)
+    rank[order] = np.arange(len(spelled), dtype=np.uint32)
+    ranked = rank[np.concatenate([np.empty(0, np.uint32), *codes])]
+    by_word = np.argsort(ranked, kind="stable")
+    in_order = [spelled[number] for number in order]
+    return {
+        "letters": np.frombuffer(b"".join(in_order), np.uint8),
+        "letter_end": np.cumsum([len(word) for word in in_order], dtype=np.int64),
+        "posting_end": np.cumsum(np.bincount(ranked, minlength=len(spelled)), dtype=np.int64),
+        "row": np.concatenate([np.empty(0, np.uint32), *rows])[by_word],
+        "place": np.concatenate([np.empty(0, np.uint16), *places])[by_word],
+        "length": np.concatenate([np.empty(0, np.uint16), *lengths]),
+    }
+
+
+KEYWORDS = Kind("keywords", 1, "caption", _make)

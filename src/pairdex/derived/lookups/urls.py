@@ -1,0 +1,78 @@
+"""Rows by their exact URL: sorted hashes, and a second look at the URL itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from numpy.typing import NDArray
+
+from pairdex.derived.lookups.parts import Kind, Progress, have_arrays
+from pairdex.files.array_files import Arrays
+from pairdex.store.store import Store
+
+__all__ = ["URLS", "UrlTable"]
+
+
+class UrlTable:
+    """Finds the rows of URLs; opened, and made if need be, once for a version of a collection.
+
+    Raises
+    ------
+    InvalidArgument, DamagedFile, UnsupportedFormat
+        No column `url`; a damaged file.
+    """
+
+    def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
+        self._store = store
+        self._parts = have_arrays(store, URLS, progress=progress)
+
+    def find(self, urls: Sequence[str]) -> list[list[int]]:
+        """Return the ids of the rows of each URL, ascending, without removed ones.
+
+        URLs are compared byte for byte, after spaces around them have been taken away on both sides.
+        """
+        wanted = [url.strip() for url in urls]
+        hashes = np.array([_hash(url) for url in wanted], np.uint64)
+        found: list[list[int]] = [[] for _ in wanted]
+        live = self._store.allowed()
+        for index, arrays in enumerate(self._parts):
+            starts = np.searchsorted(arrays["hash"], hashes, side="left")
+            ends = np.searchsorted(arrays["hash"], hashes, side="right")
+            for place in np.flatnonzero(ends > starts):
+                rows = arrays["row"][starts[place] : ends[place]]
+                ids = np.sort(rows.astype(np.int64)) + self._store.first_id(index)
+                found[place] += self._confirmed(ids, wanted[place], live)
+        return found
+
+    def _confirmed(
+        self, ids: NDArray[np.int64], url: str, live: NDArray[np.bool_] | None
+    ) -> list[int]:
+        if live is not None:
+            ids = ids[live[ids]]
+        stored = self._store.read(ids, ["url"])["url"].to_pylist()
+        return [
+            row for row, other in zip(ids.tolist(), stored, strict=True) if other.strip() == url
+        ]
+
+
+def _make(columns: list[pa.ChunkedArray]) -> Arrays:
+    hashes, rows, first = [np.empty(0, np.uint64)], [np.empty(0, np.uint32)], 0
+    for column in columns:
+        known = np.flatnonzero(column.is_valid())
+        texts = column.drop_null().to_pylist()
+        hashes.append(np.array([_hash(text.strip()) for text in texts], np.uint64))
+        rows.append((known + first).astype(np.uint32))
+        first += len(column)
+    together = np.concatenate(hashes)
+    order = np.argsort(together, kind="stable")
+    return {"hash": together[order], "row": np.concatenate(rows)[order]}
+
+
+def _hash(url: str) -> int:
+    return xxhash.xxh3_64_intdigest(url.encode(errors="surrogatepass"))
+
+
+URLS = Kind("urls", 1, "url", _make)

@@ -1,0 +1,164 @@
+"""BinWalk, the SISAP organisers' sketches: which of two reference vectors is nearer, 1,024 times.
+
+A word's 64 references are walked in a circle: bit j of word i is 1 when reference pool[i, j] is nearer
+to the row than pool[i, j + 1], by 1 - dot; the last is compared with the first. Bits are those of
+exact arithmetic: what float32 leaves open by its proven error is decided in float64, and what
+that leaves open by a sum without any rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.derived.projections.bits import BITS, WORDS, packed
+from pairdex.derived.projections.rows import widened
+
+__all__ = ["BinWalk", "draw_pool", "read_organisers"]
+
+_UNIT32, _UNIT64 = 2.0**-24, 2.0**-53  # relative errors of one rounding
+_WORD = BITS // WORDS
+_PAIRS = 8_192  # decided at once in float64: 100 MB with 768 dimensions
+
+
+@dataclass(frozen=True)
+class BinWalk:
+    """The organisers' model.
+
+    Attributes
+    ----------
+    refs
+        (1024, source_dim) float32, unit vectors.
+    pool
+        (16, 64) int32, a permutation of 1 to 1024.
+    """
+
+    refs: NDArray[np.float32]
+    pool: NDArray[np.int32]
+
+    kind: ClassVar[Literal["hamming"]] = "hamming"
+    method: ClassVar[str] = "binwalk"
+    dtype: ClassVar[np.dtype[Any]] = np.dtype("<u8")
+    dim: ClassVar[int] = BITS
+    width: ClassVar[int] = WORDS
+    explained_variance: ClassVar[None] = None
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any]) -> BinWalk:
+        """Return the model with these `refs` and `pool`.
+
+        Raises
+        ------
+        ValueError
+            They have other shapes, or `pool` is no permutation from 1.
+        """
+        refs, pool = np.asarray(arrays["refs"]), np.asarray(arrays["pool"])
+        if refs.ndim != 2 or len(refs) != BITS or not np.isfinite(refs).all():
+            raise ValueError(f"refs have shape {refs.shape}, expected ({BITS}, dim), finite")
+        if pool.shape != (WORDS, _WORD) or set(pool.flat) != set(range(1, BITS + 1)):
+            raise ValueError(
+                f"pool of shape {pool.shape} is no permutation of 1 to {BITS} in {WORDS} rows"
+            )
+        return cls(np.ascontiguousarray(refs, np.float32), pool.astype(np.int32))
+
+    def arrays(self) -> dict[str, NDArray[Any] | float]:
+        """Return what a model file keeps."""
+        return {"refs": self.refs, "pool": self.pool}
+
+    @property
+    def source_dim(self) -> int:
+        """The dimension of the vectors that it projects."""
+        return int(self.refs.shape[1])
+
+    def apply(self, rows: NDArray[Any]) -> NDArray[np.uint64]:
+        """Sketch rows (n, source_dim) of any length but zero: (n, 16)."""
+        wide = widened(rows)  # lengths change no bit
+        lead = wide @ self._weights.T  # by how much the first reference is nearer
+        bits = lead > 0
+        # A sum of n products in any order errs by n units of the lengths' product (Higham, Accuracy and
+        # Stability of Numerical Algorithms, 3.5); the weights' rounding and n's square need a few more.
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide, dtype=np.float64))
+        open_below = ((len(wide.T) + 6) * _UNIT32 * lengths).astype(np.float32)[:, None]
+        np.abs(lead, out=lead)
+        lead[:, self._is_nothing] = np.inf
+        row, bit = np.divmod(np.flatnonzero(lead < open_below), BITS)
+        for at in range(0, len(row), _PAIRS):
+            some = slice(at, at + _PAIRS)
+            bits[row[some], bit[some]] = self._decide(wide, row[some], bit[some])
+        return packed(bits)
+
+    @cached_property
+    def _pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """For each bit the reference that must be nearer, and the other."""
+        first = self.pool.astype(np.intp) - 1
+        return first.reshape(-1), np.roll(first, -1, axis=1).reshape(-1)
+
+    @cached_property
+    def _steps(self) -> NDArray[np.float64]:
+        first, second = self._pairs
+        return self.refs[first].astype(np.float64) - self.refs[second]
+
+    @cached_property
+    def _is_nothing(self) -> NDArray[np.bool_]:
+        """Bits that compare equal references: neither is ever nearer."""
+        return np.asarray(~self._steps.any(axis=1))
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float32]:
+        """The steps as unit vectors, so that one bound holds for all."""
+        lengths = np.linalg.norm(self._steps, axis=1) + self._is_nothing
+        return np.asarray(self._steps / lengths[:, None], np.float32)
+
+    def _decide(
+        self, wide: NDArray[np.float32], row: NDArray[np.intp], bit: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Decide bits by float64, and where that cannot by exact sums."""
+        products = wide[row].astype(np.float64)
+        products *= self._steps[bit]
+        lead = products.sum(axis=1)
+        np.abs(products, out=products)
+        room = (len(wide.T) + 3) * _UNIT64 * products.sum(axis=1)
+        decided = lead > 0
+        for i in np.flatnonzero(np.abs(lead) < room):
+            first, second = self._pairs[0][bit[i]], self._pairs[1][bit[i]]
+            decided[i] = exact_dot(wide[row[i]], self.refs[first], self.refs[second]) > 0
+        return np.asarray(decided)
+
+
+def exact_dot(
+    row: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]
+) -> float:
+    """Return row . first - row . second, rounded once: products of float32 are exact in float64."""
+    wide = row.astype(np.float64)
+    return math.fsum([*(wide * first), *(-wide * second)])
+
+
+def draw_pool(rng: np.random.Generator) -> NDArray[np.int32]:
+    """Return a random pool."""
+    return (rng.permutation(BITS) + 1).astype(np.int32).reshape(WORDS, _WORD)
+
+
+def read_organisers(file: h5py.File) -> BinWalk | None:
+    """Read a model file of the organisers; None where it is something else.
+
+    It has `refs` and `pool` as datasets, or, as Julia's JLD2 wrote it, as references in one compound
+    `model`. Julia's first dimension is our last.
+
+    Raises
+    ------
+    ValueError
+        The arrays do not make a model.
+    """
+    if "refs" in file and "pool" in file:
+        return BinWalk.from_arrays({name: file[name][()] for name in ("refs", "pool")})
+    if "model" not in file or file["model"].dtype.names != ("refs", "pool"):
+        return None
+    model = file["model"][()]
+    arrays = {"refs": file[model["refs"]["matrix"]][()], "pool": file[model["pool"]][()]}
+    return BinWalk.from_arrays(arrays)

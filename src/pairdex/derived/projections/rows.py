@@ -1,0 +1,148 @@
+"""The rows that a model is fitted to or applied to: read in blocks, float32, of unit length.
+
+Plain reads, not memory maps: mapped pages count as the process's memory, and there may be 100 million rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument
+from pairdex.files.vectors import VectorFile, open_vectors
+from pairdex.store.store import Kind, Store
+from pairdex.work.processors import usable_processors
+
+__all__ = [
+    "BLOCK_ROWS",
+    "draw_live",
+    "fit_blocks",
+    "side_by_side",
+    "unit_rows",
+    "vector_files",
+    "widened",
+]
+
+BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: few enough for the caches to help
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def vector_files(store: Store, on: Kind) -> list[VectorFile]:
+    """Return the collection's vector files, one a part, their headers checked."""
+    store.vectors(on)  # checks that they fit the manifest
+    return [open_vectors(store.path / part.files[on].path) for part in store.manifest.parts]
+
+
+def unit_rows(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows (n, dim) as float32 of unit length; none of them may be all zero."""
+    wide = widened(rows)
+    wide /= np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    return wide
+
+
+def widened(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows as new float32 whose squares are in range, each scaled by a power of two.
+
+    Rows of float16 are in range as they are.
+    """
+    wide = rows.astype(np.float32)
+    if rows.dtype != np.float16 and len(wide):
+        _, exponents = np.frexp(np.abs(wide).max(axis=1, keepdims=True))
+        np.ldexp(wide, -exponents, out=wide)
+    return wide
+
+
+def fit_blocks(
+    files: list[VectorFile],
+    fit_rows: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows to fit a model to, of unit length, in blocks, the next ones made meanwhile.
+
+    Parameters
+    ----------
+    fit_rows
+        So many at equal distances: of n rows the rows floor(i n / fit_rows).
+    progress
+        Called with the rows done and the rows in all.
+
+    Raises
+    ------
+    InvalidArgument
+        More rows are asked for than there are, or fewer than one.
+    """
+    total = sum(file.rows for file in files)
+    if not 1 <= fit_rows <= total:
+        raise InvalidArgument(
+            f"fit-rows is {fit_rows:,}, expected 1 to {total:,}, the collection's rows",
+            field="fit_rows",
+        )
+    done = 0
+    raw_blocks = _raw_blocks(files, fit_rows)
+    for block in side_by_side(unit_rows, raw_blocks, usable_processors()):
+        yield block
+        done += len(block)
+        if progress:
+            progress(done, fit_rows)
+
+
+def draw_live(store: Store, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the ids of `n` rows that were not removed, or of all where there are fewer; ascending."""
+    live = store.allowed()  # asked once: rows may be removed at any moment
+    rows = store.rows if live is None else int(np.count_nonzero(live))
+    drawn = rng.choice(rows, min(n, rows), replace=False, shuffle=False)
+    return np.sort(drawn if live is None else np.flatnonzero(live)[drawn])
+
+
+def side_by_side(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+) -> Iterator[_Result]:
+    """Yield what `work` makes of the items, in their order, done in threads ahead of the caller."""
+    coming: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                coming.append(pool.submit(work, item))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()
+
+
+def _raw_blocks(files: list[VectorFile], wanted: int) -> Iterator[NDArray[Any]]:
+    total = sum(file.rows for file in files)
+    first = 0
+    for file in files:
+        if wanted == total:
+            yield from file.blocks(BLOCK_ROWS)
+        else:
+            yield from _picked(file, _spaced(first, file.rows, wanted, total))
+        first += file.rows
+
+
+def _spaced(first: int, rows: int, wanted: int, total: int) -> NDArray[np.int64]:
+    """Which of a part's rows, the collection's rows from `first` on, are among the wanted."""
+    numbers = np.arange(-(-first * wanted // total), -(-(first + rows) * wanted // total))
+    return np.asarray(numbers * total // wanted - first, np.int64)
+
+
+def _picked(file: VectorFile, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """Yield some rows of a file; each is read by itself, since a map would bring 64 KB for each."""
+    row_bytes = file.dim * file.dtype.itemsize
+    with file.path.open("rb") as stream:
+        for start in range(0, len(rows), BLOCK_ROWS):
+            some = rows[start : start + BLOCK_ROWS]
+            places = (file.offset + some * row_bytes).tolist()
+            data = b"".join(os.pread(stream.fileno(), row_bytes, place) for place in places)
+            yield np.frombuffer(data, file.dtype).reshape(len(some), file.dim)

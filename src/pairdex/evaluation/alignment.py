@@ -1,0 +1,133 @@
+"""Putting results into the gold standard's form: queries as rows, ids from 0, -1 for none.
+
+Files leave two things open: whether queries are rows or columns, and whether ids count from 1, as
+SISAP's do, or from 0. Both are decided by what the file shows, and said where it is not the rule.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, Mismatch
+from pairdex.evaluation.recall import shared
+from pairdex.files.neighbour_files import FIRST_ID, NeighbourTable, ascend
+from pairdex.reference.read_gold import Gold
+
+__all__ = ["aligned"]
+
+_CLEARLY = 4.0  # standard deviations between two counts of agreement that are no chance
+
+
+def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[str]]:
+    """Return ids (n, k) that compare with the gold standard's, and what had to be recognised.
+
+    Raises
+    ------
+    Mismatch, DamagedFile
+        Results of another number of queries; ids that are no rows.
+    """
+    notes: list[str] = []
+    knns, dists = table.knns, table.dists
+    if _is_turned(table, gold, notes):
+        knns, dists = knns.T, None if dists is None else dists.T
+    if knns.min(initial=0) < -1:
+        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is no row")
+    first = _first_id(table, knns, dists, gold, notes)
+    ids = np.where(knns >= max(first, 0), knns - first, -1)
+    if gold.rows is not None and ids.max(initial=-1) >= gold.rows:
+        raise DamagedFile(
+            f"{table.path} has the id {knns.max():,} in knns, the collection of {gold.path} has "
+            f"{gold.rows:,} rows: the results are of another collection"
+        )
+    return ids, notes
+
+
+def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
+    """Whether queries are columns: by their number; where that is k too, by where distances ascend."""
+    rows, columns = table.knns.shape
+    if gold.n not in (rows, columns):
+        raise Mismatch(
+            f"{table.path} has knns of shape ({rows:,}, {columns:,}), {gold.path} has "
+            f"{gold.n:,} queries: the results are of other queries"
+        )
+    if rows != columns:
+        if rows != gold.n:
+            notes.append("turned: (k, n) instead of (n, k)")
+        return bool(rows != gold.n)
+    if table.dists is not None and ascend(table.dists, 1) != ascend(table.dists, 0):
+        turned, why = ascend(table.dists, 0), "as distances ascend along them"
+    else:
+        by_row, by_column = (_agreement(knns, gold) for knns in (table.knns, table.knns.T))
+        turned, why = by_column > by_row, "as they agree with the gold standard"
+    notes.append(f"n = k = {rows:,}: {'columns' if turned else 'rows'} taken for queries, {why}")
+    return turned
+
+
+def _agreement(knns: NDArray[np.int64], gold: Gold) -> int:
+    return max(_hits(knns - first, gold) for first in (0, 1))
+
+
+def _hits(ids: NDArray[np.int64], gold: Gold) -> int:
+    """Count the ids that are among as many nearest rows."""
+    return int(shared(ids, gold.ids[:, : ids.shape[1]]).sum())
+
+
+def _first_id(
+    table: NeighbourTable,
+    knns: NDArray[np.int64],
+    dists: NDArray[np.float32] | None,
+    gold: Gold,
+    notes: list[str],
+) -> int:
+    """Return the number of the first row; every decision but the plain case is noted."""
+    said = table.facts.get(FIRST_ID)
+    if said in (0, 1):
+        return int(said)
+    if gold.rows is not None and knns.max(initial=0) == gold.rows:
+        return 1  # from 0 there is no such row
+    if (knns == 0).any():
+        return _meaning_of_zero(knns, dists, gold, notes)
+    hits = {first: _hits(knns - first, gold) for first in (0, 1, 2)}
+    if _is_clear(hits[0], hits[1]):
+        notes.append(
+            "ids taken to count from 0: there is no 0, but so they agree with the gold standard"
+        )
+        return 0
+    if gold.counts_from is None and _is_clear(hits[2], hits[1]):
+        notes.append(
+            "the gold standard taken to count from 0: there is no 0 in it, but so both agree"
+        )
+        return 2
+    return 1
+
+
+def _meaning_of_zero(
+    knns: NDArray[np.int64],
+    dists: NDArray[np.float32] | None,
+    gold: Gold,
+    notes: list[str],
+) -> int:
+    """Decide whether 0 is the first row, or no neighbour in ids from 1."""
+    zeros = knns == 0
+    # Padding stands at the end of a row and repeats; a row is found once, anywhere.
+    only_last = not (zeros[:, :-1] & ~zeros[:, 1:]).any()
+    if only_last and zeros.sum(axis=1).max() > 1:
+        first, why = 1, "it fills the ends of rows"
+    elif dists is not None and not np.isfinite(dists[zeros]).any():
+        first, why = 1, "no distance stands beside it"
+    elif not only_last:
+        first, why = 0, "it stands before other ids"
+    else:
+        from_0, from_1 = (_hits(knns - first, gold) for first in (0, 1))
+        first, why = int(from_1 > from_0), "so they agree with the gold standard"
+    if first == 0:
+        notes.append(f"ids taken to count from 0: there is a 0, and {why}")
+    else:
+        notes.append(f"ids taken to count from 1, 0 for no neighbour: {why}")
+    return first
+
+
+def _is_clear(hits: int, others: int) -> bool:
+    """Whether one count of agreement is more than twice another, and not by chance."""
+    return hits > 2 * others and hits - others > _CLEARLY * (hits + others) ** 0.5

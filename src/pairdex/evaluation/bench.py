@@ -1,0 +1,223 @@
+"""Measuring every way to search a collection: all queries at once, and one after another.
+
+Timing is fair to all: each way first answers some queries untimed, so that what it reads is in memory;
+a batch's time is the median of repetitions, and includes projecting the queries.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import _native, search
+from pairdex.derived.codes import find_codes
+from pairdex.errors import InvalidArgument
+from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
+from pairdex.evaluation.ways import Found, Way, ways
+from pairdex.files import atomic
+from pairdex.files.hdf5_tables import Value
+from pairdex.files.query_files import Queries, read_query_set
+from pairdex.files.result_files import write_results
+from pairdex.reference.gold import DEFAULT_GOLD_K
+from pairdex.reference.gold import gold as make_gold
+from pairdex.reference.read_gold import read_gold
+from pairdex.store.store import Kind, Store
+from pairdex.work.processors import usable_processors
+
+__all__ = ["DEFAULT_REPEAT", "Bench", "Single", "bench"]
+
+DEFAULT_REPEAT = 3
+_WARM_UP_QUERIES = 10
+_SINGLE_QUERIES = 200  # at most so many are asked one by one,
+_SINGLE_SECONDS = 10.0  # for so long,
+_SINGLE_LEAST = 5  # but at least so many
+
+GOLD_NAME = "gold.h5"
+
+Steps = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Single:
+    """How long single queries took, asked one after another; times in seconds."""
+
+    queries: int
+    median: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured.
+
+    Attributes
+    ----------
+    evaluation
+        Recall and speed of each way, all queries at once.
+    single
+        Of each run, how long single queries took.
+    repeat
+        How often the batch was searched; its time is the median.
+    threads, kernel
+        With how many threads, and which kernels.
+    """
+
+    evaluation: Evaluation
+    single: list[Single]
+    repeat: int
+    threads: int
+    kernel: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values that JSON can carry."""
+        content = self.evaluation.as_json()
+        for run, single in zip(content["runs"], self.single, strict=True):
+            run["single"] = asdict(single)
+        how = {"repeat": self.repeat, "threads": self.threads, "kernel": self.kernel}
+        return {**content, **how}
+
+
+def bench(
+    collection: str | Path,
+    queries: str | Path,
+    *,
+    gold: str | Path | None = None,
+    k: int = DEFAULT_K,
+    on: Kind = "image",
+    out: str | Path | None = None,
+    repeat: int = DEFAULT_REPEAT,
+    progress: Steps | None = None,
+) -> Bench:
+    """Search a collection in every way it offers, and compare the answers with exact ones.
+
+    Parameters
+    ----------
+    queries
+        A file of query vectors, or `FILE:NAME`.
+    gold
+        Their gold standard; it is made when None.
+    out
+        A folder for SISAP's result files, `out`/NAME/ROWS/WAY.h5, and for the gold standard that was
+        made, `out`/gold.h5.
+    repeat
+        How often all queries are searched, for the median.
+    progress
+        Called with the step, what is done of it, and the whole.
+
+    Raises
+    ------
+    PairdexError
+        Bad queries or arguments; a gold standard of others; no room.
+    """
+    task = _Task(Store(Path(collection)), read_query_set(queries), k, on, repeat)
+    task.check()
+    if gold is not None:
+        read_gold(gold, n=len(task.queries.vectors)).check_k(k)
+    with ExitStack() as stack:
+        folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
+        atomic.make_folder(folder)
+        step = partial(progress, "making codes") if progress else None
+        found = list(ways(task.store, on, progress=step))
+        reference = gold or task.write_gold(folder / GOLD_NAME, progress)
+        results, single = [], []
+        for number, way in enumerate(found):
+            if progress:
+                progress("measuring", number, len(found))
+            results.append(task.write_result(folder, way))
+            single.append(_measure_single(way, task.queries.vectors, k))
+        evaluation = evaluate(results, reference, k=k)
+    return Bench(evaluation, single, repeat, usable_processors(), _native.kernels()[0])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is searched for, and in what."""
+
+    store: Store
+    queries: Queries
+    k: int
+    on: Kind
+    repeat: int
+
+    def check(self) -> None:
+        """Refuse what cannot end well, before anything is made."""
+        self.store.check_kind(self.on)
+        search.check_k(self.k)
+        rows = self.store.live_rows
+        if self.k > rows:
+            raise InvalidArgument(
+                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most so many",
+                field="k",
+            )
+        if self.repeat < 1:
+            raise InvalidArgument(f"repeat is {self.repeat}, expected at least 1", field="repeat")
+        if len(self.queries.vectors) == 0:
+            raise InvalidArgument("there are no queries: nothing to measure", field="queries")
+
+    def write_gold(self, path: Path, progress: Steps | None) -> Path:
+        """Write the exact neighbours, more than k of them, so that ties at k are seen."""
+        make_gold(
+            self.store,
+            self.queries,
+            path,
+            k=min(max(2 * self.k, DEFAULT_GOLD_K), self.store.live_rows),
+            on=self.on,
+            codes=find_codes(self.store, self.on),
+            progress=partial(progress, "gold") if progress else None,
+        )
+        return path
+
+    def write_result(self, folder: Path, way: Way) -> Path:
+        """Search all queries at once, and write what SISAP's evaluation finds below `folder`."""
+        (ids, distances), seconds = self._measure_batch(way)
+        name, rows = self.store.manifest.name, self.store.live_rows
+        attributes: dict[str, Value] = {
+            "data": name,
+            "size": rows,
+            "algo": way.algo,
+            "querytime": seconds,
+            "params": f"{way.params} k={self.k}",
+        }
+        if way.buildtime is not None:
+            attributes["buildtime"] = way.buildtime
+        about = {
+            "collection_checksum": self.store.checksum,
+            "queries_checksum": self.queries.checksum,
+        }
+        shown = np.where(ids < 0, np.float32(math.inf), distances.astype(np.float32))
+        path = folder / name / str(rows) / f"{way.name}.h5"
+        atomic.make_folder(path.parent)
+        write_results(path, ids, shown, attributes=attributes, about=about)
+        return path
+
+    def _measure_batch(self, way: Way) -> tuple[Found, float]:
+        way.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
+        seconds = []
+        for _ in range(self.repeat):
+            started = time.perf_counter()
+            found = way.search(self.queries.vectors, self.k)
+            seconds.append(time.perf_counter() - started)
+        return found, statistics.median(seconds)
+
+
+def _measure_single(way: Way, vectors: NDArray[np.float32], k: int) -> Single:
+    seconds: list[float] = []
+    for vector in vectors[:_SINGLE_QUERIES]:
+        started = time.perf_counter()
+        way.search(vector[None, :], k)
+        seconds.append(time.perf_counter() - started)
+        if sum(seconds) > _SINGLE_SECONDS and len(seconds) >= _SINGLE_LEAST:
+            break
+    p99 = float(np.percentile(seconds, 99))
+    return Single(len(seconds), statistics.median(seconds), p99)

@@ -1,0 +1,129 @@
+"""Finding and reading result files: one search of all queries each, with its times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument, Mismatch, MissingFile
+from pairdex.evaluation.alignment import aligned
+from pairdex.files.neighbour_files import (
+    Fact,
+    NeighbourTable,
+    read_facts,
+    read_neighbours,
+    split_group,
+)
+from pairdex.reference.read_gold import Gold
+
+__all__ = ["Result", "find_results", "read_result"]
+
+_SUFFIXES = (".h5", ".hdf5")
+_OF_A_RESULT = frozenset({"algo", "querytime"})  # one of them tells a result from a gold standard
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a result file says, and which gold standard it is compared with.
+
+    Attributes
+    ----------
+    ids
+        (n, k) int64, 0-based; -1 is no neighbour.
+    notes
+        What had to be recognised or taken for granted, in words.
+    """
+
+    path: str
+    ids: NDArray[np.int64]
+    facts: dict[str, Fact]
+    gold: Gold
+    notes: tuple[str, ...]
+
+
+def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
+    """Return the result files among files and folders, and the files that are none.
+
+    A file that is named is taken at its word; in a folder, and those below it, HDF5 files without
+    `knns`, or without `algo` and `querytime`, are passed over.
+
+    Raises
+    ------
+    MissingFile, InvalidArgument
+        No such file or folder; nothing in them.
+    """
+    found: list[str] = []
+    passed: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if not path.is_dir():
+            if not split_group(source)[0].is_file():
+                raise MissingFile(f"{source} does not exist; expected a result file or a folder")
+            found.append(str(source))
+            continue
+        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES):
+            (found if _is_result(file) else passed).append(str(file))
+    if not found:
+        raise InvalidArgument(
+            f"there are no result files in {', '.join(map(str, sources))}: expected HDF5 files "
+            "with knns, and algo or querytime",
+            field="results",
+        )
+    return list(dict.fromkeys(found)), passed
+
+
+def read_result(source: str, golds: Sequence[Gold]) -> Result:
+    """Read a result file and compare its form and origin with the gold standard it belongs to.
+
+    Raises
+    ------
+    MissingFile, UnsupportedFormat, DamagedFile
+        No such file; no result file; ids that are no rows.
+    Mismatch
+        It is of another collection or of other queries than the gold standard.
+    """
+    table = read_neighbours(source)
+    gold = _its_gold(table, golds)
+    notes = []
+    for fact, what in (("collection_checksum", "collection"), ("queries_checksum", "queries")):
+        here, there = table.facts.get(fact), gold.facts.get(fact)
+        if here is None or there is None:
+            notes.append(f"taken to be of the gold standard's {what}: one of them does not say")
+        elif here != there:
+            names = _named(table.facts, gold.facts) if what == "collection" else ""
+            raise Mismatch(
+                f"{table.path} and {gold.path} are not of the same {what}{names}: "
+                f"make a gold standard of the {what} that was searched"
+            )
+    ids, recognised = aligned(table, gold)
+    return Result(table.path, ids, table.facts, gold, (*recognised, *notes))
+
+
+def _is_result(path: Path) -> bool:
+    facts, names = read_facts(path)
+    return "knns" in names and not _OF_A_RESULT.isdisjoint(facts)
+
+
+def _its_gold(table: NeighbourTable, golds: Sequence[Gold]) -> Gold:
+    """Choose by the queries' checksum; else the one gold standard of so many queries."""
+    if len(golds) == 1:
+        return golds[0]
+    said = table.facts.get("queries_checksum")
+    fitting = [gold for gold in golds if said and gold.facts.get("queries_checksum") == said]
+    fitting = fitting or [gold for gold in golds if gold.n in table.knns.shape]
+    if len(fitting) != 1:
+        what = "none of the gold standards" if not fitting else "more than one gold standard"
+        raise Mismatch(
+            f"{table.path} has knns of shape {table.knns.shape}, which fits {what}: "
+            + ", ".join(f"{gold.path} has {gold.n:,} queries" for gold in fitting or golds)
+        )
+    return fitting[0]
+
+
+def _named(one: dict[str, Fact], other: dict[str, Fact]) -> str:
+    names = [facts.get("collection") or facts.get("data") for facts in (one, other)]
+    return f" ({names[0]}, {names[1]})" if all(names) and names[0] != names[1] else ""

@@ -1,0 +1,150 @@
+"""Runs: what is known of one result file after its comparison with a gold standard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pairdex.evaluation.recall import found_true, found_true_or_tied
+from pairdex.evaluation.results import Result
+from pairdex.files.neighbour_files import Fact
+
+__all__ = ["Run", "View", "compare", "views"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search of all queries, measured.
+
+    Attributes
+    ----------
+    algo, params, data, size, task, dataset
+        As the file says it; None where it does not.
+    queries
+        Their kind (image, text), where the gold standard says it; `mixed` for several.
+    recall, recall_ties
+        Recall@k; and with every row as far as the k-th taken for right.
+    recall_by_kind
+        Recall@k of the queries of each kind, where there are several.
+    qps
+        n / querytime; None without a time.
+    buildtime, querytime, optimtime
+        In seconds; None where the file does not say.
+    """
+
+    file: str
+    algo: str | None
+    params: str | None
+    data: str | None
+    size: Fact | None
+    task: str | None
+    dataset: str | None
+    queries: str | None
+    n: int
+    k: int
+    recall: float
+    recall_ties: float
+    qps: float | None
+    buildtime: float | None
+    querytime: float | None
+    optimtime: float | None
+    recall_by_kind: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The algorithm, or the file where it does not say."""
+        return self.algo or self.file
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What runs must share to be settings of one algorithm on one task."""
+        of = (self.name, self.data, self.size, self.task, self.dataset)
+        return tuple("" if one is None else str(one) for one in of)
+
+
+@dataclass(frozen=True)
+class View:
+    """A run as its queries of one kind see it."""
+
+    run: Run
+    kind: str | None
+    recall: float
+
+
+def compare(result: Result, k: int) -> Run:
+    """Compare a result with its gold standard.
+
+    Raises
+    ------
+    InvalidArgument
+        A k that the gold standard does not reach.
+    """
+    gold = result.gold
+    gold.check_k(k)
+    hits, ties = found_true(result.ids, gold, k), found_true_or_tied(result.ids, gold, k)
+    kinds = [] if gold.kinds is None else sorted(set(gold.kinds.tolist()))
+    by_kind = {kind: float(hits[gold.kinds == kind].mean() / k) for kind in kinds}
+    said, seconds = _Facts(result.facts), _Facts(result.facts).seconds("querytime")
+    return Run(
+        file=result.path,
+        algo=said.text("algo"),
+        params=said.text("params"),
+        data=said.text("data"),
+        size=result.facts.get("size"),
+        task=said.text("task"),
+        dataset=said.text("dataset"),
+        queries=_Facts(gold.facts).text("kind") if not by_kind else _only(kinds),
+        n=gold.n,
+        k=k,
+        recall=int(hits.sum()) / (gold.n * k),
+        recall_ties=int(ties.sum()) / (gold.n * k),
+        qps=gold.n / seconds if seconds else None,
+        buildtime=said.seconds("buildtime"),
+        querytime=seconds,
+        optimtime=said.seconds("optimtime"),
+        recall_by_kind=by_kind if len(kinds) > 1 else {},
+        notes=(*result.notes, *_shortness(result, k)),
+    )
+
+
+def views(runs: Iterable[Run]) -> Iterator[View]:
+    """Yield each run once for each kind of its queries."""
+    for run in runs:
+        if run.recall_by_kind:
+            yield from (View(run, kind, recall) for kind, recall in run.recall_by_kind.items())
+        else:
+            yield View(run, run.queries, run.recall)
+
+
+def _only(kinds: list[str]) -> str:
+    return kinds[0] if len(kinds) == 1 else "mixed"
+
+
+def _shortness(result: Result, k: int) -> list[str]:
+    """Say what of the k neighbours is missing; it counts as not found."""
+    ids = result.ids[:, :k]
+    if ids.shape[1] < k:
+        return [f"it has {ids.shape[1]:,} neighbours of each query, the others count as not found"]
+    missing = int(np.count_nonzero((ids < 0).any(axis=1)))
+    return [f"{missing:,} queries have fewer than {k:,} neighbours"] if missing else []
+
+
+@dataclass(frozen=True)
+class _Facts:
+    facts: dict[str, Fact]
+
+    def text(self, name: str) -> str | None:
+        value = self.facts.get(name)
+        return None if value is None else str(value)
+
+    def seconds(self, name: str) -> float | None:
+        """Return a time; one that is no number or none at all is unknown."""
+        try:
+            value = float(self.facts.get(name, math.nan))
+        except ValueError:
+            return None
+        return value if math.isfinite(value) and value >= 0 else None

@@ -1,0 +1,116 @@
+"""Every way in which a collection can be searched: exactly, by codes or without, and in each projection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import search
+from pairdex.derived.codes import Progress, find_codes, have_codes
+from pairdex.derived.index import find_index
+from pairdex.derived.projections.files import ON, Projection, find_projections, open_projection
+from pairdex.derived.projections.search import nearest_projected
+from pairdex.ivf.efforts import TUNED_K, Points
+from pairdex.ivf.search import InvertedIndex
+from pairdex.knn.codes import Codes
+from pairdex.store.store import Kind, Store
+
+__all__ = ["Found", "Way", "ways"]
+
+RECALLS = (0.8, 0.9, 0.95, 0.97, 0.99)  # that searches by an index are compared at
+
+Found = tuple[NDArray[np.int64], NDArray[Any]]
+"""Ids (n, k), -1 for none, and the distances of the space that was searched."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to search: of vectors (n, dim) and k it makes ids and distances.
+
+    Attributes
+    ----------
+    name
+        A file's name: `exact`, `exact-no-codes`, `pca96`.
+    algo, params
+        What the result file says.
+    buildtime
+        Seconds, where what it needs was made just now or is nothing at all; None where it was there.
+    """
+
+    name: str
+    algo: str
+    params: str
+    buildtime: float | None
+    search: Callable[[NDArray[np.float32], int], Found]
+
+
+def ways(store: Store, on: Kind, *, progress: Progress | None = None) -> Iterator[Way]:
+    """Yield every way to search vectors of a kind; codes are made where they are missing.
+
+    Raises
+    ------
+    Mismatch, DamagedFile
+        A projection is of older vectors, or damaged.
+    """
+    is_there, started = find_codes(store, on) is not None, time.perf_counter()
+    codes = have_codes(store, on, progress=progress)
+    if codes is not None:
+        buildtime = None if is_there else time.perf_counter() - started
+        by_codes = partial(_exactly, store, on, codes)
+        yield Way("exact", "pairdex exact", f"on={on} by=codes", buildtime, by_codes)
+    yield from _by_index(store, on)
+    by_rows = partial(_exactly, store, on, None)
+    yield Way("exact-no-codes", "pairdex exact, no codes", f"on={on} by=rows", 0.0, by_rows)
+    for name in find_projections(store) if on == ON else ():
+        projection = open_projection(store, name)
+        params = f"on={name} method={projection.record.method}"
+        within = partial(_in_projection, store, projection)
+        yield Way(name, f"pairdex {name}", params, None, within)
+
+
+def _by_index(store: Store, on: Kind) -> Iterator[Way]:
+    """Yield a search by the index for each recall that is known of it."""
+    found = find_index(store, on)
+    if found is None:
+        return
+    _, points = found
+    for recall in RECALLS:
+        effort = points.pick("own", TUNED_K[0], recall)
+        if effort is not None:
+            params = f"on={on} recall={recall:g} nprobe={effort.nprobe} rerank={effort.rerank}"
+            search_it = partial(_approximately, store, on, found, recall=recall)
+            yield Way(f"ivf-{recall:g}", "pairdex ivf", params, None, search_it)
+
+
+def _approximately(
+    store: Store,
+    on: Kind,
+    index: tuple[InvertedIndex, Points],
+    vectors: NDArray[np.float32],
+    k: int,
+    *,
+    recall: float,
+) -> Found:
+    found = search.nearest_by_index(store, *index, vectors, k, recall=recall)
+    if found is None:  # the exact search is the cheaper way to this recall
+        found = search.nearest(store, vectors, k, on=on, codes=find_codes(store, on))
+    return found.ids, found.distances
+
+
+def _exactly(
+    store: Store, on: Kind, codes: Codes | None, vectors: NDArray[np.float32], k: int
+) -> Found:
+    found = search.nearest(store, vectors, k, on=on, codes=codes)
+    return found.ids, found.distances
+
+
+def _in_projection(
+    store: Store, projection: Projection, vectors: NDArray[np.float32], k: int
+) -> Found:
+    return nearest_projected(projection, vectors, k, allowed=store.allowed())

@@ -1,0 +1,206 @@
+"""Reading SISAP's HDF5 files of neighbours: `knns`, `dists`, and what they say of themselves.
+
+Facts are taken from the file's attributes, from scalars beside the tables (as Julia's JLD2 writes them)
+and from attributes of `knns`. Everything else in the file is passed over, JLD2's `_types` among it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.files.vectors import READ_ERRORS
+
+__all__ = [
+    "FIRST_ID",
+    "Fact",
+    "NeighbourTable",
+    "ascend",
+    "read_facts",
+    "read_kinds",
+    "read_neighbours",
+    "split_group",
+]
+
+Fact = str | int | float
+
+FIRST_ID = "first_id"  # what our files call the number of the first row, on `knns`
+
+ASCENT_TOLERANCE = 1e-5  # by so much distances that were sorted before rounding may descend
+
+
+@dataclass(frozen=True)
+class NeighbourTable:
+    """What a file of neighbours holds, neither turned nor renumbered yet.
+
+    Attributes
+    ----------
+    path
+        The file, with `:GROUP` where a group of it was named.
+    knns
+        (n, k) or (k, n) int64, as stored.
+    dists
+        float32 of the same shape; None where the file has none.
+    facts
+        What the file says of itself, by name.
+    kinds
+        The kind of each query, (n,) text, where the file has a dataset `kind`.
+    """
+
+    path: str
+    knns: NDArray[np.int64]
+    dists: NDArray[np.float32] | None
+    facts: dict[str, Fact]
+    kinds: NDArray[np.str_] | None = None
+
+
+def read_neighbours(source: str | Path) -> NeighbourTable:
+    """Read a file of neighbours, or `FILE:GROUP`, a group of it.
+
+    Raises
+    ------
+    MissingFile, UnsupportedFormat, DamagedFile
+        No such file; no HDF5 or no tables of neighbours in it; tables that do not fit each other.
+    """
+    path, group = split_group(source)
+    with _Opened(path) as file:
+        place = file
+        if group is not None:
+            if not isinstance(file.get(group), h5py.Group):
+                raise UnsupportedFormat(f"{path} holds no group {group}; it holds {_listed(file)}")
+            place = file[group]
+        return _table(str(source), place, file)
+
+
+def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
+    """Return what an HDF5 file says of itself, and the names of what it holds.
+
+    Raises
+    ------
+    MissingFile, UnsupportedFormat, DamagedFile
+        As `read_neighbours`.
+    """
+    with _Opened(path) as file:
+        return _facts(file), frozenset(file)
+
+
+def read_kinds(path: Path) -> NDArray[np.str_] | None:
+    """Return the kind of each query in an HDF5 file, where it has a dataset `kind`."""
+    with _Opened(path) as file:
+        return _kinds(str(path), file)
+
+
+def ascend(dists: NDArray[np.float32], axis: int) -> bool:
+    """Whether distances never descend along an axis, up to rounding; infinities are equal."""
+    along = dists if axis == 1 else dists.T
+    return bool(np.all(along[:, 1:] >= along[:, :-1] - ASCENT_TOLERANCE))
+
+
+def split_group(source: str | Path) -> tuple[Path, str | None]:
+    """Split `FILE:GROUP`; a colon in an existing file's name is part of it."""
+    path = Path(source)
+    if path.exists() or ":" not in path.name:
+        return path, None
+    file, _, group = str(source).rpartition(":")
+    return Path(file), group
+
+
+class _Opened:
+    """An HDF5 file open for reading; whatever HDF5 complains of becomes one of our errors."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise MissingFile(f"{path} does not exist; expected an HDF5 file of neighbours")
+        self._path = path
+
+    def __enter__(self) -> h5py.File:
+        try:
+            self._file = h5py.File(self._path, "r")
+        except READ_ERRORS as error:
+            if h5py.is_hdf5(self._path):
+                raise self._damaged(error) from error
+            raise UnsupportedFormat(
+                f"{self._path} is no HDF5 file; expected one with knns and dists"
+            ) from error
+        return self._file
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._file.close()
+        if isinstance(error, (*READ_ERRORS, KeyError, MemoryError)) and not isinstance(
+            error, PairdexError
+        ):
+            raise self._damaged(error) from error
+
+    def _damaged(self, reason: BaseException) -> DamagedFile:
+        return DamagedFile(f"{self._path} cannot be read: {reason}; fetch or write it again")
+
+
+def _table(name: str, place: h5py.Group, file: h5py.File) -> NeighbourTable:
+    if not isinstance(place.get("knns"), h5py.Dataset):
+        raise UnsupportedFormat(
+            f"{name} holds no dataset knns: it holds {_listed(place)}; expected knns and dists"
+        )
+    knns = place["knns"][()]
+    if knns.ndim != 2 or knns.dtype.kind not in "iu":
+        raise UnsupportedFormat(
+            f"{name} has knns of {knns.dtype} and shape {knns.shape}; expected integers (n, k)"
+        )
+    if knns.size and knns.max() > np.iinfo(np.int64).max:
+        raise DamagedFile(f"{name} has the id {knns.max()} in knns: no collection is so large")
+    dists = place["dists"][()] if isinstance(place.get("dists"), h5py.Dataset) else None
+    if dists is not None and (dists.shape != knns.shape or dists.dtype.kind not in "fiu"):
+        raise DamagedFile(
+            f"{name} has knns of shape {knns.shape}, but dists of {dists.dtype} and shape "
+            f"{dists.shape}: they do not belong together"
+        )
+    facts = {**_facts(file), **_facts(place), **dict(_plain(place["knns"].attrs))}
+    return NeighbourTable(
+        name,
+        knns.astype(np.int64),
+        None if dists is None else dists.astype(np.float32),
+        facts,
+        _kinds(name, place),
+    )
+
+
+def _facts(place: h5py.Group) -> dict[str, Fact]:
+    scalars = {
+        key: item[()]
+        for key, item in place.items()
+        if isinstance(item, h5py.Dataset) and item.shape == ()
+    }
+    return {**dict(_plain(scalars)), **dict(_plain(place.attrs))}
+
+
+def _plain(values: Mapping[str, Any]) -> Iterator[tuple[str, Fact]]:
+    """Yield texts and numbers as Python's own; what is neither is passed over."""
+    for key, value in values.items():
+        one = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
+        if isinstance(one, bytes):
+            yield key, one.decode(errors="replace")
+        elif isinstance(one, np.generic) and not isinstance(one, np.void):
+            yield key, one.item()
+        elif isinstance(one, (str, int, float)):
+            yield key, one
+
+
+def _kinds(name: str, place: h5py.Group) -> NDArray[np.str_] | None:
+    dataset = place.get("kind")
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
+        return None
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise UnsupportedFormat(
+            f"{name} has a dataset kind of {dataset.dtype}; expected texts (n,)"
+        )
+    return np.asarray(dataset.asstr(errors="replace")[()], np.str_)
+
+
+def _listed(place: h5py.Group) -> str:
+    return ", ".join(key for key in place if key != "_types") or "nothing"

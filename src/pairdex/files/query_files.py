@@ -1,0 +1,188 @@
+"""Reading query vectors from the files that people keep them in: .npy, .npz, .h5 and .fvecs."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    MissingFile,
+    PairdexError,
+    UnsupportedFormat,
+)
+from pairdex.files import checksums
+from pairdex.files.neighbour_files import Fact, read_facts, read_kinds, split_group
+from pairdex.files.vectors import READ_ERRORS, npy_description, npz_members, open_vectors
+
+__all__ = ["QUERIES_NAME", "Queries", "read_queries", "read_query_set"]
+
+QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Query vectors with what their file says of them.
+
+    Attributes
+    ----------
+    vectors
+        (n, dim) float32, or the words (n, words) uint64 of binary sketches.
+    facts
+        `kind` (image or text), `collection_checksum`, …; empty where the file says nothing.
+    kinds
+        The kind of each query (n,), where the file has a dataset `kind`.
+    """
+
+    vectors: NDArray[Any]
+    facts: dict[str, Fact]
+    kinds: NDArray[np.str_] | None = None
+
+    @property
+    def checksum(self) -> str:
+        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in; of words."""
+        dtype = "<u8" if self.vectors.dtype == np.uint64 else "<f4"
+        return checksums.of_bytes(self.vectors.astype(dtype, copy=False).tobytes())
+
+
+def read_query_set(source: str | Path) -> Queries:
+    """Read query vectors as `read_queries`, or binary sketches, with what an HDF5 file says of them."""
+    vectors = _read_rows(source)
+    path, _ = split_group(source)
+    if path.suffix.lower() not in (".h5", ".hdf5"):
+        return Queries(vectors, {})
+    kinds = read_kinds(path)
+    if kinds is not None and len(kinds) != len(vectors):
+        raise DamagedFile(
+            f"{path} has {len(kinds):,} kinds for {len(vectors):,} queries: it is damaged"
+        )
+    return Queries(vectors, read_facts(path)[0], kinds)
+
+
+def read_queries(source: str | Path) -> NDArray[np.float32]:
+    """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
+
+    Of several arrays in an HDF5 file `emb` is read unless another is named.
+
+    Returns
+    -------
+    NDArray[np.float32], shape (n, dim)
+        A file that holds one vector gives n = 1.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
+        No such file; damaged; not rows of floats; several arrays and none was named.
+    """
+    rows = _read_rows(source)
+    if rows.dtype == np.uint64:
+        raise UnsupportedFormat(
+            f"{source} holds uint64 of shape {rows.shape}; expected rows of floats (n, dim)"
+        )
+    return rows
+
+
+def _read_rows(source: str | Path) -> NDArray[Any]:
+    path, name = split_group(source)
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected a file of query vectors")
+    readers = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".h5": _read_h5,
+        ".hdf5": _read_h5,
+        ".fvecs": _read_fvecs,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UnsupportedFormat(
+            f"{path} is no file of query vectors: got {path.suffix or 'no suffix'}, "
+            f"expected one of {', '.join(readers)}"
+        )
+    try:
+        array = reader(path, name)
+    except PairdexError:
+        raise
+    except (*READ_ERRORS, KeyError, MemoryError) as error:
+        raise DamagedFile(f"{path} cannot be read: {str(error) or 'it ends early'}") from error
+    if array.ndim == 1:
+        array = array[None, :]
+    if array.ndim == 2 and array.dtype == np.uint64:
+        return np.ascontiguousarray(array, np.uint64)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise UnsupportedFormat(
+            f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"
+        )
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinite and is refused later
+        return np.ascontiguousarray(array, np.float32)
+
+
+def _read_npy(path: Path, name: str | None) -> NDArray[Any]:
+    if name is not None:
+        raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
+    with path.open("rb") as file:
+        shape, fortran, dtype, offset = npy_description(file, path)
+    expected = offset + math.prod(shape) * dtype.itemsize
+    if path.stat().st_size != expected:
+        raise DamagedFile(
+            f"{path} is {path.stat().st_size:,} bytes, its header says {expected:,}: it is truncated or damaged"
+        )
+    flat = np.fromfile(path, dtype, offset=offset)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _read_npz(path: Path, name: str | None) -> NDArray[Any]:
+    with zipfile.ZipFile(path) as archive:
+        member = _choose(path, npz_members(archive), name)
+    file = open_vectors(path, member)
+    return np.concatenate(
+        list(file.blocks(max(1, file.rows))) or [np.empty((0, file.dim), file.dtype)]
+    )
+
+
+def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
+    with h5py.File(path, "r") as file:
+        names = [
+            key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 2
+        ]
+        if name is None and QUERIES_NAME in names:
+            name = QUERIES_NAME
+        return np.asarray(file[_choose(path, names, name)][()])
+
+
+def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
+    if name is not None:
+        raise InvalidArgument(f"{path} holds one array; drop :{name}", field="vectors")
+    words = np.fromfile(path, "<i4")
+    dim = int(words[0]) if len(words) else 0
+    if (
+        dim < 1
+        or path.stat().st_size % (4 * (dim + 1))
+        or (words.reshape(-1, dim + 1)[:, 0] != dim).any()
+    ):
+        raise DamagedFile(f"{path} is no .fvecs file: its rows are not all of one dimension")
+    return words.reshape(-1, dim + 1)[:, 1:].view("<f4")
+
+
+def _choose(path: Path, names: list[str], name: str | None) -> str:
+    if name is None and len(names) == 1:
+        return names[0]
+    if name in names:
+        return str(name)
+    if not names:
+        raise UnsupportedFormat(f"{path} holds no 2-D array; expected rows of floats (n, dim)")
+    listed = ", ".join(names)
+    asked = f"got {name}" if name else "say which"
+    raise InvalidArgument(
+        f"{path} holds the arrays {listed}: {asked}, as in {path}:{names[0]}", field="vectors"
+    )

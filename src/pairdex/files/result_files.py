@@ -1,0 +1,142 @@
+"""Writing search results to files: SISAP's HDF5 form, or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument
+from pairdex.files import atomic
+from pairdex.files.hdf5_tables import TableWriter, Value
+from pairdex.files.neighbour_files import FIRST_ID
+
+__all__ = [
+    "SUFFIXES",
+    "NeighbourWriter",
+    "check_suffix",
+    "write_results",
+    "write_table",
+    "writing_neighbours",
+]
+
+SUFFIXES = (".h5", ".parquet")
+_MAX_H5_ID = np.iinfo(np.int32).max  # ids are stored as int32, from 1
+
+
+def check_suffix(path: Path) -> None:
+    """Raise InvalidArgument unless results can be written to a file of this name."""
+    if path.suffix not in SUFFIXES:
+        raise InvalidArgument(
+            f"cannot write results to {path}: got the suffix {path.suffix!r}, "
+            f"expected {' or '.join(SUFFIXES)}",
+            field="out",
+        )
+
+
+def write_results(
+    path: Path,
+    ids: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    *,
+    attributes: Mapping[str, Value],
+    about: Mapping[str, Value] | None = None,
+) -> None:
+    """Write neighbours (n, k) to `path`, in the form that its suffix names.
+
+    .h5 is SISAP's result file: `knns` int32, 1-based (0 where there is no neighbour), `dists`
+    float32, and the attributes. .parquet has a row for each neighbour: query, rank, id, distance.
+
+    Parameters
+    ----------
+    attributes
+        Of the HDF5 file. SISAP's evaluation knows `data`, `size`, `algo`, `buildtime`, `querytime` and
+        `params`, and fails on any other.
+    about
+        Attributes of `knns`: what else is to be known of the results.
+
+    Raises
+    ------
+    InvalidArgument, WriteFailed
+        An unknown suffix; no room, or no permission.
+    """
+    check_suffix(path)
+    if path.suffix == ".h5":
+        with writing_neighbours(path, ids.shape, attributes=attributes, about=about) as writer:
+            writer.write(0, ids, distances)
+    else:
+        write_table(path, _long_table(ids, distances))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table to a Parquet file, atomically."""
+    with atomic.replacing(path) as file:
+        pq.write_table(table, file)
+
+
+class NeighbourWriter:
+    """Writes the neighbours of query after query to an HDF5 file of SISAP's form."""
+
+    def __init__(self, path: Path, tables: TableWriter) -> None:
+        self._path = path
+        self._tables = tables
+
+    def write(self, first: int, ids: NDArray[np.int64], distances: NDArray[np.floating]) -> None:
+        """Write the neighbours of the queries from `first` on: ids from 0, -1 for none."""
+        if ids.size and ids.max() >= _MAX_H5_ID:
+            raise InvalidArgument(
+                f"cannot write {self._path}: id {ids.max():,} does not fit SISAP's int32; "
+                "write .parquet",
+                field="out",
+            )
+        self._tables.write("knns", first, ids + 1)
+        self._tables.write("dists", first, distances)
+
+    def set_attributes(self, attributes: Mapping[str, Value]) -> None:
+        """Change values of the file's attributes, now that they are known."""
+        self._tables.set_attributes(attributes)
+
+
+@contextmanager
+def writing_neighbours(
+    path: Path,
+    shape: tuple[int, ...],
+    *,
+    attributes: Mapping[str, Value],
+    about: Mapping[str, Value] | None = None,
+    kinds: NDArray[np.bytes_] | None = None,
+) -> Iterator[NeighbourWriter]:
+    """Give a writer of (n, k) neighbours whose file becomes `path` when the block ends.
+
+    Parameters
+    ----------
+    attributes, about
+        As `write_results`.
+    kinds
+        The kind of each query (n,), for a dataset `kind`.
+    """
+    tables: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+        "knns": (shape, np.dtype(np.int32)),
+        "dists": (shape, np.dtype(np.float32)),
+    }
+    if kinds is not None:
+        tables["kind"] = (kinds.shape, kinds.dtype)
+    about = {FIRST_ID: 1, **(about or {})}
+    with atomic.replacing(path) as file:
+        writer = TableWriter(file, tables, attributes=attributes, table_attributes={"knns": about})
+        if kinds is not None:
+            writer.write("kind", 0, kinds)
+        yield NeighbourWriter(path, writer)
+
+
+def _long_table(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> pa.Table:
+    query, rank = np.nonzero(ids >= 0)
+    return pa.table(
+        {"query": query, "rank": rank, "id": ids[query, rank], "distance": distances[query, rank]}
+    )

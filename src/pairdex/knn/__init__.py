@@ -1,0 +1,1 @@
+"""Which k rows are nearest, exactly."""

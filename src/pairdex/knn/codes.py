@@ -1,0 +1,266 @@
+"""Compact codes of all rows, from which a scan rules out nearly all of them by a proven bound.
+
+A row is normalised and rotated; two coordinates are kept as floats, the others become 8-bit numbers
+with the norm of what that loses beside them. The bound and its proof: docs/certified.md. The file,
+byte by byte: docs/decisions/codes-layout.md.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from pairdex import _native
+from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
+from pairdex.files import atomic, checksums
+from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
+
+__all__ = ["Codes", "build_codes", "open_codes", "verify_codes"]
+
+MAGIC = b"PDXCODES"
+VERSION = 1
+_PREFIX = struct.Struct("<8sII32s")  # magic, version, bytes of the JSON after it, its checksum
+_HEADER_BYTES = 4096  # a page: what follows is aligned for memory maps
+_CHUNK_ROWS = 16_384  # rows coded at once: 16 MB at dim 512; a multiple of the 32 rows of a group
+_GROUP_ROWS = 32
+# What every bound must add for rounding in float32 arithmetic (docs/certified.md, section 5).
+_ARITHMETIC_ROOM = 1e-5
+
+Blocks = Sequence[NDArray[np.float16]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of a collection's rows, opened.
+
+    Attributes
+    ----------
+    rows, dim
+        Of the vectors that were coded.
+    source
+        The caller's name for exactly these vectors, as given to `build_codes`.
+    basis
+        (dim, dim) float64: the directions of a row's coordinates, one a row.
+    room
+        What every bound adds for rounding, as a cosine.
+    head, rest
+        The two planes, uint8, memory maps.
+    """
+
+    rows: int
+    dim: int
+    source: str
+    basis: NDArray[np.float64]
+    room: float
+    head: NDArray[np.uint8]
+    rest: NDArray[np.uint8]
+
+    def coordinates(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Coordinates of the normalised queries, (n, dim) float64."""
+        wide = queries.astype(np.float64)
+        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+        return wide @ self.basis.T
+
+
+def build_codes(
+    blocks: Blocks,
+    path: Path,
+    *,
+    text_blocks: Blocks | None = None,
+    source: str = "",
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Write the codes of all rows to one file, in one pass after a sample.
+
+    Parameters
+    ----------
+    blocks
+        C-contiguous (rows, dim) float16 arrays with at least one row in all.
+    path
+        The file to write; its folder exists.
+    text_blocks
+        Vectors of the same space that stand for queries in words: with them, the codes rule rows
+        out for text queries as well as for image queries.
+    source
+        A name for exactly these vectors, such as their checksum; kept in the file.
+    threads
+        At least 1.
+    progress
+        Called with the rows done and all rows.
+
+    Raises
+    ------
+    WriteFailed
+        The file could not be written.
+    """
+    basis = fit_basis(sample_rows(blocks), sample_rows(text_blocks or []))
+    with atomic.replacing(path) as file:
+        writer = _Writer(file, basis, sum(len(block) for block in blocks), threads)
+        for chunk in _chunks(blocks):
+            writer.add(chunk)
+            if progress is not None:
+                progress(writer.rows_done, writer.rows)
+        writer.finish(source)
+
+
+def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) -> Codes:
+    """Open a file of codes that must belong to the vectors at hand.
+
+    The header and the basis are compared with their checksums; `verify_codes` reads the rest.
+
+    Raises
+    ------
+    MissingFile
+        There is no such file.
+    DamagedFile
+        It is truncated or its header is damaged.
+    UnsupportedFormat
+        It is a foreign file or of a newer version.
+    Mismatch
+        It holds the codes of other vectors.
+    """
+    header = _read_header(path)
+    for key, expected in (("rows", rows), ("dim", dim), ("source", source)):
+        if expected is not None and header[key] != expected:
+            raise Mismatch(
+                f"{path} is of {key} {header[key]}, the vectors of {key} {expected}: {_REMEDY}"
+            )
+    content = np.memmap(path, np.uint8, mode="r", offset=_HEADER_BYTES)
+    basis_bytes, head_bytes, rest_bytes = _section_bytes(rows, dim)
+    if len(content) != basis_bytes + head_bytes + rest_bytes:
+        raise DamagedFile(
+            f"{path} has {len(content)} bytes of codes, "
+            f"expected {basis_bytes + head_bytes + rest_bytes}: {_REMEDY}"
+        )
+    stored = np.array(content[:basis_bytes]).view(np.float32).reshape(dim, -1)
+    if checksums.of_bytes(stored.tobytes()) != header["checksums"]["basis"]:
+        raise DamagedFile(f"the basis in {path} differs from its checksum: {_REMEDY}")
+    basis = stored[:, :dim].astype(np.float64)
+    room = _ARITHMETIC_ROOM + orthogonality_error(basis) + 2 * float(header["coordinate_error"])
+    head, rest = np.split(content[basis_bytes:], [head_bytes])
+    return Codes(rows, dim, header["source"], basis, room, head, rest)
+
+
+def verify_codes(path: Path) -> None:
+    """Read a file of codes and compare it with its checksums.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        As `open_codes`.
+    """
+    header = _read_header(path)
+    codes = open_codes(path, rows=header["rows"], dim=header["dim"])
+    for name, plane in (("head", codes.head), ("rest", codes.rest)):
+        if xxhash.xxh3_128_hexdigest(plane.data) != header["checksums"][name]:
+            raise DamagedFile(f"the {name} plane in {path} differs from its checksum: {_REMEDY}")
+
+
+_REMEDY = "delete the file and search again to rebuild it"
+
+
+class _Writer:
+    """Codes on their way into the file: two planes that grow side by side, the header last."""
+
+    def __init__(self, file: BinaryIO, basis: NDArray[np.float32], rows: int, threads: int) -> None:
+        self.rows_done = 0
+        self.rows = rows
+        self._file = file
+        self._dim = len(basis)
+        self._threads = threads
+        stride = (self._dim + 15) // 16 * 16
+        self._basis = np.zeros((self._dim, stride), np.float32)
+        self._basis[:, : self._dim] = basis
+        basis_bytes, head_bytes, _ = _section_bytes(rows, self._dim)
+        self._ends = {
+            "head": _HEADER_BYTES + basis_bytes,
+            "rest": _HEADER_BYTES + basis_bytes + head_bytes,
+        }
+        self._digests = {"head": xxhash.xxh3_128(), "rest": xxhash.xxh3_128()}
+
+    def add(self, chunk: NDArray[np.float16]) -> None:
+        _, head_bytes, rest_bytes = _section_bytes(len(chunk), self._dim)
+        planes = {"head": np.empty(head_bytes, np.uint8), "rest": np.empty(rest_bytes, np.uint8)}
+        _native.encode_rows(
+            chunk, self._basis, planes["head"], planes["rest"], threads=self._threads, kernel=""
+        )
+        for name, plane in planes.items():
+            self._file.seek(self._ends[name])
+            self._file.write(plane.data)
+            self._digests[name].update(plane.data)
+            self._ends[name] += len(plane)
+        self.rows_done += len(chunk)
+
+    def finish(self, source: str) -> None:
+        sums = {name: digest.hexdigest() for name, digest in self._digests.items()}
+        header = {
+            "rows": self.rows,
+            "dim": self._dim,
+            "source": source,
+            "coordinate_error": _native.coordinate_error(self._dim, kernel=""),
+            "checksums": {"basis": checksums.of_bytes(self._basis.tobytes()), **sums},
+        }
+        text = json.dumps(header).encode()
+        prefix = _PREFIX.pack(MAGIC, VERSION, len(text), checksums.of_bytes(text).encode())
+        self._file.seek(0)
+        self._file.write((prefix + text).ljust(_HEADER_BYTES, b"\0"))
+        self._file.write(self._basis.tobytes())
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            page = file.read(_HEADER_BYTES)
+    except FileNotFoundError as error:
+        raise MissingFile(
+            f"{path} does not exist: the codes were never built or were deleted"
+        ) from error
+    if page[: len(MAGIC)] != MAGIC:
+        raise UnsupportedFormat(f"{path} is no file of codes: {_REMEDY}")
+    if len(page) < _HEADER_BYTES:
+        raise DamagedFile(f"{path} ends in its header: {_REMEDY}")
+    _, version, length, checksum = _PREFIX.unpack_from(page)
+    if version != VERSION:
+        raise UnsupportedFormat(
+            f"{path} has format version {version}, this release reads {VERSION}: {_REMEDY}"
+        )
+    text = page[_PREFIX.size : _PREFIX.size + length]
+    if checksums.of_bytes(text).encode() != checksum or any(page[_PREFIX.size + length :]):
+        raise DamagedFile(f"the header of {path} differs from its checksum: {_REMEDY}")
+    header: dict[str, Any] = json.loads(text)
+    return header
+
+
+def _section_bytes(rows: int, dim: int) -> tuple[int, int, int]:
+    """Bytes of the basis, the head plane and the rest plane."""
+    _, _, head_stride, rest_stride = _native.code_layout(dim)
+    groups = -(-rows // _GROUP_ROWS)
+    return dim * ((dim + 15) // 16 * 16) * 4, groups * head_stride, groups * rest_stride
+
+
+def _chunks(blocks: Blocks) -> Iterator[NDArray[np.float16]]:
+    """All rows in order, _CHUNK_ROWS at a time whatever the blocks, the last chunk smaller."""
+    pieces: list[NDArray[np.float16]] = []
+    held = 0
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            piece = block[at : at + _CHUNK_ROWS - held]
+            pieces.append(piece)
+            at += len(piece)
+            held += len(piece)
+            if held == _CHUNK_ROWS:
+                yield np.concatenate(pieces)
+                pieces, held = [], 0
+    if pieces:
+        yield np.concatenate(pieces)

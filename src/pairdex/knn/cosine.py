@@ -1,0 +1,229 @@
+"""Exact k nearest rows of float16 blocks, by cosine distance.
+
+A fast scan, of the rows in float32 or of their 8-bit codes, rules rows out by a proven bound; all
+others are compared in float64, summed in one fixed order. So the answer does not depend on the scan,
+the kernel, the number of threads or the cut into blocks, and no row outside of it can be nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex import _native
+from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.knn.arguments import check_allowed, check_blocks, check_options
+from pairdex.knn.codes import Codes
+from pairdex.work.processors import usable_processors
+
+__all__ = ["MAX_DISTANCE", "Neighbours", "Report", "check_queries", "nearest"]
+
+MAX_DISTANCE = 2.0  # of opposite vectors
+
+# A filter that keeps less than this share of the rows makes reading only those rows cheaper than a
+# scan of all codes, as long as the queries are few.
+_SPARSE_SHARE = 1 / 16
+_FEW_QUERIES = 16
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a search did; every count is of pairs of query and row.
+
+    Attributes
+    ----------
+    scanned
+        Bounded by 8-bit codes, or scored by an index; 0 if the search read the rows themselves.
+    refined
+        Of them, bounded again with all dimensions.
+    rechecked
+        Compared in float64, or by an index as they are stored.
+    certified
+        Whether no row outside the answer can be nearer, by an inequality: false only for an index.
+    exact
+        Whether no other row is nearer by the cosine of the vectors themselves: false in a projection
+        and for an index.
+    recall
+        Of an index: the recall that was measured with this effort when it was built.
+    """
+
+    scanned: int
+    refined: int
+    rechecked: int
+    certified: bool = True
+    exact: bool = True
+    recall: float | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest rows of each query, nearest first, equal distances by smaller id.
+
+    Attributes
+    ----------
+    ids
+        (n, k) int64, 0-based over all blocks; -1 where fewer than k rows qualify.
+    distances
+        (n, k) float64, 1 - cos in [0, 2]; infinity beside an id of -1.
+    report
+        How the answer was found.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    report: Report
+
+    @property
+    def rechecked(self) -> int:
+        """Pairs of query and row that were compared in float64."""
+        return self.report.rechecked
+
+
+def nearest(
+    blocks: Sequence[NDArray[np.float16]],
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    within: float | None = None,
+    codes: Codes | None = None,
+    threads: int | None = None,
+    kernel: str | None = None,
+) -> Neighbours:
+    """Find the k nearest rows of each query, exactly.
+
+    Rows that are all zero or not finite are never found.
+
+    Parameters
+    ----------
+    blocks
+        C-contiguous (rows, dim) float16 arrays, usually memory maps; ids run over them in order.
+    queries
+        (n, dim), any real dtype, of any length but zero; compared as float32.
+    k
+        At least 1; more than there are rows is no error.
+    allowed
+        (rows,) over all blocks: only rows where it is true are found.
+    within
+        Only rows at most so far are found; the nearer, the sooner the answer.
+    codes
+        Of exactly these blocks, see `pairdex.codes`: the same answer many times sooner.
+    threads
+        At least 1; every core this process may use by default.
+    kernel
+        A name from ``_native.kernels()``, for tests; the fastest by default.
+
+    Returns
+    -------
+    Neighbours
+        k rows for each query if k rows qualify.
+
+    Raises
+    ------
+    InvalidArgument
+        For a k or thread count below 1, a negative `within`, a query without a direction, or an unknown kernel.
+    Mismatch
+        If dims or dtypes differ, or `allowed` is not one flag a row.
+    """
+    check_options(k, threads, kernel)
+    if within is not None and not within >= 0:
+        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
+    checked = check_queries(queries)
+    n_rows = sum(len(block) for block in blocks)
+    check_blocks(blocks, checked.shape[1], np.float16)
+    check_allowed(allowed, n_rows)
+    _check_codes(codes, n_rows, checked.shape[1])
+    work = _Work(
+        list(blocks),
+        checked,
+        k,
+        allowed,
+        MAX_DISTANCE if within is None else within,
+        threads or usable_processors(),
+        kernel or "",
+    )
+    if codes is None or _is_sparse(allowed, len(checked)):
+        return work.by_floats()
+    return work.by_codes(codes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Checked arguments of a search."""
+
+    blocks: list[NDArray[np.float16]]
+    queries: NDArray[np.float32]
+    k: int
+    allowed: NDArray[np.bool_] | None
+    within: float
+    threads: int
+    kernel: str
+
+    def by_floats(self) -> Neighbours:
+        ids, distances, rechecked = _native.nearest(
+            self.blocks,
+            self.queries,
+            self.k,
+            allowed=self.allowed,
+            within=self.within,
+            threads=self.threads,
+            kernel=self.kernel,
+        )
+        return Neighbours(ids, distances, Report(0, 0, rechecked))
+
+    def by_codes(self, codes: Codes) -> Neighbours:
+        ids, distances, scanned, refined, rechecked = _native.nearest_by_codes(
+            self.blocks,
+            self.queries,
+            self.k,
+            coordinates=codes.coordinates(self.queries),
+            room=codes.room,
+            head=codes.head,
+            rest=codes.rest,
+            allowed=self.allowed,
+            within=self.within,
+            threads=self.threads,
+            kernel=self.kernel,
+        )
+        return Neighbours(ids, distances, Report(scanned, refined, rechecked))
+
+
+def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
+    if allowed is None or n_queries > _FEW_QUERIES:
+        return False
+    return int(np.count_nonzero(allowed)) < _SPARSE_SHARE * len(allowed)
+
+
+def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
+    """Return queries as C-contiguous float32 (n, dim), each proved to have a direction.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch
+        A query that is all zero or not finite; no rows of real numbers.
+    """
+    array = np.asarray(queries)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise Mismatch(f"queries have shape {array.shape}, expected (n, dim)")
+    if array.dtype.kind not in "fiu":
+        raise Mismatch(f"queries are {array.dtype}, expected real numbers")
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite and is named below
+        rows = np.ascontiguousarray(array, dtype=np.float32)
+    bad = np.flatnonzero(~(np.isfinite(rows).all(axis=1) & rows.any(axis=1)))
+    if bad.size:
+        kind = "all zero" if np.isfinite(rows[bad[0]]).all() else "not finite"
+        raise InvalidArgument(f"query {bad[0]} is {kind}, so it has no direction")
+    return rows
+
+
+def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
+    if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
+        got = f"{codes.rows} rows of dim {codes.dim}"
+        raise Mismatch(
+            f"the codes are of {got}, "
+            f"the blocks of {n_rows} rows of dim {dim}: build the codes again"
+        )

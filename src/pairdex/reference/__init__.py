@@ -1,0 +1,1 @@
+"""Reference data: queries and their exact neighbours."""

@@ -1,0 +1,285 @@
+"""Queries held out of a collection by SISAP's rule of 2023: no ties at k = 10, no near-duplicates.
+
+2n rows are drawn at random; one is kept if its 10th and 11th neighbours are not equally far and the
+distances to its 10 nearest sum to more than 0.1. The first n kept are the queries; more rows are drawn
+where 2n do not give n.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.files import atomic
+from pairdex.files.hdf5_tables import TableWriter, Value
+from pairdex.files.query_files import QUERIES_NAME
+from pairdex.knn import cosine
+from pairdex.knn.codes import Codes
+from pairdex.knn.distance import normalise
+from pairdex.store.store import Kind, Store
+from pairdex.version import __version__
+
+__all__ = ["DEFAULT_N", "QueriesReport", "check_queries_wanted", "draw_queries", "searched_kind"]
+
+DEFAULT_N = 10_000
+RULE = "sisap-2023: d[10] != d[11] and sum(d[1:10]) > 0.1"
+_RULE_K, _RULE_SUM = 10, 0.1
+DISTINCT_DISTANCE = 1e-4  # nearer than this, two queries are taken for the same
+
+_KEPT, _TIE, _NEAR, _REPEATED = range(4)  # what becomes of a row
+
+_BLOCK = 1_000  # rows looked at together
+_SCARCE = 4  # when less than 1 row in so many is left to draw, those are listed
+
+
+@dataclass(frozen=True)
+class QueriesReport:
+    """How queries were found.
+
+    Attributes
+    ----------
+    n
+        How many there are.
+    drawn
+        How many rows were looked at for them.
+    ties, near_duplicates, repeated
+        Why the others were left out: equally far 10th and 11th neighbours, too near neighbours, too
+        near a query that was taken (with `distinct`).
+    """
+
+    n: int
+    drawn: int
+    ties: int
+    near_duplicates: int
+    repeated: int
+    seconds: float
+
+
+def check_queries_wanted(store: Store, out: Path, n: int, *, on: Kind, against: Store) -> None:
+    """Refuse what cannot end well, before anything is made.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch
+        No .h5; no rows or more than there are; a database of another dimension or too small.
+    """
+    if out.suffix != ".h5":
+        raise InvalidArgument(
+            f"cannot write queries to {out}: expected a name that ends in .h5", field="out"
+        )
+    store.check_kind(on)
+    rows = store.live_rows
+    if not 1 <= n <= rows:
+        raise InvalidArgument(
+            f"n is {n:,}, {store.path} has {rows:,} rows: expected 1 to {rows:,}", field="n"
+        )
+    if against.dim != store.dim:
+        raise Mismatch(
+            f"{store.path} has vectors of {store.dim} dimensions, {against.path} of {against.dim}: "
+            "queries are searched in a collection of their own model"
+        )
+    others = against.live_rows - (against.path == store.path)
+    if others <= _RULE_K:
+        raise InvalidArgument(
+            f"{against.path} has {others:,} rows to compare with: the rule for queries looks at "
+            f"{_RULE_K + 1} neighbours",
+            field="against",
+        )
+
+
+def draw_queries(
+    store: Store,
+    out: Path,
+    n: int = DEFAULT_N,
+    *,
+    on: Kind = "image",
+    seed: int = 0,
+    distinct: bool = False,
+    against: Store | None = None,
+    codes: Codes | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> QueriesReport:
+    """Draw n queries from a collection and write them to `out`.
+
+    Parameters
+    ----------
+    on
+        Which vectors become queries. They are compared with the database's image vectors, where it
+        has some.
+    distinct
+        Leave out rows nearer than DISTINCT_DISTANCE to a query already taken.
+    against
+        The database; the collection itself, without the row in question, by default.
+    codes
+        Of the database's vectors: the same answer, sooner.
+    progress
+        Called with the queries found and n.
+
+    Raises
+    ------
+    InvalidArgument, Mismatch, WriteFailed
+        As `check_queries_wanted`; fewer than n rows satisfy the rule; no room.
+    """
+    database = against or store
+    check_queries_wanted(store, out, n, on=on, against=database)
+    started = time.perf_counter()
+    rule = _Rule(database, codes, itself=database.path == store.path)
+    view = store.vectors(on)
+    verdicts, taken, vectors = [], np.empty(0, np.int64), np.empty((0, store.dim), np.float16)
+    for ids in _draws(store.rows, seed, store.allowed(), at_once=min(2 * n, _BLOCK)):
+        block = view[ids]
+        verdict = rule.verdict(block, ids)
+        if distinct:
+            _mark_repeated(verdict, block, vectors)
+        end = _end(verdict, n - len(taken))
+        verdicts.append(verdict[:end])
+        kept = np.flatnonzero(verdict[:end] == _KEPT)
+        taken, vectors = np.append(taken, ids[kept]), np.concatenate([vectors, block[kept]])
+        if progress:
+            progress(len(taken), n)
+        if len(taken) == n:
+            break
+    counts = np.bincount(np.concatenate(verdicts), minlength=4)
+    report = QueriesReport(
+        n=len(taken),
+        drawn=int(counts.sum()),
+        ties=int(counts[_TIE]),
+        near_duplicates=int(counts[_NEAR]),
+        repeated=int(counts[_REPEATED]),
+        seconds=time.perf_counter() - started,
+    )
+    _check_enough(store, report, n)
+    _write(out, vectors, taken, _attributes(store, database, on, seed, distinct=distinct))
+    return report
+
+
+def searched_kind(database: Store) -> Kind:
+    """Return which vectors of a database queries are compared with: images, where it has them."""
+    return "image" if "image" in database.manifest.vectors else "text"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """The rule, over the vectors of a database; `itself` says that queries are rows of it."""
+
+    database: Store
+    codes: Codes | None
+    itself: bool
+
+    def verdict(self, vectors: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.int8]:
+        """Say of each row whether it is kept, or why not, (b,)."""
+        distances = self._distances(vectors, ids)
+        verdict = np.full(len(ids), _KEPT, np.int8)
+        # Equal as a gold standard holds them: in float32.
+        near = distances.astype(np.float32)
+        verdict[near[:, _RULE_K - 1] == near[:, _RULE_K]] = _TIE
+        verdict[distances[:, :_RULE_K].sum(axis=1) <= _RULE_SUM] = _NEAR
+        return verdict
+
+    def _distances(
+        self, vectors: NDArray[np.float16], ids: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the distances to the nearest 11 rows other than itself, (b, 11)."""
+        blocks = self.database.vectors(searched_kind(self.database)).blocks
+        k = _RULE_K + 1 + self.itself
+        found = cosine.nearest(
+            blocks,
+            vectors.astype(np.float32),
+            k,
+            allowed=self.database.allowed(),
+            codes=self.codes,
+        )
+        if not self.itself:
+            return found.distances
+        is_it = found.ids == ids[:, None]
+        at = np.where(is_it.any(axis=1), is_it.argmax(axis=1), k - 1)
+        others = np.arange(k) != at[:, None]
+        return np.asarray(found.distances[others].reshape(len(ids), k - 1))
+
+
+def _draws(
+    rows: int, seed: int, allowed: NDArray[np.bool_] | None, *, at_once: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield all rows that are allowed in random order, in blocks; memory is a byte a row."""
+    random = np.random.default_rng(seed)
+    is_left = np.ones(rows, np.bool_) if allowed is None else allowed.copy()
+    left = int(np.count_nonzero(is_left))
+    while left > rows // _SCARCE:
+        ids = random.integers(rows, size=at_once)
+        _, firsts = np.unique(ids, return_index=True)
+        ids = ids[np.sort(firsts)]
+        ids = ids[is_left[ids]]
+        is_left[ids] = False
+        left -= len(ids)
+        yield ids
+    rest = random.permutation(np.flatnonzero(is_left))
+    for first in range(0, len(rest), at_once):
+        yield rest[first : first + at_once]
+
+
+def _mark_repeated(
+    verdict: NDArray[np.int8], block: NDArray[np.float16], taken: NDArray[np.float16]
+) -> None:
+    """Mark kept rows that are too near to a row taken or kept before them."""
+    kept = np.flatnonzero(verdict == _KEPT)
+    rows = normalise(block[kept])
+    is_repeated = np.zeros(len(kept), np.bool_)
+    for first in range(0, len(taken), _BLOCK):
+        cosines = rows @ normalise(taken[first : first + _BLOCK]).T
+        is_repeated |= (1 - cosines < DISTINCT_DISTANCE).any(axis=1)
+    near = np.tril(1 - rows @ rows.T < DISTINCT_DISTANCE, k=-1)
+    for row in np.flatnonzero(near.any(axis=1)):  # in order: only a kept row repels later ones
+        is_repeated[row] |= bool((near[row] & ~is_repeated).any())
+    verdict[kept[is_repeated]] = _REPEATED
+
+
+def _end(verdict: NDArray[np.int8], wanted: int) -> int:
+    """Return how many rows have to be looked at for so many to be kept."""
+    kept = np.flatnonzero(verdict == _KEPT)
+    return int(kept[wanted - 1]) + 1 if len(kept) >= wanted else len(verdict)
+
+
+def _check_enough(store: Store, report: QueriesReport, n: int) -> None:
+    if report.n < n:
+        raise InvalidArgument(
+            f"{store.path} has {report.n:,} rows that can be queries, {n:,} were asked for: of "
+            f"{report.drawn:,} rows {report.ties:,} have ties at {_RULE_K}, "
+            f"{report.near_duplicates:,} near-duplicates, {report.repeated:,} repeat another",
+            field="n",
+        )
+
+
+def _write(
+    out: Path,
+    vectors: NDArray[np.float16],
+    ids: NDArray[np.int64],
+    attributes: dict[str, Value],
+) -> None:
+    tables = {QUERIES_NAME: (vectors.shape, np.float16), "ids": (ids.shape, np.int64)}
+    with atomic.replacing(out) as file:
+        writer = TableWriter(file, tables, attributes=attributes)
+        writer.write(QUERIES_NAME, 0, vectors)
+        writer.write("ids", 0, ids)
+
+
+def _attributes(
+    store: Store, database: Store, on: Kind, seed: int, *, distinct: bool
+) -> dict[str, Value]:
+    return {
+        "collection": store.manifest.name,
+        "collection_checksum": store.checksum,
+        "kind": on,
+        "rule": RULE,
+        "seed": seed,
+        "distinct": distinct,
+        "against": database.manifest.name,
+        "against_checksum": database.checksum,
+        "against_kind": searched_kind(database),
+        "created_by": f"pairdex {__version__}",
+    }

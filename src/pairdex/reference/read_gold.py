@@ -1,0 +1,164 @@
+"""Reading gold standards: our own, SISAP's, and those that are turned or count from 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
+from pairdex.files.neighbour_files import FIRST_ID, Fact, NeighbourTable, ascend, read_neighbours
+
+__all__ = ["Gold", "read_gold"]
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The exact nearest rows of queries, in one form whatever the file's.
+
+    Attributes
+    ----------
+    path
+        The file it came from, with `:GROUP` where one was named.
+    ids
+        (n, k) int64, 0-based, distinct in each row.
+    distances
+        (n, k) float32, ascending.
+    facts
+        What the file says of itself: `collection_checksum`, `queries_checksum`, `kind`, ….
+    notes
+        What had to be recognised, in words.
+    kinds
+        The kind of each query, (n,), where the file has a dataset `kind`.
+    counts_from
+        The number of the first row, where the file shows or says it; None where it may be 1.
+    """
+
+    path: str
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    facts: dict[str, Fact]
+    notes: tuple[str, ...] = ()
+    kinds: NDArray[np.str_] | None = None
+    counts_from: int | None = None
+
+    @property
+    def n(self) -> int:
+        """How many queries it answers."""
+        return len(self.ids)
+
+    @property
+    def k(self) -> int:
+        """How many neighbours of each it knows."""
+        return int(self.ids.shape[1])
+
+    @property
+    def rows(self) -> int | None:
+        """How many ids the collection has, removed rows' too, where the file says it."""
+        rows = self.facts.get("ids", self.facts.get("rows"))
+        return rows if isinstance(rows, int) else None
+
+    def check_k(self, k: int) -> None:
+        """Raise InvalidArgument unless k neighbours of each query are known."""
+        if not 1 <= k <= self.k:
+            raise InvalidArgument(
+                f"k is {k:,}, {self.path} knows {self.k:,} neighbours of each query: "
+                f"expected 1 to {self.k:,}",
+                field="k",
+            )
+
+
+def read_gold(source: str | Path, *, n: int | None = None) -> Gold:
+    """Read a gold standard, or `FILE:GROUP`; a turned one or one that counts from 0 is put right.
+
+    Parameters
+    ----------
+    n
+        The number of queries, where the caller knows it.
+
+    Raises
+    ------
+    MissingFile, UnsupportedFormat, DamagedFile
+        No such file; no gold standard; NaN, ids that are no rows, distances that do not ascend.
+    Mismatch
+        It is of another number of queries.
+    """
+    table = read_neighbours(source)
+    if table.dists is None:
+        raise DamagedFile(f"{table.path} has knns but no dists: it is no gold standard")
+    if 0 in table.knns.shape:
+        raise DamagedFile(f"{table.path} has knns of shape {table.knns.shape}: it holds nothing")
+    if np.isnan(table.dists).any():
+        raise DamagedFile(
+            f"{table.path} has {np.count_nonzero(np.isnan(table.dists)):,} distances that are NaN; "
+            "make or fetch it again"
+        )
+    turned = _is_turned(table, table.dists, n)
+    knns, dists = (table.knns.T, table.dists.T) if turned else (table.knns, table.dists)
+    knns, dists = np.ascontiguousarray(knns), np.ascontiguousarray(dists)
+    base = _base(table, knns)
+    notes = []
+    if turned:
+        notes.append("it is turned: (k, n) instead of (n, k)")
+    if base == 0:
+        notes.append("it counts from 0 instead of 1")
+    gold = Gold(
+        path=table.path,
+        ids=knns - (1 if base is None else base),
+        distances=dists,
+        facts=table.facts,
+        notes=tuple(notes),
+        kinds=table.kinds,
+        counts_from=base,
+    )
+    _check(gold, n)
+    return gold
+
+
+def _is_turned(table: NeighbourTable, dists: NDArray[np.float32], n: int | None) -> bool:
+    """Whether queries are columns: the number of queries decides, then where distances ascend."""
+    rows, columns = dists.shape
+    if n is not None and rows != columns and n in dists.shape:
+        return bool(n == columns)
+    by_row, by_column = ascend(dists, 1), ascend(dists, 0)
+    if not by_row and not by_column:
+        raise DamagedFile(
+            f"{table.path} has distances that ascend neither along its rows nor its columns: "
+            "it is no gold standard"
+        )
+    return not by_row
+
+
+def _base(table: NeighbourTable, knns: NDArray[np.int64]) -> int | None:
+    """Return the number of the first row where the file says it or shows it."""
+    said = table.facts.get(FIRST_ID)
+    if said in (0, 1):
+        return int(said)
+    # A gold standard has all its neighbours, so that a 0 in it is a row and no gap.
+    return 0 if (knns == 0).any() else None
+
+
+def _check(gold: Gold, n: int | None) -> None:
+    if n is not None and gold.n != n:
+        raise Mismatch(f"{gold.path} is of {gold.n:,} queries, expected {n:,}: it is of others")
+    lowest, highest = int(gold.ids.min()), int(gold.ids.max())
+    if lowest < 0 or (gold.rows is not None and highest >= gold.rows):
+        wrong = lowest if lowest < 0 else highest
+        first = 0 if gold.counts_from == 0 else 1
+        most = "" if gold.rows is None else f" to {gold.rows - 1 + first:,}"
+        raise DamagedFile(
+            f"{gold.path} has the id {wrong + first:,}, which is no row: expected {first}{most}"
+        )
+    ordered = np.sort(gold.ids, axis=1)
+    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
+    if len(twice):
+        raise DamagedFile(
+            f"{gold.path} names a row twice among the neighbours of query {twice[0]:,}: "
+            "it is no gold standard"
+        )
+    if gold.kinds is not None and len(gold.kinds) != gold.n:
+        raise DamagedFile(
+            f"{gold.path} has {len(gold.kinds):,} kinds for {gold.n:,} queries: it is damaged"
+        )

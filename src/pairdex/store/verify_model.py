@@ -1,0 +1,305 @@
+"""Is this the model that made a collection's vectors? Some rows are encoded again and compared."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pairdex.encoders.activation_swap import swapped
+from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
+from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
+from pairdex.encoders.model import Cleaning, Model, load_model
+from pairdex.encoders.pictures import open_picture
+from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
+from pairdex.knn.distance import normalise
+from pairdex.store.store import Store
+
+__all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
+
+DEFAULT_SAMPLE = 256  # rows: seconds on a CPU, and a share of 1 % that differs is seen
+
+Verdict = Literal["same", "cleaning", "activation", "precision", "related", "other"]
+
+_ENOUGH = 0.99  # the share of rows that must be the same
+_RELATED = 0.5  # the share, or correlation, above which vectors have something in common
+_ROUNDING = 1e-6  # the mean of 1 - cos of a model's vectors to its own, stored as float16
+_EXPLAINED = 0.2  # the share of a difference that may be left where it is explained
+_NEAR = 0.97  # the median cosine of an int8 model's vectors to those of its float32 one
+
+_SAID: dict[Verdict, str] = {
+    "same": "this model made the vectors",
+    "cleaning": "the right model, but texts were prepared otherwise: with the cleaning {detail}",
+    "activation": "the right weights, but with the wrong activation: GELU and QuickGELU are mistaken; "
+    "export the model again with the other --activation",
+    "precision": "an int8 form of the model that made the vectors, or of one like it: its vectors are "
+    "near, but must not be mixed with them",
+    "related": "another model that has much in common with the one that made the vectors: another "
+    "checkpoint of its training, another activation, or pictures or texts prepared otherwise",
+    "other": "another model: other weights or another architecture, that has nothing in common with "
+    "the one that made the vectors",
+}
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What a comparison of a model with a collection has found.
+
+    Attributes
+    ----------
+    agreement
+        The smallest of the medians of what was compared, at most 1; of cosines, or of 1 - the
+        difference of similarities.
+    verdict
+        `same`; the right weights with other `cleaning`, `activation` or `precision`; `related`;
+        `other`.
+    explanation
+        The verdict in words.
+    recorded
+        Whether the collection names this very model (by checksum); None where it names none.
+    texts, pictures, similarity
+        Captions and local pictures against the stored vectors; where neither can be compared,
+        captions and stored pictures against the stored `similarity`.
+    """
+
+    agreement: float
+    verdict: Verdict
+    explanation: str
+    model: str
+    recorded: bool | None
+    texts: Agreement | None
+    pictures: Agreement | None
+    similarity: Agreement | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Rows to compare: captions with vectors of texts, pictures with vectors of images."""
+
+    captions: list[str]
+    text_vectors: NDArray[np.float16] | None
+    similarity: NDArray[np.float64] | None
+    image_vectors: NDArray[np.float16]  # of the captions' rows, for the similarity
+    pictures: list[Path]
+    picture_vectors: NDArray[np.float16]
+
+
+def verify_model(
+    collection: str | Path,
+    *,
+    model: str | Path | None = None,
+    sample: int = DEFAULT_SAMPLE,
+    seed: int = 0,
+    device: Device = DEFAULT_DEVICE,
+) -> ModelReport:
+    """Encode a sample of a collection's captions and pictures again and compare.
+
+    Parameters
+    ----------
+    model
+        The name or folder of the model to check; the one that the collection names where None.
+    sample
+        How many rows to compare at most, of texts and of pictures each.
+    seed
+        Of the choice of rows.
+
+    Raises
+    ------
+    PairdexError
+        No model is named or found, it makes vectors of another dimension, or the collection has
+        nothing to compare with: neither captions nor local pictures.
+    """
+    started = time.perf_counter()
+    if sample < 1:
+        raise InvalidArgument(f"sample is {sample}, expected at least 1", field="sample")
+    store = Store(Path(collection))
+    loaded = load_model(_place(store, model))
+    if loaded.dim != store.dim:
+        raise Mismatch(
+            f"{store.path} has vectors of {store.dim} dimensions, the model {loaded.name} makes "
+            f"{loaded.dim}: another model made them"
+        )
+    rows = _sample(store, sample, seed)
+    found = _compared(rows, Encoder(loaded, device=device))
+    verdict, detail = _judged(rows, found, loaded, device)
+    record = store.manifest.model
+    return ModelReport(
+        agreement=min(one.median for one in found.values()),
+        verdict=verdict,
+        explanation=_SAID[verdict].format(detail=detail),
+        model=loaded.name,
+        recorded=None if record is None else record["checksum"] == loaded.checksum,
+        texts=found.get("texts"),
+        pictures=found.get("pictures"),
+        similarity=found.get("similarity"),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _place(store: Store, model: str | Path | None) -> str | Path:
+    record = store.manifest.model
+    if model is not None:
+        return model
+    if record is None:
+        raise MissingFile(
+            f"{store.path} does not say which model made its vectors; name it with --model"
+        )
+    return record["folder"] or record["name"]
+
+
+def _sample(store: Store, count: int, seed: int) -> _Sample:
+    """Choose rows with captions, and rows with local pictures."""
+    live = np.arange(store.rows) if store.removed is None else np.flatnonzero(~store.removed)
+    order = np.random.default_rng(seed).permutation(live)[: 20 * count]  # some lack what is needed
+    images = store.vectors("image")
+    has_texts = "text" in store.manifest.vectors
+    known = [name for name in ("caption", "image_path", "similarity") if name in store.schema.names]
+    table = store.take(order, known)
+    captions = _column(table, "caption")
+    told = [i for i, caption in enumerate(captions) if caption][:count]
+    ids = order[told]
+    similarity = None
+    if "similarity" in known:
+        similarity = np.array([_column(table, "similarity")[i] for i in told], np.float64)
+    pictures = _pictures(store, order, _column(table, "image_path"), count)
+    if not told and not pictures:
+        raise InvalidArgument(
+            f"{store.path} has neither captions nor local pictures: nothing to compare a model with",
+            field="collection",
+        )
+    return _Sample(
+        captions=[captions[i] for i in told],
+        text_vectors=store.vectors("text")[ids] if has_texts else None,
+        similarity=similarity,
+        image_vectors=images[ids],
+        pictures=list(pictures.values()),
+        picture_vectors=images[np.array(list(pictures), np.int64)],
+    )
+
+
+def _column(table: pa.Table, name: str) -> list[Any]:
+    return table[name].to_pylist() if name in table.column_names else [None] * len(table)
+
+
+def _pictures(
+    store: Store, ids: NDArray[np.int64], names: list[Any], count: int
+) -> dict[int, Path]:
+    """Return local pictures that can be read, by id; only such as lie inside their folder."""
+    found: dict[int, Path] = {}
+    for row, name in zip(ids.tolist(), names, strict=True):
+        root = store.part_of(row).pictures
+        if root is None or not name or len(found) == count:
+            continue
+        path = (Path(root) / name).resolve()
+        if path.is_relative_to(Path(root).resolve()) and _is_readable(path):
+            found[row] = path
+    return found
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        open_picture(path)
+    except PairdexError:  # gone or damaged since
+        return False
+    return True
+
+
+def _compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:
+    found: dict[str, Agreement] = {}
+    if sample.captions:
+        found |= _texts_compared(sample, encoder)
+    if sample.pictures:
+        found["pictures"] = of_vectors(sample.picture_vectors, _encoded(sample.pictures, encoder))
+    if not found:
+        raise InvalidArgument(
+            "the collection has captions, but neither text vectors nor the similarity of pictures "
+            "and captions: nothing to compare a model with",
+            field="collection",
+        )
+    return found
+
+
+def _texts_compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:
+    if sample.text_vectors is not None:
+        texts = encoder.encode_captions(sample.captions)
+        return {"texts": of_vectors(sample.text_vectors, texts)}
+    known = None if sample.similarity is None else np.isfinite(sample.similarity)
+    if known is None or not known.any():
+        return {}
+    texts = encoder.encode_captions([c for c, k in zip(sample.captions, known, strict=True) if k])
+    cosines = np.einsum("ij,ij->i", normalise(sample.image_vectors[known]), normalise(texts))
+    assert sample.similarity is not None
+    return {"similarity": of_similarities(sample.similarity[known], cosines)}
+
+
+def _encoded(pictures: list[Path], encoder: Encoder) -> NDArray[np.float32]:
+    batches = [
+        encoder.encode_images(
+            [open_picture(path) for path in pictures[i : i + encoder.image_batch]]
+        )
+        for i in range(0, len(pictures), encoder.image_batch)
+    ]
+    return np.concatenate(batches)
+
+
+def _judged(
+    sample: _Sample, found: dict[str, Agreement], model: Model, device: Device
+) -> tuple[Verdict, str]:
+    """Return the verdict, proved by trying what would explain a difference."""
+    if _error(found) <= _ROUNDING:
+        return "same", ""
+    for cleaning in get_args(Cleaning):
+        other = replace(model, text=replace(model.text, cleaning=cleaning))
+        if sample.captions and _explains(sample, found, other, device):
+            return "cleaning", cleaning
+    with _other_activation(model) as swapped_model:
+        if swapped_model and _explains(sample, found, swapped_model, device):
+            return "activation", ""
+    median = min(one.median for one in found.values())
+    if model.precision == "int8" and median >= _NEAR:
+        return "precision", ""
+    if _is_same(found):
+        return "same", ""
+    recognised = min(one.recognised for one in found.values())
+    return ("related" if recognised >= _RELATED else "other"), ""
+
+
+def _explains(sample: _Sample, found: dict[str, Agreement], other: Model, device: Device) -> bool:
+    """Whether with another model the vectors are the same, and nearly all of the difference gone."""
+    now = _compared(sample, Encoder(other, device=device))
+    return _is_same(now) and _error(now) < _EXPLAINED * _error(found)
+
+
+def _error(found: dict[str, Agreement]) -> float:
+    return max(1 - one.mean for one in found.values())
+
+
+def _is_same(found: dict[str, Agreement]) -> bool:
+    return all(one.same >= _ENOUGH for one in found.values())
+
+
+@contextmanager
+def _other_activation(model: Model) -> Iterator[Model | None]:
+    """Give the model with its activation swapped, in a folder for the time being."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = replace(model, folder=Path(folder))
+        for old, new in (
+            (model.text_file, other.text_file),
+            (model.vision_file, other.vision_file),
+        ):
+            data = swapped(old.read_bytes())
+            if data is None:
+                yield None
+                return
+            new.write_bytes(data)
+        other.tokenizer_file.write_bytes(model.tokenizer_file.read_bytes())
+        yield other

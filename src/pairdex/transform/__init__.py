@@ -1,1 +1,0 @@
-"""Reference data made from a collection."""

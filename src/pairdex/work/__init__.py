@@ -1,0 +1,1 @@
+"""How work runs beside this process, stops, and resumes."""

@@ -1,0 +1,61 @@
+"""What the README shows runs as it stands."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pairdex.demo.pictures import draw_pictures
+from places import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def block_after(heading, language=""):
+    """The first code block below a heading."""
+    section = README.split(f"## {heading}\n", 1)[1]
+    return re.search(rf"```{language}\n(.*?)```", section, re.S)[1]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    draw_pictures(folder / "my-pictures", count=120, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collection(workplace):
+    """Runs the commands for one's own pictures; `serve`, which does not end, is left out."""
+    for line in block_after("Search your own pictures").splitlines():
+        command = shlex.split(line, comments=True)
+        if command[0] == "pairdex" and command[1] != "serve":
+            run = subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=workplace,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert run.returncode == 0, f"{line}: {run.stderr}"
+    return workplace / "my-collection"
+
+
+def test_the_commands_for_own_pictures_end_with_a_collection(collection):
+    assert (collection / "collection.json").is_file()
+
+
+def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
+    monkeypatch.chdir(collection.parent)
+    names = {"vectors": np.eye(3, 64, dtype=np.float32)}
+    code = block_after("From Python", "python").replace('"collection"', '"my-collection"')
+    code = code.replace("width >= 512", "width >= 100")
+    exec(code, names)
+    assert names["hits"].column_names[:3] == ["id", "distance", "similarity"]
+    assert len(names["hits"]) == 10
+    assert names["ids"].shape == (3, 10)
+    assert names["rows"]["part"].to_pylist() == [0, 0, 0]
+    assert names["x"].dtype == np.float16

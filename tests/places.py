@@ -1,0 +1,8 @@
+"""Where the project and the data shared by tests lie."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+SHARED = ROOT.parent / "shared"
+DATA = SHARED / "data"
