@@ -16,6 +16,7 @@ import pytest
 
 from pairdex.store.build import build_collection
 from pairdex.store.plan import Selection
+from places import DATA
 
 TAGS = ("UNLIKELY", "UNSURE", "NSFW", None)
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from pairdex import search
-from pairdex.derived.codes import Progress
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection, find_projections
@@ -25,11 +24,13 @@ from pairdex.exports.training.features import Config, Example
 from pairdex.ivf.efforts import Points
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
+from pairdex.parts.model_record import ModelRecord
+from pairdex.progress import Progress, at_step
 from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
 from pairdex.search.hits import with_folded
 from pairdex.search.pages import read_page
 from pairdex.search.searcher import How, Searcher
-from pairdex.store.manifest import Manifest, ModelRecord
+from pairdex.store.manifest import Manifest
 from pairdex.store.own_model import find_model
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
@@ -284,14 +285,14 @@ class Collection:
         exact
             Whether exact searches are to be fast too where there is an index.
         progress
-            Called with the rows done and the rows in all while codes are built.
+            Called with the step, the rows done and the rows in all while codes are built.
 
         Raises
         ------
         InvalidArgument
             There are neither such vectors nor such a projection.
         """
-        self._searcher.prepare(on, exact=exact, progress=progress)
+        self._searcher.prepare(on, exact=exact, progress=at_step(progress, "making codes"))
 
     def is_prepared(self, on: str = "image") -> bool:
         """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
@@ -407,7 +408,9 @@ class Collection:
         """
         with self._indexing:
             if self._keywords is None:
-                self._keywords = KeywordIndex(self._store, progress=progress)
+                self._keywords = KeywordIndex(
+                    self._store, progress=at_step(progress, "indexing captions")
+                )
             return self._keywords
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:

@@ -233,7 +233,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(
     monkeypatch.setattr(near_duplicates, "_BLOCK_ROWS", 8)
     monkeypatch.setattr(near_duplicates, "_BLOCKS_BETWEEN_SAVES", 3)
     seen = []
-    pairdex.dedup(collection, new, report=report, steps=lambda *step: seen.append(step))
+    pairdex.dedup(collection, new, report=report, progress=lambda *step: seen.append(step))
     steps = [(done, total) for name, done, total in seen if name == "comparing"]
     assert steps[0] == ((9 + 3 + 1) * 8, 250)
     assert not [name for name, *_ in seen if name == "reading"]  # the copies were known
@@ -282,7 +282,7 @@ def test_rows_removed_meanwhile_are_told(collect, tmp_path):
             pairdex.remove(collection, ids=[1], reason="takedown")
 
     with pytest.raises(Mismatch, match=r"rows were removed from .* meanwhile"):
-        pairdex.dedup(collection, tmp_path / "d", steps=steps)
+        pairdex.dedup(collection, tmp_path / "d", progress=steps)
     assert pairdex.dedup(collection, tmp_path / "d").rows > 0
     assert "u1" not in kept_urls(tmp_path / "d")
 

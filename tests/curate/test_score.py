@@ -138,7 +138,7 @@ def test_killed_at_any_instant_the_same_call_ends_with_the_same_bytes(
 
 
 def test_a_call_goes_on_behind_the_parts_that_are_done(collection, head):
-    def stop(done, total):
+    def stop(step, done, total):
         if done > 40:
             raise KeyboardInterrupt
 
@@ -147,7 +147,7 @@ def test_a_call_goes_on_behind_the_parts_that_are_done(collection, head):
     assert "punsafe" not in pairdex.open(collection).columns
     calls = []
     report = score(collection, nsfw=head(), progress=lambda *call: calls.append(call))
-    assert (report.scored, calls[-1]) == (20, (60, 60))
+    assert (report.scored, calls[-1]) == (20, ("scoring", 60, 60))
 
 
 def test_vectors_unlike_those_of_the_heads_model_give_a_warning(collection, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pairdex
-from conftest import DATA, laion_columns, save_part
+from conftest import laion_columns, save_part
 from ivf_data import DIM, image_and_text_rows
 from pairdex.derived.index import find_index, ivf_path
 from pairdex.errors import InvalidArgument, MissingFile
@@ -21,6 +21,7 @@ from pairdex.ivf.file import IvfFile
 from pairdex.ivf.parameters import choose
 from pairdex.ivf.quantiser import train
 from pairdex.store.store import Store
+from places import DATA
 
 ROWS = 24_000  # of each part
 NEARLY = 0.01  # the sampling error of recalls measured with a few hundred queries

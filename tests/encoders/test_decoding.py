@@ -66,7 +66,7 @@ def test_a_negative_number_of_workers_is_refused(pictures, tmp_path):
 
 
 def test_a_worker_that_is_ended_from_outside_is_one_clear_error(pictures, tmp_path):
-    def kill(done, total):
+    def kill(step, done, total):
         for child in multiprocessing.active_children():
             child.kill()
 

@@ -189,8 +189,8 @@ def test_parts_hold_so_many_pictures_in_natural_order(drawn, parts):
     assert report.rows == COUNT
     assert [part.rows for part in find_parts(parts)] == [30, 30, 10]
     assert metadata(parts, 2)["image_path"][0].as_py() == "00060.jpg"
-    assert calls[-1] == (COUNT, COUNT)
-    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1] == ("encoding", COUNT, COUNT)
+    assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
 
 
 def test_the_size_of_parts_changes_no_vector(drawn, tmp_path):
@@ -307,7 +307,7 @@ class Interrupted(BaseException):
 
 
 def test_an_interrupted_call_shows_no_parts_and_the_next_goes_on(drawn, parts, monkeypatch):
-    def interrupt(done, total):
+    def interrupt(step, done, total):
         if done > 35:
             raise Interrupted
 
@@ -333,7 +333,7 @@ def test_what_a_call_that_was_given_up_had_made_is_not_taken_for_the_part(pictur
     shutil.copy2(picture, pictures.with_name("kept.jpg"))
     shutil.copy(pictures / "00004.jpg", picture)
 
-    def interrupt(done, total):
+    def interrupt(step, done, total):
         if done > 35:
             raise Interrupted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from pairdex.collection import Collection
@@ -14,11 +13,11 @@ from pairdex.derived.verify import VerifyReport
 from pairdex.derived.verify import verify as verify_store
 from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
+from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.progress import Progress, at_step
 from pairdex.store.build import BuildReport, build_collection
-from pairdex.store.manifest import ModelRecord
 from pairdex.store.plan import selection_of
-from pairdex.store.staging import Progress
 
 __all__ = ["build", "open", "verify"]
 
@@ -74,7 +73,7 @@ def build(
     workers
         How many parts are written at once, each in a process of its own.
     progress
-        Called with the rows done and the rows in all.
+        Called with the step, the rows done and the rows in all.
 
     Returns
     -------
@@ -96,19 +95,17 @@ def build(
         metadata=None if metadata is None else Path(metadata),
         model=None if model is None else _record(model),
         workers=workers,
-        progress=progress,
+        progress=at_step(progress, "building"),
     )
 
 
-def verify(
-    collection: str | Path, *, progress: Callable[[int, int], None] | None = None
-) -> VerifyReport:
+def verify(collection: str | Path, *, progress: Progress | None = None) -> VerifyReport:
     """Read all files of a collection again and compare their sizes and checksums.
 
     Parameters
     ----------
     progress
-        Called with the bytes done and the bytes in all.
+        Called with the step, the bytes done and the bytes in all.
 
     Raises
     ------
@@ -122,7 +119,7 @@ def verify(
         *projection_checks(folder),
         *atlas_checks(folder),
     ]
-    return verify_store(collection, derived=checks, progress=progress)
+    return verify_store(collection, derived=checks, progress=at_step(progress, "verifying"))
 
 
 def _record(model: str | Path) -> ModelRecord:

@@ -22,11 +22,10 @@ from pairdex.curate.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.curate.subset import SubsetRule
 from pairdex.curate.subset import subset as make_subset
 from pairdex.derived.codes import have_codes
-from pairdex.derived.projections.write import Steps
 from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
+from pairdex.progress import Progress, at_step
 from pairdex.store.build import BuildReport
 from pairdex.store.sample import DEFAULT_SEED
-from pairdex.store.staging import Progress
 from pairdex.store.store import Kind, Store
 
 __all__ = ["dedup", "remove", "sql", "subset"]
@@ -67,7 +66,7 @@ def subset(
     workers
         How many parts are written at once, each in a process of its own.
     progress
-        Called with the rows done and the rows in all.
+        Called with the step, the rows done and the rows in all.
 
     Returns
     -------
@@ -88,7 +87,9 @@ def subset(
         limit=limit,
     )
     store = Store(Path(collection), mapped=False)
-    return make_subset(store, Path(new), rule, workers=workers, progress=progress)
+    return make_subset(
+        store, Path(new), rule, workers=workers, progress=at_step(progress, "writing")
+    )
 
 
 def dedup(
@@ -101,7 +102,7 @@ def dedup(
     report: str | Path | None = None,
     use_codes: bool = True,
     workers: int = 1,
-    steps: Steps | None = None,
+    progress: Progress | None = None,
 ) -> DedupReport:
     """Make a new collection without near-duplicates; resumed by the same call.
 
@@ -122,8 +123,8 @@ def dedup(
         Whether to use the codes in `indexes/`, built first if need be: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
-    steps
-        Called with the name of a step, the rows done and the rows in all.
+    progress
+        Called with the step, the rows done and the rows in all.
 
     Returns
     -------
@@ -140,11 +141,11 @@ def dedup(
     codes = None
     if use_codes:
         store.check_kind(on)
-        codes = have_codes(
-            store, on, progress=(lambda *done: steps("making codes", *done)) if steps else None
-        )
+        codes = have_codes(store, on, progress=at_step(progress, "making codes"))
     out = None if report is None else Path(report)
-    return make_dedup(store, Path(new), rule, out=out, codes=codes, workers=workers, steps=steps)
+    return make_dedup(
+        store, Path(new), rule, out=out, codes=codes, workers=workers, progress=progress
+    )
 
 
 def remove(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pairdex.downloads.catalogue import Release, find_release, load_catalogue
+from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport
+from pairdex.downloads.fetch import fetch as fetch_files
 from pairdex.errors import FetchFailed
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.formats import ExportOptions, Format, export_collection
 from pairdex.exports.training.features import Config
-from pairdex.releases.catalogue import Release, find_release, load_catalogue
-from pairdex.releases.fetch import DEFAULT_JOBS, FetchReport
-from pairdex.releases.fetch import fetch as fetch_files
-from pairdex.store.staging import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.store import Kind
 
 __all__ = ["export", "fetch", "releases"]
@@ -124,4 +124,6 @@ def export(
         installed; a damaged collection; a full disk.
     """
     options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
-    return export_collection(Path(collection), Path(dest), form, options, progress)
+    return export_collection(
+        Path(collection), Path(dest), form, options, at_step(progress, "writing")
+    )

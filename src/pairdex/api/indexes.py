@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pairdex.derived.index import IndexReport, Steps, make_index
+from pairdex.derived.index import IndexReport, make_index
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
+from pairdex.progress import Progress
 from pairdex.store.store import Kind
 
 __all__ = ["index"]
@@ -19,7 +20,7 @@ def index(
     memory_bytes: int | None = None,
     size: Size | None = None,
     nlist: int | None = None,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> IndexReport:
     """Build the approximate index of a collection, or add the rows that it lacks, and measure it.
 

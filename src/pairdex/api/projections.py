@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pairdex.derived.projections.ceiling import recall_ceilings
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.fitting import SketchMethod, Wish
 from pairdex.derived.projections.queries import read_for, write_projected
-from pairdex.derived.projections.write import ProjectReport, Steps, project_collection
+from pairdex.derived.projections.write import ProjectReport, project_collection
 from pairdex.errors import InvalidArgument
+from pairdex.progress import Progress, at_step
 from pairdex.store.store import Store
 
 __all__ = ["project"]
@@ -28,7 +28,7 @@ def project(
     queries: str | Path | None = None,
     out: str | Path | None = None,
     ceiling: bool = False,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> ProjectReport:
     """Project all vectors of a collection, or those that are not yet; resumed by the same call.
 
@@ -71,6 +71,6 @@ def project(
     if not ceiling:
         return report
     store = Store(folder)
-    meter = None if progress is None else partial(progress, "searching")
+    meter = at_step(progress, "searching")
     ceilings = recall_ceilings(store, open_projection(store, name), vectors, progress=meter)
     return replace(report, recall_ceiling=ceilings)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE, atlas
 from pairdex.store.sample import DEFAULT_SEED
 from pairdex.store.store import Kind
@@ -31,8 +31,8 @@ def command(
     A sample is laid out so that near rows lie near each other; every other row is placed at its nearest
     row of the sample.
     """
-    with progress_steps() as steps:
-        made = atlas(collection, sample=sample, seed=seed, on=on, progress=steps)
+    with progress_bars() as progress:
+        made = atlas(collection, sample=sample, seed=seed, on=on, progress=progress)
     if as_json:
         print_json(asdict(made))
         return

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.evaluate import print_evaluation
-from pairdex.cli.output import JsonOption, print_json, printable, progress_steps
+from pairdex.cli.output import JsonOption, print_json, printable, progress_bars
 from pairdex.evaluation.bench import DEFAULT_REPEAT, Bench
 from pairdex.evaluation.bench import bench as measure
 from pairdex.evaluation.evaluate import DEFAULT_K
@@ -38,7 +38,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Search a collection in every way it offers: recall, all queries at once, one at a time."""
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         found = measure(
             collection, queries, gold=gold, k=k, on=on, out=out, repeat=repeat, progress=progress
         )

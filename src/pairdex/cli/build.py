@@ -10,7 +10,7 @@ import typer
 
 from pairdex import api
 from pairdex.cli.model_option import model_place
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.subsets import SubsetName
@@ -52,7 +52,7 @@ def command(
 
     Run it again after a break and it goes on where it stopped.
     """
-    with progress_bar("building") as progress:
+    with progress_bars() as progress:
         report = api.build(
             source,
             collection,

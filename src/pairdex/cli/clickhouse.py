@@ -18,7 +18,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     printable,
-    progress_steps,
+    progress_bars,
     size,
 )
 from pairdex.cli.search import as_lists, print_neighbours
@@ -106,7 +106,7 @@ def load(
     """
     spec = None if index is None else IndexSpec.parse(index)
     place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = load_collection(
             collection,
             place,
@@ -114,7 +114,7 @@ def load(
             dtype=dtype,
             columns=_names(columns),
             cluster=cluster,
-            progress=lambda done, total: progress("loading", done, total),
+            progress=progress,
         )
         indexes = (
             []
@@ -216,7 +216,7 @@ def report(
     """Compare ClickHouse by brute force, by its index, and pairdex on the same queries."""
     place = _place(collection, path, url, user, password, password_file, ca_cert, not no_verify)
     asked = n if queries is None else read_queries(queries)
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         found = compare(
             Collection.open(collection),
             place,

@@ -15,7 +15,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     print_lines,
-    progress_steps,
+    progress_bars,
 )
 from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
 from pairdex.store.store import Kind
@@ -45,7 +45,7 @@ def command(
     Rows are visited in the order of --keep; a row is dropped if, and only if, a row that was kept
     before it is within the threshold. Run it again after a break and it goes on where it stopped.
     """
-    with progress_steps() as steps:
+    with progress_bars() as progress:
         made = api.dedup(
             collection,
             new,
@@ -55,7 +55,7 @@ def command(
             report=report,
             use_codes=not no_codes,
             workers=workers,
-            steps=steps,
+            progress=progress,
         )
     if as_json:
         print_json(asdict(made))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, progress_steps
+from pairdex.cli.output import JsonOption, duration, print_json, progress_bars
 from pairdex.collection import Collection
 from pairdex.demo.demo import DemoReport, make_demo
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
@@ -29,7 +29,7 @@ def command(
 
     It works offline with the built-in model, in less than a minute.
     """
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = make_demo(folder, progress=progress)
     if no_serve:
         _show(report, None, as_json)

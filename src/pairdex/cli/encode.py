@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.model_option import model_place
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.encoders.encode import PART_ROWS, encode
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 
@@ -34,7 +34,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Encode pictures and captions into parts, which `pairdex build` makes a collection of."""
-    with progress_bar("encoding") as progress:
+    with progress_bars() as progress:
         report = encode(
             images,
             parts,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
 from pairdex.exports.formats import Format
 from pairdex.exports.training.features import Config
@@ -45,7 +45,7 @@ def command(
     The folder gets its name when all is written; run the same command again after a break and it goes
     on where it stopped.
     """
-    with progress_bar("writing") as progress:
+    with progress_bars() as progress:
         report = api.export(
             collection,
             dest,

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, byte_bar, duration, print_json, print_lines, size
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars, size
+from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch
 from pairdex.errors import FetchFailed
 from pairdex.parts.layout import parse_numbers
-from pairdex.releases.fetch import DEFAULT_JOBS, FetchReport, fetch
 
 
 def command(
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Fetch files of a release; run it again after any break and it goes on where it stopped."""
     numbers = None if parts is None else parse_numbers(parts)
-    with byte_bar("fetching") as progress:
+    with progress_bars(of_bytes=True) as progress:
         report = fetch(
             release,
             folder,

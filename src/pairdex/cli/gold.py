@@ -14,7 +14,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     print_lines,
-    progress_steps,
+    progress_bars,
 )
 from pairdex.cli.space_option import SpaceOption
 from pairdex.reference.gold import DEFAULT_GOLD_K
@@ -40,7 +40,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the exact nearest rows of queries, certified, as a gold standard."""
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = make_gold(
             collection,
             queries,

@@ -14,7 +14,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     print_lines,
-    progress_steps,
+    progress_bars,
 )
 from pairdex.cli.output import (
     size as as_size,
@@ -62,7 +62,7 @@ def command(
 ) -> None:
     """Build the approximate index, or bring it up to date, and measure its recall."""
     memory_bytes = _bytes(memory)
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = api.index(
             collection,
             on=on,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -14,23 +14,25 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import (
+    Progress as Bars,
+)
+
+from pairdex.progress import Progress
 
 __all__ = [
     "JsonOption",
     "NoCodesOption",
-    "byte_bar",
     "duration",
     "print_json",
     "print_lines",
     "printable",
-    "progress_bar",
-    "progress_steps",
+    "progress_bars",
     "size",
 ]
 
@@ -59,20 +61,14 @@ def printable(value: object) -> str:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (done, total) that draws a bar on stderr; only a terminal shows it."""
-    with progress_steps() as steps:
-        yield lambda done, total: steps(what, done, total)
-
-
-@contextmanager
-def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function of (step, done, total) that draws a bar for each step, as `progress_bar`."""
+def progress_bars(*, of_bytes: bool = False) -> Iterator[Progress]:
+    """Give a `Progress` that draws a bar for each step on stderr; only a terminal shows it."""
     console = Console(stderr=True)
-    bars = Progress(
+    amount = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
+    bars = Bars(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        *amount,
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -87,25 +83,6 @@ def progress_steps() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[step], completed=done, total=total)
 
         yield show
-
-
-@contextmanager
-def byte_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (bytes done, bytes in all) that draws a bar on stderr, as `progress_bar`."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task(what, total=None)
-    with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def size(count: int) -> str:

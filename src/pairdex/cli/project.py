@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_steps
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
 from pairdex.derived.projections.fitting import SketchMethod
 
@@ -52,7 +52,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Project all vectors to PCA coordinates or binary sketches, and queries with the same model."""
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = api.project(
             collection,
             name,

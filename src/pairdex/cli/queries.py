@@ -14,7 +14,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     print_lines,
-    progress_steps,
+    progress_bars,
 )
 from pairdex.reference.queries import DEFAULT_N
 from pairdex.reference.reference import queries as draw_queries
@@ -38,7 +38,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Draw queries at random, without near-duplicates and ties at the 10th neighbour."""
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         report = draw_queries(
             collection,
             out,

@@ -9,7 +9,7 @@ import typer
 
 from pairdex import api
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
-from pairdex.releases.catalogue import Entry, Release, select
+from pairdex.downloads.catalogue import Entry, Release, select
 
 
 def command(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.curate.score import score
 
 
@@ -24,7 +24,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Score all pictures of a collection with LAION's heads, as columns for filters and the page."""
-    with progress_bar("scoring") as progress:
+    with progress_bars() as progress:
         report = score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
     if as_json:
         print_json(asdict(report))

@@ -21,7 +21,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     printable,
-    progress_bar,
+    progress_bars,
 )
 from pairdex.cli.space_option import SpaceOption
 from pairdex.cli.terms import query_of
@@ -96,7 +96,7 @@ def command(
             _ = opened.encoder  # a missing model is said before codes are made
         _prepare(opened, on, exact=exact)
         if keywords is not None:
-            with progress_bar("indexing captions") as progress:
+            with progress_bars() as progress:
                 opened.prepare_keywords(progress=progress)
         started = time.perf_counter()
         hits = opened.hits(
@@ -152,7 +152,7 @@ def command(
 
 
 def _prepare(collection: Collection, on: str, *, exact: bool) -> None:
-    with progress_bar("making codes") as progress:
+    with progress_bars() as progress:
         collection.prepare(on, exact=exact, progress=progress)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from pairdex.cli.model_option import model_place
-from pairdex.cli.output import progress_steps
+from pairdex.cli.output import progress_bars
 from pairdex.collection import Collection
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
@@ -57,7 +57,7 @@ def command(
         Collection.open(path, model=None if model is None else model_place(model))
         for path in collections
     ]
-    with progress_steps() as progress:
+    with progress_bars() as progress:
         serve(
             opened,
             host=host,

@@ -18,7 +18,7 @@ from pairdex.cli.output import (
     duration,
     print_json,
     printable,
-    progress_bar,
+    progress_bars,
 )
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
@@ -53,7 +53,7 @@ def command(
     opened = Collection.open(collection, model=model, use_codes=not no_codes)
     started = time.perf_counter()
     with (
-        progress_bar("reading") as progress,
+        progress_bars() as progress,
         selecting(opened, statement, memory=memory, progress=progress) as rows,
     ):
         if out is not None and kind is not None:

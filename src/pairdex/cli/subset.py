@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bar
+from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import parse_numbers
 from pairdex.store.sample import DEFAULT_SEED
 
@@ -39,7 +39,7 @@ def command(
     their vectors and columns, with the part and row they were released in, stay as they are. Run it
     again after a break and it goes on where it stopped.
     """
-    with progress_bar("writing") as progress:
+    with progress_bars() as progress:
         report = api.subset(
             collection,
             new,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pairdex.api import verify
-from pairdex.cli.output import JsonOption, print_json, print_lines, progress_bar, size
+from pairdex.cli.output import JsonOption, print_json, print_lines, progress_bars, size
 from pairdex.errors import DamagedFile
 
 
@@ -18,7 +18,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Read all files of a collection again and compare their checksums."""
-    with progress_bar("verifying") as progress:
+    with progress_bars(of_bytes=True) as progress:
         report = verify(collection, progress=progress)
     if as_json:
         print_json(asdict(report))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from pairdex.clickhouse.schema import (
 )
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.exports.clickhouse import vector_column
+from pairdex.progress import Progress
 from pairdex.store.store import Kind, Store
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ when building."""
 _QUANTISATIONS = ("f64", "f32", "f16", "bf16", "i8", "b1")
 _MAX_NEIGHBOURS, _MAX_CANDIDATES = 1024, 4096
 _POLL_SECONDS = (0.05, 1.0)  # how long to wait between two looks, at first and at most
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of the index, the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)

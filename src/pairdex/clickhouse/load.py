@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +23,14 @@ from pairdex.clickhouse.schema import (
     have_table,
     table_of,
 )
+from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.store import Store
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["LoadReport", "Progress", "load_collection"]
+__all__ = ["LoadReport", "load_collection"]
 
-Progress = Callable[[int, int], None]
-"""Called with the rows done and the rows in all."""
 
 _DELETE_IDS = 20_000  # in one statement; each is a mutation of the table
 _ONE_PART = {
@@ -103,7 +102,7 @@ def load_collection(
         ]
         for load in loads:
             have_table(load.client, wanted, store, load.shard, place)
-        meter = _Meter(store.live_rows, progress)
+        meter = Meter(store.live_rows, at_step(progress, "loading"))
         for load in loads:
             load.run(meter)
     return LoadReport(
@@ -113,16 +112,6 @@ def load_collection(
         deleted=sum(load.deleted for load in loads),
         seconds=time.perf_counter() - started,
     )
-
-
-class _Meter:
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-
-    def advance(self, rows: int) -> None:
-        self._done += rows
-        if self._progress:
-            self._progress(self._done, self._total)
 
 
 class _Load:
@@ -138,7 +127,7 @@ class _Load:
         self._removed = store.removed  # as of now: the next load sees what is removed meanwhile
         self._rows = Rows(store, table)
 
-    def run(self, meter: _Meter) -> None:
+    def run(self, meter: Meter) -> None:
         there = self._there()
         self._delete_removed(there)
         for block, ids in self._blocks():

@@ -21,6 +21,7 @@ from pairdex.derived.codes import codes_path
 from pairdex.errors import EngineFailed, InvalidArgument
 from pairdex.exports.clickhouse import vector_column
 from pairdex.knn.distance import cosine_distance
+from pairdex.progress import Progress
 from pairdex.search import DEFAULT_K, check_k
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView
@@ -36,8 +37,6 @@ DEFAULT_SEED = 0
 _WARM_UP = 3  # queries that are asked before, and not counted
 _TOLERANCE = 1e-5  # of a distance: ClickHouse computes in float32, and may hold rounded vectors
 
-Progress = Callable[[str, int, int], None]
-"""Called with the name of the run, the queries done and the queries in all."""
 
 Ask = Callable[["NDArray[np.float32]"], "NDArray[np.int64]"]
 

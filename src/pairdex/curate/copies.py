@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from pairdex.progress import StepProgress
 from pairdex.store.vectors_view import VectorsView
 
 __all__ = ["Order", "find_copies", "hash_rows"]
@@ -25,13 +26,14 @@ def hash_rows(
     vectors: VectorsView,
     order: Order,
     hashes: NDArray[np.uint64],
-    progress: Callable[[int, int], None],
+    progress: StepProgress | None,
 ) -> None:
     """Write the hash of the i-th row to visit to `hashes[i]`."""
     for first in range(0, len(order), _BLOCK_ROWS):
         rows = vectors[np.asarray(order[first : first + _BLOCK_ROWS], np.int64)]
         hashes[first : first + len(rows)] = [xxhash.xxh3_64_intdigest(row.data) for row in rows]
-        progress(first + len(rows), len(order))
+        if progress:
+            progress(first + len(rows), len(order))
 
 
 def find_copies(

@@ -9,7 +9,6 @@ Block sizes, threads and interruptions change nothing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,6 +25,7 @@ from pairdex.curate.groups import Groups, count_groups, write_groups
 from pairdex.curate.near_duplicates import decide
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.codes import Codes
+from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.staging import STAGING
@@ -53,8 +53,6 @@ _COLUMNS: dict[Keep, tuple[str, ...]] = {
     "largest": ("width", "height"),
     "similar": ("similarity",),
 }
-
-Steps = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def dedup(
     out: Path | None = None,
     codes: Codes | None = None,
     workers: int = 1,
-    steps: Steps | None = None,
+    progress: Progress | None = None,
 ) -> DedupReport:
     """Make a collection without near-duplicates; the same call goes on where a killed one stopped.
 
@@ -132,7 +130,7 @@ def dedup(
         Of the vectors that are compared: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
-    steps
+    progress
         Called with the name of a step, the rows done and the rows in all.
 
     Raises
@@ -143,7 +141,7 @@ def dedup(
         A damaged file, another writer, no room.
     """
     started = time.perf_counter()
-    show = steps or (lambda *_: None)
+    show = progress or (lambda *_: None)
     if workers < 1:
         raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
     store.check_kind(rule.on)
@@ -166,7 +164,7 @@ def dedup(
                 decisions,
                 threshold=rule.threshold,
                 codes=codes,
-                steps=show,
+                progress=show,
             )
             groups = count_groups(decisions)
             if out is not None:
@@ -182,7 +180,7 @@ def dedup(
         kept,
         origin=origin,
         workers=workers,
-        progress=lambda done, total: show("writing", done, total),
+        progress=at_step(progress, "writing"),
     )
     return DedupReport(
         made.rows,

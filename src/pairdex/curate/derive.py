@@ -19,6 +19,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import checksums
 from pairdex.files.vector_writer import writing_vectors
 from pairdex.files.vectors import VectorFile, open_vectors
+from pairdex.progress import StepProgress
 from pairdex.store.build import BuildReport
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import (
@@ -30,7 +31,7 @@ from pairdex.store.manifest import (
     write_manifest,
 )
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
-from pairdex.store.staging import STAGING, Advance, Progress, run_tasks
+from pairdex.store.staging import STAGING, Advance, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.write_part import described
 from pairdex.version import __version__
@@ -49,7 +50,7 @@ def derive_collection(
     *,
     origin: Origin,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> BuildReport:
     """Make a collection of the rows to keep, in their order; resumed by the same call.
 

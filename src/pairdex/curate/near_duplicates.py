@@ -6,8 +6,6 @@ within the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from pairdex.curate.copies import Order, find_copies, hash_rows
 from pairdex.curate.decisions import COPY, KEPT, NEAR, NOT_YET, Decisions
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
+from pairdex.progress import Progress, at_step
 from pairdex.store.vectors_view import VectorsView
 
 __all__ = ["decide"]
@@ -22,8 +21,6 @@ __all__ = ["decide"]
 _BLOCK_ROWS = 2_048  # the search among themselves costs little beside the scan of the kept rows
 _NEAR_IN_BLOCK = 32  # rows near one that are found at once; few have more
 _BLOCKS_BETWEEN_SAVES = 16
-
-Steps = Callable[[str, int, int], None]
 
 
 def decide(
@@ -33,7 +30,7 @@ def decide(
     *,
     threshold: float,
     codes: Codes | None,
-    steps: Steps,
+    progress: Progress,
 ) -> None:
     """Decide about the rows of `order` that are not decided yet, saving now and then.
 
@@ -45,7 +42,7 @@ def decide(
     """
     position = decisions.position
     if position is None:
-        _find_copies(vectors, order, decisions, steps)
+        _find_copies(vectors, order, decisions, progress)
         position = 0
     _forget(order, decisions, position)
     search = _Search(vectors, threshold, decisions.state[: len(vectors)] == KEPT, codes)
@@ -59,12 +56,14 @@ def decide(
         decisions.state[ids] = np.where(near, NEAR, KEPT)
         if number % _BLOCKS_BETWEEN_SAVES == 0 or end == len(order):
             decisions.save(end)
-        steps("comparing", end, len(order))
+        progress("comparing", end, len(order))
 
 
-def _find_copies(vectors: VectorsView, order: Order, decisions: Decisions, steps: Steps) -> None:
+def _find_copies(
+    vectors: VectorsView, order: Order, decisions: Decisions, progress: Progress
+) -> None:
     hashes = decisions.array("hashes", len(order), np.uint64)
-    hash_rows(vectors, order, hashes, lambda done, total: steps("reading", done, total))
+    hash_rows(vectors, order, hashes, at_step(progress, "reading"))
     for copies, firsts in find_copies(vectors, order, hashes):
         decisions.state[copies], decisions.of[copies] = COPY, firsts
     decisions.save(0)

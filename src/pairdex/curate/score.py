@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from pairdex.encoders.heads import Head, HeadKind, load_head
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import atomic, checksums, lock
+from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
 from pairdex.store.scores import (
     TYPE,
@@ -66,7 +66,7 @@ def score(
     *,
     nsfw: str | Path | None = None,
     aesthetic: str | Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ScoreReport:
     """Add what heads say of the image vectors as the columns `punsafe` and `aesthetic`.
 
@@ -96,7 +96,7 @@ def score(
     store = Store(folder)
     for head in heads:
         _check_fits(store, head)
-    meter = _Meter(len(heads) * store.rows, progress)
+    meter = Meter(len(heads) * store.rows, at_step(progress, "scoring"))
     with lock.writing(folder):
         store = Store(folder)  # as it is now that nobody else writes
         scored = sum(_score(store, head, meter) for head in heads)
@@ -107,18 +107,6 @@ def score(
         warnings=[line for head in heads if (line := _doubt(store, head)) is not None],
         seconds=time.perf_counter() - started,
     )
-
-
-class _Meter:
-    """Counts values for a progress callback."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self._total, self._done, self._progress = total, 0, progress
-
-    def advance(self, values: int) -> None:
-        self._done += values
-        if self._progress:
-            self._progress(self._done, self._total)
 
 
 def _check_fits(store: Store, head: Head) -> None:
@@ -146,7 +134,7 @@ def _doubt(store: Store, head: Head) -> str | None:
     )
 
 
-def _score(store: Store, head: Head, meter: _Meter) -> int:
+def _score(store: Store, head: Head, meter: Meter) -> int:
     """Have the column of one head; return how many values were computed."""
     folder = score_folder(store.path, head.column)
     atomic.make_folder(folder)
@@ -207,7 +195,7 @@ def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
     )
 
 
-def _write(path: Path, block: NDArray[np.float16], head: Head, source: str, meter: _Meter) -> None:
+def _write(path: Path, block: NDArray[np.float16], head: Head, source: str, meter: Meter) -> None:
     schema = values_schema(head.column, head.checksum, source)
     with writing_metadata(path, schema) as writer:
         for start in range(0, len(block), BATCH_ROWS):

@@ -15,11 +15,11 @@ from pairdex.errors import InvalidArgument
 from pairdex.files import checksums
 from pairdex.parts.layout import format_numbers
 from pairdex.predicate import Predicate
+from pairdex.progress import StepProgress
 from pairdex.store.build import BuildReport
 from pairdex.store.manifest import Origin
 from pairdex.store.sample import DEFAULT_SEED, draw
 from pairdex.store.scores import ScoreNote, read_scores
-from pairdex.store.staging import Progress
 from pairdex.store.store import Store
 
 __all__ = ["SubsetRule", "choose", "subset"]
@@ -67,7 +67,7 @@ def subset(
     rule: SubsetRule,
     *,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> BuildReport:
     """Make a collection of the rows that the rule chooses; resumed by the same call.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +12,12 @@ from pairdex.demo.pictures import DEFAULT_COUNT, DEFAULT_SEED, draw_pictures
 from pairdex.demo.vocabulary import EXAMPLES
 from pairdex.encoders.encode import encode
 from pairdex.encoders.model import BUILT_IN
+from pairdex.progress import Progress, at_step
 
 __all__ = ["DemoHit", "DemoQuery", "DemoReport", "make_demo"]
 
 QUERIES = EXAMPLES[:5]
 HITS = 5  # a query, enough to judge by
-
-StepProgress = Callable[[str, int, int], None]
-"""Called with the step, the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def make_demo(
     *,
     count: int = DEFAULT_COUNT,
     seed: int = DEFAULT_SEED,
-    progress: StepProgress | None = None,
+    progress: Progress | None = None,
 ) -> DemoReport:
     """Make `folder`/pictures, `folder`/parts and `folder`/collection; search for a few texts.
 
@@ -70,18 +67,12 @@ def make_demo(
     started = time.perf_counter()
     root = Path(folder)
     pictures, parts, path = root / "pictures", root / "parts", root / "collection"
-    draw_pictures(pictures, count=count, seed=seed, progress=_step("drawing", progress))
-    encode(pictures, parts, model=BUILT_IN, progress=_step("encoding", progress))
-    build(parts, path, progress=_step("building", progress))
+    draw_pictures(pictures, count=count, seed=seed, progress=at_step(progress, "drawing"))
+    encode(pictures, parts, model=BUILT_IN, progress=progress)
+    build(parts, path, progress=progress)
     collection = Collection.open(path)
     queries = [_asked(collection, text) for text in QUERIES]
     return DemoReport(str(path), len(collection), queries, time.perf_counter() - started)
-
-
-def _step(name: str, progress: StepProgress | None) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(name, done, total)
 
 
 def _asked(collection: Collection, text: str) -> DemoQuery:

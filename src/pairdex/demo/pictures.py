@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -13,6 +12,7 @@ from pairdex.demo.scenes import Scene, draw_scene, random_scene
 from pairdex.encoders.captions import TABLE
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files import atomic
+from pairdex.progress import StepProgress
 
 __all__ = ["DEFAULT_COUNT", "DEFAULT_SEED", "MAX_COUNT", "draw_pictures"]
 
@@ -30,7 +30,7 @@ def draw_pictures(
     *,
     count: int = DEFAULT_COUNT,
     seed: int = DEFAULT_SEED,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> None:
     """Fill a new folder with `count` pictures and their `captions.tsv`; equal seeds, equal bytes.
 

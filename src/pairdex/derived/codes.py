@@ -7,19 +7,18 @@ speed. It names the vectors it was made of, so that codes of an older version ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from pairdex.errors import CollectionBusy, Mismatch, MissingFile, WriteFailed
 from pairdex.files import atomic, checksums, lock
 from pairdex.knn.codes import Codes, build_codes, open_codes
+from pairdex.progress import StepProgress
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
 __all__ = ["codes_path", "find_codes", "have_codes"]
 
-Progress = Callable[[int, int], None]
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def find_codes(store: Store, on: Kind) -> Codes | None:
         return None
 
 
-def have_codes(store: Store, on: Kind, *, progress: Progress | None = None) -> Codes | None:
+def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Codes | None:
     """Open the codes of the collection's vectors, built first where they are missing.
 
     Returns
@@ -75,7 +74,7 @@ def have_codes(store: Store, on: Kind, *, progress: Progress | None = None) -> C
     return codes or find_codes(store, on)
 
 
-def _build(store: Store, on: Kind, progress: Progress | None) -> None:
+def _build(store: Store, on: Kind, progress: StepProgress | None) -> None:
     path = codes_path(store.path, on)
     atomic.make_folder(path.parent)
     atomic.discard_partials(path.parent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,13 @@ from pairdex.ivf.file import GROUP_ROWS, IvfFile, row_bytes
 from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
+from pairdex.progress import Progress
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
-__all__ = ["Built", "IndexReport", "Steps", "find_index", "index_checks", "ivf_path", "make_index"]
+__all__ = ["Built", "IndexReport", "find_index", "index_checks", "ivf_path", "make_index"]
 
-Steps = Callable[[str, int, int], None]
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def make_index(
     memory_bytes: int | None = None,
     size: Size | None = None,
     nlist: int | None = None,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> IndexReport:
     """Build the index of a collection's vectors, or add the rows that it lacks, and measure it.
 
@@ -191,7 +191,7 @@ class _Wish:
     is_nlist_asked: bool
 
 
-def _make(store: Store, on: Kind, wish: _Wish, progress: Steps | None) -> IndexReport:
+def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> IndexReport:
     started = time.perf_counter()
     path = ivf_path(store.path, on)
     atomic.make_folder(path.parent)
@@ -222,7 +222,7 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Steps | None) -> IndexR
     )
 
 
-def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Steps | None) -> Built:
+def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Progress | None) -> Built:
     old, parameters = _readable(path), wish.parameters
     if old is not None and wish.is_nlist_asked and old.header.nlist != parameters.nlist:
         old = None
@@ -258,7 +258,7 @@ def _known_points(path: Path, file: IvfFile) -> Points | None:
 
 
 def _measured(
-    store: Store, on: Kind, index: InvertedIndex, progress: Steps | None
+    store: Store, on: Kind, index: InvertedIndex, progress: Progress | None
 ) -> tuple[dict[QueryKind, dict[int, list[Effort]]], dict[QueryKind, int]]:
     """Measure an index on rows and on vectors of the other kind: efforts, and how many queries of each."""
     blocks, header = store.vectors(on).blocks, index.file.header

@@ -10,6 +10,7 @@ from pathlib import Path
 from pairdex.errors import DamagedFile, Mismatch, UnsupportedFormat
 from pairdex.files import checksums
 from pairdex.knn.codes import verify_codes
+from pairdex.progress import StepProgress
 from pairdex.store.manifest import FileEntry, Manifest, read_manifest
 from pairdex.store.removed import REMEDY, REMOVED, read_removed, state_of
 from pairdex.store.scores import SCORES, read_score
@@ -51,7 +52,7 @@ def verify(
     collection: str | Path,
     *,
     derived: Sequence[Check] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> VerifyReport:
     """Read all files of a collection again and compare their sizes and checksums.
 

@@ -22,7 +22,7 @@ from pairdex.encoders.sources import Source
 from pairdex.encoders.target import Claim, claimed
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.parts.note import Note
-from pairdex.store.staging import Progress
+from pairdex.progress import Progress, StepProgress, at_step
 
 __all__ = ["PART_ROWS", "EncodeReport", "encode"]
 
@@ -101,7 +101,12 @@ def encode(
     )
     with claimed(target, note) as claim:
         summaries = _encode_parts(
-            source, claim, encoder, part_rows=part_rows, workers=workers, progress=progress
+            source,
+            claim,
+            encoder,
+            part_rows=part_rows,
+            workers=workers,
+            progress=at_step(progress, "encoding"),
         )
         failures = [failure for summary in summaries for failure in summary.failures]
         rows = sum(summary.rows for summary in summaries)
@@ -131,7 +136,7 @@ def _encode_parts(
     *,
     part_rows: int,
     workers: int,
-    progress: Progress | None,
+    progress: StepProgress | None,
 ) -> Sequence[PartSummary]:
     """Have every part, made now or found finished; new ones lie in the staging folder."""
     summaries, total = [], len(source)

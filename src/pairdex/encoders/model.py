@@ -16,7 +16,7 @@ from typing import Literal
 
 from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
-from pairdex.store.manifest import ModelRecord
+from pairdex.parts.model_record import ModelRecord
 
 __all__ = ["BUILT_IN", "FORMAT", "ImageSpec", "Model", "Precision", "TextSpec", "load_model"]
 

@@ -23,7 +23,7 @@ from pairdex.encoders.sources import Sample, Source
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, checksums
 from pairdex.files.vectors import npy_header
-from pairdex.store.staging import Progress
+from pairdex.progress import StepProgress
 
 __all__ = ["PartFiles", "PartSummary", "digest_of", "encode_part", "read_summary"]
 
@@ -81,7 +81,7 @@ def encode_part(
     encoder: Encoder,
     decoder: Decoder,
     digest: str,
-    progress: Progress,
+    progress: StepProgress,
 ) -> PartSummary:
     """Encode `samples` and write the files of their part; the unreadable ones are left out.
 
@@ -128,7 +128,7 @@ def read_summary(files: PartFiles) -> PartSummary | None:
 
 
 def _encoded(
-    samples: Sequence[Sample], encoder: Encoder, decoder: Decoder, progress: Progress
+    samples: Sequence[Sample], encoder: Encoder, decoder: Decoder, progress: StepProgress
 ) -> _Rows:
     rows, batch, done = _Rows(), list[Decoded](), 0
     for outcome in decoder.decoded(samples):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, read_query_set
 from pairdex.files.result_files import write_results
+from pairdex.progress import Progress
 from pairdex.reference.gold import DEFAULT_GOLD_K
 from pairdex.reference.gold import gold as make_gold
 from pairdex.reference.read_gold import read_gold
@@ -44,8 +44,6 @@ _SINGLE_SECONDS = 10.0  # for so long,
 _SINGLE_LEAST = 5  # but at least so many
 
 GOLD_NAME = "gold.h5"
-
-Steps = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def bench(
     on: Kind = "image",
     out: str | Path | None = None,
     repeat: int = DEFAULT_REPEAT,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> Bench:
     """Search a collection in every way it offers, and compare the answers with exact ones.
 
@@ -165,7 +163,7 @@ class _Task:
         if len(self.queries.vectors) == 0:
             raise InvalidArgument("there are no queries: nothing to measure", field="queries")
 
-    def write_gold(self, path: Path, progress: Steps | None) -> Path:
+    def write_gold(self, path: Path, progress: Progress | None) -> Path:
         """Write the exact neighbours, more than k of them, so that ties at k are seen."""
         make_gold(
             self.store,

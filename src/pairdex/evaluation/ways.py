@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import search
-from pairdex.derived.codes import Progress, find_codes, have_codes
+from pairdex.derived.codes import find_codes, have_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.projections.files import ON, Projection, find_projections, open_projection
 from pairdex.derived.projections.search import nearest_projected
 from pairdex.ivf.efforts import TUNED_K, Points
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.codes import Codes
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 
 __all__ = ["Found", "Way", "ways"]
@@ -50,7 +51,7 @@ class Way:
     search: Callable[[NDArray[np.float32], int], Found]
 
 
-def ways(store: Store, on: Kind, *, progress: Progress | None = None) -> Iterator[Way]:
+def ways(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Iterator[Way]:
     """Yield every way to search vectors of a kind; codes are made where they are missing.
 
     Raises

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 
 __all__ = ["SCRIPT", "TUTORIAL_COLUMNS", "export_clickhouse", "tutorial_columns", "vector_column"]
@@ -30,7 +31,7 @@ _PLACES = ("url", "image_path")  # what the table's column `url` takes, the firs
 
 
 def export_clickhouse(
-    store: Store, target: Path, *, progress: Progress | None = None
+    store: Store, target: Path, *, progress: StepProgress | None = None
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on, and `laion.sql`, which makes the table and loads them.
 

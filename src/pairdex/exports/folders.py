@@ -17,12 +17,11 @@ from typing import Any
 
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files import atomic, lock
+from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
-__all__ = ["ExportReport", "Progress", "Written", "check_target", "export_folder"]
+__all__ = ["ExportReport", "Written", "check_target", "export_folder"]
 
-Progress = Callable[[int, int], None]
-"""Called with the rows done and the rows in all."""
 
 _RECORDS = ".records"
 _RENAMING = "renaming"
@@ -63,7 +62,7 @@ def export_folder(
     write: Callable[[Path, int], Written],
     name: Callable[[list[Written]], list[str]] | None = None,
     describe: Callable[[Path, list[Written]], None] | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Do every unit of work that an earlier, interrupted export has not done; then show the folder.
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from pairdex.errors import InvalidArgument
 from pairdex.exports.clickhouse import export_clickhouse
-from pairdex.exports.folders import ExportReport, Progress
+from pairdex.exports.folders import ExportReport
 from pairdex.exports.laion import export_laion
 from pairdex.exports.parquet import export_parquet
 from pairdex.exports.sisap import export_sisap
@@ -17,6 +17,7 @@ from pairdex.exports.tfds import export_tfds
 from pairdex.exports.training.features import Config
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 
 __all__ = ["ExportOptions", "Format", "export_collection"]
@@ -61,7 +62,7 @@ def export_collection(
     target: Path,
     form: Format,
     options: ExportOptions,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write a collection to `target` in the format of this name.
 

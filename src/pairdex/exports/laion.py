@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.files.vector_writer import writing_vectors
 from pairdex.parts.columns import ORIGIN
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["export_laion"]
@@ -20,7 +21,9 @@ __all__ = ["export_laion"]
 _FOLDERS = {"image": "img_emb", "text": "text_emb"}
 
 
-def export_laion(store: Store, target: Path, *, progress: Progress | None = None) -> ExportReport:
+def export_laion(
+    store: Store, target: Path, *, progress: StepProgress | None = None
+) -> ExportReport:
     """Write `img_emb/img_emb_N.npy`, `text_emb/text_emb_N.npy` and `metadata/metadata_N.parquet`.
 
     N is the part's own number; where two parts of the collection have the same, all are numbered anew,

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 
 __all__ = ["export_parquet"]
@@ -24,7 +25,7 @@ def export_parquet(
     target: Path,
     *,
     vectors: Sequence[Kind] | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on: `id`, the metadata columns, the vectors.
 

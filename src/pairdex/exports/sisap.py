@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.projections.files import find_projections, open_projection
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.exports.tsv import check_unchanged, missing_columns, tsv_name, write_tsv
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import TableWriter, Value
 from pairdex.files.query_files import QUERIES_NAME
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
 from pairdex.version import __version__
@@ -28,7 +29,9 @@ from pairdex.version import __version__
 __all__ = ["export_sisap"]
 
 
-def export_sisap(store: Store, target: Path, *, progress: Progress | None = None) -> ExportReport:
+def export_sisap(
+    store: Store, target: Path, *, progress: StepProgress | None = None
+) -> ExportReport:
     """Write the folder `target`, here of a collection NAME of N rows of 768 dimensions.
 
     NAME-clip768-n=N.h5 has `emb` (n, 768) float16, NAME-pca96-n=N.h5 `pca96` float32, NAME-hamming-n=N.h5
@@ -80,7 +83,7 @@ def _models(store: Store) -> dict[str, str]:
     }
 
 
-def _write_rows(store: Store, path: Path, table: str, left: Left, progress: Progress) -> int:
+def _write_rows(store: Store, path: Path, table: str, left: Left, progress: StepProgress) -> int:
     """Write one table, and `ids` where rows were removed; return how many rows it has."""
     view = _view(store, table)
     tables: dict[str, tuple[tuple[int, ...], Any]] = {

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pairdex.errors import InvalidArgument, MissingExtra
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.examples import decoded
 from pairdex.exports.training.features import NSFW_NAMES, VERSION, Config, Example
 from pairdex.exports.training.sources import Left, Pair, open_source
 from pairdex.files import atomic
+from pairdex.progress import StepProgress
 
 __all__ = ["DEFAULT_SHARD_ROWS", "export_tfds"]
 
@@ -35,7 +36,7 @@ def export_tfds(
     *,
     config: Config = "images",
     shard_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write the examples of a collection, of parts or of shards as the split `train` of a TFDS dataset.
 

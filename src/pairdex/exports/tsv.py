@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairdex.errors import Mismatch
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["check_unchanged", "export_tsv", "missing_columns", "tsv_name", "write_tsv"]
@@ -26,7 +27,7 @@ _COLUMNS = {"caption": "caption", "NSFW": "nsfw", "LICENSE": "license", "url": "
 _SPECIAL = '["\t\r\n]|^$'
 
 
-def export_tsv(store: Store, target: Path, *, progress: Progress | None = None) -> ExportReport:
+def export_tsv(store: Store, target: Path, *, progress: StepProgress | None = None) -> ExportReport:
     """Write `target`/meta-ROWS.tsv; columns that the collection has not are empty, and noted.
 
     Raises
@@ -62,7 +63,7 @@ def missing_columns(store: Store) -> list[str]:
     return [f"the collection has no {', '.join(missing)}: left empty"] if missing else []
 
 
-def write_tsv(store: Store, path: Path, left: Left, progress: Progress | None = None) -> int:
+def write_tsv(store: Store, path: Path, left: Left, progress: StepProgress | None = None) -> int:
     """Write the file, some thousand rows at a time, and return how many rows it has."""
     rows = 0
     with atomic.replacing(path) as file:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
-from pairdex.exports.folders import ExportReport, Progress, Written, export_folder
+from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic, json_values
+from pairdex.progress import StepProgress
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
 
@@ -30,7 +31,7 @@ def export_webdataset(
     target: Path,
     *,
     tar_rows: int = DEFAULT_TAR_ROWS,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.tar and so on, at most `tar_rows` examples in each.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from pairdex.ivf.lists import write_lists
 from pairdex.ivf.parameters import Parameters
 from pairdex.ivf.quantiser import Quantiser, record_type, train
 from pairdex.ivf.spill import Spill
+from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
 __all__ = ["BUILDING", "Rows", "build", "can_extend"]
 
-Progress = Callable[[int, int], None]
 
 BUILDING = ".building"  # the end of a folder's name: what is in it is on its way into the index
 MOST_GROWTH = 1.5  # rows over those the lists were trained on; beyond, they are trained anew
@@ -83,7 +83,7 @@ def build(
     *,
     extend: IvfFile | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> None:
     """Write the inverted file of all rows.
 
@@ -156,7 +156,7 @@ def _code(
     *,
     first: int,
     threads: int,
-    progress: Progress | None,
+    progress: StepProgress | None,
 ) -> None:
     """Bring the rows from number `first` on into the spill, as far as it lacks them."""
     kept = spill.rows

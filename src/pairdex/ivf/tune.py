@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,10 @@ from pairdex.ivf.quantiser import rows_at
 from pairdex.ivf.search import InvertedIndex, Plan
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
+from pairdex.progress import StepProgress
 
 __all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "measure"]
 
-Progress = Callable[[int, int], None]
 
 QUERIES = 400  # of each kind: recall@10 is then known to about .005; half as many for larger k
 # Recall that points are kept for.
@@ -108,7 +108,7 @@ def measure(
     kind: QueryKind,
     *,
     allowed: NDArray[np.bool_] | None = None,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> dict[int, list[Effort]]:
     """Return, for each k, the cheapest efforts that reach each recall, by rising recall.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,7 @@ from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
 from pairdex.files import atomic, checksums
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
+from pairdex.progress import StepProgress
 
 __all__ = ["Codes", "build_codes", "open_codes", "verify_codes"]
 
@@ -35,7 +36,6 @@ _GROUP_ROWS = 32
 _ARITHMETIC_ROOM = 1e-5
 
 Blocks = Sequence[NDArray[np.float16]]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def build_codes(
     text_blocks: Blocks | None = None,
     source: str = "",
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> None:
     """Write the codes of all rows to one file, in one pass after a sample.
 

@@ -6,7 +6,7 @@ left is compared in float64 on the CPU, by the same code and with the same answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.knn import cosine
 from pairdex.knn.distance import normalise
+from pairdex.progress import StepProgress
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ def nearest_on_device(
     *,
     device: str,
     allowed: NDArray[np.bool_] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> cosine.Neighbours:
     """Find the k nearest rows of each query, exactly, with the products on `device`.
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from pairdex.errors import PairdexError
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["Pairs", "Progress"]
-
-Progress = Callable[[int, int], None]
-"""Called with the rows read and the rows in all."""
+__all__ = [
+    "Pairs",
+]
 
 
 class Pairs:
@@ -22,7 +22,7 @@ class Pairs:
     `error` is what went wrong while DuckDB was reading: it hands on only the words.
     """
 
-    def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
+    def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
         self.error: PairdexError | None = None
         self.schema = pa.schema([pa.field("id", pa.int64()), *store.schema])
         self._store, self._progress = store, progress

@@ -20,8 +20,9 @@ import pyarrow as pa
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.metadata_sql.functions import Functions
-from pairdex.metadata_sql.relation import Pairs, Progress
+from pairdex.metadata_sql.relation import Pairs
 from pairdex.predicate import syntax_nodes
+from pairdex.progress import Progress, at_step
 from pairdex.store.store import Store
 from pairdex.work.processors import usable_processors
 
@@ -70,7 +71,7 @@ def selecting(
         What a search in it, or reading the collection, raises.
     """
     store = Store(Path(collection.path))
-    pairs = Pairs(store, progress=progress)
+    pairs = Pairs(store, progress=at_step(progress, "reading"))
     functions = Functions(collection, store)
     connection = _connect(memory)
     try:

@@ -7,7 +7,6 @@ distance, with attributes that say what it was made from.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.torch_device import nearest_on_device
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
@@ -108,7 +108,7 @@ def gold(
     on: str = "image",
     codes: Codes | None = None,
     device: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of each query and write them to `out`, block by block.
 

@@ -8,7 +8,7 @@ where 2n do not give n.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pairdex.files.query_files import QUERIES_NAME
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.distance import normalise
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
@@ -103,7 +104,7 @@ def draw_queries(
     distinct: bool = False,
     against: Store | None = None,
     codes: Codes | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> QueriesReport:
     """Draw n queries from a collection and write them to `out`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pairdex.derived.codes import have_codes
 from pairdex.derived.projections.files import Projection
 from pairdex.files.query_files import read_query_set
 from pairdex.knn.codes import Codes
+from pairdex.progress import Progress
 from pairdex.reference.gold import DEFAULT_GOLD_K, GoldReport, check_gold_wanted
 from pairdex.reference.gold import gold as make_gold
 from pairdex.reference.queries import (
@@ -23,8 +23,6 @@ from pairdex.store.store import Kind, Store
 
 __all__ = ["gold", "queries"]
 
-Steps = Callable[[str, int, int], None]
-
 
 def queries(
     collection: str | Path,
@@ -36,7 +34,7 @@ def queries(
     distinct: bool = False,
     against: str | Path | None = None,
     use_codes: bool = True,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> QueriesReport:
     """Draw n queries from a collection by SISAP's rule of 2023 and write them to an HDF5 file.
 
@@ -87,7 +85,7 @@ def gold(
     on: str = "image",
     device: str | None = None,
     use_codes: bool = True,
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of query vectors and write them as a gold standard.
 
@@ -129,5 +127,5 @@ def gold(
     )
 
 
-def _codes(store: Store, on: Kind, progress: Steps | None) -> Codes | None:
+def _codes(store: Store, on: Kind, progress: Progress | None) -> Codes | None:
     return have_codes(store, on, progress=partial(progress, "making codes") if progress else None)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.derived.codes import Progress, find_codes, have_codes
+from pairdex.derived.codes import find_codes, have_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import parse_keywords
@@ -20,6 +20,7 @@ from pairdex.ivf.efforts import Points
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
+from pairdex.progress import StepProgress
 from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
 from pairdex.search.query import Query
@@ -79,7 +80,7 @@ class Searcher:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
 
-    def codes(self, on: Kind, progress: Progress | None = None) -> Codes | None:
+    def codes(self, on: Kind, progress: StepProgress | None = None) -> Codes | None:
         """Return the codes of the vectors, built first if need be; None where searches go without."""
         if not self._use_codes:
             return None
@@ -93,7 +94,7 @@ class Searcher:
                 )
             return self._codes[on]
 
-    def prepare(self, on: str, *, exact: bool, progress: Progress | None) -> None:
+    def prepare(self, on: str, *, exact: bool, progress: StepProgress | None) -> None:
         """Have what makes searches fast; see `Collection.prepare`."""
         space = self.space(on)
         if not isinstance(space, Projection) and (self.index(space) is None or exact):

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
+from pairdex.progress import Progress
 from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue
 from pairdex.service.errors import install_handlers
@@ -30,7 +31,7 @@ from pairdex.service.metrics import Metrics
 from pairdex.service.models import ErrorBody
 from pairdex.service.policy import CLOSED, Policy
 from pairdex.service.rates import LimitRate
-from pairdex.service.readers import Progress, Readers
+from pairdex.service.readers import Readers
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
 from pairdex.service.watch import WatchRequests

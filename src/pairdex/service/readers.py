@@ -21,6 +21,7 @@ from PIL import Image
 from pairdex.collection import Collection
 from pairdex.errors import PairdexError
 from pairdex.ivf.build import BUILDING
+from pairdex.progress import Progress
 from pairdex.search import Query
 from pairdex.service.catalogue import Catalogue, Served
 from pairdex.service.limits import CODES_PATIENCE, POLL_SECONDS
@@ -28,9 +29,8 @@ from pairdex.service.metrics import Metrics
 from pairdex.service.searches import Searches
 from pairdex.store.manifest import MANIFEST, read_manifest
 
-__all__ = ["Progress", "Readers", "state_of"]
+__all__ = ["Readers", "state_of"]
 
-Progress = Callable[[str, int, int], None]
 State = tuple[tuple[str, int, int, int], ...]
 
 _DERIVED = ("indexes/**/*", "projections/*/*.json", "scores/*/*.json")

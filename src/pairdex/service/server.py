@@ -12,10 +12,10 @@ import uvicorn
 
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
+from pairdex.progress import Progress
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
 from pairdex.service.policy import CLOSED, Policy
-from pairdex.service.readers import Progress
 from pairdex.service.wire import Wire
 
 __all__ = ["serve"]

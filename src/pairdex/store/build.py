@@ -14,11 +14,13 @@ from pathlib import Path
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.layout import Part, find_parts
+from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.note import Note, read_note
+from pairdex.progress import StepProgress
 from pairdex.store.folder import claimed, make_folders, tidy
-from pairdex.store.manifest import Manifest, ModelRecord, write_manifest
+from pairdex.store.manifest import Manifest, write_manifest
 from pairdex.store.plan import Selection, new_parts, plan_additions, plan_collection
-from pairdex.store.staging import Progress, run_tasks
+from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
 
 __all__ = ["BuildReport", "build_collection"]
@@ -65,7 +67,7 @@ def build_collection(
     model: ModelRecord | None = None,
     metadata: Path | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> BuildReport:
     """Build a collection from the parts in `source`, or add those it does not hold yet.
 

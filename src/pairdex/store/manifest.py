@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from pairdex.errors import MissingFile
 from pairdex.files import atomic
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
+from pairdex.parts.model_record import ModelRecord
 
 __all__ = [
     "FORMAT",
@@ -24,7 +25,6 @@ __all__ = [
     "Filter",
     "Kind",
     "Manifest",
-    "ModelRecord",
     "Origin",
     "PartEntry",
     "read_manifest",
@@ -36,15 +36,6 @@ Kind = Literal["image", "text"]
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
-
-
-class ModelRecord(TypedDict):
-    """Which model made the vectors; `folder` is where it was, a hint for finding it again."""
-
-    name: str
-    dim: int
-    checksum: str
-    folder: str | None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import checksums
 from pairdex.parts.columns import ORIGIN, Column, plan_columns
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
+from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, ModelRecord, PartEntry
+from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pairdex.files import atomic
+from pairdex.progress import Meter, StepProgress
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
-__all__ = ["STAGING", "Advance", "Progress", "Task", "run_tasks"]
+__all__ = ["STAGING", "Advance", "Task", "run_tasks"]
 
 STAGING = ".build"
 
-Progress = Callable[[int, int], None]
-"""Called with the rows done and the rows in all."""
 
 Advance = Callable[[int], None]
 """Called with the number of rows that were read since the last call."""
@@ -53,7 +52,7 @@ class Task(Protocol):
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, workers: int, progress: Progress | None
+    tasks: Sequence[Task], *, workers: int, progress: StepProgress | None
 ) -> Iterator[PartEntry]:
     """Do the tasks and give their entries in order.
 
@@ -63,23 +62,11 @@ def run_tasks(
     total = sum(task.rows for task in tasks)
     limited = any(task.limit is not None for task in tasks)
     if workers > 1 and len(tasks) > 1 and not limited:
-        return _side_by_side(tasks, workers, _Meter(total, progress))
-    return _one_by_one(tasks, _Meter(total, progress))
+        return _side_by_side(tasks, workers, Meter(total, progress))
+    return _one_by_one(tasks, Meter(total, progress))
 
 
-class _Meter:
-    """Counts rows for a progress callback."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total, self._done, self._progress = total, 0, progress
-
-    def advance(self, rows: int) -> None:
-        self._done += rows
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
-def _side_by_side(tasks: Sequence[Task], workers: int, meter: _Meter) -> Iterator[PartEntry]:
+def _side_by_side(tasks: Sequence[Task], workers: int, meter: Meter) -> Iterator[PartEntry]:
     with process_pool(min(workers, len(tasks))) as pool:
         with ctrl_c_blocked():
             entries = pool.map(_once, tasks)
@@ -88,7 +75,7 @@ def _side_by_side(tasks: Sequence[Task], workers: int, meter: _Meter) -> Iterato
             yield entry
 
 
-def _one_by_one(tasks: Sequence[Task], meter: _Meter) -> Iterator[PartEntry]:
+def _one_by_one(tasks: Sequence[Task], meter: Meter) -> Iterator[PartEntry]:
     left = tasks[0].limit if tasks else None
     for task in tasks:
         if left == 0:

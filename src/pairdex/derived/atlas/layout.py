@@ -7,7 +7,6 @@ that the layout depends on nothing but the vectors, the seed and the releases of
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pairdex.errors import MissingExtra
 from pairdex.knn import cosine
 from pairdex.knn.distance import normalise
+from pairdex.progress import StepProgress
 
 __all__ = ["MIN_DIST", "MIN_POINTS", "NEIGHBOURS", "check_extra", "lay_out", "umap_version"]
 
@@ -25,8 +25,6 @@ MIN_DIST = 0.1  # UMAP's own default: how close points may come, of a unit of it
 _BLOCK_ROWS = 2_048
 _INITIAL_SIDE = 10.0  # of the first positions, as UMAP's own
 _NOISE = 1e-4  # in them
-
-Progress = Callable[[int, int], None]
 
 
 def check_extra() -> None:
@@ -42,7 +40,7 @@ def umap_version() -> str:
 
 
 def lay_out(
-    vectors: NDArray[np.float16], *, seed: int, progress: Progress | None = None
+    vectors: NDArray[np.float16], *, seed: int, progress: StepProgress | None = None
 ) -> NDArray[np.float32]:
     """Return a position in the unit square for each vector, shape (n, 2).
 
@@ -91,7 +89,7 @@ def _umap_class() -> Any:  # noqa: ANN401 - umap-learn has no types
 
 
 def _neighbours(
-    vectors: NDArray[np.float16], progress: Progress | None
+    vectors: NDArray[np.float16], progress: StepProgress | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return ids and distances (n, k) of each row's nearest rows, itself first, as UMAP wants them."""
     k = min(NEIGHBOURS, len(vectors) - 1)

@@ -18,6 +18,7 @@ from pairdex.derived.atlas.regions import find_regions
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
 from pairdex.knn import cosine
+from pairdex.progress import Progress
 from pairdex.store.sample import DEFAULT_SEED, draw
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
@@ -28,9 +29,6 @@ DEFAULT_SAMPLE = 20_000  # points: what one screen can tell apart; their layout 
 MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
 MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
 _BLOCK_ROWS = 8_192
-
-Steps = Callable[[str, int, int], None]
-"""Called with what is being done, the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def atlas(
     sample: int | None = None,
     seed: int = DEFAULT_SEED,
     on: Kind = "image",
-    progress: Steps | None = None,
+    progress: Progress | None = None,
 ) -> AtlasReport:
     """Make the map of a collection that the page shows: near rows lie near each other.
 
@@ -127,7 +125,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         raise
 
 
-def _make(store: Store, sample: int, seed: int, on: Kind, steps: Steps) -> Record:
+def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Record:
     live = store.allowed()
     keep = np.ones(store.rows, np.bool_) if live is None else live
     drawn_from = store.checksum

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pairdex.derived.lookups.parts import Kind, Progress, have_arrays
+from pairdex.derived.lookups.parts import Kind, have_arrays
 from pairdex.derived.lookups.words import Keywords, split_words
 from pairdex.files.array_files import Arrays
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["K1", "KEYWORDS", "MAX_WORDS", "B", "KeywordIndex"]
@@ -35,7 +36,7 @@ class KeywordIndex:
         No column `caption`; a damaged file.
     """
 
-    def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
+    def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
         self._rows = store.rows
         arrays = have_arrays(store, KEYWORDS, progress=progress)
         self._parts = [_Part(each, store.first_id(index)) for index, each in enumerate(arrays)]

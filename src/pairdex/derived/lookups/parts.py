@@ -15,11 +15,11 @@ import pyarrow as pa
 from pairdex.errors import CollectionBusy, InvalidArgument, WriteFailed
 from pairdex.files import atomic, lock
 from pairdex.files.array_files import Arrays, open_arrays, write_arrays
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["Kind", "Progress", "have_arrays"]
+__all__ = ["Kind", "have_arrays"]
 
-Progress = Callable[[int, int], None]
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Kind:
     make: Callable[[list[pa.ChunkedArray]], Arrays]
 
 
-def have_arrays(store: Store, kind: Kind, *, progress: Progress | None = None) -> list[Arrays]:
+def have_arrays(store: Store, kind: Kind, *, progress: StepProgress | None = None) -> list[Arrays]:
     """Return the arrays of each part, made and written first where they are missing.
 
     Where they cannot be written (no room, no permission, another writer) they are kept in memory, and
@@ -65,7 +65,9 @@ def have_arrays(store: Store, kind: Kind, *, progress: Progress | None = None) -
     return [arrays for arrays in found if arrays is not None]
 
 
-def _had(store: Store, kind: Kind, index: int, progress: Progress | None, *, write: bool) -> Arrays:
+def _had(
+    store: Store, kind: Kind, index: int, progress: StepProgress | None, *, write: bool
+) -> Arrays:
     arrays = _opened(store, kind, index)
     if arrays is not None:
         return arrays

@@ -9,8 +9,9 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from pairdex.derived.lookups.parts import Kind, Progress, have_arrays
+from pairdex.derived.lookups.parts import Kind, have_arrays
 from pairdex.files.array_files import Arrays
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["URLS", "UrlTable"]
@@ -25,7 +26,7 @@ class UrlTable:
         No column `url`; a damaged file.
     """
 
-    def __init__(self, store: Store, *, progress: Progress | None = None) -> None:
+    def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
         self._store = store
         self._parts = have_arrays(store, URLS, progress=progress)
 

@@ -15,6 +15,7 @@ from pairdex.derived.projections.rows import draw_live
 from pairdex.derived.projections.search import nearest_projected
 from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["CEILING_KS", "Ceiling", "recall_ceilings"]
@@ -23,8 +24,6 @@ CEILING_KS = (10, 30)
 _SAMPLED = 1_000  # queries, where none are given: recall to about a hundredth
 _SEED = 0
 _BLOCK = 250  # queries searched at once, for progress
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def recall_ceilings(
     projection: Projection,
     queries: NDArray[np.float32] | None = None,
     *,
-    progress: Progress | None = None,
+    progress: StepProgress | None = None,
 ) -> list[Ceiling]:
     """Compare the neighbours in a projection with the exact ones by cosine.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +18,7 @@ from pairdex.derived.projections.pca import fit_pca
 from pairdex.derived.projections.rotations import DEFAULT_FIT_ROWS, fit_rotations
 from pairdex.derived.projections.rows import draw_live, fit_blocks, unit_rows, vector_files
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_METHOD", "SketchMethod", "Wish", "fit_model", "given_model"]
@@ -26,8 +26,6 @@ __all__ = ["DEFAULT_METHOD", "SketchMethod", "Wish", "fit_model", "given_model"]
 SketchMethod = Literal["rotations", "binwalk"]
 DEFAULT_METHOD: SketchMethod = "rotations"
 _DEFAULT_SEED = 0
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,9 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
     return model, fit
 
 
-def fit_model(store: Store, name: str, wish: Wish, progress: Progress | None) -> tuple[Model, Fit]:
+def fit_model(
+    store: Store, name: str, wish: Wish, progress: StepProgress | None
+) -> tuple[Model, Fit]:
     """Fit the model that `name` and a completed wish say to the collection's vectors.
 
     Raises

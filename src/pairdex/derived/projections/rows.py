@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
 from pairdex.files.vectors import VectorFile, open_vectors
+from pairdex.progress import StepProgress
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
@@ -63,7 +64,7 @@ def widened(rows: NDArray[Any]) -> NDArray[np.float32]:
 def fit_blocks(
     files: list[VectorFile],
     fit_rows: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the rows to fit a model to, of unit length, in blocks, the next ones made meanwhile.
 

@@ -35,15 +35,14 @@ from pairdex.derived.projections.models import Fit, Model, model_bytes, read_mod
 from pairdex.derived.projections.rows import BLOCK_ROWS, side_by_side, vector_files
 from pairdex.files import atomic, checksums, lock
 from pairdex.files.vectors import VectorFile, npy_header
+from pairdex.progress import Progress
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store
 from pairdex.version import __version__
 from pairdex.work.processors import usable_processors
 
-__all__ = ["ProjectReport", "Steps", "project_collection"]
+__all__ = ["ProjectReport", "project_collection"]
 
-Steps = Callable[[str, int, int], None]
-"""Called with what is being done, the rows done and the rows in all."""
 
 _NOTES = ".making"  # while a projection is unfinished: a note of each part that is done
 
@@ -67,7 +66,7 @@ class ProjectReport:
 
 
 def project_collection(
-    collection: Path, name: str, *, wish: Wish | None = None, progress: Steps | None = None
+    collection: Path, name: str, *, wish: Wish | None = None, progress: Progress | None = None
 ) -> ProjectReport:
     """Project all rows of a collection, or those that are not yet projected.
 
@@ -121,7 +120,9 @@ def _claimed(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _have_model(store: Store, folder: Path, wish: Wish, steps: Steps) -> tuple[Model, Fit | None]:
+def _have_model(
+    store: Store, folder: Path, wish: Wish, steps: Progress
+) -> tuple[Model, Fit | None]:
     given = None if wish.model is None else given_model(store, folder.name, wish.model)
     if _is_kept(store, folder, wish, given):
         return read_model(folder / MODEL)
@@ -163,7 +164,7 @@ def _start_over(folder: Path) -> None:
 
 
 def _project_parts(
-    store: Store, folder: Path, model: Model, steps: Steps
+    store: Store, folder: Path, model: Model, steps: Progress
 ) -> tuple[list[PartFile], int]:
     """Project the parts that are not; return the files of all, and how many rows were projected."""
     checksum = checksums.of_file(folder / MODEL)

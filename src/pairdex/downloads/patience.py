@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pairdex.downloads.streams import Interrupted
 from pairdex.errors import FetchFailed
-from pairdex.releases.streams import Interrupted
 
 __all__ = ["Hosts", "Patience", "Tries"]
 

@@ -17,19 +17,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from pairdex.downloads.catalogue import Entry
+from pairdex.downloads.contents import check_contents
+from pairdex.downloads.streams import Stream, shown
 from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
 from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
-from pairdex.releases.catalogue import Entry
-from pairdex.releases.contents import check_contents
-from pairdex.releases.streams import Stream, shown
 
-__all__ = ["Partial", "Progress", "adopt", "digest_of", "expected_digest", "forget"]
+__all__ = ["Advance", "Partial", "adopt", "digest_of", "expected_digest", "forget"]
 
 _READ_BYTES = 1 << 20
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-Progress = Callable[[int], None]
+Advance = Callable[[int], None]
 """Is told up to which byte a file has been read or has arrived."""
 
 
@@ -49,7 +49,7 @@ def expected_digest(entry: Entry) -> tuple[str, str] | None:
     return ("md5", entry.md5.lower()) if entry.md5 else None
 
 
-def digest_of(path: Path, algorithm: str, progress: Progress) -> str:
+def digest_of(path: Path, algorithm: str, progress: Advance) -> str:
     """Return the digest of a file."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     done = 0
@@ -124,7 +124,7 @@ class Partial:
                 path.unlink(missing_ok=True)
         os.close(self._file)
 
-    def position(self, url: str, progress: Progress) -> tuple[int, str | None]:
+    def position(self, url: str, progress: Advance) -> tuple[int, str | None]:
         """Return from where to go on with `url`, and the validator of the bytes that are there.
 
         Bytes of an unknown or another address are kept only if a checksum will judge them. Their
@@ -229,7 +229,7 @@ class Partial:
                 f"expected {expected}"
             )
 
-    def _hash_what_is_there(self, progress: Progress) -> None:
+    def _hash_what_is_there(self, progress: Advance) -> None:
         self._digest, position = self._new_digest(), 0
         while chunk := os.pread(self._file, _READ_BYTES, position):
             self._digest.update(chunk)

@@ -10,19 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from pairdex.downloads.catalogue import Entry, Release, find_release, select
+from pairdex.downloads.download import Arrival, Downloader
+from pairdex.downloads.file_source import FileSource, RemoteSource
+from pairdex.downloads.http_source import HttpSource
+from pairdex.downloads.listing import list_files
+from pairdex.downloads.patience import Hosts, Patience, Tries
+from pairdex.downloads.record import Record
+from pairdex.downloads.streams import Source, host_of, shown
+from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
-from pairdex.releases.catalogue import Entry, Release, find_release, select
-from pairdex.releases.download import Arrival, Downloader
-from pairdex.releases.file_source import FileSource, RemoteSource
-from pairdex.releases.http_source import HttpSource
-from pairdex.releases.listing import list_files
-from pairdex.releases.patience import Hosts, Patience, Tries
-from pairdex.releases.record import Record
-from pairdex.releases.streams import Source, host_of, shown
-from pairdex.releases.workers import Meter, Progress, Result, side_by_side
+from pairdex.progress import Progress, at_step
 
-__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "Progress", "fetch"]
+__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch"]
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 64
@@ -101,7 +102,7 @@ def fetch(
         entries, known = _plan(sources, release, parts, files, mirror)
         make_folder(folder)
         _check_space(entries, folder)
-        meter = Meter(entries, progress)
+        meter = Meter(entries, at_step(progress, "fetching"))
         downloader = Downloader(
             folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
         )

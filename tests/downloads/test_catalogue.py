@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import pytest
 
+from pairdex.downloads.catalogue import find_release, load_catalogue, select
 from pairdex.errors import InvalidArgument
-from pairdex.releases.catalogue import find_release, load_catalogue, select
 from places import SHARED
 
 SEEDS = SHARED / "seeds"

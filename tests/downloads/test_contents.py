@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pairdex.downloads.catalogue import load_catalogue
+from pairdex.downloads.contents import check_contents
 from pairdex.errors import DamagedFile
-from pairdex.releases.catalogue import load_catalogue
-from pairdex.releases.contents import check_contents
 
 MODEL = "binwalk-model-nrefs=1024-permsize=64.jld2"
 

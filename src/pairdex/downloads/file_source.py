@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote, urlsplit
 
+from pairdex.downloads.catalogue import Entry
+from pairdex.downloads.streams import Interrupted, Stream, shown
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
-from pairdex.releases.catalogue import Entry
-from pairdex.releases.streams import Interrupted, Stream, shown
 
 __all__ = ["FileSource", "RemoteSource"]
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from pairdex.downloads.catalogue import Entry, no_match
+from pairdex.downloads.record import RECORD
+from pairdex.downloads.streams import Source, shown
 from pairdex.errors import FetchFailed, InvalidArgument
-from pairdex.releases.catalogue import Entry, no_match
-from pairdex.releases.record import RECORD
-from pairdex.releases.streams import Source, shown
 
 __all__ = ["list_files"]
 

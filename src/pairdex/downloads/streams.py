@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from pairdex.releases.catalogue import Entry
+from pairdex.downloads.catalogue import Entry
 
 __all__ = ["Interrupted", "Source", "Stream", "host_of", "shown"]
 

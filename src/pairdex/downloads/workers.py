@@ -5,19 +5,17 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
+from pairdex.downloads.catalogue import Entry
+from pairdex.downloads.download import Arrival, Downloader
 from pairdex.errors import FetchFailed
-from pairdex.releases.catalogue import Entry
-from pairdex.releases.download import Arrival, Downloader
+from pairdex.progress import StepProgress
 
-__all__ = ["Meter", "Progress", "Result", "side_by_side"]
+__all__ = ["Meter", "Result", "side_by_side"]
 
 _JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
 
-Progress = Callable[[int, int], None]
-"""Is told the bytes that have arrived and those expected in all, as far as they are known."""
 
 Result = Arrival | tuple[Entry, BaseException]
 
@@ -25,7 +23,7 @@ Result = Arrival | tuple[Entry, BaseException]
 class Meter:
     """Adds up what the workers report; asks them to end by raising `_Ended` in their reports."""
 
-    def __init__(self, entries: list[Entry], progress: Progress | None) -> None:
+    def __init__(self, entries: list[Entry], progress: StepProgress | None) -> None:
         self.stop = threading.Event()
         self._totals = {entry.path: entry.expected_bytes for entry in entries}
         self._done = dict.fromkeys(self._totals, 0)

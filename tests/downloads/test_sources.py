@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pairdex.downloads.fetch import fetch
+from pairdex.downloads.file_source import FileSource, RemoteSource
+from pairdex.downloads.http_source import HttpSource
+from pairdex.downloads.listing import list_files
+from pairdex.downloads.patience import Hosts
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
-from pairdex.releases.fetch import fetch
-from pairdex.releases.file_source import FileSource, RemoteSource
-from pairdex.releases.http_source import HttpSource
-from pairdex.releases.listing import list_files
-from pairdex.releases.patience import Hosts
 
 from .conftest import TABLE, Served
 

@@ -14,10 +14,10 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import httpx
 
+from pairdex.downloads.catalogue import Entry
+from pairdex.downloads.patience import Hosts, Patience
+from pairdex.downloads.streams import Interrupted, Stream, host_of, shown
 from pairdex.errors import FetchFailed
-from pairdex.releases.catalogue import Entry
-from pairdex.releases.patience import Hosts, Patience
-from pairdex.releases.streams import Interrupted, Stream, host_of, shown
 from pairdex.version import __version__
 
 __all__ = ["HttpSource"]

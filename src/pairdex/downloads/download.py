@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.downloads.catalogue import Entry
+from pairdex.downloads.partial import Advance, Partial, adopt, digest_of, expected_digest, forget
+from pairdex.downloads.patience import Hosts, Patience, Tries
+from pairdex.downloads.record import Known, Record
+from pairdex.downloads.streams import Interrupted, Source, Stream, host_of, shown
 from pairdex.errors import DamagedFile, FetchFailed
-from pairdex.releases.catalogue import Entry
-from pairdex.releases.partial import Partial, Progress, adopt, digest_of, expected_digest, forget
-from pairdex.releases.patience import Hosts, Patience, Tries
-from pairdex.releases.record import Known, Record
-from pairdex.releases.streams import Interrupted, Source, Stream, host_of, shown
 
 __all__ = ["Arrival", "Downloader"]
 
@@ -146,7 +146,7 @@ class Downloader:
         partial.begin(entry.urls[0], stream)
         self.progress(entry.path, partial.size)
 
-    def _progress_of(self, entry: Entry) -> Progress:
+    def _progress_of(self, entry: Entry) -> Advance:
         return lambda done: self.progress(entry.path, done)
 
 

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from pairdex.releases.fetch import fetch
-from pairdex.releases.record import RECORD
+from pairdex.downloads.fetch import fetch
+from pairdex.downloads.record import RECORD
 
 from .conftest import Fault
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairdex.releases.patience import Patience
+from pairdex.downloads.patience import Patience
 
 _buffer = pa.BufferOutputStream()
 pq.write_table(pa.table({"url": ["https://example.org/0.jpg"]}), _buffer)

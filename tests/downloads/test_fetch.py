@@ -13,13 +13,13 @@ from dataclasses import replace
 import pytest
 
 import pairdex
+from pairdex.downloads import catalogue
+from pairdex.downloads.catalogue import load_catalogue
+from pairdex.downloads.fetch import fetch
+from pairdex.downloads.partial import Partial
+from pairdex.downloads.record import RECORD
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.parts.layout import find_parts
-from pairdex.releases import catalogue
-from pairdex.releases.catalogue import load_catalogue
-from pairdex.releases.fetch import fetch
-from pairdex.releases.partial import Partial
-from pairdex.releases.record import RECORD
 
 from .conftest import TABLE, Fault
 
@@ -98,7 +98,12 @@ def test_progress_ends_at_the_sum_of_all_bytes(server, data, tmp_path, patience)
     for number in range(4):
         server.put(f"{number}.bin", data(SIZE, number), Fault(break_after=1000 * number or None))
     told = []
-    get(server.url, tmp_path, patience(), progress=lambda done, total: told.append((done, total)))
+    get(
+        server.url,
+        tmp_path,
+        patience(),
+        progress=lambda _step, done, total: told.append((done, total)),
+    )
     assert told[-1] == (4 * SIZE, 4 * SIZE)
     assert all(done <= total for done, total in told)
 
