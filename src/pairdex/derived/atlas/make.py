@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.atlas import layout
-from pairdex.derived.atlas.files import Record, folder_of, save_array, source_of, write_record
+from pairdex.derived.atlas.files import Record, folder_of, save_array, write_record
 from pairdex.derived.atlas.regions import find_regions
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
@@ -144,7 +144,7 @@ def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Re
         points=len(ids),
         seed=seed,
         rows=store.rows,
-        source=source_of(store, on),
+        source=store.manifest.vectors_checksum(on),
         drawn_from=drawn_from,
         method={
             "name": "umap",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pairdex.derived.projections.binwalk import BinWalk, draw_pool
 from pairdex.derived.projections.bits import BITS
-from pairdex.derived.projections.files import ON, check_name, source_of
+from pairdex.derived.projections.files import ON, check_name
 from pairdex.derived.projections.models import Fit, Model, read_model
 from pairdex.derived.projections.moments import moments
 from pairdex.derived.projections.pca import fit_pca
@@ -123,7 +123,7 @@ def fit_model(
         )
     wish = wish.completed(name, store.rows)
     assert wish.fit_rows is not None, "it is completed"
-    fit = Fit(wish.fit_rows, source_of(store), wish.seed)
+    fit = Fit(wish.fit_rows, store.manifest.vectors_checksum(ON), wish.seed)
     _, dim = check_name(name)
     if wish.method == "binwalk":
         return _fit_binwalk(store, fit), fit

@@ -27,8 +27,6 @@ from pairdex.derived.projections.files import (
     folder_of,
     read_record,
     record_bytes,
-    source_of,
-    sources,
 )
 from pairdex.derived.projections.fitting import Wish, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
@@ -144,7 +142,7 @@ def _is_kept(
         return False
     if finished:
         made_of = [file.source for file in read_record(folder).files]
-        if made_of != sources(store)[: len(made_of)]:
+        if made_of != store.manifest.vector_checksums(ON)[: len(made_of)]:
             return False  # the collection was built anew
     if given is not None:
         return (folder / MODEL).read_bytes() == model_bytes(*given)
@@ -152,7 +150,11 @@ def _is_kept(
     if finished:
         return wish.is_met_by(model, fit)
     exactly = wish.completed(folder.name, store.rows)
-    return fit is not None and fit.source == source_of(store) and exactly.is_met_by(model, fit)
+    return (
+        fit is not None
+        and fit.source == store.manifest.vectors_checksum(ON)
+        and exactly.is_met_by(model, fit)
+    )
 
 
 def _start_over(folder: Path) -> None:
@@ -171,9 +173,10 @@ def _project_parts(
     done = _done(folder, checksum)
     files: list[PartFile] = []
     projected = first = 0
+    made_of = store.manifest.vector_checksums(ON)
     atomic.make_folder(folder / _NOTES)
     for index, vectors in enumerate(vector_files(store, ON)):
-        name, source = f"{index:05d}.npy", sources(store)[index]
+        name, source = f"{index:05d}.npy", made_of[index]
         entry = done.get(name)
         if entry is None or entry.source != source:
 
