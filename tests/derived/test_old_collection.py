@@ -16,6 +16,16 @@ from pairdex.derived.kinds import KINDS
 
 DATA = Path(__file__).parents[1] / "data"
 QUERIES = {"image queries": ("image", 10, 15), "text queries": ("text", 20, 25)}
+KEYS = (
+    "name rows removed rows_read dropped dim vectors columns parts model filter origin bytes created_by "
+    "indexes scores projections atlas"
+)
+ENTRIES = {
+    "indexes": ["on kind bytes current", "on kind bytes current nlist asked on_disk"],
+    "scores": ["name rows current head"],
+    "projections": ["name kind method dim rows bytes current"],
+    "atlas": ["on points seed rows regions bytes current"],
+}
 SPACES = ("image", "text", "pca32", "hamming")
 
 
@@ -71,6 +81,16 @@ def test_info_lists_every_kind_of_derived_data_as_current(unpacked):
     assert {kind for kind, _ in found} == {kind.name for kind in KINDS}
     assert [one.name for one in facts.derived if not one.current] == []
     assert {one.rows for one in facts.derived} == {259}
+
+
+def test_the_json_of_info_has_the_keys_it_had(unpacked, run):
+    facts = run("info", unpacked, "--json").json
+    assert list(facts) == KEYS.split()
+    entries = {name: {frozenset(one) for one in facts[name]} for name in ENTRIES if name != "atlas"}
+    entries["atlas"] = {frozenset(facts["atlas"])}
+    assert entries == {name: {frozenset(k.split()) for k in keys} for name, keys in ENTRIES.items()}
+    shown = run("info", unpacked).out
+    assert all(one.title in shown for one in pairdex.info(unpacked).derived)
 
 
 def test_rows_and_columns_are_as_they_were(old, answers):

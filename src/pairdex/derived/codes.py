@@ -131,7 +131,10 @@ def _checks(collection: Path, name: str) -> Iterator[Check]:
 
 
 def _make(collection: Path, name: str, progress: Progress | None) -> None:
-    _build_missing(Store(collection), cast("Kind", name), at_step(progress, "making codes"))
+    on, store = cast("Kind", name), Store(collection)
+    store.check_kind(on)
+    if store.rows:
+        _build_missing(store, on, at_step(progress, "making codes"))
 
 
 CODES = DerivedKind(
