@@ -135,9 +135,9 @@ def make_index(
         What building and searching may take at most: decides the size, and whether the vectors stay
         on disk.
     size
-        In the place of what `memory_bytes` decides.
+        Instead of what `memory_bytes` decides.
     nlist
-        The number of lists, in the place of one that follows from the rows.
+        The number of lists, instead of one that follows from the rows.
     progress
         Called with what is being done, and how much of how much.
 
@@ -171,7 +171,7 @@ def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None)
 @contextmanager
 def _writing(collection: Path, on: Kind) -> Iterator[Store]:
     """Give the collection's newest version, which nobody else writes, if it can be indexed."""
-    read_manifest(collection)  # says that there is no collection
+    read_manifest(collection)  # raises MissingFile before the lock makes a file
     with lock.writing(collection):
         store = Store(collection)
         if on not in store.manifest.vectors:
@@ -262,7 +262,7 @@ def _readable(path: Path) -> IvfFile | None:
     except MissingFile:
         return None
     except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the index anew: %s", error)
+        _log.warning("building the index again: %s", error)
         return None
     return file
 

@@ -96,7 +96,7 @@ def folder_of(collection: Path) -> Path:
 
 
 def has_atlas(collection: Path) -> bool:
-    """Whether an atlas was made, be it of other vectors."""
+    """Whether there is an atlas, current or not."""
     return (folder_of(collection) / NOTE).exists()
 
 

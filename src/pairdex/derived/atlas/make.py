@@ -25,7 +25,7 @@ from pairdex.version import __version__
 
 __all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
 
-DEFAULT_SAMPLE = 20_000  # points: what one screen can tell apart; their layout takes seconds
+DEFAULT_SAMPLE = 20_000  # points: as many as one screen can show apart; their layout takes seconds
 MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
 MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
 _BLOCK_ROWS = 8_192
@@ -114,7 +114,7 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Have the atlas's folder; where nothing comes of it, no empty one is left."""
+    """Make the atlas's folder; remove it again if nothing was written."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:

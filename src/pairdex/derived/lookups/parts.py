@@ -40,12 +40,12 @@ def have_arrays(
     """Return the arrays of each part, made and written first where they are missing.
 
     Where they cannot be written (no room, no permission, another writer) they are kept in memory, and
-    a warning says so.
+    a warning reports it.
 
     Raises
     ------
     InvalidArgument
-        The collection has not the column.
+        The collection does not have the column.
     DamagedFile, UnsupportedFormat
         There is a file, but it is damaged or of another version.
     """
@@ -55,7 +55,7 @@ def have_arrays(
         try:
             return make_files(store, lookup, progress=progress)
         except (WriteFailed, CollectionBusy) as error:
-            _log.warning("looking up %s without files, made anew each time: %s", lookup.name, error)
+            _log.warning("looking up %s in memory, made again each time: %s", lookup.name, error)
             return [
                 _had(store, lookup, index, progress, write=False) for index in range(len(found))
             ]

@@ -77,7 +77,7 @@ class Wish:
         )
 
     def completed(self, name: str, rows: int) -> Wish:
-        """Return what a fit to so many rows is asked for, nothing left open."""
+        """Return the options of a fit to `rows` rows, with every default filled in."""
         if check_name(name)[0] == "pca":
             return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
         method = self.method or DEFAULT_METHOD
@@ -92,7 +92,7 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is no model, or not a whole one.
+        The model is missing or damaged.
     Mismatch
         It is for vectors of another dimension, or makes something else.
     """

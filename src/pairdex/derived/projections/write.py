@@ -2,7 +2,7 @@
 
 A projection killed at any instant is resumed by the same call: a model that was fitted and parts that
 were projected are kept. Where the collection has grown, only the new parts are projected, with the
-same model. `projection.json` is written last, and goes first where all has to be made anew.
+same model. `projection.json` is written last, and removed first where everything has to be made again.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def project_collection(
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[Path]:
-    """Have the projection's folder; where nothing comes of it, no empty one is left."""
+    """Make the projection's folder; remove it again if nothing was written."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
@@ -143,7 +143,7 @@ def _is_kept(
     if finished:
         made_of = [file.source for file in read_record(folder).files]
         if made_of != store.manifest.vector_checksums(ON)[: len(made_of)]:
-            return False  # the collection was built anew
+            return False  # the collection was built again
     if given is not None:
         return (folder / MODEL).read_bytes() == model_bytes(*given)
     model, fit = read_model(folder / MODEL)
@@ -249,7 +249,7 @@ def _record(
 
 
 def _finish(folder: Path, record: Record) -> None:
-    """Make the projection visible as it is now, and remove what is no longer needed."""
+    """Write `projection.json`, which readers see, and remove files that it does not name."""
     data = record_bytes(record)
     path = folder / MANIFEST
     if not path.exists() or path.read_bytes() != data:
