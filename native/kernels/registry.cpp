@@ -56,23 +56,23 @@ std::vector<Kernel> detect() {
   const bool counts = avx512 && __builtin_cpu_supports("avx512vpopcntdq");
   const BitKernel* bits = counts ? &kAvx512Bits : &kAvx2Bits;
 #ifdef PAIRDEX_AMX
-  if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points});
+  if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
 #endif
-  if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points});
+  if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
 #ifdef PAIRDEX_AVX_VNNI
   if (avx2 && has_avx_vnni())
-    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvxVnniJoin});
 #endif
-  if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvx2Join});
 #endif
 #ifdef PAIRDEX_ARM
 #ifdef __linux__
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0)
-    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints});
+    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints, &kNeonDotJoin});
 #endif
-  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints});
+  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin});
 #endif
-  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints});
+  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints, &kScalarJoin});
   return usable;
 }
 

@@ -6,7 +6,6 @@ One byte, one id and one distance a row, mapped: memory holds what is in use, th
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import WriteFailed
 from pairdex.files import atomic
+from pairdex.files.mapped_arrays import map_array, new_array
 
 __all__ = ["COPY", "KEPT", "NEAR", "NOT_YET", "Decisions"]
 
@@ -68,10 +67,19 @@ class Decisions:
         WriteFailed
             There is no room for it.
         """
-        path, length = self._folder / name, max(1, rows)
-        if not path.exists():
-            _reserve(path, length * np.dtype(dtype).itemsize)
-        return np.memmap(path, dtype, mode="r+", shape=(length,))
+        path, shape = self._folder / name, (max(1, rows),)
+        array = (
+            map_array(path, shape, dtype, mode="r+")
+            if path.exists()
+            else new_array(path, shape, dtype)
+        )
+        assert isinstance(array, np.memmap)
+        return array
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self._folder
 
     def save(self, position: int) -> None:
         """Record that the first `position` rows to visit are decided."""
@@ -91,14 +99,3 @@ class Decisions:
             return None
         return int(content["position"])
 
-
-def _reserve(path: Path, n_bytes: int) -> None:
-    """Make a file of zeros that has its place on the disk: a mapped one could not say that it is full."""
-    try:
-        with path.open("xb") as file:
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise WriteFailed(
-            f"cannot write {path}: {error.strerror}; free space and run the same command again"
-        ) from error
