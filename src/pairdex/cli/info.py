@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-import typer
-
-from pairdex.cli.output import JsonOption, print_json, print_lines, size
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import print_json, print_lines, size
 from pairdex.derived.atlas.files import has_atlas
 from pairdex.derived.atlas.files import read_record as read_atlas
 from pairdex.derived.codes import codes_path, find_codes
@@ -17,9 +15,11 @@ from pairdex.derived.projections.files import find_projections, folder_of, read_
 from pairdex.store.scores import read_scores
 from pairdex.store.store import Kind, Store
 
+EXAMPLES = ("pairdex info my-collection", "pairdex info my-collection --json")
+
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    collection: CollectionArgument,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a collection holds and where it came from."""
