@@ -105,4 +105,4 @@ def command(
 
 
 def _announce(url: str) -> None:
-    sys.stderr.write(f"serving {url} (Ctrl-C ends it)\n")
+    sys.stderr.write(f"serving {url} (Ctrl-C stops the server)\n")
