@@ -402,7 +402,20 @@ def test_sizes_are_written_as_people_write_them(count, shown):
     assert size(count) == shown
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.34, "340 ms"), (3.21, "3.2 s"), (1, "1.0 s")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.34, "340 ms"),
+        (1, "1.0 s"),
+        (3.21, "3.2 s"),
+        (59.6, "59.6 s"),
+        (60, "1 min 0 s"),
+        (125.4, "2 min 5 s"),
+        (3599.7, "1 h 0 min"),
+        (3780, "1 h 3 min"),
+        (360_000, "100 h 0 min"),
+    ],
+)
 def test_times_are_written_as_people_write_them(seconds, shown):
     assert duration(seconds) == shown
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE, atlas
+from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE
 from pairdex.store.sample import DEFAULT_SEED
 
 EXAMPLES = ("pairdex atlas my-collection", "pairdex atlas my-collection --on text --sample 50000")
@@ -38,7 +39,7 @@ def command(
     placed at its nearest row of the sample. Needs the extra: pip install 'pairdex[atlas]'.
     """
     with progress_bars() as progress:
-        made = atlas(collection, sample=sample, seed=seed, on=on, progress=progress)
+        made = pairdex.atlas(collection, sample=sample, seed=seed, on=on, progress=progress)
     if as_json:
         print_json(asdict(made))
         return

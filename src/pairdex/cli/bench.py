@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.evaluation_tables import print_evaluation
 from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption, QueriesArgument
 from pairdex.cli.output import print_json, print_table, progress_bars
-from pairdex.evaluation.bench import DEFAULT_REPEAT, Bench
-from pairdex.evaluation.bench import bench as measure
+from pairdex.evaluation.bench import DEFAULT_REPEAT
 from pairdex.evaluation.evaluate import DEFAULT_K
+
+if TYPE_CHECKING:
+    from pairdex.evaluation.bench import Bench
 
 EXAMPLES = (
     "pairdex bench my-collection queries.h5 --gold gold.h5",
@@ -52,7 +55,7 @@ def command(
     queries at once and with one query at a time.
     """
     with progress_bars() as progress:
-        found = measure(
+        found = pairdex.bench(
             collection, queries, gold=gold, k=k, on=on, out=out, repeat=repeat, progress=progress
         )
     if as_json:
@@ -67,10 +70,11 @@ def _print_bench(found: Bench) -> None:
     print_evaluation(found.evaluation)
     sys.stdout.write("\nOne query at a time:\n")
     print_table(
-        ["algorithm", "queries", "median", "99th percentile"],
+        ["algorithm", "params", "queries", "median", "99th percentile"],
         [
             [
                 run.name,
+                run.params or "",
                 f"{single.queries:,}",
                 _milliseconds(single.median),
                 _milliseconds(single.p99),

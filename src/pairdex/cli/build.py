@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.subsets import SubsetName
-from pairdex.store.build import BuildReport
+
+if TYPE_CHECKING:
+    from pairdex.store.build import BuildReport
 
 EXAMPLES = (
     "pairdex build parts my-collection",
@@ -86,7 +88,7 @@ def command(
     Run the same command again to resume an interrupted build.
     """
     with progress_bars() as progress:
-        report = api.build(
+        report = pairdex.build(
             source,
             collection,
             parts=parts,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -64,7 +64,7 @@ def command(
     within the threshold. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        made = api.dedup(
+        made = pairdex.dedup(
             collection,
             new,
             threshold=threshold,

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.encoders.encode import PART_ROWS, encode
+from pairdex.encoders.encode import PART_ROWS
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 
 EXAMPLES = (
@@ -58,7 +59,7 @@ def command(
     `pairdex build` makes a collection from the parts. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        report = encode(
+        report = pairdex.encode(
             images,
             parts,
             model=model_place(model),

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.evaluation_tables import print_evaluation
 from pairdex.cli.options import JsonOption, read_numbers
 from pairdex.cli.output import print_json
-from pairdex.evaluation.evaluate import DEFAULT_K, evaluate
+from pairdex.evaluation.evaluate import DEFAULT_K
 
 EXAMPLES = (
     "pairdex evaluate results/ gold.h5",
@@ -67,7 +68,7 @@ def command(
     if len(files) < 2:
         raise typer.BadParameter("expected result files or folders, and a gold standard last")
     recalls = None if thresholds is None else read_numbers(thresholds)
-    evaluation = evaluate(
+    evaluation = pairdex.evaluate(
         files[:-1], [files[-1], *(gold or [])], k=k, thresholds=recalls, plot=plot, csv=csv
     )
     if as_json:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
@@ -72,7 +72,7 @@ def command(
     The folder appears under its name once everything is written. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        report = api.export(
+        report = pairdex.export(
             collection,
             dest,
             form,

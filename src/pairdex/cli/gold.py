@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -18,7 +19,6 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.reference.gold import DEFAULT_GOLD_K
-from pairdex.reference.reference import gold as make_gold
 
 EXAMPLES = (
     "pairdex gold my-collection queries.h5 --out gold.h5",
@@ -56,7 +56,7 @@ def command(
     The result is certified: a proven error bound shows that no nearer row was missed.
     """
     with progress_bars() as progress:
-        report = make_gold(
+        report = pairdex.gold(
             collection,
             queries,
             out,

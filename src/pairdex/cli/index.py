@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption, read_size
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.cli.output import size as as_size
-from pairdex.derived.index import IndexReport
-from pairdex.ivf.efforts import Effort
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
-from pairdex.store.store import Kind
+
+if TYPE_CHECKING:
+    from pairdex.derived.index import IndexReport
+    from pairdex.ivf.efforts import Effort
+    from pairdex.store.store import Kind
 
 EXAMPLES = (
     "pairdex index my-collection",
@@ -60,7 +62,7 @@ def command(
     resume an interrupted build.
     """
     with progress_bars() as progress:
-        report = api.index(
+        report = pairdex.index(
             collection,
             on=on,
             recall=recall,

@@ -9,7 +9,6 @@ from typing import Annotated, get_args
 import typer
 
 from pairdex.errors import InvalidArgument
-from pairdex.parts.layout import parse_numbers
 from pairdex.store.store import Kind
 
 __all__ = [
@@ -26,10 +25,27 @@ __all__ = [
     "VectorsOption",
     "WorkersOption",
     "read_numbers",
+    "read_parts",
     "read_size",
 ]
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def read_parts(text: str) -> frozenset[int]:
+    """Read part numbers and ranges such as 0-9,12.
+
+    Raises
+    ------
+    typer.BadParameter
+        The text is not a list of numbers and ascending ranges.
+    """
+    from pairdex.parts.layout import parse_numbers  # noqa: PLC0415 - help does not need it
+
+    try:
+        return parse_numbers(text)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def read_size(text: str) -> int:
@@ -112,7 +128,7 @@ PartsOption = Annotated[
     frozenset[int] | None,
     typer.Option(
         metavar="RANGE",
-        parser=parse_numbers,
+        parser=read_parts,
         help="Use only these parts, such as 1-11 or 0-9,12 (default: all).",
     ),
 ]

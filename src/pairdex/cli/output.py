@@ -37,6 +37,7 @@ __all__ = [
     "size",
 ]
 
+_MINUTE = 60
 _WIDE = 200  # columns of a table where there is no terminal
 
 
@@ -121,5 +122,15 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float, *, digits: int = 0) -> str:
-    """Return a time as people write it: 340 ms, 3.2 s; milliseconds with so many digits."""
-    return f"{seconds * 1000:.{digits}f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    """Return a time as people write it: 340 ms, 3.2 s, 2 min 5 s, 1 h 3 min.
+
+    `digits` is the number of decimals of milliseconds.
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.{digits}f} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    if minutes < _MINUTE:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // _MINUTE:,} h {minutes % _MINUTE} min"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, print_table, progress_bars
 from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
 from pairdex.derived.projections.fitting import SketchMethod
-from pairdex.derived.projections.write import ProjectReport
+
+if TYPE_CHECKING:
+    from pairdex.derived.projections.write import ProjectReport
 
 EXAMPLES = (
     "pairdex project my-collection pca96",
@@ -89,7 +91,7 @@ def command(
     added.
     """
     with progress_bars() as progress:
-        report = api.project(
+        report = pairdex.project(
             collection,
             name,
             model=model,

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.options import JsonOption, NoCodesOption, OnOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.reference.queries import DEFAULT_N
-from pairdex.reference.reference import queries as draw_queries
 
 EXAMPLES = (
     "pairdex queries my-collection --out queries.h5 -n 1000",
@@ -59,7 +59,7 @@ def command(
     a tie at its 10th neighbour.
     """
     with progress_bars() as progress:
-        report = draw_queries(
+        report = pairdex.queries(
             collection,
             out,
             n,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import print_json, print_lines, print_table, size
-from pairdex.downloads.catalogue import Entry, Release, choose
+from pairdex.downloads.catalogue import choose
+
+if TYPE_CHECKING:
+    from pairdex.downloads.catalogue import Entry, Release
 
 EXAMPLES = (
     "pairdex releases",
@@ -38,9 +41,9 @@ def command(
     For each file: size, checksum, address, and known errors of its documentation.
     """
     if name is None:
-        _show_releases(api.releases(), as_json)
+        _show_releases(pairdex.releases(), as_json)
         return
-    (release,) = api.releases(name)
+    (release,) = pairdex.releases(name)
     entries = choose(release, files or ())
     if as_json:
         print_json(_facts(release) | {"files": [_file_facts(entry) for entry in entries]})

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, printable
-from pairdex.curate.remove import RemoveReport
+
+if TYPE_CHECKING:
+    from pairdex.curate.remove import RemoveReport
 
 EXAMPLES = (
     "pairdex remove my-collection --urls takedown.txt --reason 'request of 3 May'",
@@ -54,7 +56,7 @@ def command(
     do not change. The vectors stay in the files; `pairdex subset COLLECTION NEW` makes a collection
     without them.
     """
-    report = api.remove(collection, ids=ids, urls=urls, where=where, reason=reason)
+    report = pairdex.remove(collection, ids=ids, urls=urls, where=where, reason=reason)
     if as_json:
         print_json(asdict(report))
     else:

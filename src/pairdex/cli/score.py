@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.curate.score import score
 
 EXAMPLES = (
     "pairdex score my-collection --nsfw clip_autokeras_binary_nsfw.npz",
@@ -44,7 +44,7 @@ def command(
     Run the command again after parts were added.
     """
     with progress_bars() as progress:
-        report = score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
+        report = pairdex.score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
     if as_json:
         print_json(asdict(report))
         return

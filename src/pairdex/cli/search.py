@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import pairdex
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
@@ -22,13 +23,15 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
-from pairdex.collection import Collection, Hits
 from pairdex.errors import InvalidArgument
-from pairdex.evaluation.search_file import FileSearch, search_file, write_hits
 from pairdex.files import json_values
 from pairdex.files.result_files import check_suffix
-from pairdex.knn.cosine import Report
 from pairdex.search import DEFAULT_K, Query, check_k
+
+if TYPE_CHECKING:
+    from pairdex.collection import Collection, Hits
+    from pairdex.evaluation.search_file import FileSearch
+    from pairdex.knn.cosine import Report
 
 EXAMPLES = (
     'pairdex search my-collection --text "a red car" --where "width >= 512"',
@@ -119,7 +122,7 @@ def command(
     Give one of --text, --image, --like and --vectors; --term adds to the first three. The search uses
     the approximate index if there is one and it is faster, and says so.
     """
-    opened = Collection.open(
+    opened = pairdex.open(
         collection, model=None if model is None else model_place(model), use_codes=not no_codes
     )
     if out is not None:
@@ -136,6 +139,8 @@ def command(
             "search takes either --vectors or --text, --image, --like, --unlike, --term, "
             "--keywords, --fold"
         )
+    from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
+
     with progress_bars() as progress:
         found = search_file(opened, vectors, out=out, progress=progress, **how)
     _print_found(found, on, k, out, as_json)
@@ -156,6 +161,8 @@ def _search_one(
     hits = collection.hits(query, **options)
     seconds = time.perf_counter() - started
     if out is not None:
+        from pairdex.evaluation.search_file import write_hits  # noqa: PLC0415 - as above
+
         write_hits(out, hits, on=on, seconds=seconds)
     _print_one(hits, on, seconds, as_json)
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
+import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import ModelOption
 from pairdex.cli.output import progress_bars
-from pairdex.collection import Collection
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
 EXAMPLES = (
@@ -91,7 +91,7 @@ def command(
     policy = Policy(cors=tuple(cors or ()), rate=rate, proxy_hosts=tuple(proxy_hosts or ()))
     log_to(log_format)
     place = None if model is None else model_place(model)
-    opened = [Collection.open(path, model=place) for path in collections]
+    opened = [pairdex.open(path, model=place) for path in collections]
     with progress_bars() as progress:
         serve(
             opened,

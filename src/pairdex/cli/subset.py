@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -62,7 +62,7 @@ def command(
     new ids. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        report = api.subset(
+        report = pairdex.subset(
             collection,
             new,
             parts=parts,

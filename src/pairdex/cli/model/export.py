@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
+import pairdex
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, size
-from pairdex.encoders.export.export import export_model
 
 EXAMPLES = (
     "pairdex model export ./clip-vit-base-patch32 my-model",
@@ -58,7 +58,7 @@ def command(
 
     SOURCE must be on this machine. Needs the extra: pip install 'pairdex[export]'.
     """
-    report = export_model(source, folder, name=name, activation=activation, int8=int8)
+    report = pairdex.export_model(source, folder, name=name, activation=activation, int8=int8)
     if as_json:
         print_json(asdict(report))
         return

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import CollectionArgument, JsonOption, ModelOption
 from pairdex.cli.output import duration, print_json, print_lines
-from pairdex.encoders.agreement import Agreement
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 from pairdex.errors import Mismatch
-from pairdex.store.verify_model import DEFAULT_SAMPLE, ModelReport, verify_model
+from pairdex.store.verify_model import DEFAULT_SAMPLE
+
+if TYPE_CHECKING:
+    from pairdex.encoders.agreement import Agreement
+    from pairdex.store.verify_model import ModelReport
 
 EXAMPLES = (
     "pairdex model verify my-collection",
@@ -39,7 +43,7 @@ def command(
     1 if the model is another one.
     """
     place = None if model is None else model_place(model)
-    report = verify_model(collection, model=place, sample=sample, device=device)
+    report = pairdex.verify_model(collection, model=place, sample=sample, device=device)
     if as_json:
         print_json(asdict(report))
     else:
