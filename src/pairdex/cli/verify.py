@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pairdex.api import verify
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, progress_bars, size
 from pairdex.errors import DamagedFile
@@ -21,7 +21,7 @@ def command(
     Exit status 1 if a file is damaged: the error names the file and what to do.
     """
     with progress_bars(of_bytes=True) as progress:
-        report = verify(collection, progress=progress)
+        report = pairdex.verify(collection, progress=progress)
     if as_json:
         print_json(asdict(report))
     elif not report.damaged:
