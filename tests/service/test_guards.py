@@ -11,7 +11,7 @@ from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
 from pairdex.service.policy import Policy
-from pairdex.service.watch import WatchRequests
+from pairdex.service.request_log import LogRequests
 
 TOKEN = "correct horse"
 JSON = {"content-type": "application/json"}
@@ -226,7 +226,7 @@ def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
         await asyncio.Event().wait()
 
     async def main():
-        watched = WatchRequests(stuck, app.state.metrics, max_in_progress=2)
+        watched = LogRequests(stuck, app.state.metrics, max_in_progress=2)
         waiting = [
             asyncio.ensure_future(watched(scope_of("/api/search"), None, None)) for _ in "ab"
         ]

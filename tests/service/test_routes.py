@@ -59,6 +59,12 @@ def test_text_search_finds_what_the_text_says(client):
     assert {"width", "height", "license", "image_path", "part", "row"} <= first.keys()
 
 
+@pytest.mark.parametrize("on", ["image", "text"])
+def test_search_says_what_was_searched_under_its_new_and_its_old_name(client, on):
+    answer = search(client, text="cat", on=on)
+    assert (answer["on"], answer["space"]) == (on, on)
+
+
 def test_hits_come_nearest_first_and_pages_fit_together(client):
     whole = search(client, text="cat", k=30)
     distances = [hit["distance"] for hit in whole["hits"]]

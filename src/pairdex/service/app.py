@@ -28,13 +28,13 @@ from pairdex.service.fetching import Fetcher
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody, is_open
 from pairdex.service.limits import FETCHERS
 from pairdex.service.metrics import Metrics
-from pairdex.service.models import ErrorBody
 from pairdex.service.policy import CLOSED, Policy
-from pairdex.service.rates import LimitRate
-from pairdex.service.readers import Readers
+from pairdex.service.rate_limit import LimitRate
+from pairdex.service.reloader import CollectionReloader
+from pairdex.service.request_log import LogRequests
+from pairdex.service.response_models import ErrorResponse
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
-from pairdex.service.watch import WatchRequests
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
@@ -80,11 +80,11 @@ def make_app(
     catalogue, workers, fetchers = Catalogue(collections), Workers(), Workers(FETCHERS)
     metrics = Metrics(catalogue)
     searches = Searches(workers, metrics)
-    readers = Readers(catalogue, searches, metrics, progress=progress)
+    reloader = CollectionReloader(catalogue, searches, metrics, progress=progress)
 
     @asynccontextmanager
     async def at_work(_: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.ensure_future(readers.run())
+        reading = asyncio.ensure_future(reloader.run())
         reading.add_done_callback(_tell_failure)
         yield
         reading.cancel()
@@ -102,7 +102,7 @@ def make_app(
         middleware=_guards(metrics, token, hosts, policy),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
-    app.state.searches, app.state.readers = searches, readers
+    app.state.searches, app.state.reloader = searches, reloader
     app.state.fetcher, app.state.fetchers = Fetcher(policy.proxy_hosts), fetchers
     app.state.atlases = Atlases()
     install_handlers(app)
@@ -126,7 +126,7 @@ def _guards(
     metrics: Metrics, token: str | None, hosts: Sequence[str] | None, policy: Policy
 ) -> list[Middleware]:
     """Return what a request passes, the outermost first."""
-    guards = [Middleware(WatchRequests, metrics=metrics)]
+    guards = [Middleware(LogRequests, metrics=metrics)]
     if hosts is not None:
         guards.append(Middleware(CheckHost, hosts=hosts))
     if policy.cors:
@@ -157,7 +157,7 @@ def _add_route(app: FastAPI, route: Route, *, with_token: bool) -> None:
         response_class=Response,
         responses={
             200: ok if route.model is None else {"model": route.model},
-            "4XX": {"model": ErrorBody},
+            "4XX": {"model": ErrorResponse},
         },
         operation_id=route.function.__name__,
         openapi_extra=None if route.body is None else _takes(route.body),

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument, PairdexError
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.store.store import Kind
 
-__all__ = ["Catalogue", "Served"]
+__all__ = ["Catalogue", "ServedCollection"]
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class ServedCollection:
     """A collection under its name; `examples` are texts to try, where its model is at hand.
 
     `no_model` says why texts and pictures cannot be searched for, None where they can.
@@ -28,7 +28,7 @@ class Served:
     no_model: str | None = None
 
     @classmethod
-    def of(cls, name: str, collection: Collection) -> Served:
+    def of(cls, name: str, collection: Collection) -> ServedCollection:
         """Name a collection, and find out whether its model is at hand."""
         try:
             examples = collection.encoder.model.examples
@@ -82,32 +82,32 @@ class Catalogue:
     def __init__(self, collections: Sequence[Collection]) -> None:
         if not collections:
             raise InvalidArgument("there is nothing to serve; name at least one collection")
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedCollection] = {}
         for collection in collections:
             name = _free_name(collection.name, self._served)
-            self._served[name] = Served.of(name, collection)
+            self._served[name] = ServedCollection.of(name, collection)
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServedCollection]:
         return iter(self._served.values())
 
-    def pick(self, name: str | None, field: str = "collection") -> Served:
+    def pick(self, name: str | None, field: str = "collection") -> ServedCollection:
         """Return the collection of that name, or the first.
 
         Raises
         ------
-        Refused
+        ApiError
             404, there is none of that name.
         """
         if name is None:
             return next(iter(self._served.values()))
         if name not in self._served:
             known = ", ".join(self._served)
-            raise Refused(
+            raise ApiError(
                 404, "not_found", f"there is no collection {name!r}; there is {known}", field
             )
         return self._served[name]
 
-    def replace(self, served: Served) -> None:
+    def replace(self, served: ServedCollection) -> None:
         """Serve another version of the collection of that name from now on."""
         assert served.name in self._served, served.name
         self._served[served.name] = served
@@ -119,6 +119,6 @@ class Catalogue:
         return message
 
 
-def _free_name(name: str, taken: dict[str, Served]) -> str:
+def _free_name(name: str, taken: dict[str, ServedCollection]) -> str:
     numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
     return next(each for each in (name, *numbered) if each not in taken)

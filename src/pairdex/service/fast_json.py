@@ -36,12 +36,12 @@ class FastRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(_Request(request.scope, request.receive))
+            return await handler(_OrjsonRequest(request.scope, request.receive))
 
         return handle
 
 
-class _Request(Request):
+class _OrjsonRequest(Request):
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """Return the content of the body."""
         return parsed(await self.body())

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pairdex.service.errors import Refused, error_answer
+from pairdex.service.errors import ApiError, error_response
 from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
 
 __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
@@ -34,7 +34,7 @@ class CheckHost:
         """Let a request through if it is for one of the hosts."""
         host = _without_port(Headers(scope=scope).get("host", "")) if _is_http(scope) else ""
         if _is_http(scope) and host not in self._hosts:
-            refusal = error_answer(
+            refusal = error_response(
                 421, "wrong_host", f"this service is not {host[:80]!r}; ask it by its own name"
             )
             await refusal(scope, receive, send)
@@ -54,7 +54,7 @@ class CheckToken:
         if not _is_http(scope) or is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        refusal = error_answer(
+        refusal = error_response(
             401,
             "unauthorized",
             "this service asks for a token; send it as Authorization: Bearer TOKEN",
@@ -85,7 +85,7 @@ class LimitBody:
             return
         stated = Headers(scope=scope).get("content-length", "0")
         if not stated.isdecimal() or int(stated[:20]) > self._max_bytes:
-            refusal = error_answer(413, "body_too_large", self._too_large())
+            refusal = error_response(413, "body_too_large", self._too_large())
             await refusal(scope, receive, send)
             return
         await self._app(scope, self._limited(receive), send)
@@ -105,13 +105,13 @@ class LimitBody:
                 message = await asyncio.wait_for(receive(), deadline - now)
             except asyncio.TimeoutError as error:
                 slow = f"the body took longer than {self._seconds:g} seconds"
-                raise Refused(
+                raise ApiError(
                     408, "body_too_slow", slow, headers={"Connection": "close"}
                 ) from error
             read_bytes += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
             if read_bytes > self._max_bytes:
-                raise Refused(413, "body_too_large", self._too_large())
+                raise ApiError(413, "body_too_large", self._too_large())
             return message
 
         return limited

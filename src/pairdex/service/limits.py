@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BODY_SECONDS",
     "BURST_SECONDS",
-    "CODES_PATIENCE",
+    "CODES_RETRIES",
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
@@ -27,11 +27,11 @@ __all__ = [
     "MAX_IN_PROGRESS",
     "MAX_K",
     "MAX_KEYWORDS_CHARS",
+    "MAX_ON_CHARS",
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
     "MAX_REDIRECTS",
     "MAX_RESULT_IDS",
-    "MAX_SPACE_CHARS",
     "MAX_URL_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
@@ -55,7 +55,7 @@ MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
 MAX_URL_CHARS = 8_192  # longer ones no browser follows
 MAX_ID = 2**63 - 1  # ids are int64
-MAX_SPACE_CHARS = 64  # far above "hamming", the longest name of what can be searched
+MAX_ON_CHARS = 64  # far above "hamming", the longest name of what can be searched
 MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding
 
 MIN_PICTURE_SIDE = 16  # pixels, longer side of a served picture
@@ -78,7 +78,7 @@ MAX_IN_PROGRESS = (
 )
 
 POLL_SECONDS = 1.0  # between looks at the dates of a collection's files: some microseconds each
-CODES_PATIENCE = 60  # looks, for a build to end that keeps us from making codes; then without
+CODES_RETRIES = 60  # looks, for a build to end that keeps us from making codes; then without
 
 BURST_SECONDS = 2.0  # of its rate, that a client may ask at once: a page asks for several things
 MAX_RATE = 100_000  # requests a second of one client: more is no limit

@@ -14,9 +14,9 @@ from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.progress import Progress
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
+from pairdex.service.http_protocol import LimitedHttpProtocol
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
 from pairdex.service.policy import CLOSED, Policy
-from pairdex.service.wire import Wire
 
 __all__ = ["serve"]
 
@@ -60,12 +60,12 @@ def serve(
     if hosts is None and _is_loopback(host):
         hosts = sorted({*LOOPBACK_HOSTS, _in_url(host)})
     app = make_app(collections, token=token, hosts=hosts, policy=policy, progress=progress)
-    app.state.readers.when_warm = _spare_what_stays
+    app.state.reloader.when_warm = _spare_what_stays
     listening = _listen(host, port)
     url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
-        http=Wire,
+        http=LimitedHttpProtocol,
         lifespan="on",
         log_config=None,  # as `logs.log_to`, or the caller, has it
         access_log=False,

@@ -23,13 +23,13 @@ from pairdex.errors import PairdexError
 from pairdex.ivf.build import BUILDING
 from pairdex.progress import Progress
 from pairdex.search import Query
-from pairdex.service.catalogue import Catalogue, Served
-from pairdex.service.limits import CODES_PATIENCE, POLL_SECONDS
+from pairdex.service.catalogue import Catalogue, ServedCollection
+from pairdex.service.limits import CODES_RETRIES, POLL_SECONDS
 from pairdex.service.metrics import Metrics
 from pairdex.service.searches import Searches
 from pairdex.store.manifest import MANIFEST, read_manifest
 
-__all__ = ["Readers", "state_of"]
+__all__ = ["CollectionReloader", "state_of"]
 
 State = tuple[tuple[str, int, int, int], ...]
 
@@ -41,7 +41,7 @@ class _Closing(Exception):
     """The service ends while a collection is being warmed."""
 
 
-class Readers:
+class CollectionReloader:
     """Warms the collections of a service, and notices that they have changed.
 
     Attributes
@@ -108,7 +108,7 @@ class Readers:
                 _logger.error("%s cannot be searched: %s", served.name, error)
         self.is_warm = self.failed is None
 
-    def _newer(self) -> list[Served]:
+    def _newer(self) -> list[ServedCollection]:
         """Return the newest versions, warm, of the collections that have changed."""
         found = []
         for served in self._catalogue:
@@ -123,7 +123,7 @@ class Readers:
                 found.append(newest)
         return found
 
-    def _newest(self, served: Served) -> Served | None:
+    def _newest(self, served: ServedCollection) -> ServedCollection | None:
         """Return a changed collection's newest version; None where it has not changed, or not yet."""
         name, path = served.name, served.collection.path
         state = state_of(path)
@@ -135,13 +135,13 @@ class Readers:
         is_prepared = all(collection.is_prepared(on) for on in collection.manifest.vectors)
         self._tries[name] = 0 if is_prepared else self._tries.get(name, 0) + 1
         if (
-            0 < self._tries[name] < CODES_PATIENCE
+            0 < self._tries[name] < CODES_RETRIES
         ):  # a build holds the lock: its last moments, mostly
             del self._states[name]
             return None
         if self.failed == name:
             self.failed, self.is_warm = None, True
-        return Served.of(name, collection)
+        return ServedCollection.of(name, collection)
 
     def _warm(self, collection: Collection) -> None:
         """Map what searches need and search once, so that the first request finds all in place."""
