@@ -69,7 +69,7 @@ GRACE_SECONDS = 10  # for running requests to end after Ctrl-C or SIGTERM
 
 MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing
 KEPT_BATCHES = (
-    256  # kinds of searches (by collection, space, filter, k) that wait to be asked again
+    256  # kinds of searches (by collection, on, filter, k) that wait to be asked again
 )
 KEPT_TEXTS = 4_096  # texts whose vectors are kept: 8 MB at 512 dimensions
 

@@ -156,7 +156,7 @@ class CollectionReloader:
             collection.encoder.encode_texts(["a picture"])
             collection.encoder.encode_images([Image.new("RGB", (8, 8))])
 
-    def _report(self, what: str, done: int, rows: int) -> None:
+    def _report(self, what: str, _step: str, done: int, rows: int) -> None:
         self._stop_if_closing()
         self._progress(what, done, rows)
 

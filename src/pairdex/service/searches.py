@@ -1,6 +1,6 @@
 """Searches that come at the same time, encoded together and searched together.
 
-What batches have in common: the collection, in one version of it; the space; the filter; and how many
+What batches have in common: the collection, in one version of it; what is searched (`on`); the filter; and how many
 neighbours are wanted, within a factor of two, since all of a batch are searched for as many as the one
 that wants the most.
 """
