@@ -68,9 +68,7 @@ FILTER_SECONDS = 20.0  # for the filters of one of them; what takes longer would
 GRACE_SECONDS = 10  # for running requests to end after Ctrl-C or SIGTERM
 
 MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing
-KEPT_BATCHES = (
-    256  # kinds of searches (by collection, on, filter, k) that wait to be asked again
-)
+KEPT_BATCHES = 256  # kinds of searches (by collection, on, filter, k) that wait to be asked again
 KEPT_TEXTS = 4_096  # texts whose vectors are kept: 8 MB at 512 dimensions
 
 MAX_IN_PROGRESS = (
