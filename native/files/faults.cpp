@@ -25,9 +25,13 @@ void put_zeros(int signal, siginfo_t* info, void*) {
     faults.fetch_add(1);  // before the page can be read: whoever reads zeros finds the count grown
     const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr) / page_bytes * page_bytes;
     // Read-only: a write to a lost page then ends the process instead of vanishing.
-    zeros = mmap(reinterpret_cast<void*>(address), page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    zeros =
+        mmap(reinterpret_cast<void*>(address), page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   }
-  if (zeros == MAP_FAILED) sigaction(signal, &before, nullptr);  // the instruction faults again, and that one acts
+  if (zeros == MAP_FAILED) {  // not ours: it comes again when this returns, and the handler before acts
+    sigaction(signal, &before, nullptr);
+    raise(signal);
+  }
   errno = saved;
 }
 
