@@ -33,6 +33,7 @@ def run(program, folder, *, survive=True):
     begin = "faults.survive()\nfaults.survive()\n" if survive else ""
     return subprocess.run(
         [sys.executable, "-c", PROGRAM + begin + program, str(folder)],
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,

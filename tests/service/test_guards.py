@@ -115,11 +115,26 @@ def test_the_machines_own_names_are_answered(client, host):
         "",
         "[::2]",
         "10.0.0.1",
+        "[::1].evil.example",
+        "[::1]evil",
+        "localhost:evil.example",
+        "localhost:80:80",
+        "[::1",
+        "localhost, evil.example",
     ],
 )
 def test_other_names_are_refused_against_dns_rebinding(client, host):
     for path in ("/", "/health", "/api/collections"):
         assert code(client.get(path, headers={"host": host})) == (421, "wrong_host")
+
+
+@pytest.mark.parametrize("second", ["localhost", "evil.example"])
+@pytest.mark.parametrize("hosts", [["localhost"], None])
+def test_two_host_headers_are_refused(collections, hosts, second):
+    client = client_of(collections, hosts=hosts)
+    headers = [("host", "localhost"), ("host", second)]
+    for path in ("/", "/health", "/api/collections"):
+        assert code(client.get(path, headers=headers)) == (400, "bad_request")
 
 
 def test_hosts_can_be_chosen_or_all_be_answered(collections):

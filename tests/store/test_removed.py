@@ -130,10 +130,10 @@ def test_a_folder_that_has_gone_is_an_error_in_an_open_store(collection, tmp_pat
     remove(collection, *removed)
     store = Store(collection)
     collection.rename(tmp_path / "elsewhere")
-    with pytest.raises(MissingFile, match="collection was moved or deleted|is missing, although"):
+    with pytest.raises(MissingFile, match=r"collection was moved or deleted|is missing, although"):
         store.allowed()
     collection.mkdir()  # another folder of that name is not the collection either
-    with pytest.raises(MissingFile, match="collection was moved or deleted|is missing, although"):
+    with pytest.raises(MissingFile, match=r"collection was moved or deleted|is missing, although"):
         store.allowed()
     collection.rmdir()
     (tmp_path / "elsewhere").rename(collection)

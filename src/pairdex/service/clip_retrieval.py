@@ -32,9 +32,9 @@ from pairdex.search import Query, safe_filter
 from pairdex.service import limits, lookup, queries
 from pairdex.service.answers import answer
 from pairdex.service.catalogue import ServedCollection
-from pairdex.service.fast_json import parsed
 from pairdex.service.request_models import Id, SearchRequest, Value
 from pairdex.service.searches import Searches
+from pairdex.service.service_route import parsed
 
 __all__ = [
     "NOT_APPLIED",
@@ -86,7 +86,7 @@ class KnnRequest(BaseModel):
     image: Text = Field(None, max_length=limits.MAX_BODY_BYTES, description="In base64.")
     image_url: Text = Field(
         None,
-        max_length=limits.MAX_URL_CHARS,
+        max_length=limits.MAX_FETCH_URL_CHARS,
         description="ApiError unless the service may fetch it.",
     )
     embedding_input: list[Value] | None = Field(
@@ -179,7 +179,7 @@ async def metadata(request: Request) -> Response:
 
 async def indices_list(request: Request) -> Response:
     """Return the names of the collections."""
-    return answer([served.name for served in request.app.state.catalogue])
+    return answer([served.name for served in request.app.state.catalogue.available()])
 
 
 async def _checked(request: Request, model: type[Model]) -> Model:

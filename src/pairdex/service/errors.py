@@ -14,7 +14,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch, PairdexError
+from pairdex.errors import (
+    CollectionBusy,
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    PairdexError,
+)
 from pairdex.service.answers import HEADERS, answer
 
 __all__ = ["ERROR", "REQUEST_ID", "ApiError", "error_response", "install_handlers"]
@@ -27,7 +34,9 @@ _STATUS: dict[type[PairdexError], int] = {
     InvalidArgument: 422,
     Mismatch: 422,
     CollectionBusy: 503,
-}  # what is not named here is the service's own trouble
+    DamagedFile: 503,  # of a collection: the service goes on when it is restored
+    MissingFile: 503,
+}  # 500 for all others
 _logger = logging.getLogger("pairdex.service")
 
 
@@ -81,6 +90,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AnyHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(PairdexError, _on_pairdex_error)
+    app.add_exception_handler(OSError, _on_unreadable)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -136,6 +146,13 @@ async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
     field = error.field if isinstance(error, InvalidArgument) else None
     message = request.app.state.catalogue.without_places(str(error))
     return error_response(status, error.code, message, field)
+
+
+async def _on_unreadable(request: Request, error: Exception) -> Response:
+    """Answer 503 if a file cannot be read or written: its folder has just gone, or its disk fails."""
+    _log(request, f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+    message = "a file of the collection cannot be read; ask again in a moment"
+    return error_response(503, "unreadable_file", message, headers={"Retry-After": "1"})
 
 
 async def _on_gone(_: Request, __: Exception) -> Response:

@@ -21,7 +21,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pairdex.errors import InvalidArgument
 from pairdex.service.errors import ApiError
-from pairdex.service.limits import FETCH_SECONDS, MAX_FETCH_BYTES, MAX_REDIRECTS, MAX_URL_CHARS
+from pairdex.service.limits import (
+    FETCH_SECONDS,
+    MAX_FETCH_BYTES,
+    MAX_FETCH_URL_CHARS,
+    MAX_REDIRECTS,
+)
 from pairdex.version import __version__
 
 __all__ = ["Fetcher", "resolve"]
@@ -97,7 +102,11 @@ class Fetcher:
                 "send the picture itself as image, in base64",
                 field=field,
             )
-        if len(url) > MAX_URL_CHARS or not (url.isascii() and url.isprintable()) or " " in url:
+        if (
+            len(url) > MAX_FETCH_URL_CHARS
+            or not (url.isascii() and url.isprintable())
+            or " " in url
+        ):
             raise _refused(field, "it is too long, or holds what no address has")
         try:
             parts = urlsplit(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -17,25 +18,40 @@ __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
 # What must be readable without the token: the page that asks for it, and whether the service is up.
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
 _OPEN_FOLDER = "/page/"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d{1,5})?")
 
 
 class CheckHost:
-    """Refuses requests for other hosts, with which a foreign page could read a local service.
+    """Refuses requests for other hosts, through which a page of another site could read a local service.
 
-    A foreign page's name can be made to lead to 127.0.0.1 (DNS rebinding); its requests then carry
-    that name.
+    The name of another site can be made to resolve to 127.0.0.1 (DNS rebinding). Its requests then
+    carry that name in their Host header.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    # Not Starlette's TrustedHostMiddleware: it reads the first of several Host headers (a proxy may
+    # have read the last), answers 400 as plain text, redirects to www., and cut "[::1]" at its first
+    # colon until recently.
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through if it is for one of the hosts."""
-        host = _without_port(Headers(scope=scope).get("host", "")) if _is_http(scope) else ""
-        if _is_http(scope) and host not in self._hosts:
+        """Let a request through if it names one host, and that is one of `hosts`, or those are None."""
+        if not _is_http(scope):
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).getlist("host")
+        if len(given) > 1:
             refusal = error_response(
-                421, "wrong_host", f"this service is not {host[:80]!r}; ask it by its own name"
+                400, "bad_request", f"the request has {len(given)} Host headers, expected one"
+            )
+            await refusal(scope, receive, send)
+            return
+        host = _without_port(given[0]) if given else ""
+        if self._hosts is not None and host not in self._hosts:
+            refusal = error_response(
+                421, "wrong_host", f"this service is not {host[:80]!r}; use one of its own names"
             )
             await refusal(scope, receive, send)
             return
@@ -130,6 +146,6 @@ def is_open(path: str) -> bool:
 
 
 def _without_port(host: str) -> str:
-    """Return `localhost` of `localhost:8420`, `[::1]` of `[::1]:8420`."""
-    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
-    return (host if end <= 0 else host[:end]).lower()
+    """Return `localhost` of `localhost:8420`, `[::1]` of `[::1]:8420`; what is neither as it is."""
+    found = _HOST.fullmatch(host)
+    return (found["name"] if found else host).lower()

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_CLIENTS",
     "MAX_DEPTH",
     "MAX_FETCH_BYTES",
+    "MAX_FETCH_URL_CHARS",
     "MAX_HEAD_BYTES",
     "MAX_ID",
     "MAX_IDS",
@@ -53,7 +54,7 @@ MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
-MAX_URL_CHARS = 8_192  # longer ones no browser follows
+MAX_URL_CHARS = 8_192  # of a URL to look up: browsers follow no longer ones
 MAX_ID = 2**63 - 1  # ids are int64
 MAX_ON_CHARS = 64  # far above "hamming", the longest name of what can be searched
 MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding
@@ -86,6 +87,6 @@ FETCHERS = 8  # pictures being fetched at once: slow hosts keep no search waitin
 FETCH_SECONDS = 10.0  # for a picture to arrive, redirects included
 MAX_FETCH_BYTES = 16 * 2**20  # of a fetched picture: as of one that is sent
 MAX_REDIRECTS = 3  # more is a loop
-MAX_URL_CHARS = 2_048  # of an address that is fetched: longer ones lead nowhere
+MAX_FETCH_URL_CHARS = 2_048  # of a URL to fetch: image hosts accept no longer ones
 
 MAX_RESULT_IDS = 3_000  # of POST /knn-service: what clip-front asks for

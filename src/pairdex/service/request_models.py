@@ -15,6 +15,7 @@ from pairdex.search.folding import MAX_FOLD
 from pairdex.service.limits import (
     MAX_BODY_BYTES,
     MAX_DEPTH,
+    MAX_FETCH_URL_CHARS,
     MAX_ID,
     MAX_IDS,
     MAX_K,
@@ -120,7 +121,7 @@ class SearchRequest(_StrictRequest):
     image: Picture = None
     image_url: str | None = Field(
         None,
-        max_length=MAX_URL_CHARS,
+        max_length=MAX_FETCH_URL_CHARS,
         description="The address of a picture; refused unless the service may fetch from its host.",
     )
     like: Like = None

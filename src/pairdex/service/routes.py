@@ -24,6 +24,7 @@ from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue, ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.fetching import Fetcher
+from pairdex.service.metrics import CONTENT_TYPE
 from pairdex.service.queries import query_of
 from pairdex.service.reloader import CollectionReloader
 from pairdex.service.searches import Searches
@@ -49,9 +50,13 @@ Side = Annotated[
 async def health(request: Request) -> Response:
     """Say whether the service is ready: 200 once every collection has answered a search, else 503."""
     reloader: CollectionReloader = request.app.state.reloader
-    if reloader.is_warm:
+    catalogue = _catalogue(request)
+    if any(catalogue.trouble(served.name) for served in catalogue):
+        status = "unavailable"
+    elif reloader.is_warm:
         return answer({"status": "ok", "version": __version__})
-    status = "warming" if reloader.failed is None else "failed"
+    else:
+        status = "warming" if reloader.failed is None else "failed"
     return answer(
         {"status": status, "version": __version__}, status=503, headers={"Retry-After": "1"}
     )
@@ -59,16 +64,14 @@ async def health(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Return counts and times in Prometheus' text format."""
-    return Response(
-        request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8"
-    )
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
 
 
 async def collections(request: Request) -> Response:
     """Return what collections there are, their columns and how they can be searched."""
     return answer(
         {
-            "collections": [served.describe() for served in _catalogue(request)],
+            "collections": [served.describe() for served in _catalogue(request).available()],
             "limits": {
                 "body_bytes": limits.MAX_BODY_BYTES,
                 "k": limits.MAX_K,
