@@ -43,7 +43,9 @@ FLAGS = {
 CPUINFO = Path("/proc/cpuinfo")
 
 
-@pytest.mark.skipif(not CPUINFO.exists(), reason="the processor's flags are read from /proc/cpuinfo")
+@pytest.mark.skipif(
+    not CPUINFO.exists(), reason="the processor's flags are read from /proc/cpuinfo"
+)
 def test_every_kernel_is_offered_that_the_processor_has_the_instructions_for():
     flags = set(re.search(r"^(?:flags|Features)\s*:(.*)$", CPUINFO.read_text(), re.M)[1].split())
     promised = {kernel for kernel, needed in FLAGS.items() if flags >= set(needed.split())}
