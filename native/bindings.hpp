@@ -51,16 +51,16 @@ auto owned_array(std::vector<T>&& values, const std::size_t (&shape)[kDims]) {
   return nb::ndarray<nb::numpy, T, nb::ndim<kDims>>(data->data(), kDims, shape, owner);
 }
 
-// Runs work(stop) on another thread without the interpreter lock and looks for Ctrl-C meanwhile.
+// Runs work(stop) on another thread without the interpreter lock and checks for Ctrl-C meanwhile.
 template <typename Work>
 auto interruptible(const Work& work) {
-  constexpr std::chrono::milliseconds kBetweenLooks{50};
+  constexpr std::chrono::milliseconds kCheckInterval{50};
   std::atomic<bool> stop{false};
   auto result = std::async(std::launch::async, [&] { return work(stop); });
   for (;;) {
     {
       const nb::gil_scoped_release release;
-      if (result.wait_for(kBetweenLooks) == std::future_status::ready) return result.get();
+      if (result.wait_for(kCheckInterval) == std::future_status::ready) return result.get();
     }
     if (PyErr_CheckSignals() != 0) {
       stop = true;

@@ -193,7 +193,7 @@ def test_columns_that_are_not_the_manifests_are_told(collection):
         (collection / "metadata/00001.arrow").read_bytes().replace(b"caption\0", b"capshun\0")
     )
     with pytest.raises(
-        DamagedFile, match=r"00001\.arrow has not the columns that the manifest says"
+        DamagedFile, match=r"00001\.arrow has columns that do not match the manifest"
     ):
         Store(collection)
 

@@ -15,7 +15,7 @@ from pairdex.derived.codes import codes_path
 from pairdex.derived.kinds import KINDS
 from pairdex.files import lock
 from pairdex.service.app import make_app
-from pairdex.service.readers import state_of
+from pairdex.service.reloader import state_of
 from served import SCENES, draw_scenes, wait_until
 
 MORE = 40
@@ -43,14 +43,14 @@ def folder(scenes, tmp_path):
 @pytest.fixture
 def app(folder):
     app = make_app([pairdex.open(folder)])
-    app.state.readers._poll_seconds = 0.01
+    app.state.reloader._poll_seconds = 0.01
     return app
 
 
 @pytest.fixture
 def client(app):
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         yield client
 
 
@@ -79,7 +79,7 @@ def test_health_says_that_a_collection_cannot_be_searched(folder, caplog):
     codes.parent.mkdir(parents=True, exist_ok=True)
     codes.write_bytes(b"no codes at all")
     with TestClient(app, base_url="http://localhost") as client:
-        wait_until(lambda: app.state.readers.failed is not None)
+        wait_until(lambda: app.state.reloader.failed is not None)
         response = client.get("/health")
     assert (response.status_code, response.json()["status"]) == (503, "failed")
     assert "scenes cannot be searched" in caplog.text
@@ -87,14 +87,14 @@ def test_health_says_that_a_collection_cannot_be_searched(folder, caplog):
 
 def test_it_recovers_when_the_collection_does(folder):
     app = make_app([pairdex.open(folder)])
-    app.state.readers._poll_seconds = 0.01
+    app.state.reloader._poll_seconds = 0.01
     codes = codes_path(folder, "image")
     codes.parent.mkdir(parents=True, exist_ok=True)
     codes.write_bytes(b"no codes at all")
     with TestClient(app, base_url="http://localhost") as client:
-        wait_until(lambda: app.state.readers.failed is not None)
+        wait_until(lambda: app.state.reloader.failed is not None)
         codes.unlink()
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         assert client.post("/api/search", json={"text": "a red car"}).status_code == 200
 
 
@@ -157,14 +157,14 @@ def test_a_damaged_version_is_told_once_and_the_old_one_served_on(client, folder
 
 
 def test_without_codes_for_the_moment_the_old_version_is_served(client, app, folder, more_parts):
-    app.state.readers._poll_seconds = 3600  # only the looks below
+    app.state.reloader._poll_seconds = 3600  # only the looks below
     time.sleep(0.05)
     pairdex.build(more_parts, folder)
     served = app.state.catalogue.pick(None)
     with lock.writing(folder):
-        assert app.state.readers._newest(served) is None
-        assert app.state.readers._newest(served) is None
-    newest = app.state.readers._newest(served)
+        assert app.state.reloader._newest(served) is None
+        assert app.state.reloader._newest(served) is None
+    newest = app.state.reloader._newest(served)
     assert len(newest.collection) == SCENES + MORE
     assert newest.collection.is_prepared("image")
 
