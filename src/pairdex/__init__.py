@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from pairdex.client import Client
     from pairdex.collection import Collection
+    from pairdex.curate.pairs import pairs
     from pairdex.curate.score import score
     from pairdex.derived.atlas.make import atlas
     from pairdex.derived.info import info
@@ -58,6 +59,7 @@ __all__ = [
     "index",
     "info",
     "open",
+    "pairs",
     "project",
     "queries",
     "releases",
@@ -74,6 +76,7 @@ _MODULES = {
     "pairdex.api": "build dedup export fetch index open project releases remove sql subset",
     "pairdex.client": "Client",
     "pairdex.collection": "Collection",
+    "pairdex.curate.pairs": "pairs",
     "pairdex.curate.score": "score",
     "pairdex.derived.atlas.make": "atlas",
     "pairdex.derived.info": "info",

@@ -21,7 +21,6 @@ from pairdex.curate.dedup import dedup as make_dedup
 from pairdex.curate.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.curate.subset import SubsetRule
 from pairdex.curate.subset import subset as make_subset
-from pairdex.derived.codes import have_codes
 from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
 from pairdex.progress import Progress, at_step
 from pairdex.store.build import BuildReport
@@ -100,7 +99,6 @@ def dedup(
     keep: Keep = DEFAULT_KEEP,
     on: Kind = "image",
     report: str | Path | None = None,
-    use_codes: bool = True,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> DedupReport:
@@ -119,8 +117,6 @@ def dedup(
         Which vectors are compared.
     report
         A Parquet file to write: id, kept_id and distance of every dropped row.
-    use_codes
-        Whether to use the codes in `indexes/`, built first if need be: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
     progress
@@ -138,14 +134,8 @@ def dedup(
     """
     rule = DedupRule(threshold, keep, on)
     store = Store(Path(collection))
-    codes = None
-    if use_codes:
-        store.check_kind(on)
-        codes = have_codes(store, on, progress=at_step(progress, "making codes"))
     out = None if report is None else Path(report)
-    return make_dedup(
-        store, Path(new), rule, out=out, codes=codes, workers=workers, progress=progress
-    )
+    return make_dedup(store, Path(new), rule, out=out, workers=workers, progress=progress)
 
 
 def remove(

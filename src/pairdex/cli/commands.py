@@ -57,6 +57,7 @@ COMMANDS = (
     Entry("score", _CURATE, "Add scores for safety and aesthetics as metadata columns."),
     Entry("subset", _CURATE, "Make a new collection from some rows of another."),
     Entry("dedup", _CURATE, "Make a new collection without near-duplicates."),
+    Entry("pairs", _CURATE, "Find all pairs of rows within a distance, in one collection or two."),
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
     Entry("queries", _REFERENCE, "Draw random query vectors from a collection."),
     Entry("gold", _REFERENCE, "Compute the exact nearest rows of queries: a gold standard."),

@@ -40,6 +40,8 @@ class Decisions:
     position
         How many of the rows, in the order in which they are visited, are decided; None: the copies
         are not known yet.
+    folder, plan
+        Where the files lie, and what they depend on.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class Decisions:
     """
 
     def __init__(self, folder: Path, rows: int, plan: dict[str, Any]) -> None:
-        self._folder, self._plan = folder, plan
+        self.folder, self.plan = folder, plan
         self.position: int | None = self._recorded()
         if self.position is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -67,7 +69,7 @@ class Decisions:
         WriteFailed
             There is no room for it.
         """
-        path, shape = self._folder / name, (max(1, rows),)
+        path, shape = self.folder / name, (max(1, rows),)
         array = (
             map_array(path, shape, dtype, mode="r+")
             if path.exists()
@@ -76,26 +78,20 @@ class Decisions:
         assert isinstance(array, np.memmap)
         return array
 
-    @property
-    def folder(self) -> Path:
-        """Where the files lie."""
-        return self._folder
-
     def save(self, position: int) -> None:
         """Record that the first `position` rows to visit are decided."""
         for array in (self.state, self.of, self.distance):
             assert isinstance(array, np.memmap)
             array.flush()
-        content = {"plan": self._plan, "position": position}
-        atomic.write_bytes(self._folder / _PROGRESS, json.dumps(content).encode())
+        content = {"plan": self.plan, "position": position}
+        atomic.write_bytes(self.folder / _PROGRESS, json.dumps(content).encode())
         self.position = position
 
     def _recorded(self) -> int | None:
         try:
-            content = json.loads((self._folder / _PROGRESS).read_bytes())
+            content = json.loads((self.folder / _PROGRESS).read_bytes())
         except (FileNotFoundError, ValueError):  # nothing is known to be decided
             return None
-        if content["plan"] != self._plan:
+        if content["plan"] != self.plan:
             return None
         return int(content["position"])
-

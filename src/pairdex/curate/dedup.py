@@ -24,7 +24,6 @@ from pairdex.curate.derive import derive_collection
 from pairdex.curate.groups import Groups, count_groups, write_groups
 from pairdex.curate.near_duplicates import decide
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.knn.codes import Codes
 from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
@@ -116,7 +115,6 @@ def dedup(
     rule: DedupRule,
     *,
     out: Path | None = None,
-    codes: Codes | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> DedupReport:
@@ -126,8 +124,6 @@ def dedup(
     ----------
     out
         A Parquet file to write: `id`, `kept_id` and `distance` of every dropped row, by ascending id.
-    codes
-        Of the vectors that are compared: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
     progress
@@ -163,7 +159,6 @@ def dedup(
                 order,
                 decisions,
                 threshold=rule.threshold,
-                codes=codes,
                 progress=show,
             )
             groups = count_groups(decisions)

@@ -1,1 +1,1 @@
-"""Which pairs of rows are near each other, exactly? (Why codes may rule pairs out: docs/certified.md, section 10.)"""
+"""Which pairs of rows are near each other, exactly? Why codes may rule pairs out: docs/certified.md."""

@@ -18,7 +18,9 @@ _SMALL = 64  # coordinates of the code that tiles compare
 _LARGE = 256  # of the code that decides about the pairs they leave
 _STEP = 64  # codes have a multiple of this many bytes
 _LARGEST_CODE = 127
-_BOX_DEVIATIONS = 1.2  # of the widest coordinate: a larger box rounds more, a smaller one clamps more
+_BOX_DEVIATIONS = (
+    1.2  # of the widest coordinate: a larger box rounds more, a smaller one clamps more
+)
 _LEAST_BOX = 0.01  # of rows that are nearly all the same
 _SHIFT_MARGIN = 3e-11  # of a squared distance, for what float64 errs by
 _FLOAT64 = 1 + 1e-9

@@ -28,6 +28,7 @@ __all__ = ["CodedRows", "open_or_code_rows"]
 _DONE = "codes.json"
 _CHUNK_ROWS = 32_768
 _MAX_ROWS = 1 << 32  # ids are stored in 32 bits
+_CODES: dict[str, type[Any]] = {"small": np.int8, "large": np.uint8}
 _PER_ROW: dict[str, type[Any]] = {
     "small_norms": np.int32,
     "large_norms": np.int32,
@@ -102,7 +103,7 @@ def open_or_code_rows(
         raise InvalidArgument(f"a join takes fewer than {_MAX_ROWS:,} rows: split the collection")
     known = _read_record(folder, plan)
     if known is None:
-        known = _Coding(blocks, ids, ranks, folder, threads, progress).run()
+        known = _Coding(blocks, ids, ranks, folder, threads=threads, progress=progress).run()
         known["plan"] = plan
         atomic.write_bytes(folder / _DONE, json.dumps(known).encode())
     return _open(blocks, folder, known)
@@ -149,6 +150,7 @@ class _Coding:
         ids: NDArray[np.int64],
         ranks: NDArray[np.int64] | None,
         folder: Path,
+        *,
         threads: int,
         progress: StepProgress | None,
     ) -> None:
@@ -162,11 +164,8 @@ class _Coding:
 
     def run(self) -> dict[str, Any]:
         order = self._order(self._encode())
-        for name in ("small", "large"):
+        for name in (*_CODES, "small_norms", "large_norms", "ids", "ranks"):
             self._sort(name, order)
-        for name in _PER_ROW:
-            if name not in ("lists", "own"):
-                self._sort(name, order)
         return {
             "rows": len(order),
             "dim": self._map.dim,
@@ -218,9 +217,7 @@ class _Coding:
         small = map_array(self._folder / "small.unsorted", (n, self._map.small.length), np.int8)
         count = list_count(n)
         sample = small[:: max(1, n // sample_count(count))]
-        centroids = (
-            fit_centroids(np.asarray(sample), count) if n else np.zeros((1, 64), np.int8)
-        )
+        centroids = fit_centroids(np.asarray(sample), count) if n else np.zeros((1, 64), np.int8)
         np.savez(
             self._folder / "map.npz",
             basis=self._map.basis,
@@ -228,7 +225,7 @@ class _Coding:
             centroids=centroids,
         )
         lists, own = _native.join_assign(small, centroids, threads=self._threads, kernel="")
-        order = np.argsort(lists, kind="stable")
+        order: NDArray[np.int64] = np.argsort(lists, kind="stable")
         order = order[has_direction[order] != 0]
         self._new("lists", (len(order),), np.uint32)[:] = lists[order]
         self._new("own", (len(order),), np.int32)[:] = own[order]
@@ -236,11 +233,10 @@ class _Coding:
 
     def _sort(self, name: str, order: NDArray[np.int64]) -> None:
         path = self._folder / f"{name}.unsorted"
-        if name in ("small", "large"):
+        width: tuple[int, ...] = ()
+        dtype = _CODES.get(name) or _PER_ROW[name]
+        if name in _CODES:
             width = (getattr(self._map, name).length,)
-            dtype: type[Any] = np.int8 if name == "small" else np.uint8
-        else:
-            width, dtype = (), _PER_ROW[name]
         source = map_array(path, (len(self._ids), *width), dtype)
         target = self._new(name, (len(order), *width), dtype)
         for first in range(0, len(order), _CHUNK_ROWS):

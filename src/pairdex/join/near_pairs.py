@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class Join:
         n = len(x) if y is None else len(y)
         return [
             Rectangle((int(a), int(b)), (first, min(first + _Y_ROWS, n)))
-            for a, b in zip(cuts, cuts[1:], strict=False)
+            for a, b in pairwise(cuts)
             for first in range(0, n, _Y_ROWS)
             if a < b and (y is not None or first + _Y_ROWS > a)
         ]
@@ -101,9 +102,7 @@ class Join:
             else:
                 todo += one.halves()
 
-    def try_pairs(
-        self, x: Slots, y: Slots | None, part: Rectangle, *, limit: int
-    ) -> Pairs | None:
+    def try_pairs(self, x: Slots, y: Slots | None, part: Rectangle, *, limit: int) -> Pairs | None:
         """Return the pairs of a rectangle; None if they are more than `limit`."""
         found = self.rows.native.pairs(
             x,

@@ -68,7 +68,7 @@ class PairFiles:
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each file, and make sure that they are on the disk."""
         for path in self._folder.iterdir():
-            atomic.sync_file(path)
+            atomic.sync(path)
         return {path.name: path.stat().st_size for path in self._folder.iterdir()}
 
     def sorted(self) -> Iterator[NDArray[np.void]]:
