@@ -137,8 +137,8 @@ def test_real_vectors_give_the_pairs_of_brute_force(real_data, collect, tmp_path
 def test_rows_on_both_sides_of_the_limit_are_told_apart(collect, tmp_path):
     """Pairs whose distance is the limit, or differs from it in the last bits."""
     rng = np.random.default_rng(4)
-    rows = rng.standard_normal((40, 512)).astype(np.float16)
-    rows = np.concatenate([rows, (rows + rng.standard_normal((40, 512)) * 0.3).astype(np.float16)])
+    rows = rng.standard_normal((40, 128)).astype(np.float16)
+    rows = np.concatenate([rows, (rows + rng.standard_normal((40, 128)) * 0.3).astype(np.float16)])
     limits = sorted(near_in(rows, 0.1).values())[10:14]
     collection = collect(rows)
     for number, limit in enumerate([*limits, np.nextafter(limits[0], 0)]):
