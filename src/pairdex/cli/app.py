@@ -97,6 +97,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     # Pillow's own warning of large pictures would be a second line beside our error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
     try:

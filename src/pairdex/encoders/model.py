@@ -18,10 +18,20 @@ from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.parts.model_record import ModelRecord
 
-__all__ = ["BUILT_IN", "FORMAT", "ImageSpec", "Model", "Precision", "TextSpec", "load_model"]
+__all__ = [
+    "BUILT_IN",
+    "DEMO_KNOWS",
+    "FORMAT",
+    "ImageSpec",
+    "Model",
+    "Precision",
+    "TextSpec",
+    "load_model",
+]
 
 FORMAT = 1
 BUILT_IN = "demo"
+DEMO_KNOWS = "the model demo knows 24 drawn things; for photographs: --model ViT-B/32"
 
 Precision = Literal["float32", "int8"]
 Cleaning = Literal["openai", "siglip", "none"]
@@ -96,6 +106,11 @@ class Model:
     def tokenizer_file(self) -> Path:
         """The tokenizer, in the format of the `tokenizers` library."""
         return self.folder / "tokenizer.json"
+
+    @property
+    def knows(self) -> str:
+        """What a model knows that does not know everything, in one line; empty for the others."""
+        return DEMO_KNOWS if self.folder == _built_in() else ""
 
     def record(self) -> ModelRecord:
         """Return what a collection remembers of its model; the built-in one needs no folder."""

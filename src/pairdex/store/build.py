@@ -98,9 +98,7 @@ def build_collection(
         left = _left(selection, before)
         make_folders(collection, manifest)
         tasks = [
-            PartTask(
-                len(manifest.parts) + i, part, source, collection, columns, left, note.pictures
-            )
+            PartTask(len(manifest.parts) + i, part, source, collection, columns, left, note)
             for i, part in enumerate(new)
         ]
         entries = list(run_tasks(tasks, workers=workers, progress=progress))
