@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
     from pairdex.exports.training.examples import examples
+    from pairdex.photos.photos import photos
     from pairdex.reference.reference import gold, queries
     from pairdex.search.query import Query, Term
     from pairdex.store.verify_model import verify_model
@@ -56,6 +57,7 @@ __all__ = [
     "gold",
     "index",
     "open",
+    "photos",
     "project",
     "queries",
     "releases",
@@ -80,6 +82,7 @@ _MODULES = {
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
     "pairdex.exports.training.examples": "examples",
+    "pairdex.photos.photos": "photos",
     "pairdex.reference.reference": "gold queries",
     "pairdex.search.query": "Query Term",
     "pairdex.store.verify_model": "verify_model",

@@ -29,6 +29,7 @@ from pairdex.cli import (
     index,
     info,
     model,
+    photos,
     project,
     queries,
     releases,
@@ -57,7 +58,15 @@ app = typer.Typer(
 )
 _COMMANDS = {
     "Search": (demo, search, index, serve, atlas),
-    "From releases and pictures to a collection": (releases, fetch, encode, build, info, verify),
+    "From releases and pictures to a collection": (
+        photos,
+        releases,
+        fetch,
+        encode,
+        build,
+        info,
+        verify,
+    ),
     "Curate": (sql, score, subset, dedup, remove),
     "Reference data": (queries, gold, project, evaluate, bench),
     "Hand on": (export,),

@@ -18,7 +18,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import atomic, lock
 from pairdex.parts.note import NOTE, Note, read_note
 
-__all__ = ["Claim", "claimed", "write_list"]
+__all__ = ["Claim", "claimed", "write_list", "write_note"]
 
 _STAGING = ".encoding"
 _FAILED, _NOTES = "failed.tsv", "notes.tsv"
@@ -58,7 +58,7 @@ class Claim:
         reasons = [(failure.name, failure.reason) for failure in failures]
         write_list(self.folder / _FAILED, ("file", "reason"), reasons)
         write_list(self.folder / _NOTES, ("file", "note"), notes)
-        _write_note(self.folder, self.note)
+        write_note(self.folder, self.note)
         shutil.rmtree(self.staging)
 
     def _has_staged(self, number: int, summary: PartSummary) -> bool:
@@ -84,7 +84,7 @@ def claimed(folder: Path, note: Note) -> Iterator[Claim]:
         _check_ours(claim)
         atomic.make_folder(claim.staging)
         atomic.discard_partials(claim.staging)
-        _write_note(claim.staging, note)
+        write_note(claim.staging, note)
         try:
             yield claim
         finally:
@@ -163,7 +163,8 @@ def write_list(path: Path, header: tuple[str, str], pairs: Sequence[tuple[str, s
     atomic.write_bytes(path, ("\n".join(lines) + "\n").encode(errors="backslashreplace"))
 
 
-def _write_note(folder: Path, note: Note) -> None:
+def write_note(folder: Path, note: Note) -> None:
+    """Write the note of a folder of parts."""
     content: dict[str, object] = {
         "format": _NOTE_FORMAT,
         "model": note.model,
