@@ -14,7 +14,7 @@ __all__ = ["FACTS", "PHOTO_FACTS", "Place", "Sample", "Source", "file_stamp"]
 
 # What is found in the pictures themselves: columns, and their types.
 FACTS = {
-    "taken": pa.timestamp("s"),
+    "taken": pa.timestamp("ms"),
     "camera": pa.string(),
     "latitude": pa.float64(),
     "longitude": pa.float64(),

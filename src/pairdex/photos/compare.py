@@ -41,6 +41,8 @@ class Changes:
         The old id of pictures that are `new` since they were edited, by name.
     failures
         What cannot be read, without an attempt: by name, with the reason.
+    absent
+        Pictures that a table of captions names, but that are not there.
     said
         What is said of the `new` pictures.
     unreachable
@@ -53,6 +55,7 @@ class Changes:
     new: dict[str, Known] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
     said: dict[str, Said] = field(default_factory=dict)
     unreachable: int = 0
     refreshed: bool = False  # whether `known` differs from the state, though nothing happened
@@ -91,9 +94,12 @@ def _by_stamps(
     touched = []
     for name in content.names:
         stamp, *beside = content.stamps(name)
-        reason = content.trouble(name) or ("" if stamp else "it is listed, but does not exist")
-        if reason or stamp is None:
+        reason = content.trouble(name)
+        if reason:
             changes.failures[name] = reason
+        elif stamp is None:
+            changes.absent.append(name)
+        if reason or stamp is None:
             continue
         line = _line(content, name)
         mark = checksums.of_bytes(repr((beside, line)).encode()) if beside or line else ""

@@ -153,7 +153,7 @@ class Run:
 
     def _check_there(self) -> None:
         """Refuse a folder without pictures: a disk that is not there must not take all down."""
-        names = set(self.content.names) - set(self.changes.failures)
+        names = set(self.content.names) - set(self.changes.failures) - set(self.changes.absent)
         if names or self.changes.unreachable:
             return
         known = sum(one.id >= 0 for one in self.state.pictures.values())
@@ -272,8 +272,12 @@ class Run:
             return
         write_list(self.collection / _FAILED, ("file", "reason"), self.failures)
         listed = [*self.content.notes, *self.picture_notes]
+        listed += [
+            (name, "a table of captions names it, but it is not there")
+            for name in self.changes.absent
+        ]
+        write_list(self.collection / _NOTES, ("file", "note"), listed)
         if listed:
-            write_list(self.collection / _NOTES, ("file", "note"), listed)
             self.notes.append(
                 f"{len(listed):,} files need a look: {self.collection / _NOTES} lists them"
             )
