@@ -1,4 +1,4 @@
-"""`pairdex photos`: a folder of pictures → the page, in one command."""
+"""`pairdex photos`: from a folder of pictures to the page in one command."""
 
 from __future__ import annotations
 
@@ -10,56 +10,75 @@ from typing import Annotated, Any
 
 import typer
 
+import pairdex
+from pairdex.cli.encode import AsStoredOption, DeviceOption
 from pairdex.cli.model_option import model_cache, model_place
-from pairdex.cli.output import (
-    JsonOption,
-    duration,
-    print_json,
-    print_lines,
-    printable,
-    progress_bars,
-)
-from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
+from pairdex.cli.options import JsonOption
+from pairdex.cli.output import duration, print_json, print_lines, printable, progress_bars
+from pairdex.encoders.encoder import DEFAULT_DEVICE
 from pairdex.encoders.known_models import find_known
 from pairdex.encoders.model import BUILT_IN
 from pairdex.errors import PairdexError
-from pairdex.photos.photos import PhotosReport, collection_of, photos
+from pairdex.follow.photos import PhotosReport, collection_of
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
+from pairdex.store.manifest import MANIFEST, read_manifest
+
+EXAMPLES = (
+    "pairdex photos ~/Pictures --model ViT-B/32",
+    "pairdex photos ~/Pictures --watch",
+    "pairdex photos ~/Pictures ~/Pictures-pairdex --moved-to ~/Photos",
+)
 
 _FOR_PHOTOGRAPHS = "ViT-B/32"
-_LONGEST_END_SECONDS = 10.0  # what is in hand is lost otherwise, and done again by the next run
+_LONGEST_END_SECONDS = 10.0  # the part in hand is given up then; the next run encodes it again
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of pictures.")]
+PlaceArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[COLLECTION]",
+        help="Folder of the collection (default: FOLDER-pairdex, beside it).",
+    ),
+]
+EncodedOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Model: demo, the name of a published model, or a model folder (default: the "
+        "collection's own; for a new one ViT-B/32 if it is in the cache, else demo).",
+    ),
+]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Keep following the folder until Ctrl-C.")
+]
+NoServeOption = Annotated[bool, typer.Option("--no-serve", help="Do not start the server.")]
+MovedOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="NEW", help="FOLDER was moved or renamed as a whole: its pictures are in NEW now."
+    ),
+]
+PortOption = Annotated[
+    int, typer.Option(metavar="PORT", help="Port of the web page; 0 picks a free one.")
+]
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder of pictures.")],
-    collection: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of the collection; by default FOLDER-pairdex beside it."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="The model: a known name like ViT-B/32, a folder, or demo. By default the "
-            "collection's own; for a new one ViT-B/32 where it is at hand, else demo."
-        ),
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on following the folder.")] = False,
-    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not serve the page.")] = False,
-    moved_to: Annotated[
-        Path | None, typer.Option(help="Where the folder lies now, if it was moved as a whole.")
-    ] = None,
-    as_stored: Annotated[
-        bool, typer.Option("--as-stored", help="Do not turn pictures upright by EXIF.")
-    ] = False,
-    device: Annotated[Device, typer.Option(help="Where the model runs.")] = DEFAULT_DEVICE,
-    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.")] = DEFAULT_PORT,
+    folder: FolderArgument,
+    collection: PlaceArgument = None,
+    model: EncodedOption = None,
+    watch: WatchOption = False,
+    no_serve: NoServeOption = False,
+    moved_to: MovedOption = None,
+    as_stored: AsStoredOption = False,
+    device: DeviceOption = DEFAULT_DEVICE,
+    port: PortOption = DEFAULT_PORT,
     as_json: JsonOption = False,
 ) -> None:
-    """Search your own pictures: encode them, build a collection, serve the page.
+    """Search your own pictures: encode, build and serve them.
 
-    Run it again after pictures were added, moved, edited or deleted: only what changed is encoded.
-
-    Examples: pairdex photos ~/Pictures · pairdex photos ~/Pictures --watch --model ViT-B/32
+    Run the same command again after pictures were added, moved, edited or deleted: it encodes only
+    what changed, and resumes a run that was interrupted.
     """
     place = collection_of(folder, collection)
     options: dict[str, Any] = {
@@ -68,7 +87,7 @@ def command(
         "device": device,
     }
     with progress_bars() as progress:
-        report = photos(folder, place, moved_to=moved_to, progress=progress, **options)
+        report = pairdex.photos(folder, place, moved_to=moved_to, progress=progress, **options)
     follower = _Follower(moved_to or folder, place, options) if watch else None
     if no_serve:
         _show(report, None, as_json)
@@ -82,7 +101,7 @@ def _model(name: str | None, collection: Path) -> str | Path | None:
     """Return the model that is named or, for a new collection, the best one that is at hand."""
     if name is not None:
         return model_place(name)
-    if (collection / "collection.json").exists():
+    if (collection / MANIFEST).exists():
         return None
     known = find_known(_FOR_PHOTOGRAPHS)
     assert known is not None, "it is in the table"
@@ -111,16 +130,15 @@ class _Follower:
 
     def run(self) -> None:
         """Follow until the end."""
-        from pairdex.photos.watch import changes_of  # noqa: PLC0415 - only who watches waits for it
-        from pairdex.store.manifest import read_manifest  # noqa: PLC0415
+        from pairdex.follow.watch import changes_of  # noqa: PLC0415 - only for --watch
 
         def linked() -> tuple[str, ...]:
             return read_manifest(self._collection).parts[0].linked
 
-        sys.stderr.write(f"following {printable(self._folder)} (Ctrl-C ends it)\n")
+        sys.stderr.write(f"following {printable(self._folder)} (Ctrl-C stops it)\n")
         for _ in changes_of(self._folder, linked, self._stop):
             try:
-                report = photos(
+                report = pairdex.photos(
                     self._folder, self._collection, progress=self._check, **self._options
                 )
             except _Ended:
@@ -143,8 +161,7 @@ class _Ended(Exception):
 def _serve(
     report: PhotosReport, place: Path, port: int, as_json: bool, follower: _Follower | None
 ) -> None:
-    from pairdex.collection import Collection  # noqa: PLC0415 - who does not serve does not wait
-    from pairdex.service.server import serve  # noqa: PLC0415
+    from pairdex.service.server import serve  # noqa: PLC0415 - not for --no-serve
 
     def ready(url: str) -> None:
         _show(report, url, as_json)
@@ -152,7 +169,7 @@ def _serve(
             follower.start()
 
     try:
-        serve([Collection.open(place)], host=DEFAULT_HOST, port=port, ready=ready)
+        serve([pairdex.open(place)], host=DEFAULT_HOST, port=port, ready=ready)
     finally:
         if follower is not None:
             follower.end()
@@ -178,7 +195,7 @@ def _show(report: PhotosReport, url: str | None, as_json: bool) -> None:
     if url is None:
         sys.stdout.write(f"See them in a browser: pairdex serve {report.collection}\n")
     else:
-        sys.stdout.write(f"Search them in a browser: {url} (Ctrl-C ends it)\n")
+        sys.stdout.write(f"Search them in a browser: {url} (Ctrl-C stops it)\n")
     sys.stdout.flush()
 
 
