@@ -17,7 +17,7 @@ from pairdex.follow.run import Run
 from pairdex.progress import Progress
 from pairdex.store.folder import WORK
 from pairdex.store.manifest import MANIFEST
-from pairdex.store.removed import read_removed
+from pairdex.store.store import Store
 
 __all__ = ["PhotosReport", "collection_of", "photos"]
 
@@ -145,11 +145,9 @@ def _report(run: Run, seconds: float) -> PhotosReport:
             f"{run.changes.unreachable:,} pictures lie in folders that cannot be looked at now; "
             "they were kept"
         )
-    assert run.manifest is not None, "an empty folder is an error"
-    removed = read_removed(run.collection, run.manifest)
     failures = run.failures
     return PhotosReport(
-        rows=run.manifest.rows - (removed.count if removed else 0),
+        rows=Store(run.collection, mapped=False).live_rows,
         added=run.added,
         removed=run.removed,
         unchanged=run.changes.unchanged,

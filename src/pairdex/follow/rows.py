@@ -81,8 +81,8 @@ def live_rows(collection: Path, first: int = 0) -> Iterator[Row]:
 def _live(store: Store) -> NDArray[np.bool_] | None:
     if store.tombstones is None:  # it proves that the file is whole
         return None
-    with pa.memory_map(str(store.path / REMOVED)) as file:
-        table = pa.ipc.open_file(file).read_all()
+    content = (store.path / REMOVED).read_bytes()
+    table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
     ids = np.asarray(table["id"], np.int64)
     ours = pc.is_in(table["reason"], value_set=pa.array([GONE, EDITED])).to_numpy()
     live = np.ones(store.rows, np.bool_)
