@@ -27,6 +27,7 @@ __all__ = [
     "Precision",
     "TextSpec",
     "load_model",
+    "what_it_knows",
 ]
 
 FORMAT = 1
@@ -110,7 +111,7 @@ class Model:
     @property
     def knows(self) -> str:
         """What a model knows that does not know everything, in one line; empty for the others."""
-        return DEMO_KNOWS if self.folder == _built_in() else ""
+        return what_it_knows(self.record())
 
     def record(self) -> ModelRecord:
         """Return what a collection remembers of its model; the built-in one needs no folder."""
@@ -121,6 +122,12 @@ class Model:
             "checksum": self.checksum,
             "folder": folder,
         }
+
+
+def what_it_knows(record: ModelRecord | None) -> str:
+    """Return what the recorded model knows, in one line; empty for a model that knows everything."""
+    is_built_in = record is not None and record["folder"] is None and record["name"] == BUILT_IN
+    return DEMO_KNOWS if is_built_in else ""
 
 
 def load_model(name_or_folder: str | Path) -> Model:

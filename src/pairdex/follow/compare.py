@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pairdex.encoders.folder import FolderContent, Said
 from pairdex.files import checksums
-from pairdex.follow.state import Known, PhotoState
+from pairdex.store.photo_state import Known, PhotoState
 from pairdex.work.processors import usable_processors
 
 __all__ = ["Changes", "compare"]

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pairdex.files import checksums
-from pairdex.follow.state import Known
 from pairdex.follow.waiting import when_free
 from pairdex.store.folder import claimed, tidy
 from pairdex.store.manifest import Manifest, PartEntry, write_manifest
 from pairdex.store.metadata import MetadataFile, writing_metadata
+from pairdex.store.photo_state import Known
 from pairdex.store.removed import REMOVED
 from pairdex.store.store import Store
 from pairdex.store.write_part import described

@@ -24,10 +24,10 @@ from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.follow.adding import Fresh, FurtherColumns, add_part, further_columns, sample
 from pairdex.follow.compare import Changes, compare
 from pairdex.follow.rows import CONTENT, EDITED, GONE, live_rows, move_rows, set_places
-from pairdex.follow.state import PhotoState, read_state, write_state
 from pairdex.parts.note import Note
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
+from pairdex.store.photo_state import PhotoState, read_state, write_state
 
 __all__ = ["PART_ROWS", "Run"]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.layout import Part, find_parts
@@ -129,7 +130,7 @@ def _notes(parts: Sequence[Part], manifest: Manifest, selection: Selection) -> l
     is_whole = selection.where is None and subset is not None and selection.limit == subset.limit
     if subset is not None and is_whole and {p.number for p in manifest.parts} == subset.numbers:
         notes += subset.remarks(manifest.rows)
-    return notes
+    return [*notes, *filter(None, [what_it_knows(manifest.model)])]
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

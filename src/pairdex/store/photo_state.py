@@ -15,9 +15,10 @@ import pyarrow as pa
 from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.files import atomic, checksums
 
-__all__ = ["STATE", "Known", "PhotoState", "read_state", "write_state"]
+__all__ = ["STATE", "STATE_REMEDY", "Known", "PhotoState", "read_state", "write_state"]
 
 STATE = "photos.state"
+STATE_REMEDY = "run pairdex photos again: it compares all pictures by their content"
 
 _VERSION = 1
 _HEAD = re.compile(rb"pairdex-photos (\d+) ([0-9a-f]{32})\n")
