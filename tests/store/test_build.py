@@ -625,7 +625,7 @@ def test_a_worker_that_is_ended_is_told_and_the_build_goes_on(
     source = make_parts(5, 6)
 
     def sent_to_death(tasks, **options):
-        tasks = [dataclasses.replace(task, pictures=Deadly()) for task in tasks]
+        tasks = [dataclasses.replace(task, note=Deadly()) for task in tasks]
         return staging.run_tasks(tasks, **options)
 
     monkeypatch.setattr("pairdex.store.build.run_tasks", sent_to_death)
