@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
 from pairdex.downloads.download import Arrival, Downloader
@@ -17,7 +17,7 @@ from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
 from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Record
-from pairdex.downloads.streams import Source, host_of, shown
+from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
@@ -130,7 +130,7 @@ class _Sources:
 
     def of(self, url: str) -> Source:
         """Return the source that reads an address."""
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         if scheme in ("http", "https"):
             return self._http
         return self._file if scheme == "file" else self._remote
