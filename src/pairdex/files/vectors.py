@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files.boundary import FOREIGN_ERRORS, reading
 
 __all__ = [
-    "READ_ERRORS",
     "VectorFile",
     "npy_description",
     "npy_header",
@@ -32,9 +31,6 @@ __all__ = [
 _NPY_MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT_BYTES = 1 << 16  # a header of float rows is 128 bytes; more is not one of ours
 _FLOATS = ("float16", "float32", "float64")
-
-READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive raises: zipfile is not consistent in it."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,8 @@ class VectorFile:
             The file ends early or a compressed member is corrupt.
         """
         with ExitStack() as stack:
-            try:
+            with reading(self.path):
                 stream = stack.enter_context(self._stream())
-            except READ_ERRORS as error:
-                raise DamagedFile(f"{self.path} cannot be read: {error}; fetch it again") from error
             for start in range(0, self.rows, block_rows):
                 block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
                 self._fill(stream, block, start)
@@ -86,13 +80,8 @@ class VectorFile:
         view = block.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(view):
-            try:
+            with reading(f"{self.path} at row {start:,}"):
                 count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-            except READ_ERRORS as error:
-                reason = str(error) or "it ends early"
-                raise DamagedFile(
-                    f"{self.path} cannot be read at row {start:,}: {reason}; fetch it again"
-                ) from error
             if not count:
                 raise DamagedFile(
                     f"{self.path} ends at row {start + done // (self.dim * self.dtype.itemsize):,} "
@@ -122,15 +111,11 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of vectors")
-    try:
+    with reading(path):
         if member is not None:
             return _open_npz(path, member)
         with path.open("rb") as file:
             return _parse_npy(file, path, path.stat().st_size)
-    except PairdexError:
-        raise
-    except READ_ERRORS as error:
-        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
 
 
 def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
@@ -187,7 +172,7 @@ def npy_description(
         if any(not isinstance(n, int) or n < 0 for n in shape) or dtype.hasobject:
             raise ValueError(text)
         return shape, bool(header["fortran_order"]), dtype, begin + length
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+    except FOREIGN_ERRORS as error:
         raise DamagedFile(
             f"{path} has an unreadable .npy header: it is damaged; fetch it again"
         ) from error
