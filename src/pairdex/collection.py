@@ -49,6 +49,14 @@ class Hits:
     report: cosine.Report
 
 
+@dataclass(frozen=True)
+class OpenOptions:
+    """How a collection was opened; see `Collection.open`."""
+
+    model: str | Path | None
+    use_codes: bool
+
+
 class Collection:
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
@@ -113,6 +121,11 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+
+    @property
+    def options(self) -> OpenOptions:
+        """How it was opened, for another process to open it the same way."""
+        return OpenOptions(self._model_source, self._use_codes)
 
     @property
     def path(self) -> Path:

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairdex.predicate.evaluation import Answer, FilterFailed, connect, evaluate
+from pairdex.work.limits import limit_memory
 from pairdex.work.processors import usable_processors
 
 __all__ = ["MEMORY_BYTES", "Fence", "Fences", "fences", "serve"]
@@ -180,7 +181,7 @@ def fences() -> Fences:
 def serve(memory_bytes: int) -> None:
     """Answer filters on standard input until it ends; the body of a fence's process."""
     connection = connect(threads="1")
-    limit_memory(memory_bytes)
+    limit_memory(memory_bytes, "address space")
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     with suppress(EOFError, BrokenPipeError):
         _send(sink, b"ready")
@@ -190,17 +191,6 @@ def serve(memory_bytes: int) -> None:
                 table = stream.read_all()
             _limit_processor(head["seconds"])
             _send(sink, *_answer(connection, head["query"], table, head["seconds"]))
-
-
-def limit_memory(memory_bytes: int) -> None:
-    """Let this process take that much more memory than it has, and no more.
-
-    Where the system has no such limit (macOS) nothing is limited.
-    """
-    with suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _answer(connection: Any, query: str, table: pa.Table, seconds: float) -> list[bytes]:  # noqa: ANN401
