@@ -232,7 +232,7 @@ def test_a_size_is_read_as_people_write_it(asked, memory):
 
 @pytest.mark.parametrize("memory", ["", "much", "-1GB", "80%", "9" * 5000 + "GB", "1e9", "inf"])
 def test_what_is_not_a_size_is_refused(asked, memory):
-    with pytest.raises(InvalidArgument, match="the memory is .*, expected a size like 2GB"):
+    with pytest.raises(InvalidArgument, match=r"the memory is .*, expected a size like 2GB"):
         values(asked, "SELECT 1", memory=memory)
 
 
@@ -252,6 +252,26 @@ def test_a_large_answer_comes_in_batches(asked):
             assert len(batch) <= 16_384
             counted += len(batch)
     assert counted == 300_000
+
+
+HOSTILE_NAMES = ['a"b', 'x" INTEGER, "y', "it's", "a.b", "`", "]; --", "漢字", "select", "$1"]
+
+
+def test_column_names_of_other_peoples_files_never_leave_their_quotes(make_parts, tmp_path):
+    def columns(number, rows):
+        odd = {name: [f"{name} {row}" for row in range(rows)] for name in HOSTILE_NAMES}
+        nested = pa.array([{name: row for name in HOSTILE_NAMES} for row in range(rows)])
+        return {"url": [f"http://e.org/{row}" for row in range(rows)], "nested": nested} | odd
+
+    pairdex.build(
+        make_parts(20, dim=64, columns=columns), tmp_path / "odd", nsfw="none", model="demo"
+    )
+    collection = pairdex.open(tmp_path / "odd")
+    table = pairdex.sql(collection, "SELECT * FROM nearest('a red car', 20)")
+    assert set(table.column_names) >= set(HOSTILE_NAMES)
+    assert table.to_pylist() == collection.search(text="a red car", k=20).to_pylist()
+    rows = pairdex.sql(collection, "SELECT * FROM pairs ORDER BY id").to_pylist()
+    assert [row[HOSTILE_NAMES[1]] for row in rows] == [f"{HOSTILE_NAMES[1]} {i}" for i in range(20)]
 
 
 # --- what is wrong is said ---
