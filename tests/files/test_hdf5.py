@@ -11,7 +11,7 @@ import pairdex
 from pairdex.curate.id_files import read_ids_of
 from pairdex.derived.projections.models import read_model
 from pairdex.downloads.contents import check_contents
-from pairdex.errors import DamagedFile, PairdexError, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingExtra, PairdexError, UnsupportedFormat
 from pairdex.files.hdf5 import HDF5_SUFFIXES, followed, open_hdf5, read_whole, text_of
 from pairdex.files.neighbour_files import read_facts, read_kinds, read_neighbours
 from pairdex.files.query_files import read_queries, read_query_set
@@ -114,7 +114,7 @@ def test_a_filter_that_is_not_installed_is_named_with_what_to_do(tmp_path):
     assert number == (1).to_bytes(2, "little")
     path.write_bytes(data[: message - 8] + (32015).to_bytes(2, "little") + data[message - 6 :])
     with pytest.raises(
-        UnsupportedFormat, match=r"emb is compressed with .* 32015 \(zstd\), which is not"
+        MissingExtra, match=r"emb is compressed with .* 32015 \(zstd\), which is not"
     ):
         open_bundle(path)
     check_contents(path, "zstd.h5")  # it has arrived whole

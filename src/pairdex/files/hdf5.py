@@ -7,8 +7,9 @@ process where they contain themselves). No released file needs any of it.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingExtra, UnsupportedFormat
 from pairdex.files.boundary import reading
 
 __all__ = [
@@ -70,7 +71,9 @@ def open_hdf5(
     Raises
     ------
     UnsupportedFormat
-        Not HDF5; it leads to other files, or needs a filter that is not installed.
+        Not HDF5; it leads to other files.
+    MissingExtra
+        It needs a filter that is not installed.
     DamagedFile
         It cannot be read.
     """
@@ -79,7 +82,7 @@ def open_hdf5(
             raise DamagedFile(f"{path} is empty; {advice}")
         if not h5py.is_hdf5(path):
             raise UnsupportedFormat(f"{path} is not an HDF5 file; {advice}")
-        with h5py.File(path, "r", rdcc_nbytes=cache_bytes) as file:
+        with h5py.File(path, "r", rdcc_nbytes=cache_bytes, locking=False) as file:
             _check_all(file, path)
             yield file
 
@@ -92,7 +95,7 @@ def check_whole(path: Path) -> None:
     DamagedFile
         It is truncated, or something else.
     """
-    with reading(path), h5py.File(path, "r"):
+    with reading(path), h5py.File(path, "r", locking=False):
         pass
 
 
@@ -192,18 +195,24 @@ def _check_dataset(dataset: h5py.h5d.DatasetID, place: str, path: object) -> Non
         code, _, _, name = plan.get_filter(number)
         if not _has_filter(code):
             called = _FILTERS.get(code) or text_of(name) or "of no known name"
-            raise UnsupportedFormat(
+            raise MissingExtra(
                 f"{path}: {place} is compressed with the HDF5 filter {code} ({called}), which is not "
-                "installed; pip install hdf5plugin and set HDF5_PLUGIN_PATH to its folder plugins, or "
-                "write the file again with gzip (h5repack -f GZIP=4)"
+                "installed: pip install hdf5plugin, or save the file again with gzip (h5repack -f GZIP=4)"
             )
 
 
 def _has_filter(code: int) -> bool:
+    """Whether a filter is at hand, also one of those that hdf5plugin brings."""
+    with suppress(OSError, RuntimeError, ValueError):
+        if h5py.h5z.filter_avail(code):
+            return True
     try:
-        return bool(h5py.h5z.filter_avail(code))
-    except (OSError, RuntimeError, ValueError):
+        importlib.import_module("hdf5plugin")  # registers its filters
+    except ImportError:
         return False
+    with suppress(OSError, RuntimeError, ValueError):
+        return bool(h5py.h5z.filter_avail(code))
+    return False
 
 
 def _leads_out(path: object, place: str, what: str) -> UnsupportedFormat:

@@ -12,7 +12,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, UnsupportedFormat
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    MissingExtra,
+    MissingFile,
+    UnsupportedFormat,
+)
 from pairdex.files.boundary import reading
 from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, text_of
 
@@ -142,7 +148,7 @@ def _is_bundle(path: Path) -> bool:
     try:
         with open_hdf5(path) as file:
             return dataset_at(file, DATASET) is not None
-    except (DamagedFile, UnsupportedFormat):
+    except (DamagedFile, MissingExtra, UnsupportedFormat):
         return False
 
 
