@@ -23,6 +23,8 @@ from tests.campaigns.damage import damaged, forged
 import pairdex
 from pairdex.curate.id_files import read_ids_of
 from pairdex.curate.remove import read_ids, read_urls
+from pairdex.derived.atlas import files as atlas
+from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model
 from pairdex.derived.projections.pca import fit_pca
 from pairdex.downloads.contents import check_contents
@@ -36,6 +38,7 @@ from pairdex.files.vectors import open_vectors
 from pairdex.parts.bundle import open_bundle
 from pairdex.parts.tsv import read_tsv
 from pairdex.reference.read_gold import read_gold
+from pairdex.store.scores import ScoredPart, ScoreNote, read_score, write_score
 from pairdex.store.store import Store
 
 ROWS, DIM = 40, 8
@@ -238,21 +241,59 @@ def of_a_collection(name, folder, seed, rounds):
         yield said, use, collection
 
 
-def of_a_forged_manifest(folder, seed, rounds):
+def with_projection(collection):
+    pairdex.project(collection, "pca3")
+    return collection / "projections" / "pca3" / "projection.json"
+
+
+def with_atlas(collection):
+    store = Store(collection)
+    arrays = {"ids": IDS, "positions": np.zeros((ROWS, 2)), "places": IDS}
+    (collection / "atlas").mkdir()
+    files = {name: atlas.save_array(collection, name, array) for name, array in arrays.items()}
+    source = atlas.source_of(store, "image")
+    facts = {"points": ROWS, "seed": 0, "rows": ROWS, "source": source, "drawn_from": "00"}
+    record = atlas.Record(created_by="x", on="image", method={}, regions=[], files=files, **facts)
+    atlas.write_record(collection, record)
+    return collection / "atlas" / "atlas.json"
+
+
+def with_score(collection):
+    place = collection / "metadata" / "00000.arrow"
+    source = Store(collection).manifest.parts[0].files["image"].checksum
+    part = ScoredPart("metadata/00000.arrow", ROWS, place.stat().st_size, "00", source)
+    (collection / "scores" / "odd").mkdir(parents=True)
+    write_score(collection, ScoreNote("odd", "x", "image", {}, [part]))
+    return collection / "scores" / "odd" / "score.json"
+
+
+SEALED = {
+    "forged manifest": (lambda collection: collection / "collection.json", use),
+    "forged projection": (with_projection, lambda path: open_projection(Store(path), "pca3")),
+    "forged atlas": (with_atlas, lambda path: atlas.open_atlas(Store(path))),
+    "forged score": (with_score, lambda path: read_score(path, "odd")),
+}
+"""What is sealed; how a collection gets it; what reads it."""
+
+
+def of_a_forged_file(name, folder, seed, rounds):
+    """Change a value in a sealed file and seal it again."""
+    make, read = SEALED[name]
     collection = collection_at(folder)
-    path = collection / "collection.json"
+    path = make(collection)
     content = json.loads(path.read_bytes())
     del content["checksum"]
+    read(collection)
     for said, changed in forged(content, seed, rounds):
         path.write_bytes(sealed_json.sealed(changed))
-        yield said, use, collection
+        yield said, read, collection
 
 
 def cases(name, folder, seed, rounds):
     if name in FILES:
         return of_a_file(name, folder, seed, rounds)
-    if name == "forged manifest":
-        return of_a_forged_manifest(folder, seed, rounds)
+    if name in SEALED:
+        return of_a_forged_file(name, folder, seed, rounds)
     return of_a_collection(name, folder, seed, rounds)
 
 

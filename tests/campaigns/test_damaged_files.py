@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from .readers import COLLECTION_FILES, FILES
+from .readers import COLLECTION_FILES, FILES, SEALED
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", [*FILES, *COLLECTION_FILES, "forged manifest"])
+@pytest.mark.parametrize("name", [*FILES, *COLLECTION_FILES, *SEALED])
 def test_whatever_is_done_to_a_file_its_reader_answers_or_says_one_line(
     name, tmp_path, campaign_seed, campaign_rounds
 ):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import DamagedFile, UnsupportedFormat
-from pairdex.files import checksums
+from pairdex.files import checksums, foreign_json
 
 __all__ = ["read_sealed", "seal_of", "sealed"]
 
@@ -41,14 +41,14 @@ def read_sealed(data: bytes, path: Path, *, kind: str, version: int, remedy: str
         Other bytes than were written; a foreign file, or one of another version.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = foreign_json.parse(data)
+    except ValueError as error:
         raise DamagedFile(f"{path} is damaged: it is no JSON; {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != kind:
         raise UnsupportedFormat(f'{path} is no manifest of a {kind}; expected "format": "{kind}"')
     if content.get("version") != version:
         raise UnsupportedFormat(
-            f"{path} has format version {content.get('version')}, "
+            f"{path} has format version {str(content.get('version'))[:40]}, "
             f"this release reads version {version}; upgrade pairdex"
         )
     written = _serialised(content)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import types
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-__all__ = ["typed"]
+from pairdex.files.boundary import reading
+
+__all__ = ["sealed_record", "typed"]
 
 Value = TypeVar("Value")
 _LARGEST = 1 << 63  # of whole numbers: they count rows and bytes
@@ -30,6 +33,19 @@ def typed(kind: type[Value], value: object, where: str = "it") -> Value:
     """
     made: Value = _as(kind, value, where)
     return made
+
+
+def sealed_record(kind: type[Value], content: dict[str, Any], path: Path, *, advice: str) -> Value:
+    """Return what a sealed file says as a dataclass; its further keys are passed over.
+
+    Raises
+    ------
+    DamagedFile
+        A field is absent, or of another type.
+    """
+    known = {name: content[name] for name in get_type_hints(kind) if name in content}
+    with reading(path, advice=advice):
+        return typed(kind, known, path.name)
 
 
 def _as(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a type, JSON, and one made of the other

@@ -16,7 +16,7 @@ from pairdex.files import atomic
 from pairdex.files.boundary import reading
 from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
-from pairdex.files.typed_json import typed
+from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
 
 __all__ = [
@@ -39,6 +39,7 @@ Kind = Literal["image", "text"]
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
+_REMEDY = "build the collection again"
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise MissingFile(
             f"{folder} is no collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
-    content = read_sealed(
-        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy="build the collection again"
-    )
-    with reading(path, advice="build the collection again"):
-        manifest = _from_json(content)
+    content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_REMEDY)
+    manifest = sealed_record(Manifest, content, path, advice=_REMEDY)
+    with reading(path, advice=_REMEDY):
         _check(manifest)
     return manifest
 
@@ -192,13 +191,6 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
-
-
-def _from_json(content: dict[str, Any]) -> Manifest:
-    known = {
-        name: content[name] for name in vars(Manifest)["__dataclass_fields__"] if name in content
-    }
-    return typed(Manifest, known, "the manifest")
 
 
 def _check(manifest: Manifest) -> None:
