@@ -17,6 +17,7 @@
 
 #include "codes/encode.hpp"
 #include "codes/scan.hpp"
+#include "files/faults.hpp"
 #include "ivf/assign.hpp"
 #include "ivf/encode.hpp"
 #include "ivf/search.hpp"
@@ -440,6 +441,9 @@ std::vector<std::string> kernels() {
 
 NB_MODULE(_native, m) {
   m.doc() = "The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead.";
+  m.def("survive_faults", &pairdex::survive_faults,
+        "Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.");
+  m.def("fault_count", &pairdex::fault_count, "Number of lost pages that were read so far.");
   m.def("kernels", &kernels, "Names of the kernels that this processor can run, fastest first.");
   m.def("check_rows", &check_rows, nb::arg("rows"), nb::kw_only(), nb::arg("threads") = 1,
         "(n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.");

@@ -7,6 +7,14 @@ import numpy
 from numpy.typing import NDArray
 
 
+def survive_faults() -> bool:
+    """
+    Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.
+    """
+
+def fault_count() -> int:
+    """Number of lost pages that were read so far."""
+
 def kernels() -> list[str]:
     """Names of the kernels that this processor can run, fastest first."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pairdex.errors import WriteFailed
+from pairdex.files import faults
 
 __all__ = [
     "discard_partials",
@@ -66,6 +67,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ------
     WriteFailed
         Disk full, read-only target or no permission; an older file of that name is untouched.
+    DamagedFile
+        A mapped file was cut short meanwhile: what was read from it may be wrong (`faults`).
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
     try:
@@ -74,7 +77,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise _failed(path, error) from error
     try:
         with file:
-            yield file
+            with faults.checked(f"writing {path}"):
+                yield file
             _finish(file, path)
         _rename(partial, path)
     except OSError as error:

@@ -15,11 +15,12 @@ from pairdex.search.folding import MAX_FOLD
 from pairdex.service.limits import (
     MAX_BODY_BYTES,
     MAX_DEPTH,
+    MAX_FETCH_URL_CHARS,
     MAX_ID,
     MAX_IDS,
     MAX_K,
     MAX_KEYWORDS_CHARS,
-    MAX_SPACE_CHARS,
+    MAX_ON_CHARS,
     MAX_URL_CHARS,
     MAX_VECTOR_VALUES,
 )
@@ -76,13 +77,13 @@ Safe = Annotated[
 ]
 
 
-class _Request(BaseModel):
+class _StrictRequest(BaseModel):
     """A body: values of exactly the stated types, and no others than the stated fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class TermRequest(_Request):
+class TermRequest(_StrictRequest):
     """One of several terms: exactly one of `text`, `image`, `like` and `vector`, and its weight."""
 
     text: Text = None
@@ -112,7 +113,7 @@ class TermRequest(_Request):
         return self
 
 
-class SearchRequest(_Request):
+class SearchRequest(_StrictRequest):
     """What is searched for: exactly one of `text`, `image`, `like`, `vector` and `terms`."""
 
     collection: CollectionName = None
@@ -120,7 +121,7 @@ class SearchRequest(_Request):
     image: Picture = None
     image_url: str | None = Field(
         None,
-        max_length=MAX_URL_CHARS,
+        max_length=MAX_FETCH_URL_CHARS,
         description="The address of a picture; refused unless the service may fetch from its host.",
     )
     like: Like = None
@@ -136,7 +137,7 @@ class SearchRequest(_Request):
     )
     on: str = Field(
         "image",
-        max_length=MAX_SPACE_CHARS,
+        max_length=MAX_ON_CHARS,
         description="What is searched: the vectors of pictures (image) or of captions (text), or a "
         "projection of the collection (pca96, hamming).",
     )
@@ -194,7 +195,7 @@ class DownloadRequest(SearchRequest):
     )
 
 
-class FacetsRequest(_Request):
+class FacetsRequest(_StrictRequest):
     """Of which rows the columns are described."""
 
     collection: CollectionName = None
@@ -202,7 +203,7 @@ class FacetsRequest(_Request):
     safe: Safe = None
 
 
-class ContainsRequest(_Request):
+class ContainsRequest(_StrictRequest):
     """What is looked for in the collection: exactly one of `urls` and `image`."""
 
     collection: CollectionName = None
@@ -224,7 +225,7 @@ class ContainsRequest(_Request):
         return self
 
 
-class ItemsRequest(_Request):
+class ItemsRequest(_StrictRequest):
     """Which rows are asked for."""
 
     collection: CollectionName = None
@@ -243,7 +244,7 @@ def _without_address(content: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _check_one(
-    what: str, request: _Request, names: tuple[str, ...], field: str | None = None
+    what: str, request: _StrictRequest, names: tuple[str, ...], field: str | None = None
 ) -> None:
     given = [name for name in names if getattr(request, name) is not None]
     if len(given) != 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pairdex.service.errors import error_answer
+from pairdex.service.errors import error_response
 from pairdex.service.limits import BURST_SECONDS, MAX_CLIENTS
 
 __all__ = ["LimitRate"]
@@ -41,7 +41,7 @@ class LimitRate:
         if scope["type"] == "http" and _is_limited(scope["path"]):
             wait = self._take(_client(scope))
             if wait > 0:
-                refusal = error_answer(
+                refusal = error_response(
                     429,
                     "too_many_requests",
                     f"more than {self._rate:g} requests a second came from your address; "

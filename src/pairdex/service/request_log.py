@@ -10,11 +10,11 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pairdex.service.answers import HEADERS
-from pairdex.service.errors import ERROR, REQUEST_ID, error_answer
+from pairdex.service.errors import ERROR, REQUEST_ID, error_response
 from pairdex.service.limits import MAX_IN_PROGRESS
 from pairdex.service.metrics import Metrics
 
-__all__ = ["WatchRequests"]
+__all__ = ["LogRequests"]
 
 _UNMATCHED = "unmatched"  # one name for all unknown paths: a scanner must not grow the memory
 _NEVER_BUSY = frozenset({"/health", "/metrics"})  # what tells how busy the service is
@@ -25,7 +25,7 @@ _KEEP_NOTHING = (b"cache-control", b"no-cache")  # a new release shows its own p
 _logger = logging.getLogger("pairdex.requests")
 
 
-class WatchRequests:
+class LogRequests:
     """Lets requests through, so many at a time, and watches their answers."""
 
     def __init__(
@@ -55,7 +55,7 @@ class WatchRequests:
         metrics = self._metrics
         app = self._app
         if metrics.in_progress >= self._max_in_progress and scope["path"] not in _NEVER_BUSY:
-            app = error_answer(
+            app = error_response(
                 503,
                 "busy",
                 f"{metrics.in_progress:,} requests are being answered; ask again in a moment",

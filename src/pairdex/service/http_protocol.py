@@ -11,10 +11,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pairdex.service.limits import HEAD_SECONDS, MAX_HEAD_BYTES
 
-__all__ = ["Wire"]
+__all__ = ["LimitedHttpProtocol"]
 
 
-class Wire(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """HTTP by httptools; it closes on heads that are too slow or too large."""
 
     head_seconds = HEAD_SECONDS

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from coroutines import run_to_end
 from pairdex.service.app import make_app
 from pairdex.service.policy import Policy
-from pairdex.service.rates import LimitRate
+from pairdex.service.rate_limit import LimitRate
 
 
 class Clock:
@@ -71,7 +71,7 @@ def test_the_page_its_pictures_and_health_are_not_counted(path):
 
 
 def test_no_more_clients_are_remembered_than_the_limit(monkeypatch):
-    monkeypatch.setattr("pairdex.service.rates.MAX_CLIENTS", 3)
+    monkeypatch.setattr("pairdex.service.rate_limit.MAX_CLIENTS", 3)
     limited = LimitRate(answer_ok, 0.1, Clock())
     for number in range(10):
         status_of(limited, f"10.0.0.{number}")

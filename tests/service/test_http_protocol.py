@@ -7,11 +7,11 @@ import time
 import pytest
 import uvicorn
 
-from pairdex.service.wire import Wire
+from pairdex.service.http_protocol import LimitedHttpProtocol
 from served import wait_until
 
 
-class QuickWire(Wire):
+class QuickWire(LimitedHttpProtocol):
     head_seconds = 0.3
     max_head_bytes = 10_000
 

@@ -1,17 +1,21 @@
 """A served collection that changes: its newest version is served, and no request is lost meanwhile."""
 
+import os
 import shutil
+import tarfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 import pairdex
 from pairdex.derived.codes import codes_path
+from pairdex.derived.kinds import KINDS
 from pairdex.files import lock
 from pairdex.service.app import make_app
-from pairdex.service.readers import state_of
+from pairdex.service.reloader import state_of
 from served import SCENES, draw_scenes, wait_until
 
 MORE = 40
@@ -39,14 +43,14 @@ def folder(scenes, tmp_path):
 @pytest.fixture
 def app(folder):
     app = make_app([pairdex.open(folder)])
-    app.state.readers._poll_seconds = 0.01
+    app.state.reloader._poll_seconds = 0.01
     return app
 
 
 @pytest.fixture
 def client(app):
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         yield client
 
 
@@ -75,7 +79,7 @@ def test_health_says_that_a_collection_cannot_be_searched(folder, caplog):
     codes.parent.mkdir(parents=True, exist_ok=True)
     codes.write_bytes(b"no codes at all")
     with TestClient(app, base_url="http://localhost") as client:
-        wait_until(lambda: app.state.readers.failed is not None)
+        wait_until(lambda: app.state.reloader.failed is not None)
         response = client.get("/health")
     assert (response.status_code, response.json()["status"]) == (503, "failed")
     assert "scenes cannot be searched" in caplog.text
@@ -83,14 +87,14 @@ def test_health_says_that_a_collection_cannot_be_searched(folder, caplog):
 
 def test_it_recovers_when_the_collection_does(folder):
     app = make_app([pairdex.open(folder)])
-    app.state.readers._poll_seconds = 0.01
+    app.state.reloader._poll_seconds = 0.01
     codes = codes_path(folder, "image")
     codes.parent.mkdir(parents=True, exist_ok=True)
     codes.write_bytes(b"no codes at all")
     with TestClient(app, base_url="http://localhost") as client:
-        wait_until(lambda: app.state.readers.failed is not None)
+        wait_until(lambda: app.state.reloader.failed is not None)
         codes.unlink()
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         assert client.post("/api/search", json={"text": "a red car"}).status_code == 200
 
 
@@ -153,14 +157,14 @@ def test_a_damaged_version_is_told_once_and_the_old_one_served_on(client, folder
 
 
 def test_without_codes_for_the_moment_the_old_version_is_served(client, app, folder, more_parts):
-    app.state.readers._poll_seconds = 3600  # only the looks below
+    app.state.reloader._poll_seconds = 3600  # only the looks below
     time.sleep(0.05)
     pairdex.build(more_parts, folder)
     served = app.state.catalogue.pick(None)
     with lock.writing(folder):
-        assert app.state.readers._newest(served) is None
-        assert app.state.readers._newest(served) is None
-    newest = app.state.readers._newest(served)
+        assert app.state.reloader._newest(served) is None
+        assert app.state.reloader._newest(served) is None
+    newest = app.state.reloader._newest(served)
     assert len(newest.collection) == SCENES + MORE
     assert newest.collection.is_prepared("image")
 
@@ -174,3 +178,20 @@ def test_state_changes_with_what_is_derived_and_not_with_what_is_on_its_way(fold
     (folder / "indexes" / "image" / ".codes.1234.partial").write_bytes(b"on its way")
     files = {path for path, *_ in with_codes}
     assert {path for path, *_ in state_of(folder)} == files
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_state_changes_with_every_kind_of_derived_data(kind, tmp_path):
+    with tarfile.open(Path(__file__).parents[1] / "data/collection-0.1.0.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "collection-0.1.0"
+    before = state_of(folder)
+    for pattern in kind.files:
+        for path in folder.glob(pattern):
+            os.utime(path, ns=(1, 1))
+    changed = {path for path, *_ in set(before) ^ set(state_of(folder))}
+    written = {
+        str(folder / one.file) for name in kind.find(folder) for one in kind.checks(folder, name)
+    }
+    assert changed
+    assert changed <= written

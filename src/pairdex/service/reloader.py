@@ -19,21 +19,21 @@ import numpy as np
 from PIL import Image
 
 from pairdex.collection import Collection
+from pairdex.derived.kinds import KINDS
 from pairdex.errors import PairdexError
-from pairdex.ivf.build import BUILDING
+from pairdex.files import faults
 from pairdex.progress import Progress
 from pairdex.search import Query
-from pairdex.service.catalogue import Catalogue, Served
-from pairdex.service.limits import CODES_PATIENCE, POLL_SECONDS
+from pairdex.service.catalogue import Catalogue, ServedCollection
+from pairdex.service.limits import CODES_RETRIES, POLL_SECONDS
 from pairdex.service.metrics import Metrics
 from pairdex.service.searches import Searches
 from pairdex.store.manifest import MANIFEST, read_manifest
 
-__all__ = ["Readers", "state_of"]
+__all__ = ["CollectionReloader", "state_of"]
 
 State = tuple[tuple[str, int, int, int], ...]
 
-_DERIVED = ("indexes/**/*", "projections/*/*.json", "scores/*/*.json")
 _logger = logging.getLogger("pairdex.service")
 
 
@@ -41,7 +41,7 @@ class _Closing(Exception):
     """The service ends while a collection is being warmed."""
 
 
-class Readers:
+class CollectionReloader:
     """Warms the collections of a service, and notices that they have changed.
 
     Attributes
@@ -73,6 +73,7 @@ class Readers:
         self._poll_seconds = poll_seconds
         self._states: dict[str, State] = {}
         self._tries: dict[str, int] = {}
+        self._said: dict[str, str] = {}
         self._closing = Event()
 
     async def run(self) -> None:
@@ -98,7 +99,8 @@ class Readers:
             path = served.collection.path
             try:
                 state = state_of(path)
-                self._warm(served.collection)
+                with faults.checked(f"opening {served.name}"):
+                    self._warm(served.collection)
                 if read_manifest(path).checksum == served.collection.manifest.checksum:
                     self._states[served.name] = state
             except _Closing:
@@ -108,46 +110,62 @@ class Readers:
                 _logger.error("%s cannot be searched: %s", served.name, error)
         self.is_warm = self.failed is None
 
-    def _newer(self) -> list[Served]:
+    def _newer(self) -> list[ServedCollection]:
         """Return the newest versions, warm, of the collections that have changed."""
         found = []
         for served in self._catalogue:
+            try:
+                served.check_files()
+            except PairdexError as error:
+                self._catalogue.set_trouble(served.name, error)
+                self._say_once(served.name, f"cannot be served now: {error}")
+                continue
+            self._catalogue.set_trouble(served.name, None)
             try:
                 newest = self._newest(served)
             except _Closing:
                 return []
             except (PairdexError, OSError) as error:
-                _logger.error("%s has changed, but cannot be opened: %s", served.name, error)
+                self._say_once(served.name, f"has changed, but cannot be opened: {error}")
                 continue
+            self._said.pop(served.name, None)
             if newest is not None:
                 found.append(newest)
         return found
 
-    def _newest(self, served: Served) -> Served | None:
+    def _newest(self, served: ServedCollection) -> ServedCollection | None:
         """Return a changed collection's newest version; None where it has not changed, or not yet."""
         name, path = served.name, served.collection.path
+        lost_pages = faults.count()
         state = state_of(path)
-        if state == self._states.get(name):
+        if state == self._states.get(name) and served.lost_pages == lost_pages:
             return None
-        self._states[name] = state  # if this version is damaged, that is told once
+        self._states[name] = state  # a damaged version is not opened again until it changes
         collection = served.collection.reopened()
-        self._warm(collection)
+        with faults.checked(f"opening {name}"):
+            self._warm(collection)
         is_prepared = all(collection.is_prepared(on) for on in collection.manifest.vectors)
         self._tries[name] = 0 if is_prepared else self._tries.get(name, 0) + 1
         if (
-            0 < self._tries[name] < CODES_PATIENCE
+            0 < self._tries[name] < CODES_RETRIES
         ):  # a build holds the lock: its last moments, mostly
             del self._states[name]
             return None
         if self.failed == name:
             self.failed, self.is_warm = None, True
-        return Served.of(name, collection)
+        return ServedCollection.of(name, collection, lost_pages=lost_pages)
+
+    def _say_once(self, name: str, message: str) -> None:
+        """Log an error of a collection, unless it is the same as the one before."""
+        if self._said.get(name) != message:
+            self._said[name] = message
+            _logger.error("%s %s", name, message)
 
     def _warm(self, collection: Collection) -> None:
         """Map what searches need and search once, so that the first request finds all in place."""
         for on in collection.manifest.vectors:
-            what = f"making codes of {collection.name}, {on} vectors"
-            collection.prepare(on, progress=partial(self._report, what))
+            of = f"of {collection.name}, {on} vectors"
+            collection.prepare(on, progress=partial(self._report, of))
             if len(collection.vectors(on)):
                 vector = collection.vectors(on)[0].astype(np.float32)
                 collection.hits(Query(vector=vector), k=1, on=on)
@@ -156,9 +174,9 @@ class Readers:
             collection.encoder.encode_texts(["a picture"])
             collection.encoder.encode_images([Image.new("RGB", (8, 8))])
 
-    def _report(self, what: str, done: int, rows: int) -> None:
+    def _report(self, of: str, step: str, done: int, rows: int) -> None:
         self._stop_if_closing()
-        self._progress(what, done, rows)
+        self._progress(f"{step} {of}", done, rows)
 
     def _stop_if_closing(self) -> None:
         if self._closing.is_set():
@@ -166,10 +184,10 @@ class Readers:
 
 
 def state_of(collection: Path) -> State:
-    """Return what changes whenever a part, an index, a projection or a computed column does."""
+    """Return what changes whenever the collection, or data of any kind derived from it, does."""
     paths = [collection / MANIFEST]
-    for pattern in _DERIVED:
-        paths += [path for path in collection.glob(pattern) if not _is_unfinished(path)]
+    for pattern in {pattern for kind in KINDS for pattern in kind.files}:
+        paths += collection.glob(pattern)
     found = []
     for path in paths:
         try:
@@ -178,7 +196,3 @@ def state_of(collection: Path) -> State:
             continue
         found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.name.startswith(".") or BUILDING in (path.suffix, path.parent.suffix)
