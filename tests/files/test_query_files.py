@@ -188,7 +188,7 @@ def test_a_header_whose_sizes_overflow_is_damage(tmp_path):
 def test_rows_of_different_dimension_are_no_fvecs(tmp_path):
     words = np.array([2, 0, 0, 3, 0, 0, 0, 0, 0], "<i4")
     words.tofile(tmp_path / "q.fvecs")
-    with pytest.raises(DamagedFile, match="its rows are not all of one dimension"):
+    with pytest.raises(DamagedFile, match="its rows differ in dimension"):
         read_queries(tmp_path / "q.fvecs")
 
 

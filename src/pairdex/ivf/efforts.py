@@ -15,7 +15,7 @@ from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 __all__ = [
     "TUNED_K",
     "Effort",
-    "Points",
+    "OperatingPoints",
     "QueryKind",
     "check_recall",
     "read_points",
@@ -56,7 +56,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Points:
+class OperatingPoints:
     """The operating points of an index.
 
     Attributes
@@ -104,7 +104,7 @@ def check_recall(recall: float) -> None:
         )
 
 
-def write_points(path: Path, points: Points) -> None:
+def write_points(path: Path, points: OperatingPoints) -> None:
     """Write operating points beside their index."""
     efforts = {
         kind: {str(k): [asdict(one) for one in some] for k, some in by_k.items()}
@@ -114,7 +114,7 @@ def write_points(path: Path, points: Points) -> None:
     atomic.write_bytes(path, sealed(content))
 
 
-def read_points(path: Path) -> Points:
+def read_points(path: Path) -> OperatingPoints:
     """Read operating points.
 
     Raises
@@ -133,9 +133,11 @@ def read_points(path: Path) -> Points:
         raise DamagedFile(f"{path} holds no operating points: {REMEDY}") from error
 
 
-def _points(content: dict[str, Any]) -> Points:
+def _points(content: dict[str, Any]) -> OperatingPoints:
     efforts = {
         kind: {int(k): [Effort(**one) for one in some] for k, some in by_k.items()}
         for kind, by_k in content["efforts"].items()
     }
-    return Points(content["recall"], efforts, content["queries"], content["of"], content["on_disk"])
+    return OperatingPoints(
+        content["recall"], efforts, content["queries"], content["of"], content["on_disk"]
+    )

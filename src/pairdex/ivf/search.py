@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.ivf.efforts import Effort, Points, QueryKind, read_points
+from pairdex.ivf.efforts import Effort, OperatingPoints, QueryKind, read_points
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.work.processors import usable_processors
@@ -110,7 +110,7 @@ class InvertedIndex:
         return kinds
 
     def plan(
-        self, points: Points, queries: NDArray[np.float32], k: int, recall: float
+        self, points: OperatingPoints, queries: NDArray[np.float32], k: int, recall: float
     ) -> Plan | None:
         """Return the least efforts that reach a recall; None if none is known."""
         wanted = self.kinds(queries)
@@ -198,7 +198,7 @@ def points_path(path: Path) -> Path:
 
 def open_index(
     path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
-) -> tuple[InvertedIndex, Points]:
+) -> tuple[InvertedIndex, OperatingPoints]:
     """Open an inverted file and its operating points.
 
     Everything except the codes is compared with its checksum. A damaged code can only hide a row;
