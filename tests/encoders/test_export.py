@@ -265,7 +265,7 @@ def damaged(clip, tmp_path, file, content):
     ("file", "content", "error", "words"),
     [
         ("model.safetensors", None, MissingFile, "has no weights in one file; expected model.safe"),
-        ("model.safetensors", b"", DamagedFile, "no whole safetensors file"),
+        ("model.safetensors", b"", DamagedFile, "not a complete safetensors file"),
         ("model.safetensors", b"\xff" * 8, DamagedFile, "its header is longer than the file"),
         ("model.safetensors", b"\x02" + bytes(7) + b"{}", DamagedFile, "lacks the tensor|no whole"),
         ("config.json", b"{", DamagedFile, r"config\.json is not JSON"),
