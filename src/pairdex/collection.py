@@ -21,7 +21,7 @@ from pairdex.encoders.encoder import Encoder
 from pairdex.errors import InvalidArgument
 from pairdex.exports.training.examples import examples
 from pairdex.exports.training.features import Config, Example
-from pairdex.ivf.efforts import Points
+from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.parts.model_record import ModelRecord
@@ -458,7 +458,7 @@ class Collection:
         space = self._searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
+    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.

@@ -1,6 +1,6 @@
-"""Files of vectors, .npy or an array of an .npz, opened with every claim of their header checked.
+"""Files of vectors (.npy, or an array of an .npz), opened with every claim of their header checked.
 
-Rows are read in blocks with plain reads, so that memory stays flat whatever the file's size.
+Rows are read in blocks with plain reads, so memory use does not depend on the size of the file.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _HEADER_ERRORS = (
 _FLOATS = ("float16", "float32", "float64")
 
 READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive raises: zipfile is not consistent in it."""
+"""The exceptions that reading a damaged archive raises; zipfile is not consistent."""
 
 
 @dataclass(frozen=True)
 class VectorFile:
     """A 2-D array of floats on disk, its header checked against the file's size.
 
-    `member` names the array inside an .npz; `offset` is where the rows begin, in bytes.
+    `member` names the array inside an .npz; `offset` is the position of the first row, in bytes.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class VectorFile:
 
     @property
     def name(self) -> str:
-        """The file's name, with the array's where there are several in one file."""
+        """The file's name, with the name of the array if the file holds several."""
         return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
 
     def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
@@ -85,7 +85,7 @@ class VectorFile:
                 yield block
 
     def mapped(self) -> NDArray[Any]:
-        """Return the rows as a read-only memory map (rows, dim); only an .npy file can be mapped."""
+        """Return the rows as a read-only memory map (rows, dim). Only an .npy file can be mapped."""
         if self.rows == 0:
             return np.empty((0, self.dim), self.dtype)
         return np.memmap(
@@ -128,7 +128,7 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No such file or array; the header lies about the size; not a 2-D array of floats.
+        No such file or array; the header disagrees with the size; not a 2-D array of floats.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of vectors")
@@ -193,9 +193,7 @@ def npy_description(
         )
     try:
         version, _ = np.lib.format.read_magic(start)
-        shape, fortran, dtype = _HEADER_READERS[version](
-            start, max_header_size=_HEADER_LIMIT_BYTES
-        )
+        shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)
         if dtype.hasobject or min(shape, default=0) < 0:
             raise ValueError(shape, dtype)
     except _HEADER_ERRORS as error:
