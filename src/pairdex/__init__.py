@@ -20,18 +20,20 @@ if TYPE_CHECKING:
         remove,
         sql,
         subset,
-        verify,
     )
     from pairdex.client import Client
     from pairdex.collection import Collection
     from pairdex.curate.score import score
     from pairdex.derived.atlas.make import atlas
+    from pairdex.derived.info import info
+    from pairdex.derived.verify import verify
     from pairdex.encoders.encode import encode
     from pairdex.encoders.export.export import export_model
     from pairdex.errors import PairdexError
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
     from pairdex.exports.training.examples import examples
+    from pairdex.follow.photos import photos
     from pairdex.reference.reference import gold, queries
     from pairdex.search.query import Query, Term
     from pairdex.store.verify_model import verify_model
@@ -55,7 +57,9 @@ __all__ = [
     "fetch",
     "gold",
     "index",
+    "info",
     "open",
+    "photos",
     "project",
     "queries",
     "releases",
@@ -69,17 +73,20 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.api": "build dedup export fetch index open project releases remove sql subset verify",
+    "pairdex.api": "build dedup export fetch index open project releases remove sql subset",
     "pairdex.client": "Client",
     "pairdex.collection": "Collection",
     "pairdex.curate.score": "score",
     "pairdex.derived.atlas.make": "atlas",
+    "pairdex.derived.info": "info",
+    "pairdex.derived.verify": "verify",
     "pairdex.encoders.encode": "encode",
     "pairdex.encoders.export.export": "export_model",
     "pairdex.errors": "PairdexError",
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
     "pairdex.exports.training.examples": "examples",
+    "pairdex.follow.photos": "photos",
     "pairdex.reference.reference": "gold queries",
     "pairdex.search.query": "Query Term",
     "pairdex.store.verify_model": "verify_model",

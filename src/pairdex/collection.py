@@ -21,7 +21,7 @@ from pairdex.encoders.encoder import Encoder
 from pairdex.errors import InvalidArgument
 from pairdex.exports.training.examples import examples
 from pairdex.exports.training.features import Config, Example
-from pairdex.ivf.efforts import Points
+from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.parts.model_record import ModelRecord
@@ -104,9 +104,10 @@ class Collection:
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
-            As `open`.
+            As `open`; also if rows that were removed from this version are present again.
         """
         newest = Collection(Store(self.path), model=self._model_source, use_codes=self._use_codes)
+        newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
         if is_same and "encoder" in vars(self):
             vars(newest)["encoder"] = self.encoder
@@ -470,7 +471,7 @@ class Collection:
         space = self._searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
+    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.
@@ -491,4 +492,4 @@ class Collection:
         if "image_path" not in self.columns:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
-        return picture_path(self._store.part_of(row_id).pictures, name)
+        return picture_path(self._store.part_of(row_id), name)

@@ -36,7 +36,7 @@ def one_line(error):
 
 
 @pytest.mark.parametrize("name", OUT_OF_THE_FOLDER)
-def test_the_name_in_an_address_does_not_leave_the_folder(server, patience, tmp_path, name):
+def test_the_name_in_an_address_does_not_leave_the_folder(server, retry, tmp_path, name):
     name = name.replace("{tmp}", quote(str(tmp_path), safe=""))
     server.put(name, b"stolen")
     victim = tmp_path / "victim.bin"
@@ -44,23 +44,23 @@ def test_the_name_in_an_address_does_not_leave_the_folder(server, patience, tmp_
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     with pytest.raises(FetchFailed, match="which is refused"):
-        fetch(f"{server.url}/{name}", folder, patience=patience())
+        fetch(f"{server.url}/{name}", folder, retry=retry())
     assert victim.read_bytes() == b"mine"
     assert all_below(tmp_path) == {"victim.bin", "a", "a/b"}
 
 
 @pytest.mark.parametrize("name", OUT_OF_THE_FOLDER)
-def test_the_names_of_a_listing_do_not_leave_the_folder(server, patience, tmp_path, name):
+def test_the_names_of_a_listing_do_not_leave_the_folder(server, retry, tmp_path, name):
     name = name.replace("{tmp}", quote(str(tmp_path), safe=""))
     server.put(f"folder/{name}", b"stolen")
     folder = tmp_path / "a" / "b"
     with pytest.raises(FetchFailed, match="which is refused"):
-        fetch(f"{server.url}/folder/", folder, patience=patience())
+        fetch(f"{server.url}/folder/", folder, retry=retry())
     assert all_below(tmp_path) == set()
 
 
 @pytest.mark.parametrize("leftover", ["a.bin.part", "a.bin.part.json", "a.bin", "deep"])
-def test_nothing_is_written_through_a_link_in_the_folder(server, patience, tmp_path, leftover):
+def test_nothing_is_written_through_a_link_in_the_folder(server, retry, tmp_path, leftover):
     server.put("folder/a.bin", b"new content")
     server.put("folder/deep/b.bin", b"new content")
     outside, folder = tmp_path / "outside", tmp_path / "folder"
@@ -70,9 +70,9 @@ def test_nothing_is_written_through_a_link_in_the_folder(server, patience, tmp_p
     (folder / leftover).symlink_to(outside if leftover == "deep" else outside / "victim")
     if leftover in ("a.bin.part", "deep"):
         with pytest.raises(WriteFailed, match="is a link; remove it"):
-            fetch(f"{server.url}/folder/", folder, patience=patience())
+            fetch(f"{server.url}/folder/", folder, retry=retry())
     else:
-        assert not fetch(f"{server.url}/folder/", folder, patience=patience()).failed
+        assert not fetch(f"{server.url}/folder/", folder, retry=retry()).failed
         assert (folder / "a.bin").read_bytes() == b"new content"
     assert all_below(outside) == {"victim"}
     assert (outside / "victim").read_bytes() == b"mine"
@@ -102,16 +102,16 @@ def test_nothing_is_written_through_a_link_in_the_folder(server, patience, tmp_p
         "file:",
     ],
 )
-def test_an_address_that_is_none_ends_in_one_line(patience, tmp_path, url):
+def test_an_address_that_is_none_ends_in_one_line(retry, tmp_path, url):
     try:
-        report = fetch(url, tmp_path / "out", patience=patience(attempts=1))
+        report = fetch(url, tmp_path / "out", retry=retry(attempts=1))
     except PairdexError as error:
         one_line(error)
     else:
         assert report.failed
         one_line(report.failed[0].reason)
     with pytest.raises(PairdexError) as raised:
-        fetch("sisap-2023", tmp_path / "out", mirror="http://[", patience=patience(attempts=1))
+        fetch("sisap-2023", tmp_path / "out", mirror="http://[", retry=retry(attempts=1))
     one_line(raised.value)
 
 
@@ -126,12 +126,10 @@ def test_an_address_that_is_none_ends_in_one_line(patience, tmp_path, url):
     ],
 )
 @pytest.mark.parametrize("status", [206, 416])
-def test_an_answer_of_a_range_that_was_not_asked_for_ends(
-    server, patience, tmp_path, status, headers
-):
+def test_an_answer_of_a_range_that_was_not_asked_for_ends(server, retry, tmp_path, status, headers):
     faults = [Fault(status=status, headers=headers)] * 20
     url = server.put("a.bin", b"12345", *faults)
-    report = fetch(url, tmp_path, patience=patience(attempts=3))
+    report = fetch(url, tmp_path, retry=retry(attempts=3))
     assert "206 or 416" in one_line(report.failed[0].reason)
     assert len(server.asked("a.bin")) == 3
 
@@ -148,10 +146,10 @@ def test_an_answer_of_a_range_that_was_not_asked_for_ends(
     ],
 )
 def test_a_redirect_to_what_is_not_a_web_server_fails_at_once(
-    server, patience, tmp_path, clock, target
+    server, retry, tmp_path, clock, target
 ):
     url = server.put("a.bin", b"", *[Fault(status=302, headers={"Location": target})] * 20)
-    report = fetch(url, tmp_path / "out", patience=patience())
+    report = fetch(url, tmp_path / "out", retry=retry())
     one_line(report.failed[0].reason)
     assert clock.waits == []
     assert all_below(tmp_path / "out") == set()
@@ -161,11 +159,11 @@ def test_a_redirect_to_what_is_not_a_web_server_fails_at_once(
 @pytest.mark.parametrize(
     "value", ["9" * 5000, "-1", "\xff", "Mon, 99 Jan 99999999 00:00:00", "((("]
 )
-def test_odd_headers_never_end_in_a_traceback(server, patience, tmp_path, name, value):
+def test_odd_headers_never_end_in_a_traceback(server, retry, tmp_path, name, value):
     status = 503 if name == "Retry-After" else 200
     body = Fault(status=status, headers={name: value}, body=b"12345")
     url = server.put("a.bin", b"12345", *[body] * 4)
-    report = fetch(url, tmp_path, patience=patience())
+    report = fetch(url, tmp_path, retry=retry())
     for failure in report.failed:
         one_line(failure.reason)
 
@@ -179,13 +177,11 @@ def test_odd_headers_never_end_in_a_traceback(server, patience, tmp_path, name, 
         b"<![" + b"<!" * 1000 + b"<a href='ok.bin'>",
     ],
 )
-def test_a_listing_of_odd_links_ends_in_one_line_or_its_good_files(
-    server, patience, tmp_path, page
-):
+def test_a_listing_of_odd_links_ends_in_one_line_or_its_good_files(server, retry, tmp_path, page):
     server.put("folder/", page, kind="text/html")
     server.put("folder/ok.bin", b"whole")
     try:
-        fetch(f"{server.url}/folder/", tmp_path, patience=patience())
+        fetch(f"{server.url}/folder/", tmp_path, retry=retry())
     except PairdexError as error:
         one_line(error)
     else:
@@ -206,11 +202,11 @@ def test_a_listing_of_odd_links_ends_in_one_line_or_its_good_files(
     ],
 )
 @pytest.mark.parametrize("name", ["a.bin.part.json", ".pairdex-fetched.json"])
-def test_odd_notes_of_an_earlier_fetch_are_passed_over(server, patience, tmp_path, name, note):
+def test_odd_notes_of_an_earlier_fetch_are_passed_over(server, retry, tmp_path, name, note):
     url = server.put("a.bin", b"12345678")
     (tmp_path / "a.bin.part").write_bytes(b"1234")
     (tmp_path / name).write_bytes(note.replace(b"URL", url.encode()))
-    report = fetch(url, tmp_path, patience=patience())
+    report = fetch(url, tmp_path, retry=retry())
     assert report.failed == []
     assert (tmp_path / "a.bin").read_bytes() == b"12345678"
     assert "a.bin" in json.loads((tmp_path / ".pairdex-fetched.json").read_bytes())["files"]

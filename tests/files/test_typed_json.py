@@ -28,6 +28,7 @@ class Part:
     model: Model | None = None
     rule: dict[str, Any] = field(default_factory=dict)
     whole: bool = True
+    linked: tuple[str, ...] = ()
 
 
 def test_what_fits_becomes_the_dataclass():
@@ -40,10 +41,17 @@ def test_what_fits_becomes_the_dataclass():
             "share": 1,
             "model": {"name": "m", "dim": 4},
             "rule": {"any": [None, {}]},
+            "linked": ["a", "b"],
         },
     )
     assert part == Part(
-        "text", {"a": File("x", 3)}, ["ü"], 1.0, {"name": "m", "dim": 4}, {"any": [None, {}]}
+        "text",
+        {"a": File("x", 3)},
+        ["ü"],
+        1.0,
+        {"name": "m", "dim": 4},
+        {"any": [None, {}]},
+        linked=("a", "b"),
     )
     assert typed(Part, {"kind": "image", "files": {}, "model": None}) == Part("image", {})
 
@@ -69,6 +77,7 @@ def test_what_fits_becomes_the_dataclass():
         ({"model": {"name": "m"}}, r"it\.model has no 'dim'"),
         ({"model": {"name": "m", "dim": 4, "x": 1}}, r"it\.model has unknown 'x'"),
         ({"whole": 1}, r"it\.whole is '1', expected bool"),
+        ({"linked": ["a", 1]}, r"it\.linked\[1\] is '1', expected str"),
         ({"more": 1}, "it has unknown 'more'"),
     ],
 )

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import httpx
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.patience import Hosts, Patience
+from pairdex.downloads.retry import Hosts, Retry
 from pairdex.downloads.streams import Interrupted, Stream, host_of, shown, split_url
 from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.version import __version__
@@ -43,16 +43,14 @@ _RANGE_REFUSED = "206 or 416"
 class HttpSource:
     """Reads http:// and https:// addresses; one connection pool for all threads."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
         self._client = httpx.Client(
             verify=_authorities(),
             follow_redirects=True,
             # Compressed bytes would be counted and ranged differently from the file's own.
             headers={"User-Agent": f"pairdex/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(
-                patience.stall_seconds, connect=patience.connect_seconds, pool=None
-            ),
+            timeout=httpx.Timeout(retry.stall_seconds, connect=retry.connect_seconds, pool=None),
             limits=httpx.Limits(max_connections=None),
             event_hooks={"response": [_check_redirect]},
         )
@@ -114,7 +112,7 @@ class HttpSource:
                 reason = f"{host} cannot be reached ({error})"
                 raise Interrupted(reason, unreachable=True) from error
             except httpx.TimeoutException as error:
-                waited = self._patience.stall_seconds
+                waited = self._retry.stall_seconds
                 raise Interrupted(f"{host} sent nothing for {waited:g} s") from error
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise FetchFailed(f"{shown(url)} cannot be fetched: {error}") from error
@@ -169,7 +167,7 @@ class HttpSource:
             date = email.utils.parsedate_to_datetime(asked)
             if date.tzinfo is None:
                 date = date.replace(tzinfo=timezone.utc)
-            return max(0.0, date.timestamp() - self._patience.now())
+            return max(0.0, date.timestamp() - self._retry.now())
         except (TypeError, ValueError, LookupError, OverflowError):
             return None
 

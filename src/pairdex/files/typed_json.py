@@ -53,7 +53,7 @@ def _as(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a type, JSO
     if origin in (Union, types.UnionType):
         (kind,) = (each for each in get_args(kind) if each is not type(None))  # `X | None` only
         return None if value is None else _as(kind, value, where)
-    if origin in (list, dict):
+    if origin in (list, tuple, dict):
         return _as_many(origin, kind, value, where)
     if is_dataclass(kind) or is_typeddict(kind):
         return _as_record(kind, value, where)
@@ -63,11 +63,12 @@ def _as(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a type, JSO
 
 
 def _as_many(origin: Any, kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
-    _checked(isinstance(value, origin), value, kind, where)
-    inner = (get_args(kind) or (Any,))[-1]
-    if origin is list:
-        return [_as(inner, item, f"{where}[{index}]") for index, item in enumerate(value)]
-    return {key: _as(inner, item, f"{where}.{key}") for key, item in value.items()}
+    """Return a list, a dict, or a `tuple[X, ...]`, which is a list in JSON."""
+    _checked(isinstance(value, dict if origin is dict else list), value, kind, where)
+    inner = next((each for each in reversed(get_args(kind)) if each is not ...), Any)
+    if origin is dict:
+        return {key: _as(inner, item, f"{where}.{key}") for key, item in value.items()}
+    return origin(_as(inner, item, f"{where}[{index}]") for index, item in enumerate(value))
 
 
 def _as_record(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pairdex.errors import MissingFile
-from pairdex.files import atomic
+from pairdex.files import atomic, checksums
 from pairdex.files.boundary import reading
 from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
@@ -83,6 +83,8 @@ class PartEntry:
 
     `pictures` is the folder that the column `image_path` is relative to, where there is one;
     `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
+    `orientation` says how the pictures were taken, `upright` or `as stored`, where that is known; `linked`
+    are folders elsewhere that links in `pictures` led to.
     """
 
     number: int
@@ -93,6 +95,8 @@ class PartEntry:
     sources: list[FileEntry]
     pictures: str | None = None
     rounded: int = 0
+    orientation: str | None = None
+    linked: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
@@ -142,6 +146,17 @@ class Manifest:
         """The checksum of the manifest, which names every file's: it stands for the collection."""
         return seal_of(_content(self))
 
+    def vector_checksums(self, on: Kind) -> list[str]:
+        """Return the checksums of the files of image or text vectors, part after part."""
+        return [part.files[on].checksum for part in self.parts]
+
+    def vectors_checksum(self, on: Kind) -> str:
+        """Return one checksum that stands for all image or all text vectors.
+
+        Derived data carries it to say which vectors it was made from.
+        """
+        return checksums.of_all(self.vector_checksums(on))
+
     def files(self) -> Iterator[FileEntry]:
         """Yield every data file of the collection."""
         for part in self.parts:
@@ -186,8 +201,9 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts, as by releases that knew nothing else
         del fields["origin"]
     for part in fields["parts"]:
-        if not part["rounded"]:
-            del part["rounded"]
+        for optional in ("rounded", "orientation", "linked"):
+            if not part[optional]:
+                del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}

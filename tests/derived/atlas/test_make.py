@@ -10,7 +10,8 @@ import pytest
 
 import pairdex
 from conftest import save_part, unit_rows
-from pairdex.derived.atlas.files import atlas_checks, folder_of, has_atlas, open_atlas, read_record
+from pairdex.derived.atlas.files import folder_of, has_atlas, open_atlas, read_record
+from pairdex.derived.atlas.kind import ATLAS
 from pairdex.errors import (
     CollectionBusy,
     DamagedFile,
@@ -168,7 +169,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
     with pytest.raises(UnsupportedFormat, match="has format version 2"):
         open_atlas(Store(collection))
     note.write_text(written.replace('"seed": 4', '"seed": 5'))
-    with pytest.raises(DamagedFile, match="its checksum does not fit"):
+    with pytest.raises(DamagedFile, match="its checksum does not match"):
         open_atlas(Store(collection))
     note.write_text(written)
     places = next(folder_of(collection).glob("places-*.npy"))
@@ -180,7 +181,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
     with pytest.raises(DamagedFile, match="is damaged; delete"):
         open_atlas(Store(collection))
     places.write_bytes(b"x" * len(whole))
-    with pytest.raises(DamagedFile, match="is damaged"):
+    with pytest.raises(DamagedFile, match="cannot be read"):
         open_atlas(Store(collection))
     places.unlink()
     with pytest.raises(MissingFile, match="is missing"):
@@ -192,7 +193,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
 
 
 def test_verify_reads_its_files(collection):
-    assert len(list(atlas_checks(collection))) == 4
+    assert len(list(ATLAS.checks(collection, "atlas"))) == 4
     assert pairdex.verify(collection).damaged == []
     ids = next(folder_of(collection).glob("ids-*.npy"))
     data = bytearray(ids.read_bytes())
