@@ -64,10 +64,10 @@ DAMAGES = {
         change(IMAGE, lambda data: data[:60]),
         r"img_emb_1\.npy has an unreadable",
     ),
-    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is no \.npy file"),
+    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is not an \.npy file"),
     "another format": (
         change(IMAGE, b"PK\x03\x04" + bytes(100)),
-        r"img_emb_1\.npy is no \.npy file",
+        r"img_emb_1\.npy is not an \.npy file",
     ),
     "more rows claimed": (
         change(IMAGE, npy(header("(41, 8)"))),
