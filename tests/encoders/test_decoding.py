@@ -70,7 +70,7 @@ def test_a_worker_that_is_ended_from_outside_is_one_clear_error(pictures, tmp_pa
         for child in multiprocessing.active_children():
             child.kill()
 
-    with pytest.raises(WriteFailed, match="a worker was ended from outside"):
+    with pytest.raises(WriteFailed, match="a worker was killed from outside"):
         encode(pictures, tmp_path / "parts", model="demo", workers=1, part_rows=5, progress=kill)
 
 

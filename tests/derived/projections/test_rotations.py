@@ -133,7 +133,7 @@ def test_the_saved_model_comes_back_and_a_damaged_one_is_refused(collection, tmp
         with h5py.File(broken, "a") as file:
             del file[name]
             file[name] = value
-        with pytest.raises(DamagedFile, match="cannot be read as a model"):
+        with pytest.raises(DamagedFile, match="cannot be read"):
             read_model(broken)
 
 
