@@ -400,3 +400,11 @@ def test_a_run_that_is_killed_at_any_step_goes_on(folder, place, step, when, mon
     assert after["0.jpg"] != before["0.jpg"]
     report = pairdex.verify(place)
     assert report.damaged == []
+
+
+def test_a_link_that_came_after_the_run_leads_nowhere(folder, place, tmp_path):
+    photos(folder, place)
+    write(tmp_path / "private/secret.jpg", picture(70))
+    (folder / "0.jpg").unlink()
+    (folder / "0.jpg").symlink_to(tmp_path / "private/secret.jpg")
+    assert pairdex.open(place).picture(ids(place)["0.jpg"]) is None
