@@ -8,32 +8,30 @@ from typing import TYPE_CHECKING
 from pairdex.version import __version__
 
 if TYPE_CHECKING:
-    from pairdex.api import (
-        build,
-        dedup,
-        export,
-        fetch,
-        index,
-        open,  # noqa: A004 - pairdex.open, as gzip.open
-        project,
-        releases,
-        remove,
-        sql,
-        subset,
-        verify,
-    )
+    from pairdex.api import verify
     from pairdex.client import Client
-    from pairdex.collection import Collection
+    from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
+    from pairdex.curate.dedup import dedup
+    from pairdex.curate.remove import remove
     from pairdex.curate.score import score
+    from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
+    from pairdex.derived.index import index
+    from pairdex.derived.projections.project import project
+    from pairdex.downloads.catalogue import releases
+    from pairdex.downloads.fetch import fetch
     from pairdex.encoders.encode import encode
     from pairdex.encoders.export.export import export_model
     from pairdex.errors import PairdexError
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
+    from pairdex.exports.formats import export
     from pairdex.exports.training.examples import examples
-    from pairdex.reference.reference import gold, queries
+    from pairdex.metadata_sql.session import sql
+    from pairdex.reference.gold import gold
+    from pairdex.reference.queries import queries
     from pairdex.search.query import Query, Term
+    from pairdex.store.build import build
     from pairdex.store.verify_model import verify_model
 
 __all__ = [
@@ -69,19 +67,30 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.api": "build dedup export fetch index open project releases remove sql subset verify",
+    "pairdex.api": "verify",
     "pairdex.client": "Client",
-    "pairdex.collection": "Collection",
+    "pairdex.collection": "Collection open",
+    "pairdex.curate.dedup": "dedup",
+    "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
+    "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
+    "pairdex.derived.index": "index",
+    "pairdex.derived.projections.project": "project",
+    "pairdex.downloads.catalogue": "releases",
+    "pairdex.downloads.fetch": "fetch",
     "pairdex.encoders.encode": "encode",
     "pairdex.encoders.export.export": "export_model",
     "pairdex.errors": "PairdexError",
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
+    "pairdex.exports.formats": "export",
     "pairdex.exports.training.examples": "examples",
-    "pairdex.reference.reference": "gold queries",
+    "pairdex.metadata_sql.session": "sql",
+    "pairdex.reference.gold": "gold",
+    "pairdex.reference.queries": "queries",
     "pairdex.search.query": "Query Term",
+    "pairdex.store.build": "build",
     "pairdex.store.verify_model": "verify_model",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from pairdex import search
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection, find_projections
@@ -36,7 +37,7 @@ from pairdex.store.pictures import picture_path
 from pairdex.store.store import Kind, Store
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Collection", "Hits"]
+__all__ = ["Collection", "Hits", "open"]
 
 _KEPT_FACETS = 64  # filters whose facets are kept: some kilobytes each
 
@@ -57,7 +58,7 @@ class Collection:
     """
 
     def __init__(
-        self, store: Store, *, model: str | Path | None = None, use_codes: bool = True
+        self, store: Store, *, model: StrPath | None = None, use_codes: bool = True
     ) -> None:
         self._store = store
         self._model_source = model
@@ -70,7 +71,7 @@ class Collection:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, model: str | Path | None = None, use_codes: bool = True
+        cls, path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
     ) -> Collection:
         """Open the collection in the folder `path`.
 
@@ -106,6 +107,9 @@ class Collection:
 
     def __len__(self) -> int:
         return self._store.live_rows
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     def __contains__(self, row_id: int) -> bool:
         live = self._store.allowed()
@@ -479,3 +483,11 @@ class Collection:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
         return picture_path(self._store.part_of(row_id).pictures, name)
+
+
+@checked
+def open(  # noqa: A001 - pairdex.open, as gzip.open
+    path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
+) -> Collection:
+    """Open the collection in the folder `path`; see `Collection.open`."""
+    return Collection.open(path, model=model, use_codes=use_codes)

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pairdex
-from pairdex.curate.subset import SubsetRule, choose, subset
+from pairdex.curate.subset import SubsetRule, choose
+from pairdex.curate.subset import make_subset as subset
 from pairdex.errors import InvalidArgument, InvalidPredicate
 from pairdex.store.sample import draw
 from pairdex.store.store import Store

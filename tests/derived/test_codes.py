@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pairdex
-from pairdex.derived.codes import codes_path, find_codes, have_codes
+from pairdex.derived.codes import codes_path, find_codes, open_or_build_codes
 from pairdex.errors import DamagedFile
 from pairdex.files import lock
 from pairdex.store.store import Store
@@ -74,15 +74,15 @@ def test_where_another_process_writes_a_search_goes_without_codes_and_says_so(co
 
 def test_damaged_codes_are_refused_by_name(collection):
     store = Store(collection)
-    have_codes(store, "image")
+    open_or_build_codes(store, "image")
     path = codes_path(collection, "image")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedFile, match=str(path)):
-        have_codes(store, "image")
+        open_or_build_codes(store, "image")
 
 
 def test_verify_finds_a_flipped_byte_in_the_codes(collection, run):
-    have_codes(Store(collection), "image")
+    open_or_build_codes(Store(collection), "image")
     path = codes_path(collection, "image")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -93,7 +93,7 @@ def test_verify_finds_a_flipped_byte_in_the_codes(collection, run):
 
 
 def test_info_lists_codes_and_whether_they_are_current(collection, make_parts, build, run):
-    have_codes(Store(collection), "text")
+    open_or_build_codes(Store(collection), "text")
     build(make_parts(25, folder="more", numbers=[7]), collection)
     indexes = run("info", collection, "--json").json["indexes"]
     assert [(index["on"], index["kind"], index["current"]) for index in indexes] == [

@@ -305,7 +305,7 @@ def test_queries_unlike_any_row_are_searched_for_exactly_where_texts_are_not_kno
 def test_vectors_that_stay_on_disk_give_the_same_answer(made, indexed):
     in_memory = pairdex.open(made / "c").neighbours(held_out("text"), 10)
     least = 250 * 10**6
-    report = pairdex.index(indexed, memory_bytes=least, size="fast")
+    report = pairdex.index(indexed, memory=least, size="fast")
     assert not report.on_disk  # all of it fits
     index, points = find_index(Store(indexed), "image")
     from pairdex.ivf.search import InvertedIndex
@@ -326,7 +326,7 @@ def test_wrong_values_are_refused(indexed):
     with pytest.raises(
         InvalidArgument, match="bytes of memory are too few for an index of 24,000 rows"
     ):
-        pairdex.index(indexed, memory_bytes=10**6)
+        pairdex.index(indexed, memory=10**6)
     with pytest.raises(InvalidArgument, match=r"expected 0\.5 to 0\.999"):
         pairdex.open(indexed).nearest(held_out("image"), recall=0.1)
 

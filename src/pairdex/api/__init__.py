@@ -1,22 +1,5 @@
-"""The package's functions: each is what the command of the same name does."""
+"""Functions that do not have their own place yet."""
 
-from pairdex.api.collections import build, open, verify  # noqa: A004 - pairdex.open, as gzip.open
-from pairdex.api.curation import dedup, remove, sql, subset
-from pairdex.api.exchange import export, fetch, releases
-from pairdex.api.indexes import index
-from pairdex.api.projections import project
+from pairdex.api.collections import verify
 
-__all__ = [
-    "build",
-    "dedup",
-    "export",
-    "fetch",
-    "index",
-    "open",
-    "project",
-    "releases",
-    "remove",
-    "sql",
-    "subset",
-    "verify",
-]
+__all__ = ["verify"]

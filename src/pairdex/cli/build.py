@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
 from pairdex.cli.model_option import model_place
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
+from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.subsets import SubsetName
+from pairdex.store.build import build
 
 
 def command(
@@ -53,10 +53,10 @@ def command(
     Run it again after a break and it goes on where it stopped.
     """
     with progress_bars() as progress:
-        report = api.build(
+        report = build(
             source,
             collection,
-            parts=None if parts is None else parse_numbers(parts),
+            parts=parts,
             nsfw=nsfw,
             where=where,
             limit=limit,

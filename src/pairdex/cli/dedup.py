@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import (
     JsonOption,
     NoCodesOption,
@@ -17,7 +16,7 @@ from pairdex.cli.output import (
     print_lines,
     progress_bars,
 )
-from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
+from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep, dedup
 from pairdex.store.store import Kind
 
 
@@ -46,7 +45,7 @@ def command(
     before it is within the threshold. Run it again after a break and it goes on where it stopped.
     """
     with progress_bars() as progress:
-        made = api.dedup(
+        made = dedup(
             collection,
             new,
             threshold=threshold,

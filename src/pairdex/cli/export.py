@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
-from pairdex.exports.formats import Format
+from pairdex.exports.formats import Format, export
 from pairdex.exports.training.features import Config
 from pairdex.store.store import Kind
 
@@ -46,7 +45,7 @@ def command(
     on where it stopped.
     """
     with progress_bars() as progress:
-        report = api.export(
+        report = export(
             collection,
             dest,
             form,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars, size
-from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch
+from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch_files
 from pairdex.errors import FetchFailed
 from pairdex.parts.layout import parse_numbers
 
@@ -36,7 +36,7 @@ def command(
     """Fetch files of a release; run it again after any break and it goes on where it stopped."""
     numbers = None if parts is None else parse_numbers(parts)
     with progress_bars(of_bytes=True) as progress:
-        report = fetch(
+        report = fetch_files(
             release,
             folder,
             parts=numbers,

@@ -18,7 +18,7 @@ from pairdex.cli.output import (
 )
 from pairdex.cli.space_option import SpaceOption
 from pairdex.reference.gold import DEFAULT_GOLD_K
-from pairdex.reference.reference import gold as make_gold
+from pairdex.reference.gold import gold as make_gold
 
 
 def command(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import (
     JsonOption,
     duration,
@@ -19,22 +17,20 @@ from pairdex.cli.output import (
 from pairdex.cli.output import (
     size as as_size,
 )
-from pairdex.derived.index import IndexReport
+from pairdex.derived.index import IndexReport, index
+from pairdex.errors import InvalidArgument
 from pairdex.ivf.efforts import Effort
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.store.store import Kind
-
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+from pairdex.work.sizes import parse_size
 
 
 def _bytes(text: str | None) -> int | None:
     """Read a size as people write it: 500MB, 4GB."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", text.strip().upper())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no size, expected 500MB or 4GB")
-    return int(float(found[1]) * _UNITS[found[2] or ""])
+    try:
+        return None if text is None else parse_size(text)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def command(
@@ -63,11 +59,11 @@ def command(
     """Build the approximate index, or bring it up to date, and measure its recall."""
     memory_bytes = _bytes(memory)
     with progress_bars() as progress:
-        report = api.index(
+        report = index(
             collection,
             on=on,
             recall=recall,
-            memory_bytes=memory_bytes,
+            memory=memory_bytes,
             size=size,
             nlist=nlist,
             progress=progress,

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
 from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
 from pairdex.derived.projections.fitting import SketchMethod
+from pairdex.derived.projections.project import project
 
 
 def command(
@@ -53,7 +53,7 @@ def command(
 ) -> None:
     """Project all vectors to PCA coordinates or binary sketches, and queries with the same model."""
     with progress_bars() as progress:
-        report = api.project(
+        report = project(
             collection,
             name,
             model=model,

@@ -17,7 +17,7 @@ from pairdex.cli.output import (
     progress_bars,
 )
 from pairdex.reference.queries import DEFAULT_N
-from pairdex.reference.reference import queries as draw_queries
+from pairdex.reference.queries import queries as draw_queries
 from pairdex.store.store import Kind
 
 

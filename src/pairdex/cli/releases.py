@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import JsonOption, print_json, print_lines, size
-from pairdex.downloads.catalogue import Entry, Release, select
+from pairdex.downloads.catalogue import Entry, Release, releases, select
 
 
 def command(
@@ -24,9 +23,9 @@ def command(
 ) -> None:
     """List the releases that are known, or the files of one with size, checksum, address and errata."""
     if name is None:
-        _show_releases(api.releases(), as_json)
+        _show_releases(releases(), as_json)
         return
-    (release,) = api.releases(name)
+    (release,) = releases(name)
     entries = _chosen(release, files or [])
     if as_json:
         print_json(_facts(release) | {"files": [_file_facts(entry) for entry in entries]})

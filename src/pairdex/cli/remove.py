@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, printable
+from pairdex.curate.remove import remove
 
 _SHOWN_URLS = 20  # that no row has; --json lists all
 
@@ -33,7 +33,7 @@ def command(
     Ids do not change; the vectors stay in the files until a new collection is made with
     `pairdex subset COLLECTION NEW`.
     """
-    report = api.remove(collection, ids=ids, urls=urls, where=where, reason=reason)
+    report = remove(collection, ids=ids, urls=urls, where=where, reason=reason)
     if as_json:
         print_json(asdict(report))
         return

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
 from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.parts.layout import parse_numbers
+from pairdex.curate.subset import subset
 from pairdex.store.sample import DEFAULT_SEED
 
 
@@ -40,10 +39,10 @@ def command(
     again after a break and it goes on where it stopped.
     """
     with progress_bars() as progress:
-        report = api.subset(
+        report = subset(
             collection,
             new,
-            parts=None if parts is None else parse_numbers(parts),
+            parts=parts,
             where=where,
             without=without,
             sample=sample,

@@ -17,7 +17,7 @@ from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
-__all__ = ["codes_path", "find_codes", "have_codes"]
+__all__ = ["codes_path", "find_codes", "open_or_build_codes"]
 
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,9 @@ def find_codes(store: Store, on: Kind) -> Codes | None:
         return None
 
 
-def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Codes | None:
+def open_or_build_codes(
+    store: Store, on: Kind, *, progress: StepProgress | None = None
+) -> Codes | None:
     """Open the codes of the collection's vectors, built first where they are missing.
 
     Returns

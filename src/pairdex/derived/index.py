@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.derived.verify import Check, complaint
 from pairdex.errors import (
@@ -44,8 +45,9 @@ from pairdex.progress import Progress
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
+from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["Built", "IndexReport", "find_index", "index_checks", "ivf_path", "make_index"]
+__all__ = ["Built", "IndexReport", "find_index", "index", "index_checks", "ivf_path"]
 
 
 _log = logging.getLogger(__name__)
@@ -132,48 +134,55 @@ def _verify(path: Path) -> None:
     IvfFile(path).verify()
 
 
-def make_index(
-    collection: Path,
+@checked
+def index(
+    collection: StrPath,
     *,
     on: Kind = "image",
     recall: float = DEFAULT_RECALL,
-    memory_bytes: int | None = None,
+    memory: ByteSize | None = None,
     size: Size | None = None,
     nlist: int | None = None,
     progress: Progress | None = None,
 ) -> IndexReport:
-    """Build the index of a collection's vectors, or add the rows that it lacks, and measure it.
+    """Build the approximate index of a collection, or add the rows that it lacks, and measure it.
+
+    Recall is measured against the exact search, with rows that the index was not trained on and, where
+    the collection has both kinds of vectors, with those of the other kind: texts among images. Searches
+    use the index from then on, where it is the cheaper way. Resumed by the same call.
 
     Parameters
     ----------
+    on
+        The vectors that are indexed.
     recall
-        recall@10 that searches ask for by default.
-    memory_bytes
-        What building and searching may take at most: decides the size, and whether the vectors stay
-        on disk.
+        recall@10 that searches ask for where they do not say, 0.5 to 0.999.
+    memory
+        What building and searching may take at most: `4GB`, or bytes. It decides `size`, and whether the vectors are
+        left on disk.
     size
-        In the place of what `memory_bytes` decides.
+        `fast`: half a byte a dimension; `compact`: half of that.
     nlist
-        The number of lists, in the place of one that follows from the rows.
+        The number of lists, in the place of about 4 sqrt(rows).
     progress
         Called with what is being done, and how much of how much.
 
     Raises
     ------
-    InvalidArgument
-        Nothing to index; a value out of bounds; too little memory.
-    CollectionBusy, WriteFailed
-        Another writer; no room.
+    PairdexError
+        Nothing to index, a value out of bounds, too little memory; another writer; no room.
     """
+    folder = Path(collection)
+    memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
-    read_manifest(collection)  # says that there is no collection
-    with lock.writing(collection):
-        store = Store(collection)
+    read_manifest(folder)  # says that there is no collection
+    with lock.writing(folder):
+        store = Store(folder)
         if on not in store.manifest.vectors:
             there = ", ".join(store.manifest.vectors)
-            raise InvalidArgument(f"{collection} has no {on} vectors, it has {there}", field="on")
+            raise InvalidArgument(f"{folder} has no {on} vectors, it has {there}", field="on")
         if store.rows == 0:
-            raise InvalidArgument(f"{collection} has no rows to index")
+            raise InvalidArgument(f"{folder} has no rows to index")
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pairdex.arguments import StrPath
 from pairdex.errors import DamagedFile, Mismatch, UnsupportedFormat
 from pairdex.files import checksums
 from pairdex.knn.codes import verify_codes
@@ -49,7 +50,7 @@ class VerifyReport:
 
 
 def verify(
-    collection: str | Path,
+    collection: StrPath,
     *,
     derived: Sequence[Check] = (),
     progress: StepProgress | None = None,

@@ -17,9 +17,19 @@ from functools import cache
 from importlib.resources import files as package_files
 from typing import Any
 
+from pairdex.arguments import checked
 from pairdex.errors import InvalidArgument
 
-__all__ = ["Entry", "Release", "find_release", "load_catalogue", "nearest", "no_match", "select"]
+__all__ = [
+    "Entry",
+    "Release",
+    "find_release",
+    "load_catalogue",
+    "nearest",
+    "no_match",
+    "releases",
+    "select",
+]
 
 _NPY_HEADER_BYTES = 128  # of every .npy file of LAION
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -138,7 +148,7 @@ class Release:
 @cache
 def load_catalogue() -> dict[str, Release]:
     """Return all releases by name."""
-    text = (package_files("pairdex.releases") / "catalogue.json").read_text("utf-8")
+    text = (package_files("pairdex.downloads") / "catalogue.json").read_text("utf-8")
     content = json.loads(text)
     entries: dict[str, list[Entry]] = {name: [] for name in content["releases"]}
     for row in content["files"]:
@@ -147,6 +157,18 @@ def load_catalogue() -> dict[str, Release]:
         name: Release(name=name, entries=tuple(entries[name]), **facts)
         for name, facts in content["releases"].items()
     }
+
+
+@checked
+def releases(name: str | None = None) -> list[Release]:
+    """Return the releases of the catalogue, or the one of this name.
+
+    Raises
+    ------
+    InvalidArgument
+        No release is called so; the nearest name is suggested.
+    """
+    return list(load_catalogue().values()) if name is None else [find_release(name)]
 
 
 def find_release(name: str) -> Release:

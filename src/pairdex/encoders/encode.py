@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.decoding import decoder
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import load_model
@@ -49,11 +50,12 @@ class EncodeReport:
     model_seconds: float
 
 
+@checked
 def encode(
-    images: str | Path,
-    parts: str | Path,
+    images: StrPath,
+    parts: StrPath,
     *,
-    model: str | Path,
+    model: StrPath,
     device: Device = DEFAULT_DEVICE,
     part_rows: int = PART_ROWS,
     workers: int = 0,

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from pairdex.arguments import StrPath
 from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.parts.model_record import ModelRecord
@@ -108,7 +109,7 @@ class Model:
         }
 
 
-def load_model(name_or_folder: str | Path) -> Model:
+def load_model(name_or_folder: StrPath) -> Model:
     """Read and check a model folder.
 
     Parameters

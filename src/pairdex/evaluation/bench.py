@@ -17,20 +17,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pairdex import _native, search
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
 from pairdex.evaluation.ways import Found, Way, ways
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
-from pairdex.files.query_files import Queries, read_query_set
+from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import write_results
 from pairdex.progress import Progress
-from pairdex.reference.gold import DEFAULT_GOLD_K
-from pairdex.reference.gold import gold as make_gold
+from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
@@ -86,14 +86,15 @@ class Bench:
         return {**content, **how}
 
 
+@checked
 def bench(
-    collection: str | Path,
-    queries: str | Path,
+    collection: StrPath,
+    queries: StrPath | ArrayLike,
     *,
-    gold: str | Path | None = None,
+    gold: StrPath | None = None,
     k: int = DEFAULT_K,
     on: Kind = "image",
-    out: str | Path | None = None,
+    out: StrPath | None = None,
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
 ) -> Bench:
@@ -102,7 +103,7 @@ def bench(
     Parameters
     ----------
     queries
-        A file of query vectors, or `FILE:NAME`.
+        Query vectors (n, dim), or a file of them, or `FILE:NAME`.
     gold
         Their gold standard; it is made when None.
     out
@@ -118,7 +119,7 @@ def bench(
     PairdexError
         Bad queries or arguments; a gold standard of others; no room.
     """
-    task = _Task(Store(Path(collection)), read_query_set(queries), k, on, repeat)
+    task = _Task(Store(Path(collection)), query_set(queries), k, on, repeat)
     task.check()
     if gold is not None:
         read_gold(gold, n=len(task.queries.vectors)).check_k(k)
@@ -165,7 +166,7 @@ class _Task:
 
     def write_gold(self, path: Path, progress: Progress | None) -> Path:
         """Write the exact neighbours, more than k of them, so that ties at k are seen."""
-        make_gold(
+        write_gold(
             self.store,
             self.queries,
             path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.evaluation.alignment import aligned
 from pairdex.files.neighbour_files import (
@@ -45,7 +47,7 @@ class Result:
     notes: tuple[str, ...]
 
 
-def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
+def find_results(sources: Iterable[StrPath]) -> tuple[list[str], list[str]]:
     """Return the result files among files and folders, and the files that are none.
 
     A file that is named is taken at its word; in a folder, and those below it, HDF5 files without
@@ -63,7 +65,7 @@ def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         if not path.is_dir():
             if not split_group(source)[0].is_file():
                 raise MissingFile(f"{source} does not exist; expected a result file or a folder")
-            found.append(str(source))
+            found.append(os.fspath(source))
             continue
         for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES):
             (found if _is_result(file) else passed).append(str(file))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import search
-from pairdex.derived.codes import find_codes, have_codes
+from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.projections.files import ON, Projection, find_projections, open_projection
 from pairdex.derived.projections.search import nearest_projected
@@ -60,7 +60,7 @@ def ways(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Ite
         A projection is of older vectors, or damaged.
     """
     is_there, started = find_codes(store, on) is not None, time.perf_counter()
-    codes = have_codes(store, on, progress=progress)
+    codes = open_or_build_codes(store, on, progress=progress)
     if codes is not None:
         buildtime = None if is_there else time.perf_counter() - started
         by_codes = partial(_exactly, store, on, codes)

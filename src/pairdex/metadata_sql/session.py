@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pairdex.arguments import StrPath, checked
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.metadata_sql.functions import Functions
@@ -26,7 +27,7 @@ from pairdex.progress import Progress, at_step
 from pairdex.store.store import Store
 from pairdex.work.processors import usable_processors
 
-__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting"]
+__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "sql"]
 
 TABLE = "pairs"
 MAX_SQL_CHARS = 100_000  # a longer one is a mistake or an attack
@@ -41,6 +42,34 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "temp_directory": "",
 }
+
+
+@checked
+def sql(collection: StrPath, statement: str, *, memory: str = DEFAULT_MEMORY) -> pa.Table:
+    """Run one SELECT over a collection's metadata, read only.
+
+    Parameters
+    ----------
+    statement
+        DuckDB's SQL. The table is `pairs`: `id`, `part`, `row` and all other columns.
+        `nearest('a red car', 100)` is the table of the rows nearest to a text, with `distance`;
+        `distance(id, 'a red car')` a row's distance.
+    memory
+        What it may use, as `2GB`.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows; `pairdex.metadata_sql.session.selecting` gives them a batch at a time.
+
+    Raises
+    ------
+    InvalidArgument
+        Not one SELECT, or it fails.
+    """
+    opened = collection if isinstance(collection, Collection) else Collection.open(collection)
+    with selecting(opened, statement, memory=memory) as rows:
+        return rows.read_all()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.derived.codes import find_codes, have_codes
+from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import parse_keywords
@@ -90,7 +90,7 @@ class Searcher:
                 self._codes[on] = (
                     find_codes(self._store, on)
                     if find_only
-                    else have_codes(self._store, on, progress=progress)
+                    else open_or_build_codes(self._store, on, progress=progress)
                 )
             return self._codes[on]
 

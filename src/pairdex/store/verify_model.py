@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.activation_swap import swapped
 from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
@@ -93,10 +94,11 @@ class _Sample:
     picture_vectors: NDArray[np.float16]
 
 
+@checked
 def verify_model(
-    collection: str | Path,
+    collection: StrPath,
     *,
-    model: str | Path | None = None,
+    model: StrPath | None = None,
     sample: int = DEFAULT_SAMPLE,
     seed: int = 0,
     device: Device = DEFAULT_DEVICE,
@@ -145,7 +147,7 @@ def verify_model(
     )
 
 
-def _place(store: Store, model: str | Path | None) -> str | Path:
+def _place(store: Store, model: StrPath | None) -> StrPath:
     record = store.manifest.model
     if model is not None:
         return model

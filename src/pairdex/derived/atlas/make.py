@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.atlas import layout
 from pairdex.derived.atlas.files import Record, folder_of, save_array, source_of, write_record
 from pairdex.derived.atlas.regions import find_regions
@@ -42,8 +43,9 @@ class AtlasReport:
     seconds: float
 
 
+@checked
 def atlas(
-    collection: str | Path,
+    collection: StrPath,
     *,
     sample: int | None = None,
     seed: int = DEFAULT_SEED,

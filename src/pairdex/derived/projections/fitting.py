@@ -21,7 +21,7 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["DEFAULT_METHOD", "SketchMethod", "Wish", "fit_model", "given_model"]
+__all__ = ["DEFAULT_METHOD", "FitOptions", "SketchMethod", "fit_model", "given_model"]
 
 SketchMethod = Literal["rotations", "binwalk"]
 DEFAULT_METHOD: SketchMethod = "rotations"
@@ -29,7 +29,7 @@ _DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True)
-class Wish:
+class FitOptions:
     """What is asked of a projection's model; None leaves it open.
 
     Attributes
@@ -76,14 +76,14 @@ class Wish:
             and self.seed in (None, seed)
         )
 
-    def completed(self, name: str, rows: int) -> Wish:
+    def completed(self, name: str, rows: int) -> FitOptions:
         """Return what a fit to so many rows is asked for, nothing left open."""
         if check_name(name)[0] == "pca":
-            return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
+            return FitOptions(fit_rows=self.fit_rows or rows, method=None, seed=None)
         method = self.method or DEFAULT_METHOD
         default = rows if method == "binwalk" else min(rows, DEFAULT_FIT_ROWS)
         seed = _DEFAULT_SEED if self.seed is None else self.seed
-        return Wish(fit_rows=self.fit_rows or default, method=method, seed=seed)
+        return FitOptions(fit_rows=self.fit_rows or default, method=method, seed=seed)
 
 
 def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]:
@@ -108,9 +108,9 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
 
 
 def fit_model(
-    store: Store, name: str, wish: Wish, progress: StepProgress | None
+    store: Store, name: str, options: FitOptions, progress: StepProgress | None
 ) -> tuple[Model, Fit]:
-    """Fit the model that `name` and a completed wish say to the collection's vectors.
+    """Fit the model that `name` and a completed options say to the collection's vectors.
 
     Raises
     ------
@@ -121,11 +121,11 @@ def fit_model(
         raise InvalidArgument(
             f"{store.path} has no rows to fit a model to; give one with --model", field="model"
         )
-    wish = wish.completed(name, store.rows)
-    assert wish.fit_rows is not None, "it is completed"
-    fit = Fit(wish.fit_rows, source_of(store), wish.seed)
+    options = options.completed(name, store.rows)
+    assert options.fit_rows is not None, "it is completed"
+    fit = Fit(options.fit_rows, source_of(store), options.seed)
     _, dim = check_name(name)
-    if wish.method == "binwalk":
+    if options.method == "binwalk":
         return _fit_binwalk(store, fit), fit
     blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
     if dim is not None:

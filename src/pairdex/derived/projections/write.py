@@ -30,7 +30,7 @@ from pairdex.derived.projections.files import (
     source_of,
     sources,
 )
-from pairdex.derived.projections.fitting import Wish, fit_model, given_model
+from pairdex.derived.projections.fitting import FitOptions, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
 from pairdex.derived.projections.rows import BLOCK_ROWS, side_by_side, vector_files
 from pairdex.files import atomic, checksums, lock
@@ -66,7 +66,11 @@ class ProjectReport:
 
 
 def project_collection(
-    collection: Path, name: str, *, wish: Wish | None = None, progress: Progress | None = None
+    collection: Path,
+    name: str,
+    *,
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
 ) -> ProjectReport:
     """Project all rows of a collection, or those that are not yet projected.
 
@@ -74,7 +78,7 @@ def project_collection(
     ----------
     name
         `pca32`, `pca96`, any `pcaN`, or `hamming`.
-    wish
+    options
         Of the model. Where the collection has a projection whose model meets it, that is kept.
 
     Raises
@@ -84,13 +88,13 @@ def project_collection(
         before is untouched unless the vectors or the model are others now.
     """
     started = time.perf_counter()
-    wish, steps = wish or Wish(), progress or (lambda _step, _done, _total: None)
-    wish.check(name)
+    options, steps = options or FitOptions(), progress or (lambda _step, _done, _total: None)
+    options.check(name)
     Store(collection)  # there is one: otherwise no lock
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
-            model, fit = _have_model(store, folder, wish, steps)
+            model, fit = _have_model(store, folder, options, steps)
             files, projected = _project_parts(store, folder, model, steps)
             record = _record(name, folder, model, fit, files)
             _finish(folder, record)
@@ -121,14 +125,14 @@ def _claimed(folder: Path) -> Iterator[Path]:
 
 
 def _have_model(
-    store: Store, folder: Path, wish: Wish, steps: Progress
+    store: Store, folder: Path, options: FitOptions, steps: Progress
 ) -> tuple[Model, Fit | None]:
-    given = None if wish.model is None else given_model(store, folder.name, wish.model)
-    if _is_kept(store, folder, wish, given):
+    given = None if options.model is None else given_model(store, folder.name, options.model)
+    if _is_kept(store, folder, options, given):
         return read_model(folder / MODEL)
     if given is None:
         name = folder.name
-        fitted = fit_model(store, name, wish, lambda done, total: steps("fitting", done, total))
+        fitted = fit_model(store, name, options, lambda done, total: steps("fitting", done, total))
     _start_over(folder)
     model, fit = given or fitted
     atomic.write_bytes(folder / MODEL, model_bytes(model, fit))
@@ -136,7 +140,7 @@ def _have_model(
 
 
 def _is_kept(
-    store: Store, folder: Path, wish: Wish, given: tuple[Model, Fit | None] | None
+    store: Store, folder: Path, options: FitOptions, given: tuple[Model, Fit | None] | None
 ) -> bool:
     """Whether the model in the folder is the one to go on with."""
     finished = (folder / MANIFEST).exists()
@@ -150,8 +154,8 @@ def _is_kept(
         return (folder / MODEL).read_bytes() == model_bytes(*given)
     model, fit = read_model(folder / MODEL)
     if finished:
-        return wish.is_met_by(model, fit)
-    exactly = wish.completed(folder.name, store.rows)
+        return options.is_met_by(model, fit)
+    exactly = options.completed(folder.name, store.rows)
     return fit is not None and fit.source == source_of(store) and exactly.is_met_by(model, fit)
 
 
