@@ -127,7 +127,7 @@ def test_codes_of_an_older_version_are_not_used(make_parts, tmp_path):
 
 def test_search_gives_the_nearest_rows_with_their_metadata(opened):
     hits = opened.search(like=31, k=3)
-    assert hits.column_names[:4] == ["id", "distance", "similarity", "url"]
+    assert hits.table.column_names[:4] == ["id", "distance", "similarity", "url"]
     assert 31 not in hits["id"].to_pylist()
     assert hits["distance"].to_pylist() == sorted(hits["distance"].to_pylist())
     taken = opened.take(hits["id"].to_pylist())
@@ -145,13 +145,13 @@ def test_pages_of_results_are_slices_of_the_whole(opened, query):
     whole = opened.search(**query, k=59, where="id <> 12")
     for offset, k in ((0, 5), (5, 5), (10, 30), (55, 10), (59, 3), (1000, 3)):
         page = opened.search(**query, k=k, offset=offset, where="id <> 12")
-        assert page == whole.slice(offset, k)
+        assert page.table == whole.table.slice(offset, k)
 
 
 def test_a_filter_gives_k_rows_if_k_pass(opened):
     hits = opened.search(vector=np.ones(8), k=5, where="nsfw = 'UNSURE' AND part <> 1")
     assert hits["nsfw"].to_pylist() == ["UNSURE"] * 5
-    assert opened.search(vector=np.ones(8), k=5, where="id IN (3, 58)").num_rows == 2
+    assert len(opened.search(vector=np.ones(8), k=5, where="id IN (3, 58)")) == 2
 
 
 def test_text_vectors_are_searched_where_asked(opened):
@@ -161,8 +161,8 @@ def test_text_vectors_are_searched_where_asked(opened):
 
 
 def test_a_k_larger_than_the_collection_gives_all_rows(opened):
-    assert opened.search(vector=np.ones(8), k=1000).num_rows == 60
-    assert opened.search(like=3, k=1000).num_rows == 59
+    assert len(opened.search(vector=np.ones(8), k=1000)) == 60
+    assert len(opened.search(like=3, k=1000)) == 59
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_an_empty_collection_is_one(make_parts, tmp_path):
     pairdex.build(make_parts(3), tmp_path / "c", where="false")
     empty = pairdex.open(tmp_path / "c")
     assert len(empty) == 0
-    assert empty.search(vector=np.ones(8)).num_rows == 0
+    assert len(empty.search(vector=np.ones(8))) == 0
     ids, distances = empty.nearest(np.ones((2, 8)), 3)
     assert (ids == -1).all()
     assert np.isposinf(distances).all()
@@ -207,7 +207,7 @@ def test_a_text_is_searched_with_the_collections_model(make_parts, tmp_path):
     text = opened.encoder.encode_texts(["a red car"])[0]
     expected = opened.search(vector=text, k=5)
     assert opened.search(text="a red car", k=5)["id"] == expected["id"]
-    assert opened.search(text="a red car", unlike="a blue car", k=5).num_rows == 5
+    assert len(opened.search(text="a red car", unlike="a blue car", k=5)) == 5
 
 
 def test_another_model_than_the_collections_is_refused_naming_both(make_parts, build, tmp_path):
@@ -229,7 +229,7 @@ def test_a_model_of_another_dimension_is_refused(collection):
 
 def test_a_collection_that_does_not_say_its_model_may_be_told(make_parts, tmp_path):
     pairdex.build(make_parts(3, dim=64), tmp_path / "c")
-    assert pairdex.open(tmp_path / "c", model="demo").search(text="a red car").num_rows == 3
+    assert len(pairdex.open(tmp_path / "c", model="demo").search(text="a red car")) == 3
 
 
 def test_build_refuses_a_model_of_another_dimension(make_parts, tmp_path):

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
 
-__all__ = ["StrPath", "as_array", "checked", "named"]
+__all__ = ["StrPath", "as_array", "checked", "checked_class", "named"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 StrPath = str | os.PathLike[str]
 """A path; an opened `Collection` is one, too."""
@@ -72,6 +73,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         return function(*given, *args[len(given) :], **options)  # type: ignore[arg-type]
 
     return call
+
+
+def checked_class(cls: type[T]) -> type[T]:
+    """Wrap the construction of a class as `checked` wraps a function."""
+    cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+    return cls
 
 
 def named(name: str, value: Any, check: _Check, expected: str) -> Any:  # noqa: ANN401

@@ -292,12 +292,12 @@ def test_searches_find_the_live_rows_that_a_collection_without_the_others_would(
 ):
     opened = pairdex.open(collection, use_codes=use_codes)
     queries = np.asarray(opened.vectors(on), np.float32)[::7]
-    everything = opened.neighbours(queries, 60, on=on, where=where)
+    everything = opened.nearest(queries, 60, on=on, where=where)
     gone = np.arange(0, 60, 3)
     assert isinstance(open_or_build_codes(Store(collection), on), Codes)
     remove(collection, ids=gone)
     for searched in (opened, pairdex.open(collection, use_codes=use_codes)):
-        found = searched.neighbours(queries, 10, on=on, where=where)
+        found = searched.nearest(queries, 10, on=on, where=where)
         for row, ids, distances in zip(everything.ids, found.ids, found.distances, strict=True):
             expected = [i for i in row if i >= 0 and i % 3][:10]
             assert ids.tolist() == expected

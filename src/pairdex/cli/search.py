@@ -25,13 +25,13 @@ from pairdex.cli.output import (
 )
 from pairdex.cli.space_option import SpaceOption
 from pairdex.cli.terms import query_of
-from pairdex.collection import Collection, Hits
+from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.files import json_values
 from pairdex.files.query_files import read_query_set
 from pairdex.files.result_files import check_suffix, write_results, write_table
 from pairdex.knn.cosine import Report
-from pairdex.search import DEFAULT_K, check_k
+from pairdex.search import DEFAULT_K, Hits, check_k
 
 
 def command(
@@ -99,7 +99,7 @@ def command(
             with progress_bars() as progress:
                 opened.prepare_keywords(progress=progress)
         started = time.perf_counter()
-        hits = opened.hits(
+        hits = opened.search(
             query,
             k=k,
             on=on,
@@ -117,13 +117,14 @@ def command(
             "search takes either --vectors or --text, --image, --like, --unlike, --term, "
             "--keywords, --fold"
         )
-    where = opened.narrowed(where, safe=safe)
     queries = read_query_set(vectors)
     _prepare(opened, on, exact=exact)
     started = time.perf_counter()
-    found = opened.neighbours(queries.vectors, k, on=on, where=where, exact=exact, recall=recall)
+    found = opened.nearest(
+        queries.vectors, k, on=on, where=where, safe=safe, exact=exact, recall=recall
+    )
     seconds = time.perf_counter() - started
-    ids, distances = found.ids, found.distances.astype(np.float32)
+    ids, distances = found
     if out is not None:
         attributes: dict[str, str | int | float] = {
             "data": opened.name,
@@ -193,7 +194,7 @@ def _report_hits(hits: Hits, on: str, seconds: float, out: Path | None, as_json:
         write_table(out, found)
     if as_json:
         facts = {"seconds": seconds, **_how(hits.report, on)}
-        print_json({"hits": json_values.rows(found), **facts})
+        print_json({"hits": hits.as_json(), **facts})
         return
     _print_hits(found, with_distance=not hits.report.exact and hits.report.recall is None)
     sys.stdout.write(f"{len(found):,} rows in {duration(seconds)}{_by_index(hits.report)}\n")

@@ -76,6 +76,6 @@ def make_demo(
 
 
 def _asked(collection: Collection, text: str) -> DemoQuery:
-    found = collection.search(text=text, k=HITS)
-    rows = found.select(["id", "distance", "caption", "image_path"]).to_pylist()
+    found = collection.search(text, k=HITS)
+    rows = found.table.select(["id", "distance", "caption", "image_path"]).to_pylist()
     return DemoQuery(text, [DemoHit(**row) for row in rows])

@@ -18,14 +18,15 @@ import duckdb
 import pyarrow as pa
 
 from pairdex.arguments import StrPath, checked
-from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.metadata_sql.functions import Functions
 from pairdex.metadata_sql.relation import Pairs
 from pairdex.predicate import syntax_nodes
 from pairdex.progress import Progress, at_step
+from pairdex.search import Finder, HasFinder
 from pairdex.store.store import Store
 from pairdex.work.processors import usable_processors
+from pairdex.work.sizes import ByteSize, parse_size
 
 __all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "sql"]
 
@@ -45,50 +46,53 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 
 @checked
-def sql(collection: StrPath, statement: str, *, memory: str = DEFAULT_MEMORY) -> pa.Table:
+def sql(collection: StrPath, statement: str, *, memory: ByteSize = DEFAULT_MEMORY) -> pa.Table:
     """Run one SELECT over a collection's metadata, read only.
 
     Parameters
     ----------
+    collection
+        Its folder, or an opened one, whose model is not loaded again.
     statement
         DuckDB's SQL. The table is `pairs`: `id`, `part`, `row` and all other columns.
         `nearest('a red car', 100)` is the table of the rows nearest to a text, with `distance`;
-        `distance(id, 'a red car')` a row's distance.
+        `distance(id, 'a red car')` is a row's distance.
     memory
-        What it may use, as `2GB`.
+        What the statement may use: `2GB`, or bytes.
 
     Returns
     -------
     pyarrow.Table
-        All rows; `pairdex.metadata_sql.session.selecting` gives them a batch at a time.
+        All rows; `pairdex.metadata_sql.session.selecting` yields them a batch at a time.
 
     Raises
     ------
     InvalidArgument
         Not one SELECT, or it fails.
     """
-    opened = collection if isinstance(collection, Collection) else Collection.open(collection)
-    with selecting(opened, statement, memory=memory) as rows:
+    with selecting(collection, statement, memory=memory) as rows:
         return rows.read_all()
 
 
 @contextmanager
 def selecting(
-    collection: Collection,
+    collection: StrPath | HasFinder,
     sql: str,
     *,
-    memory: str = DEFAULT_MEMORY,
+    memory: ByteSize = DEFAULT_MEMORY,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
     """Run a SELECT over the table `pairs` and give its rows, a batch at a time.
 
     Parameters
     ----------
+    collection
+        Its folder, or an opened one.
     sql
         One SELECT of DuckDB. `pairs` has the columns `id`, `part`, `row` and all others of the
         collection; `nearest(text, k)` is a table of the nearest rows, `distance(id, text)` a number.
     memory
-        What the statement may use, as `2GB`.
+        What the statement may use: `2GB`, or bytes.
     progress
         Called while rows of `pairs` are read.
 
@@ -99,10 +103,11 @@ def selecting(
     PairdexError
         What a search in it, or reading the collection, raises.
     """
-    store = Store(Path(collection.path))
+    finder = _finder(collection)
+    store = Store(finder.store.path)  # as it is now
     pairs = Pairs(store, progress=at_step(progress, "reading"))
-    functions = Functions(collection, store)
-    connection = _connect(memory)
+    functions = Functions(finder, store)
+    connection = _connect(parse_size(memory))
     try:
         _check(connection, sql)
         functions.define(connection)
@@ -115,14 +120,15 @@ def selecting(
         connection.close()
 
 
-def _connect(memory: str) -> duckdb.DuckDBPyConnection:
-    config = _SETTINGS | {"memory_limit": memory, "threads": str(usable_processors())}
-    try:
-        connection = duckdb.connect(":memory:", config=config)
-    except duckdb.Error as error:
-        raise InvalidArgument(
-            f"the memory is {memory!r}, expected a size like {DEFAULT_MEMORY}", field="memory"
-        ) from error
+def _finder(collection: StrPath | HasFinder) -> Finder:
+    if isinstance(collection, HasFinder):
+        return collection.finder
+    return Finder(Store(Path(collection)))
+
+
+def _connect(memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    limits = {"memory_limit": f"{memory_bytes}B", "threads": str(usable_processors())}
+    connection = duckdb.connect(":memory:", config=_SETTINGS | limits)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
     return connection
 

@@ -150,7 +150,7 @@ class Readers:
             collection.prepare(on, progress=partial(self._report, what))
             if len(collection.vectors(on)):
                 vector = collection.vectors(on)[0].astype(np.float32)
-                collection.hits(Query(vector=vector), k=1, on=on)
+                collection.search(Query(vector=vector), k=1, on=on)
             self._stop_if_closing()
         if "encoder" in vars(collection):  # the catalogue has asked for it, and there is one
             collection.encoder.encode_texts(["a picture"])

@@ -6,7 +6,7 @@ Removed rows keep their ids and their vectors in the files; `take`, `mask` and `
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, NoSuchRow
 from pairdex.files import checksums
 from pairdex.files.vectors import open_vectors
 from pairdex.predicate import Predicate
@@ -126,7 +126,7 @@ class Store:
             self._views[on] = self._opened(on)
         return self._views[on]
 
-    def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
+    def take(self, ids: ArrayLike, columns: Iterable[str] | None = None) -> pa.Table:
         """Return the metadata of rows, in the order of `ids`; every column unless some are named.
 
         Raises
@@ -138,7 +138,7 @@ class Store:
         self.check_ids(array)
         return self.read(array, columns)
 
-    def read(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, ids: NDArray[np.int64], columns: Iterable[str] | None = None) -> pa.Table:
         """Return what `take` does, of removed rows too."""
         self.check_range(ids)
         self._check_columns(columns)
@@ -233,13 +233,13 @@ class Store:
         tombstones = self.tombstones
         if tombstones is not None and not tombstones.live[ids].all():
             gone = ids[~tombstones.live[ids]][0]
-            raise InvalidArgument(f"id {gone} was removed from {self.path}", field="id")
+            raise NoSuchRow(f"id {gone} was removed from {self.path}", field="id")
 
     def check_range(self, ids: NDArray[np.int64]) -> None:
         """Raise InvalidArgument unless all `ids` are or were rows of the collection."""
         out = ids[(ids < 0) | (ids >= self.rows)]
         if len(out):
-            raise InvalidArgument(
+            raise NoSuchRow(
                 f"id {out[0]} is out of range: {self.path} has the ids 0 to {self.rows - 1:,}",
                 field="id",
             )
@@ -262,7 +262,7 @@ class Store:
             blocks.append(file.mapped())
         return VectorsView(blocks, self.dim)
 
-    def _check_columns(self, columns: Sequence[str] | None) -> None:
+    def _check_columns(self, columns: Iterable[str] | None) -> None:
         unknown = [name for name in columns or () if name not in self.schema.names]
         if unknown:
             raise InvalidArgument(
