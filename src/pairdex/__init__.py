@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pairdex.version import __version__
 
 if TYPE_CHECKING:
-    from pairdex.api import verify
     from pairdex.client import Client
     from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
     from pairdex.curate.dedup import dedup
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
     from pairdex.derived.index import index
+    from pairdex.derived.info import info
     from pairdex.derived.projections.project import project
+    from pairdex.derived.verify import verify
     from pairdex.downloads.catalogue import releases
     from pairdex.downloads.fetch import fetch
     from pairdex.encoders.encode import encode
@@ -53,6 +54,7 @@ __all__ = [
     "fetch",
     "gold",
     "index",
+    "info",
     "open",
     "project",
     "queries",
@@ -67,7 +69,6 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.api": "verify",
     "pairdex.client": "Client",
     "pairdex.collection": "Collection open",
     "pairdex.curate.dedup": "dedup",
@@ -76,7 +77,9 @@ _MODULES = {
     "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
     "pairdex.derived.index": "index",
+    "pairdex.derived.info": "info",
     "pairdex.derived.projections.project": "project",
+    "pairdex.derived.verify": "verify",
     "pairdex.downloads.catalogue": "releases",
     "pairdex.downloads.fetch": "fetch",
     "pairdex.encoders.encode": "encode",

@@ -1,14 +1,18 @@
 """A served collection that changes: its newest version is served, and no request is lost meanwhile."""
 
+import os
 import shutil
+import tarfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 import pairdex
 from pairdex.derived.codes import codes_path
+from pairdex.derived.kinds import KINDS
 from pairdex.files import lock
 from pairdex.service.app import make_app
 from pairdex.service.readers import state_of
@@ -174,3 +178,20 @@ def test_state_changes_with_what_is_derived_and_not_with_what_is_on_its_way(fold
     (folder / "indexes" / "image" / ".codes.1234.partial").write_bytes(b"on its way")
     files = {path for path, *_ in with_codes}
     assert {path for path, *_ in state_of(folder)} == files
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_state_changes_with_every_kind_of_derived_data(kind, tmp_path):
+    with tarfile.open(Path(__file__).parents[1] / "data/collection-0.1.0.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "collection-0.1.0"
+    before = state_of(folder)
+    for pattern in kind.files:
+        for path in folder.glob(pattern):
+            os.utime(path, ns=(1, 1))
+    changed = {path for path, *_ in set(before) ^ set(state_of(folder))}
+    written = {
+        str(folder / one.file) for name in kind.find(folder) for one in kind.checks(folder, name)
+    }
+    assert changed
+    assert changed <= written

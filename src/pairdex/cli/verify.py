@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pairdex.api import verify
 from pairdex.cli.output import JsonOption, print_json, print_lines, progress_bars, size
+from pairdex.derived.verify import verify
 from pairdex.errors import DamagedFile
 
 

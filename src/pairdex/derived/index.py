@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
-from pairdex.derived.verify import Check, complaint
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -41,13 +41,13 @@ from pairdex.ivf.file import GROUP_ROWS, IvfFile, row_bytes
 from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["Built", "IndexReport", "find_index", "index", "index_checks", "ivf_path"]
+__all__ = ["Built", "IndexReport", "find_index", "index", "ivf_path", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
@@ -117,23 +117,6 @@ def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, Points] | None:
         return None
 
 
-def index_checks(collection: Path) -> Iterator[Check]:
-    """Yield a check of every index, and of its operating points, in the collection's folder."""
-    for path in sorted(collection.glob("indexes/*/ivf")):
-        inside = path.relative_to(collection)
-        remedy = f"run pairdex index {collection} --on {path.parent.name} again"
-        reads = partial(complaint, partial(_verify, path))
-        yield Check(str(inside), path.stat().st_size, reads, remedy)
-        points = points_path(path)
-        if points.exists():
-            reads = partial(complaint, partial(read_points, points))
-            yield Check(str(inside.parent / points.name), points.stat().st_size, reads, remedy)
-
-
-def _verify(path: Path) -> None:
-    IvfFile(path).verify()
-
-
 @checked
 def index(
     collection: StrPath,
@@ -158,12 +141,12 @@ def index(
     recall
         recall@10 that searches ask for where they do not say, 0.5 to 0.999.
     memory
-        What building and searching may take at most: `4GB`, or bytes. It decides `size`, and whether the vectors are
-        left on disk.
+        What building and searching may take at most: `4GB`, or bytes. It decides `size`, and
+        whether the vectors are left on disk.
     size
         `fast`: half a byte a dimension; `compact`: half of that.
     nlist
-        The number of lists, in the place of about 4 sqrt(rows).
+        The number of lists, instead of about 4 sqrt(rows).
     progress
         Called with what is being done, and how much of how much.
 
@@ -175,18 +158,37 @@ def index(
     folder = Path(collection)
     memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
-    read_manifest(folder)  # says that there is no collection
-    with lock.writing(folder):
-        store = Store(folder)
-        if on not in store.manifest.vectors:
-            there = ", ".join(store.manifest.vectors)
-            raise InvalidArgument(f"{folder} has no {on} vectors, it has {there}", field="on")
-        if store.rows == 0:
-            raise InvalidArgument(f"{folder} has no rows to index")
+    with _writing(folder, on) as store:
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
         return _make(store, on, wish, progress)
+
+
+def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None) -> IndexReport:
+    """Do what `index` does, with the recall, size and place in memory of the index there is.
+
+    Raises
+    ------
+    InvalidArgument, CollectionBusy, WriteFailed
+        As `index`.
+    """
+    with _writing(collection, on) as store:
+        return _make(store, on, _earlier_wish(store, on), progress)
+
+
+@contextmanager
+def _writing(collection: Path, on: Kind) -> Iterator[Store]:
+    """Give the collection's newest version, which nobody else writes, if it can be indexed."""
+    read_manifest(collection)  # raises MissingFile before the lock makes a file
+    with lock.writing(collection):
+        store = Store(collection)
+        if on not in store.manifest.vectors:
+            there = ", ".join(store.manifest.vectors)
+            raise InvalidArgument(f"{collection} has no {on} vectors, it has {there}", field="on")
+        if store.rows == 0:
+            raise InvalidArgument(f"{collection} has no rows to index")
+        yield store
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,22 @@ class _Wish:
     on_disk: bool
     parameters: Parameters
     is_nlist_asked: bool
+
+
+def _earlier_wish(store: Store, on: Kind) -> _Wish:
+    """Return the settings of the index there is; the defaults where there is none, or it is damaged."""
+    path = ivf_path(store.path, on)
+    sizes: tuple[Size, ...] = get_args(Size)
+    fast = choose(store.rows, store.dim)
+    try:
+        file = IvfFile(path)
+    except (MissingFile, DamagedFile, UnsupportedFormat):
+        return _Wish(DEFAULT_RECALL, "fast", False, fast, is_nlist_asked=False)
+    chosen = {size: choose(store.rows, store.dim, size=size) for size in sizes}
+    size: Size = next((one for one in sizes if chosen[one].coded == file.header.coded), "fast")
+    points = _known_points(path, file)
+    recall, on_disk = (DEFAULT_RECALL, False) if points is None else (points.recall, points.on_disk)
+    return _Wish(recall, size, on_disk, chosen[size], is_nlist_asked=False)
 
 
 def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> IndexReport:
@@ -235,7 +253,7 @@ def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Progress | 
     old, parameters = _readable(path), wish.parameters
     if old is not None and wish.is_nlist_asked and old.header.nlist != parameters.nlist:
         old = None
-    step = None if progress is None else partial(progress, "indexing")
+    step = at_step(progress, "indexing")
     if old is not None and can_extend(old, rows, parameters):
         if old.header.parts == rows.parts:
             return "unchanged"
@@ -253,7 +271,7 @@ def _readable(path: Path) -> IvfFile | None:
     except MissingFile:
         return None
     except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the index anew: %s", error)
+        _log.warning("building the index again: %s", error)
         return None
     return file
 
@@ -278,7 +296,7 @@ def _measured(
     for kind, vectors in kinds:
         if vectors not in store.manifest.vectors:
             continue
-        step = None if progress is None else partial(progress, f"measuring on {vectors} queries")
+        step = at_step(progress, f"measuring on {vectors} queries")
         may = np.ones(store.rows, np.bool_) if live is None else live.copy()
         if kind == "own":  # a row that a list was trained on finds it too easily
             may[trained_on(header.trained_rows, header.nlist, header.seed)] = False

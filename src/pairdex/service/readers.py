@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from pairdex.collection import Collection
+from pairdex.derived.kinds import KINDS
 from pairdex.errors import PairdexError
-from pairdex.ivf.build import BUILDING
 from pairdex.progress import Progress
 from pairdex.search import Query
 from pairdex.service.catalogue import Catalogue, Served
@@ -33,7 +33,6 @@ __all__ = ["Readers", "state_of"]
 
 State = tuple[tuple[str, int, int, int], ...]
 
-_DERIVED = ("indexes/**/*", "projections/*/*.json", "scores/*/*.json")
 _logger = logging.getLogger("pairdex.service")
 
 
@@ -146,8 +145,8 @@ class Readers:
     def _warm(self, collection: Collection) -> None:
         """Map what searches need and search once, so that the first request finds all in place."""
         for on in collection.manifest.vectors:
-            what = f"making codes of {collection.name}, {on} vectors"
-            collection.prepare(on, progress=partial(self._report, what))
+            of = f"of {collection.name}, {on} vectors"
+            collection.prepare(on, progress=partial(self._report, of))
             if len(collection.vectors(on)):
                 vector = collection.vectors(on)[0].astype(np.float32)
                 collection.search(Query(vector=vector), k=1, on=on)
@@ -156,9 +155,9 @@ class Readers:
             collection.encoder.encode_texts(["a picture"])
             collection.encoder.encode_images([Image.new("RGB", (8, 8))])
 
-    def _report(self, what: str, done: int, rows: int) -> None:
+    def _report(self, of: str, step: str, done: int, rows: int) -> None:
         self._stop_if_closing()
-        self._progress(what, done, rows)
+        self._progress(f"{step} {of}", done, rows)
 
     def _stop_if_closing(self) -> None:
         if self._closing.is_set():
@@ -166,10 +165,10 @@ class Readers:
 
 
 def state_of(collection: Path) -> State:
-    """Return what changes whenever a part, an index, a projection or a computed column does."""
+    """Return what changes whenever the collection, or data of any kind derived from it, does."""
     paths = [collection / MANIFEST]
-    for pattern in _DERIVED:
-        paths += [path for path in collection.glob(pattern) if not _is_unfinished(path)]
+    for pattern in {pattern for kind in KINDS for pattern in kind.files}:
+        paths += collection.glob(pattern)
     found = []
     for path in paths:
         try:
@@ -178,7 +177,3 @@ def state_of(collection: Path) -> State:
             continue
         found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.name.startswith(".") or BUILDING in (path.suffix, path.parent.suffix)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, UnsupportedFormat
 from pairdex.files import atomic, checksums
-from pairdex.store.manifest import Manifest
+from pairdex.store.manifest import Kind, Manifest
 
 __all__ = [
     "MAX_REASON_CHARS",
@@ -38,6 +38,7 @@ FORMAT = "pairdex-removed"
 FORMAT_VERSION = "1"
 MAX_REASON_CHARS = 1_000  # a longer one is a mistake: it is stored with every row
 
+_OWNER: Kind = "image"  # ids are those of these vectors: every collection has them
 _MAGIC = b"ARROW1"
 _BATCH_ROWS = 1 << 20  # of the file: 30 MB, or more with long reasons
 _NO_CHECKSUM = b"0" * 32  # stands where the file's own checksum will be, while it is computed
@@ -147,7 +148,7 @@ def add_removed(
     metadata = {
         b"format": FORMAT.encode(),
         b"version": FORMAT_VERSION.encode(),
-        b"vectors": "\n".join(_vectors(manifest)).encode(),
+        b"vectors": "\n".join(manifest.vector_checksums(_OWNER)).encode(),
         b"checksum": _NO_CHECKSUM,
     }
     with atomic.replacing(path) as file:
@@ -199,7 +200,7 @@ def _read_table(path: Path, manifest: Manifest) -> pa.Table:
 
 def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
     """Refuse tombstones of other rows; parts may have been added since, or since the manifest."""
-    ours = _vectors(manifest)
+    ours = manifest.vector_checksums(_OWNER)
     shared = min(len(ours), len(vectors))
     if ours[:shared] != vectors[:shared]:
         raise Mismatch(f"{path} is of another collection: its ids are not those of the rows here")
@@ -207,11 +208,6 @@ def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
 
 def _damaged(path: Path, reason: str) -> DamagedFile:
     return DamagedFile(f"{path} is damaged: {reason}; {REMEDY}")
-
-
-def _vectors(manifest: Manifest) -> list[str]:
-    """Return what the ids stand for: the checksums of the image vectors, part after part."""
-    return [part.files["image"].checksum for part in manifest.parts]
 
 
 def _merged(

@@ -27,7 +27,7 @@ from pairdex.store.store import Store
 # time that it renames or removes a file; ends behind the first that was not.
 KILLED = """
 import os, pathlib, shutil, signal, sys
-from pairdex.derived.projections.fitting import Wish
+from pairdex.derived.projections.fitting import FitOptions
 from pairdex.derived.projections.write import project_collection
 collection, targets, wish = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), eval(sys.argv[3])
 def watch(at):
@@ -47,14 +47,14 @@ while status != 0:
     child = os.fork()
     if not child:
         watch(at)
-        project_collection(target, "pca3", wish=wish)
+        project_collection(target, "pca3", options=wish)
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, -signal.SIGKILL), status
 """
 
 
-def killed_everywhere(collection, targets, wish="Wish()"):
+def killed_everywhere(collection, targets, wish="FitOptions()"):
     """Return a collection for every instant at which projecting it was killed, the whole one last."""
     targets.mkdir()
     command = [sys.executable, "-c", KILLED, str(collection), str(targets), wish]
@@ -197,7 +197,7 @@ def test_a_model_for_another_dimension_or_no_model_is_refused(
         pairdex.project(collection, "pca3", model=tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(UnsupportedFormat, match="is no model of a projection"):
+    with pytest.raises(UnsupportedFormat, match="is not the model of a projection"):
         pairdex.project(collection, "pca3", model=tmp_path / "other.h5")
 
 
@@ -249,7 +249,7 @@ def test_a_kill_while_a_projection_is_made_anew_shows_the_old_one_the_new_one_or
     pairdex.project(collection, "pca3", fit_rows=10)
     vectors = Store(collection).vectors("image")[:]
     seen = set()
-    for killed in killed_everywhere(collection, tmp_path / "killed", "Wish(fit_rows=60)"):
+    for killed in killed_everywhere(collection, tmp_path / "killed", "FitOptions(fit_rows=60)"):
         store = Store(killed)
         if find_projections(store):
             projection = open_projection(store, "pca3")

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.atlas import layout
-from pairdex.derived.atlas.files import Record, folder_of, save_array, source_of, write_record
+from pairdex.derived.atlas.files import Record, folder_of, save_array, write_record
 from pairdex.derived.atlas.regions import find_regions
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
 from pairdex.knn import cosine
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.sample import DEFAULT_SEED, draw
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
 __all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
 
-DEFAULT_SAMPLE = 20_000  # points: what one screen can tell apart; their layout takes seconds
+DEFAULT_SAMPLE = 20_000  # points: as many as one screen can show apart; their layout takes seconds
 MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
 MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
 _BLOCK_ROWS = 8_192
@@ -116,7 +116,7 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Have the atlas's folder; where nothing comes of it, no empty one is left."""
+    """Make the atlas's folder; remove it again if nothing was written."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
@@ -133,9 +133,7 @@ def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Re
     drawn_from = store.checksum
     ids = np.flatnonzero(draw(keep, sample, seed=seed))
     vectors = store.vectors(on)[ids]
-    positions = layout.lay_out(
-        vectors, seed=seed, progress=lambda done, total: steps("finding neighbours", done, total)
-    )
+    positions = layout.lay_out(vectors, seed=seed, progress=at_step(steps, "finding neighbours"))
     regions = find_regions(positions, _captions(store, ids), seed=seed)
     places = _places(store, on, ids, vectors, lambda done: steps("placing", done, store.rows))
     arrays: dict[str, NDArray[Any]] = {"ids": ids, "positions": positions, "places": places}
@@ -146,7 +144,7 @@ def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Re
         points=len(ids),
         seed=seed,
         rows=store.rows,
-        source=source_of(store, on),
+        source=store.manifest.vectors_checksum(on),
         drawn_from=drawn_from,
         method={
             "name": "umap",
