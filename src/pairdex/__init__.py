@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from pairdex.errors import PairdexError
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
+    from pairdex.evaluation.recall import recall
+    from pairdex.evaluation.results import write_results
     from pairdex.exports.formats import export
     from pairdex.exports.training.examples import examples
+    from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
     from pairdex.reference.gold import gold
     from pairdex.reference.queries import queries
+    from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
     from pairdex.store.build import build
     from pairdex.store.verify_model import verify_model
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "Collection",
+    "Hits",
+    "Neighbours",
     "PairdexError",
     "Query",
     "Term",
@@ -58,6 +64,7 @@ __all__ = [
     "open",
     "project",
     "queries",
+    "recall",
     "releases",
     "remove",
     "score",
@@ -65,6 +72,7 @@ __all__ = [
     "subset",
     "verify",
     "verify_model",
+    "write_results",
 ]
 
 # A name is imported when it is first used: `import pairdex` stays fast.
@@ -87,11 +95,15 @@ _MODULES = {
     "pairdex.errors": "PairdexError",
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
+    "pairdex.evaluation.recall": "recall",
+    "pairdex.evaluation.results": "write_results",
     "pairdex.exports.formats": "export",
     "pairdex.exports.training.examples": "examples",
+    "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
     "pairdex.reference.gold": "gold",
     "pairdex.reference.queries": "queries",
+    "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",
     "pairdex.store.build": "build",
     "pairdex.store.verify_model": "verify_model",

@@ -37,6 +37,7 @@ from pairdex.work.sizes import ByteSize
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pairdex.derived.info import CollectionInfo
     from pairdex.encoders.encoder import Encoder
     from pairdex.exports.training.features import Config, Example
 
@@ -374,6 +375,12 @@ class Collection(StoredRows):
         from pairdex.metadata_sql.session import sql  # noqa: PLC0415 - DuckDB loads slowly
 
         return sql(self, statement, memory=memory)
+
+    def info(self) -> CollectionInfo:
+        """Say what it holds, where it came from, and which derived data it has now; see `pairdex.info`."""
+        from pairdex.derived.info import info  # noqa: PLC0415 - knows all kinds of derived data
+
+        return info(self)
 
     def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
         """Index the captions' words, once; otherwise the first search for keywords does it.

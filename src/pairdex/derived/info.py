@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.kind import DerivedInfo, Heading
 from pairdex.derived.kinds import KINDS
 from pairdex.parts.model_record import ModelRecord
@@ -74,7 +74,8 @@ class CollectionInfo:
         return [one for one in self.derived if one.kind in kinds]
 
 
-def info(collection: str | os.PathLike[str]) -> CollectionInfo:
+@checked
+def info(collection: StrPath) -> CollectionInfo:
     """Say what a collection holds, where it came from, and which derived data it has.
 
     Raises

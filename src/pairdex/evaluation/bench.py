@@ -1,6 +1,6 @@
-"""Measuring every way to search a collection: all queries at once, and one after another.
+"""Measuring every method to search a collection: all queries at once, and one after another.
 
-Timing is fair to all: each way first answers some queries untimed, so that what it reads is in memory;
+Timing is fair to all: each method first answers some queries untimed, so that what it reads is in memory;
 a batch's time is the median of repetitions, and includes projecting the queries.
 """
 
@@ -23,7 +23,7 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
-from pairdex.evaluation.ways import Found, Way, ways
+from pairdex.evaluation.methods import IdsAndDistances, SearchMethod, search_methods
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, query_set
@@ -61,7 +61,7 @@ class Bench:
     Attributes
     ----------
     evaluation
-        Recall and speed of each way, all queries at once.
+        Recall and speed of each method, all queries at once.
     single
         Of each run, how long single queries took.
     repeat
@@ -97,7 +97,7 @@ def bench(
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
 ) -> Bench:
-    """Search a collection in every way it offers, and compare the answers with exact ones.
+    """Search a collection in every method it offers, and compare the answers with exact ones.
 
     Parameters
     ----------
@@ -126,14 +126,14 @@ def bench(
         folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
         atomic.make_folder(folder)
         step = at_step(progress, "making codes")
-        found = list(ways(task.store, on, progress=step))
+        found = list(search_methods(task.store, on, progress=step))
         reference = gold or task.write_gold(folder / GOLD_NAME, progress)
         results, single = [], []
-        for number, way in enumerate(found):
+        for number, method in enumerate(found):
             if progress:
                 progress("measuring", number, len(found))
-            results.append(task.write_result(folder, way))
-            single.append(_measure_single(way, task.queries.vectors, k))
+            results.append(task.write_result(folder, method))
+            single.append(_measure_single(method, task.queries.vectors, k))
         evaluation = evaluate(results, reference, k=k)
     return Bench(evaluation, single, repeat, usable_processors(), _native.kernels()[0])
 
@@ -176,44 +176,44 @@ class _Task:
         )
         return path
 
-    def write_result(self, folder: Path, way: Way) -> Path:
+    def write_result(self, folder: Path, method: SearchMethod) -> Path:
         """Search all queries at once, and write what SISAP's evaluation finds below `folder`."""
-        (ids, distances), seconds = self._measure_batch(way)
+        (ids, distances), seconds = self._measure_batch(method)
         name, rows = self.store.manifest.name, self.store.live_rows
         attributes: dict[str, Value] = {
             "data": name,
             "size": rows,
-            "algo": way.algo,
+            "algo": method.algo,
             "querytime": seconds,
-            "params": f"{way.params} k={self.k}",
+            "params": f"{method.params} k={self.k}",
         }
-        if way.buildtime is not None:
-            attributes["buildtime"] = way.buildtime
+        if method.buildtime is not None:
+            attributes["buildtime"] = method.buildtime
         about = {
             "collection_checksum": self.store.checksum,
             "queries_checksum": self.queries.checksum,
         }
         shown = np.where(ids < 0, np.float32(math.inf), distances.astype(np.float32))
-        path = folder / name / str(rows) / f"{way.name}.h5"
+        path = folder / name / str(rows) / f"{method.name}.h5"
         atomic.make_folder(path.parent)
         write_results(path, ids, shown, attributes=attributes, about=about)
         return path
 
-    def _measure_batch(self, way: Way) -> tuple[Found, float]:
-        way.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
+    def _measure_batch(self, method: SearchMethod) -> tuple[IdsAndDistances, float]:
+        method.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
         seconds = []
         for _ in range(self.repeat):
             started = time.perf_counter()
-            found = way.search(self.queries.vectors, self.k)
+            found = method.search(self.queries.vectors, self.k)
             seconds.append(time.perf_counter() - started)
         return found, statistics.median(seconds)
 
 
-def _measure_single(way: Way, vectors: NDArray[np.float32], k: int) -> Single:
+def _measure_single(method: SearchMethod, vectors: NDArray[np.float32], k: int) -> Single:
     seconds: list[float] = []
     for vector in vectors[:_SINGLE_QUERIES]:
         started = time.perf_counter()
-        way.search(vector[None, :], k)
+        method.search(vector[None, :], k)
         seconds.append(time.perf_counter() - started)
         if sum(seconds) > _SINGLE_SECONDS and len(seconds) >= _SINGLE_LEAST:
             break
