@@ -1,13 +1,24 @@
 """The collection as people use it from Python: `import pairdex`, open, look, search."""
 
 import json
+import os
+import pickle
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pairdex
 from pairdex.encoders.model import load_model
-from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, MissingFile
+from pairdex.errors import (
+    InvalidArgument,
+    InvalidPredicate,
+    Mismatch,
+    MissingExtra,
+    MissingFile,
+)
 from pairdex.knn.distance import cosine_distance
 
 
@@ -299,3 +310,131 @@ def test_several_threads_may_search_at_once(opened):
     expected = [search(row_id) for row_id in range(20)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(search, range(20))) == expected
+
+
+def test_the_type_of_a_question_says_what_it_is(make_parts, tmp_path):
+    pairdex.build(make_parts(20, dim=64), tmp_path / "c", model="demo")
+    opened = pairdex.open(tmp_path / "c")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    picture = tmp_path / "red.png"
+    vector = opened.vectors()[3]
+    asked = {
+        "text": ["a red car"],
+        "image": [picture, picture.read_bytes(), Image.open(picture)],
+        "like": [3, np.int64(3)],
+        "vector": [vector, vector.astype(float).tolist()],
+    }
+    for name, questions in asked.items():
+        for question in questions:
+            found, expected = opened.search(question, k=4), opened.search(**{name: question}, k=4)
+            assert found.table == expected.table
+    query = pairdex.Query(text="a red car", unlike="a blue boat")
+    assert opened.search(query).table == opened.search("a red car", unlike="a blue boat").table
+    answers = opened.search(["a red car", 3, picture], k=2)
+    assert [len(hits) for hits in answers] == [2, 2, 2]
+    assert answers[1].table == opened.search(3, k=2).table
+    both = opened.search(opened.vectors()[[3, 5]], k=1)
+    assert [hits.ids.tolist() for hits in both] == [[3], [5]]
+
+
+@pytest.mark.parametrize(
+    "question", [object(), 1.5, True, np.ones((2, 2, 2)), [object()], {"a": 1}]
+)
+def test_what_is_no_question_is_refused_by_name(opened, question):
+    with pytest.raises(
+        InvalidArgument, match=r"question is a .*, expected a text, a picture"
+    ) as caught:
+        opened.search(question)
+    assert caught.value.field == "question"
+
+
+def test_a_question_is_asked_once(opened):
+    with pytest.raises(InvalidArgument, match="either a question or like"):
+        opened.search(3, like=4)
+
+
+def test_hits_are_rows_columns_and_a_table(opened):
+    hits = opened.search(31, k=5)
+    assert len(hits) == len(list(hits)) == hits.table.num_rows == 5
+    assert hits[0] == next(iter(hits)) == hits.table.slice(0, 1).to_pylist()[0]
+    assert hits[-1]["id"] == hits.ids[4] == hits["id"][4].as_py()
+    assert hits[1:3].ids.tolist() == hits.ids[1:3].tolist()
+    assert hits.distances.tolist() == hits["distance"].to_pylist()
+    assert hits.report.exact
+    assert (
+        repr(hits) == f"<Hits: 5 rows, exact; first: id {hits.ids[0]} at {hits.distances[0]:.4g}>"
+    )
+    assert repr(hits[:0]) == "<Hits: no rows>"
+    with pytest.raises(IndexError):
+        hits[5]
+    with pytest.raises(InvalidArgument, match="no column nosuch"):
+        hits["nosuch"]
+
+
+@pytest.mark.parametrize(("name", "method"), [("pandas", "to_pandas"), ("polars", "to_polars")])
+def test_hits_become_a_data_frame_where_the_package_is_installed(opened, monkeypatch, name, method):
+    hits = opened.search(31, k=5)
+    if find_spec(name) is not None:
+        assert list(getattr(hits, method)()["id"]) == hits.ids.tolist()
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=f"pip install {name}"):
+        getattr(hits, method)()
+
+
+def test_neighbours_unpack_and_have_a_table(opened):
+    vectors = np.asarray(opened.vectors()[[3, 5]], np.float32)
+    found = opened.nearest(vectors, 4)
+    ids, distances = found
+    assert (ids.shape, ids.dtype, distances.dtype) == ((2, 4), np.int64, np.float32)
+    assert found.table.column_names == ["query", "rank", "id", "distance"]
+    assert found.table["id"].to_pylist() == ids.ravel().tolist()
+    one = opened.nearest(vectors[0], 4)
+    assert (one.ids.tolist(), one.distances.shape) == (ids[0].tolist(), (4,))
+    assert one.table["id"].to_pylist() == ids[0].tolist()
+
+
+def test_vectors_come_from_a_file_too(opened, tmp_path):
+    np.save(tmp_path / "q.npy", opened.vectors()[[3, 5]])
+    for place in (tmp_path / "q.npy", str(tmp_path / "q.npy")):
+        assert opened.nearest(place, 1).ids.ravel().tolist() == [3, 5]
+
+
+def test_rows_are_read_by_id_list_and_slice(opened):
+    pairdex.remove(opened, ids=[7], reason="test")
+    assert opened[5] == {"id": 5, **opened.take([5]).to_pylist()[0]}
+    assert opened[[5, 3]]["id"].to_pylist() == [5, 3]
+    assert opened[5:9]["id"].to_pylist() == [5, 6, 8]
+    assert [row["id"] for row in opened] == [*range(7), *range(8, 60)]
+    assert next(iter(opened)) == opened[0]
+    assert (5 in opened, 7 in opened, 60 in opened, "5" in opened) == (True, False, False, False)
+    for gone in (7, 60, -1):
+        for error in (KeyError, IndexError, pairdex.PairdexError):
+            with pytest.raises(error, match=r"^id -?\d+ (was removed|is out of range)"):
+                opened[gone]
+    with pytest.raises(InvalidArgument):
+        opened["caption"]
+
+
+def test_an_opened_collection_is_a_path(opened, tmp_path):
+    assert os.fspath(opened) == str(opened.path)
+    assert pairdex.verify(opened).damaged == []
+    assert pairdex.subset(opened, tmp_path / "s", parts="0,2", limit=30).rows == 30
+    assert pairdex.sql(opened, "SELECT count(*) AS n FROM pairs").to_pylist() == [{"n": 60}]
+    assert opened.sql("SELECT 1 AS one", memory=10**9).to_pylist() == [{"one": 1}]
+    assert opened.info() == pairdex.info(opened.path)
+
+
+def test_a_closed_collection_says_so(collection):
+    with pairdex.open(collection) as opened:
+        assert len(opened) == 60
+    for use in (len, lambda c: c.search(3), lambda c: c[3], pickle.dumps):
+        with pytest.raises(InvalidArgument, match="is closed: open it again"):
+            use(opened)
+    assert repr(opened) == f"<Collection {collection}: closed>"
+
+
+def test_a_pickled_collection_is_opened_again(collection):
+    opened = pairdex.open(collection, use_codes=False)
+    again = pickle.loads(pickle.dumps(opened))
+    assert again.search(3).table == opened.search(3).table
+    assert not again.finder.use_codes

@@ -26,6 +26,7 @@ T = TypeVar("T")
 StrPath = str | os.PathLike[str]
 """A path; an opened `Collection` is one, too."""
 
+_MAX_INTEGER = 2**63 - 1  # what the rest of pairdex counts with
 _SHOWN = 60  # characters of a refused value
 
 _Check = Callable[[Any], Any]
@@ -136,8 +137,8 @@ def _generic_rule(origin: type, members: tuple[Any, ...]) -> tuple[_Check, str]:
 
 
 def _class_rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401
-    """Return the rule of a class of ours or of Pillow's; any other annotation allows anything."""
-    if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL"):
+    """Return the rule of a class of ours, Pillow's or httpx's; any other annotation allows anything."""
+    if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL", "httpx"):
         return functools.partial(_instance, hint), f"a {hint.__name__}"
     return _anything, "an array"
 
@@ -168,7 +169,10 @@ def _path(value: Any) -> Any:  # noqa: ANN401
 def _integer(value: Any) -> int:  # noqa: ANN401
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise _Refused
-    return operator.index(value)
+    number = operator.index(value)
+    if abs(number) > _MAX_INTEGER:
+        raise _Refused
+    return number
 
 
 def _number(value: Any) -> float:  # noqa: ANN401

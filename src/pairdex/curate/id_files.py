@@ -178,5 +178,7 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8-sig").split("\n")
     except FileNotFoundError as error:
         raise MissingFile(f"{path} does not exist; expected a file of text") from error
+    except IsADirectoryError as error:
+        raise MissingFile(f"{path} is a folder; expected a file of text") from error
     except UnicodeDecodeError as error:
         raise DamagedFile(f"{path} is no UTF-8 text: {error.reason}") from error

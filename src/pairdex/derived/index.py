@@ -158,6 +158,10 @@ def index(
     folder = Path(collection)
     memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
+    if size is not None and size not in get_args(Size):
+        raise InvalidArgument(
+            f"size is {size!r}, expected one of {', '.join(get_args(Size))}", field="size"
+        )
     with _writing(folder, on) as store:
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)

@@ -140,6 +140,8 @@ def queries(
     PairdexError
         Fewer than n rows satisfy the rule; bad arguments; no room. No file is left.
     """
+    if seed < 0:
+        raise InvalidArgument(f"the seed is {seed}, expected at least 0", field="seed")
     store = Store(Path(collection))
     database = store if against is None else Store(Path(against))
     check_queries_wanted(store, Path(out), n, on=on, against=database)

@@ -134,7 +134,7 @@ class Store:
         InvalidArgument
             No integers (n,), an id out of range or of a removed row, or an unknown column.
         """
-        array = as_ids(ids, field="id")
+        array = as_ids(ids, field="ids")
         self.check_ids(array)
         return self.read(array, columns)
 
@@ -295,7 +295,7 @@ def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
         return np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidArgument(
-            f"ids are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field
+            f"{field} are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field
         )
     if array.max() > np.iinfo(np.int64).max:
         raise InvalidArgument(f"id {array.max()} is out of range", field=field)

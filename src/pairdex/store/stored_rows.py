@@ -158,7 +158,7 @@ class StoredRows:
         InvalidArgument
             An id out of range or of a removed row, or an unknown column.
         """
-        return self._store.take(as_array(ids, field="ids"), columns)
+        return self._store.take(as_ids(as_array(ids, field="ids"), field="ids"), columns)
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range."""

@@ -12,6 +12,7 @@ __all__ = ["ByteSize", "parse_size"]
 ByteSize = int | str
 """A number of bytes, or a text such as `4GB`; KB, MB, GB and TB count in thousands, KiB, … in 1,024."""
 
+_MAX_BYTES = 2**60  # more than any machine has
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}
 _UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
@@ -32,7 +33,7 @@ def parse_size(size: ByteSize, *, field: str = "memory") -> int:
     (1500000000, 536870912, 4096)
     """
     n_bytes = size if isinstance(size, int) else _parsed(size)
-    if n_bytes is None or n_bytes < 1:
+    if n_bytes is None or not 1 <= n_bytes < _MAX_BYTES:
         raise InvalidArgument(
             f"{field} is {size!r}, expected a size like 500MB or 4GB", field=field
         )
