@@ -153,7 +153,17 @@ class Client:
         form: Format,
         **asked: Any,  # noqa: ANN401 - the fields of POST /api/search
     ) -> int:
-        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails."""
+        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails.
+
+        Parameters
+        ----------
+        out
+            The file to write.
+        form
+            jsonl, csv, parquet or urls.
+        asked
+            The fields of POST /api/search.
+        """
         request = self._request("POST", "/api/download", _body(asked) | {"format": form})
         try:
             response = self._http.send(request, stream=True)
@@ -172,20 +182,44 @@ class Client:
 
     @checked
     def items(self, ids: Iterable[int], *, collection: str | None = None) -> list[dict[str, Any]]:
-        """Return rows, in the order of the ids."""
+        """Return rows, in the order of the ids.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        ids
+            Integers (n,).
+        """
         body = _body({"ids": [int(row_id) for row_id in ids], "collection": collection})
         return list(self._json("POST", "/api/items", body)["items"])
 
     @checked
     def item(self, row_id: int, *, collection: str | None = None) -> dict[str, Any]:
-        """Return one row."""
+        """Return one row.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        row_id
+            The id of the row.
+        """
         return self._json("GET", f"/api/items/{int(row_id)}", collection=collection)
 
     @checked
     def picture(
         self, row_id: int, *, size: int | None = None, collection: str | None = None
     ) -> bytes:
-        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels."""
+        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        row_id
+            The id of the row.
+        """
         asked = {"size": size, "collection": collection}
         return self._answer("GET", f"/api/items/{int(row_id)}/picture", None, **asked).content
 
@@ -198,7 +232,19 @@ class Client:
         max_distance: float | None = None,
         collection: str | None = None,
     ) -> Contained:
-        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them."""
+        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        urls
+            URLs.
+        image
+            A picture: bytes or a path.
+        max_distance
+            The distance up to which a picture counts as the same; the service's own when None.
+        """
         asked = {"urls": urls, "image": image, "max_distance": max_distance}
         answer = self._json("POST", "/api/contains", _body({**asked, "collection": collection}))
         rows, picture = answer["urls"], answer["image"]
@@ -215,7 +261,17 @@ class Client:
         safe: bool | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
-        """Return what each column holds among the rows that satisfy a filter."""
+        """Return what each column holds among the rows that satisfy a filter.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        where
+            A SQL predicate over the columns.
+        safe
+            Only rows that are known to be safe.
+        """
         body = _body({"where": where, "safe": safe, "collection": collection})
         return self._json("POST", "/api/facets", body)
 

@@ -166,6 +166,10 @@ class Collection(StoredRows):
         ----------
         encoder
             Encodes texts and pictures instead of the collection's own model.
+        query
+            What is searched for.
+        on
+            image or text: which vectors.
 
         Raises
         ------
@@ -254,7 +258,13 @@ class Collection(StoredRows):
         self.finder.searcher.prepare(on, exact=exact, progress=at_step(progress, "making codes"))
 
     def is_prepared(self, on: str = "image") -> bool:
-        """Whether searches are as fast as `prepare` makes them."""
+        """Whether searches are as fast as `prepare` makes them.
+
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
+        """
         return self.finder.searcher.is_prepared(on)
 
     @overload
@@ -385,6 +395,11 @@ class Collection(StoredRows):
     def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
         """Index the captions' words, once; otherwise the first search for keywords does it.
 
+        Parameters
+        ----------
+        progress
+            Called with the step, the amount done and the total.
+
         Raises
         ------
         InvalidArgument, DamagedFile
@@ -395,6 +410,11 @@ class Collection(StoredRows):
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL, exactly but for spaces around it.
 
+        Parameters
+        ----------
+        urls
+            URLs.
+
         Raises
         ------
         InvalidArgument, DamagedFile
@@ -404,6 +424,11 @@ class Collection(StoredRows):
 
     def narrowed(self, where: str | None, *, safe: bool) -> str | None:
         """Return a filter that holds for the safe rows, or for all, that satisfy `where`.
+
+        Parameters
+        ----------
+        safe
+            Only rows that are known to be safe.
 
         Raises
         ------
@@ -438,11 +463,22 @@ class Collection(StoredRows):
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.
+
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
         """
         return self.finder.searcher.index(on)
 
     def examples(self, config: Config = "images") -> Iterator[Example]:
-        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`."""
+        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`.
+
+        Parameters
+        ----------
+        config
+            `images` (default) or `embeddings`.
+        """
         from pairdex.exports.training.examples import examples  # noqa: PLC0415 - rarely needed
 
         return examples(self.path, config)
@@ -452,5 +488,13 @@ class Collection(StoredRows):
 def open(  # noqa: A001 - pairdex.open, as gzip.open
     path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
 ) -> Collection:
-    """Open the collection in the folder `path`; see `Collection.open`."""
+    """Open the collection in the folder `path`; see `Collection.open`.
+
+    Parameters
+    ----------
+    model
+        The name or folder of the model, where the collection does not say.
+    use_codes
+        Whether searches use codes, which the first one builds.
+    """
     return Collection.open(path, model=model, use_codes=use_codes)

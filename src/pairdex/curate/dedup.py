@@ -132,6 +132,8 @@ def dedup(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     threshold
         The distance, 1 - cos, up to which rows are near-duplicates.
     keep

@@ -68,6 +68,8 @@ def remove(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     ids
         Integers (n,), or a file of them: .npy, .csv (its column `id`, or its only one), or one a line.
     urls

@@ -78,6 +78,8 @@ def score(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     nsfw, aesthetic
         The `.npz` of a head; at least one.
     progress

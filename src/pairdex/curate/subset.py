@@ -83,6 +83,8 @@ def subset(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     parts
         Only the rows of these released parts: integers, or a text like `0-9,12`; all when None.
     where

@@ -136,6 +136,8 @@ def index(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     on
         The vectors that are indexed.
     recall

@@ -78,6 +78,11 @@ class CollectionInfo:
 def info(collection: StrPath) -> CollectionInfo:
     """Say what a collection holds, where it came from, and which derived data it has.
 
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat

@@ -40,6 +40,8 @@ def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyRe
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     progress
         Called with the step, the bytes done and the bytes in all.
 

@@ -163,6 +163,11 @@ def load_catalogue() -> dict[str, Release]:
 def releases(name: str | None = None) -> list[Release]:
     """Return the releases of the catalogue, or the one of this name.
 
+    Parameters
+    ----------
+    name
+        The name of a release; all releases when None.
+
     Raises
     ------
     InvalidArgument

@@ -81,6 +81,10 @@ def encode(
         `if __name__ == "__main__":` in the calling program.
     progress
         Called with the pictures done and the pictures in all.
+    parts
+        The folder of the parts, new or existing.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------

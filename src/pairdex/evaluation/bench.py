@@ -97,21 +97,27 @@ def bench(
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
 ) -> Bench:
-    """Search a collection in every method it offers, and compare the answers with exact ones.
+    """Search a collection by every method it offers, and compare the answers with exact ones.
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     queries
         Query vectors (n, dim), or a file of them, or `FILE:NAME`.
     gold
         Their gold standard; it is made when None.
     out
-        A folder for SISAP's result files, `out`/NAME/ROWS/WAY.h5, and for the gold standard that was
+        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for the gold standard that was
         made, `out`/gold.h5.
     repeat
         How often all queries are searched, for the median.
     progress
         Called with the step, what is done of it, and the whole.
+    k
+        How many neighbours count.
+    on
+        image or text: which vectors.
 
     Raises
     ------

@@ -61,6 +61,8 @@ def export(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     form
         `sisap` (HDF5 and TSV), `tsv`, `parquet`, `laion` (parts again), `webdataset`, `tfds` or
         `clickhouse` (Parquet and SQL).

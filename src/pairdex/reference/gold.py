@@ -124,6 +124,8 @@ def gold(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     queries
         Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
     out
@@ -136,6 +138,8 @@ def gold(
         Whether codes are made and used: the same answer, sooner.
     progress
         Called with the step, what is done of it, and the whole.
+    k
+        How many neighbours count.
 
     Raises
     ------

@@ -120,6 +120,8 @@ def queries(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     out
         The file: `emb` (n, dim) float16, `ids` (n,) int64, the rows they came from.
     on
@@ -134,6 +136,8 @@ def queries(
         Whether codes are made and used: the same answer, sooner.
     progress
         Called with the step, what is done of it, and the whole.
+    n
+        How many queries to draw.
 
     Raises
     ------

@@ -139,6 +139,11 @@ class StoredRows:
         """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
 
         They are those in the files, of removed rows too.
+
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
         """
         return self._store.vectors(on)
 
@@ -161,7 +166,13 @@ class StoredRows:
         return self._store.take(as_ids(as_array(ids, field="ids"), field="ids"), columns)
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range."""
+        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range.
+
+        Parameters
+        ----------
+        ids
+            Integers (n,).
+        """
         return self._store.values(ids)
 
     @property
@@ -175,6 +186,11 @@ class StoredRows:
 
         Only files inside the folder that the pictures were encoded from are returned, whatever the
         metadata says.
+
+        Parameters
+        ----------
+        row_id
+            The id of the row.
         """
         self._store.check_ids(np.array([row_id], np.int64))
         if "image_path" not in self.columns:

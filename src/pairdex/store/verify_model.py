@@ -107,12 +107,16 @@ def verify_model(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     model
         The name or folder of the model to check; the one that the collection names where None.
     sample
         How many rows to compare at most, of texts and of pictures each.
     seed
         Of the choice of rows.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------

@@ -60,12 +60,16 @@ def atlas(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     sample
         How many rows to lay out; by default 20,000, or all where there are fewer.
     seed
         Of the sample and the layout.
     on
         Which vectors decide what is near.
+    progress
+        Called with the step, the amount done and the total.
 
     Raises
     ------

@@ -38,6 +38,8 @@ def project(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     name
         `pca32`, `pca96`, PCA of another number of components `pcaN`, or `hamming`: sketches of 1,024
         bits.
