@@ -47,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--pictures", type=int, default=320)
     parser.add_argument("--size", default="600x450")
-    parser.add_argument("--only", type=int, default=len(RUNS), help="so many of the runs")
+    parser.add_argument("--only", type=int, default=len(RUNS), help="how many of the runs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))
@@ -90,7 +90,7 @@ def make_models(root: Path) -> dict[str, float]:
     torch.manual_seed(0)
     source = root / "published"
     CLIPModel(CLIPConfig()).save_pretrained(source)
-    (source / "tokenizer.json").write_bytes(clip_tokenizer())
+    (source / "tokenizer.json").write_bytes(clip_tokenizer(source))
     export_model(source, root / "float32")
     export_model(source, root / "int8", int8=True)
     shutil.rmtree(source)

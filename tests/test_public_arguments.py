@@ -34,6 +34,7 @@ GIVEN = {
     "index": {"collection": "@/c"},
     "info": {"collection": "@/c"},
     "open": {"path": "@/c"},
+    "photos": {"folder": "@/none"},
     "project": {"collection": "@/c", "name": "pca2", "ceiling": True},
     "queries": {"collection": "@/c", "out": "@/q.h5", "n": 1},
     "recall": {"ids": IDS, "gold_ids": IDS},

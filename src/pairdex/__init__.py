@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pairdex.evaluation.results import write_results
     from pairdex.exports.formats import export
     from pairdex.exports.training.examples import examples
+    from pairdex.follow.photos import photos
     from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
     from pairdex.reference.gold import gold
@@ -62,6 +63,7 @@ __all__ = [
     "index",
     "info",
     "open",
+    "photos",
     "project",
     "queries",
     "recall",
@@ -99,6 +101,7 @@ _MODULES = {
     "pairdex.evaluation.results": "write_results",
     "pairdex.exports.formats": "export",
     "pairdex.exports.training.examples": "examples",
+    "pairdex.follow.photos": "photos",
     "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
     "pairdex.reference.gold": "gold",

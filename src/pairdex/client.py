@@ -140,7 +140,7 @@ class Client:
         return SearchAnswer(
             found,
             answer["exact"],
-            answer.get("on", answer.get("space", "")),
+            answer["on"],
             answer["safe"],
             answer["seconds"],
         )

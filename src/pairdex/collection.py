@@ -18,7 +18,7 @@ from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.projections.files import find_projections
 from pairdex.errors import InvalidArgument
 from pairdex.files.query_files import query_array, query_set
-from pairdex.ivf.efforts import Points
+from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.cosine import Neighbours
 from pairdex.progress import Progress, at_step
@@ -93,11 +93,12 @@ class Collection(StoredRows):
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
-            As `open`.
+            As `open`; also if rows that were removed from this version are present again.
         """
         old = self.finder
         new = Finder(Store(self.path), model=old.model_source, use_codes=old.use_codes)
         newest = Collection(new)
+        newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
         if is_same and "encoder" in vars(old):
             vars(new)["encoder"] = old.encoder
@@ -459,7 +460,7 @@ class Collection(StoredRows):
         """Return the kind of vectors that a search `on` something compares, in the end."""
         return self.finder.kind_of(on)
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
+    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.

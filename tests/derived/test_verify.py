@@ -99,7 +99,9 @@ def test_a_flip_anywhere_in_the_manifest_keeps_the_collection_from_opening(
 def test_white_space_in_the_manifest_is_not_ours_either(collection):
     path = collection / "collection.json"
     path.write_bytes(path.read_bytes().replace(b"\n ", b"\n\t", 1))
-    with pytest.raises(DamagedFile, match="its checksum does not fit; build the collection again"):
+    with pytest.raises(
+        DamagedFile, match="its checksum does not match; build the collection again"
+    ):
         Store(collection)
 
 
@@ -129,7 +131,7 @@ def test_a_newer_format_version_is_refused_with_both_versions(collection):
 def test_foreign_json_is_no_manifest(collection, content):
     (collection / "collection.json").write_text(content)
     with pytest.raises(
-        UnsupportedFormat, match=r"collection\.json is no manifest of a pairdex-coll"
+        UnsupportedFormat, match=r"collection\.json is not the manifest of a pairdex-coll"
     ):
         Store(collection)
 
@@ -137,7 +139,7 @@ def test_foreign_json_is_no_manifest(collection, content):
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b"not json"])
 def test_what_is_no_json_is_damage(collection, content):
     (collection / "collection.json").write_bytes(content)
-    with pytest.raises(DamagedFile, match=r"collection\.json is damaged: it is no JSON"):
+    with pytest.raises(DamagedFile, match=r"collection\.json is damaged: it is not JSON"):
         Store(collection)
 
 
@@ -193,7 +195,7 @@ def test_columns_that_are_not_the_manifests_are_told(collection):
         (collection / "metadata/00001.arrow").read_bytes().replace(b"caption\0", b"capshun\0")
     )
     with pytest.raises(
-        DamagedFile, match=r"00001\.arrow has not the columns that the manifest says"
+        DamagedFile, match=r"00001\.arrow has columns that do not match the manifest"
     ):
         Store(collection)
 

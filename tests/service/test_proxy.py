@@ -9,7 +9,7 @@ from PIL import Image
 
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import make_app
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.policy import Policy
 
 
@@ -66,7 +66,7 @@ def test_local_pictures_are_still_local(collections):
         (b"<script>no picture</script>", 404, "the picture at the url of row 3 cannot be decoded"),
         (png()[:100], 404, "cannot be decoded"),
         (InvalidArgument("its url is not fetched: its host"), 404, "row 3: its url is not fetched"),
-        (Refused(502, "not_fetched", "the picture could not be fetched: slow"), 502, "slow"),
+        (ApiError(502, "not_fetched", "the picture could not be fetched: slow"), 502, "slow"),
     ],
 )
 def test_what_cannot_be_shown_is_told(collections, answer, status, told):
@@ -78,7 +78,7 @@ def test_what_cannot_be_shown_is_told(collections, answer, status, told):
 def test_nothing_is_fetched_unless_it_is_switched_on(client):
     response = client.get("/api/items/3/picture?collection=web")
     assert response.status_code == 404
-    assert response.json()["error"]["message"] == "row 3 has no local picture"
+    assert response.json()["error"]["message"] == "row 3 does not have a local picture"
 
 
 def test_other_schemes_in_a_url_column_are_refused(collections):
@@ -86,7 +86,7 @@ def test_other_schemes_in_a_url_column_are_refused(collections):
     client = TestClient(app, base_url="http://localhost")
     response = client.get("/api/items/0/picture?collection=web")  # its url is javascript:alert(1)
     assert response.status_code == 404
-    assert "only http and https are fetched" in response.json()["error"]["message"]
+    assert "only http and https are allowed" in response.json()["error"]["message"]
 
 
 def test_clip_clients_may_name_an_address_that_is_allowed(collections):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from pairdex.cli.output import JsonOption, print_json, print_lines, size
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import print_json, print_lines, size
 from pairdex.derived.info import CollectionInfo, info
 from pairdex.derived.kind import DerivedInfo, Heading
+
+EXAMPLES = ("pairdex info my-collection", "pairdex info my-collection --json")
 
 # What the JSON leaves out of derived data, under the headings that it has.
 _UNLISTED: dict[Heading, frozenset[str]] = {
@@ -22,7 +22,7 @@ _UNLISTED: dict[Heading, frozenset[str]] = {
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    collection: CollectionArgument,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a collection holds and where it came from."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.partial import Advance, Partial, adopt, digest_of, expected_digest, forget
-from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Known, Record
+from pairdex.downloads.retry import Hosts, Retry, Tries
 from pairdex.downloads.streams import Interrupted, Source, Stream, host_of, shown
 from pairdex.errors import DamagedFile, FetchFailed
 
@@ -39,7 +39,7 @@ class Downloader:
     source_of: Callable[[str], Source]
     record: Record
     hosts: Hosts
-    patience: Patience
+    retry: Retry
     progress: Callable[[str, int], None]
     expect: Callable[[str, int], None]
 
@@ -94,7 +94,7 @@ class Downloader:
             with self.source_of(url).open(url) as stream:
                 return stream.total
 
-        return Tries(host_of(url), self.hosts, self.patience).persist(ask)
+        return Tries(host_of(url), self.hosts, self.retry).persist(ask)
 
     def _complete(self, partial: Partial, entry: Entry) -> tuple[str, int]:
         """Receive what is missing and finish; wrong bytes are fetched once more, from the beginning."""
@@ -114,7 +114,7 @@ class Downloader:
     def _receive(self, partial: Partial, entry: Entry) -> int:
         """Receive until the file is complete; return the number of bytes that were sent for it."""
         url = entry.urls[0]
-        tries, received = Tries(host_of(url), self.hosts, self.patience), 0
+        tries, received = Tries(host_of(url), self.hosts, self.retry), 0
         while True:
             start, validator = partial.position(url, self._progress_of(entry))
             if start and start == partial.size and partial.is_whole(url):

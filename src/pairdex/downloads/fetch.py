@@ -16,8 +16,8 @@ from pairdex.downloads.download import Arrival, Downloader
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
-from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Record
+from pairdex.downloads.retry import Hosts, Retry, Tries
 from pairdex.downloads.streams import Source, host_of, shown
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
@@ -147,7 +147,7 @@ def fetch_files(
     jobs: int = DEFAULT_JOBS,
     mirror: str | None = None,
     progress: Progress | None = None,
-    patience: Patience | None = None,
+    retry: Retry | None = None,
 ) -> FetchReport:
     """Fetch files of a release into a folder; see `pairdex.fetch`.
 
@@ -156,15 +156,15 @@ def fetch_files(
     if not 1 <= jobs <= MAX_JOBS:
         raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
     began = time.monotonic()
-    patience = patience or Patience()
-    hosts = Hosts(patience)
-    with _Sources(hosts, patience) as sources:
+    retry = retry or Retry()
+    hosts = Hosts(retry)
+    with _Sources(hosts, retry) as sources:
         entries, known = _plan(sources, release, parts, files, mirror)
         make_folder(folder)
         _check_space(entries, folder)
         meter = Meter(entries, at_step(progress, "fetching"))
         downloader = Downloader(
-            folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
+            folder, sources.of, Record(folder), hosts, retry, meter.progress, meter.expect
         )
         results = side_by_side(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
@@ -173,9 +173,9 @@ def fetch_files(
 class _Sources:
     """The source of each kind of address, made when it is first needed."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
-        self._http = HttpSource(hosts, patience)
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
+        self._http = HttpSource(hosts, retry)
         self._file, self._remote = FileSource(), RemoteSource()
 
     def __enter__(self) -> _Sources:
@@ -186,7 +186,7 @@ class _Sources:
 
     def tries(self, url: str) -> Tries:
         """Return the tries that an address is granted."""
-        return Tries(host_of(url), self._hosts, self._patience)
+        return Tries(host_of(url), self._hosts, self._retry)
 
     def of(self, url: str) -> Source:
         """Return the source that reads an address."""

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import httpx
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.patience import Hosts, Patience
+from pairdex.downloads.retry import Hosts, Retry
 from pairdex.downloads.streams import Interrupted, Stream, host_of, shown
 from pairdex.errors import FetchFailed
 from pairdex.version import __version__
@@ -34,16 +34,14 @@ _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 class HttpSource:
     """Reads http:// and https:// addresses; one connection pool for all threads."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
         self._client = httpx.Client(
             verify=_authorities(),
             follow_redirects=True,
             # Compressed bytes would be counted and ranged differently from the file's own.
             headers={"User-Agent": f"pairdex/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(
-                patience.stall_seconds, connect=patience.connect_seconds, pool=None
-            ),
+            timeout=httpx.Timeout(retry.stall_seconds, connect=retry.connect_seconds, pool=None),
             limits=httpx.Limits(max_connections=None),
         )
 
@@ -100,7 +98,7 @@ class HttpSource:
                 reason = f"{host} cannot be reached ({error})"
                 raise Interrupted(reason, unreachable=True) from error
             except httpx.TimeoutException as error:
-                waited = self._patience.stall_seconds
+                waited = self._retry.stall_seconds
                 raise Interrupted(f"{host} sent nothing for {waited:g} s") from error
             except httpx.TransportError as error:
                 raise Interrupted(f"{host} broke off ({error})") from error
@@ -154,7 +152,7 @@ class HttpSource:
             return None
         if date.tzinfo is None:
             date = date.replace(tzinfo=timezone.utc)
-        return max(0.0, date.timestamp() - self._patience.now())
+        return max(0.0, date.timestamp() - self._retry.now())
 
     def _links(self, page: str) -> list[str]:
         with self._answer(page, {}) as answer:

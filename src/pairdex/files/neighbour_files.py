@@ -1,7 +1,7 @@
-"""Reading SISAP's HDF5 files of neighbours: `knns`, `dists`, and what they say of themselves.
+"""Reading SISAP's HDF5 files of neighbours: `knns`, `dists`, and the facts that they state.
 
-Facts are taken from the file's attributes, from scalars beside the tables (as Julia's JLD2 writes them)
-and from attributes of `knns`. Everything else in the file is passed over, JLD2's `_types` among it.
+Facts come from the attributes of the file, from scalar datasets (as Julia's JLD2 writes them) and from
+the attributes of `knns`. Everything else in the file is ignored, for example JLD2's `_types`.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ __all__ = [
 
 Fact = str | int | float
 
-FIRST_ID = "first_id"  # what our files call the number of the first row, on `knns`
+FIRST_ID = "first_id"  # the attribute of `knns` in our files: the number of the first row
 
-ASCENT_TOLERANCE = 1e-5  # by so much distances that were sorted before rounding may descend
+ASCENT_TOLERANCE = 1e-5  # for float32 rounding when checking that distances ascend
 
 
 @dataclass(frozen=True)
 class NeighbourTable:
-    """What a file of neighbours holds, neither turned nor renumbered yet.
+    """The content of a file of neighbours, not yet transposed or renumbered.
 
     Attributes
     ----------
     path
-        The file, with `:GROUP` where a group of it was named.
+        The file, with `:GROUP` if a group was named.
     knns
         (n, k) or (k, n) int64, as stored.
     dists
-        float32 of the same shape; None where the file has none.
+        float32 of the same shape; None if the file has none.
     facts
-        What the file says of itself, by name.
+        The facts that the file states, by name.
     kinds
-        The kind of each query, (n,) text, where the file has a dataset `kind`.
+        The kind of each query, (n,) text, if the file has a dataset `kind`.
     """
 
     path: str
@@ -64,12 +64,12 @@ class NeighbourTable:
 
 
 def read_neighbours(source: StrPath) -> NeighbourTable:
-    """Read a file of neighbours, or `FILE:GROUP`, a group of it.
+    """Read a file of neighbours, or one of its groups as `FILE:GROUP`.
 
     Raises
     ------
     MissingFile, UnsupportedFormat, DamagedFile
-        No such file; no HDF5 or no tables of neighbours in it; tables that do not fit each other.
+        No such file; not HDF5, or without tables of neighbours; tables that do not match.
     """
     path, group = split_group(source)
     with _Opened(path) as file:
@@ -82,7 +82,7 @@ def read_neighbours(source: StrPath) -> NeighbourTable:
 
 
 def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
-    """Return what an HDF5 file says of itself, and the names of what it holds.
+    """Return the facts that an HDF5 file states, and the names of its members.
 
     Raises
     ------
@@ -94,13 +94,13 @@ def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
 
 
 def read_kinds(path: Path) -> NDArray[np.str_] | None:
-    """Return the kind of each query in an HDF5 file, where it has a dataset `kind`."""
+    """Return the kind of each query in an HDF5 file; None if it has no dataset `kind`."""
     with _Opened(path) as file:
         return _kinds(str(path), file)
 
 
 def ascend(dists: NDArray[np.float32], axis: int) -> bool:
-    """Whether distances never descend along an axis, up to rounding; infinities are equal."""
+    """Return whether distances never descend along an axis, up to rounding; infinities are equal."""
     along = dists if axis == 1 else dists.T
     return bool(np.all(along[:, 1:] >= along[:, :-1] - ASCENT_TOLERANCE))
 
@@ -115,7 +115,7 @@ def split_group(source: StrPath) -> tuple[Path, str | None]:
 
 
 class _Opened:
-    """An HDF5 file open for reading; whatever HDF5 complains of becomes one of our errors."""
+    """An HDF5 file open for reading; errors of HDF5 become PairdexErrors."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -129,7 +129,7 @@ class _Opened:
             if h5py.is_hdf5(self._path):
                 raise self._damaged(error) from error
             raise UnsupportedFormat(
-                f"{self._path} is no HDF5 file; expected one with knns and dists"
+                f"{self._path} is not an HDF5 file; expected one with knns and dists"
             ) from error
         return self._file
 
@@ -155,7 +155,7 @@ def _table(name: str, place: h5py.Group, file: h5py.File) -> NeighbourTable:
             f"{name} has knns of {knns.dtype} and shape {knns.shape}; expected integers (n, k)"
         )
     if knns.size and knns.max() > np.iinfo(np.int64).max:
-        raise DamagedFile(f"{name} has the id {knns.max()} in knns: no collection is so large")
+        raise DamagedFile(f"{name} has the id {knns.max()} in knns: larger than any collection")
     dists = place["dists"][()] if isinstance(place.get("dists"), h5py.Dataset) else None
     if dists is not None and (dists.shape != knns.shape or dists.dtype.kind not in "fiu"):
         raise DamagedFile(
@@ -182,7 +182,7 @@ def _facts(place: h5py.Group) -> dict[str, Fact]:
 
 
 def _plain(values: Mapping[str, Any]) -> Iterator[tuple[str, Fact]]:
-    """Yield texts and numbers as Python's own; what is neither is passed over."""
+    """Yield texts and numbers as Python values; skip everything else."""
     for key, value in values.items():
         one = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
         if isinstance(one, bytes):

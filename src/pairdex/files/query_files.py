@@ -1,4 +1,4 @@
-"""Reading query vectors from the files that people keep them in: .npy, .npz, .h5 and .fvecs."""
+"""Reading query vectors from .npy, .npz, .h5 and .fvecs files."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
 
 @dataclass(frozen=True)
 class Queries:
-    """Query vectors with what their file says of them.
+    """Query vectors with the facts that their file states.
 
     Attributes
     ----------
     vectors
         (n, dim) float32, or the words (n, words) uint64 of binary sketches.
     facts
-        `kind` (image or text), `collection_checksum`, …; empty where the file says nothing.
+        `kind` (image or text), `collection_checksum`, …; empty if the file states none.
     kinds
-        The kind of each query (n,), where the file has a dataset `kind`.
+        The kind of each query (n,), if the file has a dataset `kind`.
     """
 
     vectors: NDArray[Any]
@@ -58,7 +58,7 @@ class Queries:
 
     @property
     def checksum(self) -> str:
-        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in; of words."""
+        """The XXH3-128 of the vectors as little-endian float32 (of sketches: uint64), whatever the file."""
         dtype = "<u8" if self.vectors.dtype == np.uint64 else "<f4"
         return checksums.of_bytes(self.vectors.astype(dtype, copy=False).tobytes())
 
@@ -106,7 +106,7 @@ def shown_source(queries: StrPath | ArrayLike) -> str:
 
 
 def read_query_set(source: StrPath) -> Queries:
-    """Read query vectors as `read_queries`, or binary sketches, with what an HDF5 file says of them."""
+    """Read query vectors like `read_queries`, or binary sketches, with the facts of an HDF5 file."""
     vectors = _read_rows(source)
     path, _ = split_group(source)
     if path.suffix.lower() not in (".h5", ".hdf5"):
@@ -122,7 +122,7 @@ def read_query_set(source: StrPath) -> Queries:
 def read_queries(source: StrPath) -> NDArray[np.float32]:
     """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
 
-    Of several arrays in an HDF5 file `emb` is read unless another is named.
+    If an HDF5 file has several arrays, `emb` is read unless another is named.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def read_queries(source: StrPath) -> NDArray[np.float32]:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
-        No such file; damaged; not rows of floats; several arrays and none was named.
+        No such file; damaged; not rows of floats; several arrays and none named.
     """
     rows = _read_rows(source)
     if rows.dtype == np.uint64:
@@ -156,7 +156,7 @@ def _read_rows(source: StrPath) -> NDArray[Any]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UnsupportedFormat(
-            f"{path} is no file of query vectors: got {path.suffix or 'no suffix'}, "
+            f"{path} is not a file of query vectors: got {path.suffix or 'no suffix'}, "
             f"expected one of {', '.join(readers)}"
         )
     try:
@@ -173,9 +173,7 @@ def _read_rows(source: StrPath) -> NDArray[Any]:
         raise UnsupportedFormat(
             f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"
         )
-    with np.errstate(
-        over="ignore"
-    ):  # what float32 cannot hold becomes infinite and is refused later
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused later
         return np.ascontiguousarray(array, np.float32)
 
 
@@ -222,7 +220,7 @@ def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
         or path.stat().st_size % (4 * (dim + 1))
         or (words.reshape(-1, dim + 1)[:, 0] != dim).any()
     ):
-        raise DamagedFile(f"{path} is no .fvecs file: its rows are not all of one dimension")
+        raise DamagedFile(f"{path} is not an .fvecs file: its rows differ in dimension")
     return words.reshape(-1, dim + 1)[:, 1:].view("<f4")
 
 

@@ -1,4 +1,4 @@
-"""What the service says of a collection's atlas: of live rows only, and always of the one on disk."""
+"""Maps of collections for the REST interface: the version on disk, without removed rows."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from numpy.typing import NDArray
 
 from pairdex.derived.atlas.files import Atlas, Record, open_atlas, read_record
 from pairdex.errors import Mismatch, MissingFile
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
 from pairdex.service.lookup import check_id
 from pairdex.store.store import Store
 
 __all__ = ["Atlases"]
 
-_STEPS = 65_535  # of a position on the wire: finer than a screen can show
+_STEPS = 65_535  # of a position in a response: finer than a screen can show
 
 
 @dataclass(frozen=True)
 class _Opened:
-    served: Served
+    served: ServedCollection
     store: Store
     atlas: Atlas
 
 
 class Atlases:
-    """The atlases of the collections, opened when asked for, and anew when they have changed."""
+    """The maps of the collections, opened on request and again when they have changed."""
 
     def __init__(self) -> None:
         self._opened: dict[str, _Opened] = {}
 
-    def describe(self, served: Served) -> dict[str, Any]:
-        """Return the points that stand for live rows, their weights, and the regions.
+    def describe(self, served: ServedCollection) -> dict[str, Any]:
+        """Return the points of live rows, their weights, and the regions.
 
         Raises
         ------
-        Refused
-            404, there is no atlas; 409, it is not of the collection's vectors as they are now.
+        ApiError
+            404, there is no map; 409, it was made of other vectors than those of the collection now.
         """
         opened = self._open(served)
         atlas, live = opened.atlas, opened.store.allowed()
@@ -57,13 +57,13 @@ class Atlases:
             "weights": _base64(weights[shown], "<u4"),
         }
 
-    def places(self, served: Served, ids: list[int]) -> list[list[float]]:
+    def places(self, served: ServedCollection, ids: list[int]) -> list[list[float]]:
         """Return the positions of rows.
 
         Raises
         ------
-        Refused
-            As `describe`; 404 also for an id that is not in the collection.
+        ApiError
+            As `describe`; also 404 for an id that is not in the collection.
         """
         for row_id in ids:
             check_id(served, row_id, "ids")
@@ -71,7 +71,7 @@ class Atlases:
         positions = atlas.positions[atlas.places[np.asarray(ids, np.int64)]]
         return [[round(float(x), 6), round(float(y), 6)] for x, y in positions]
 
-    def _open(self, served: Served) -> _Opened:
+    def _open(self, served: ServedCollection) -> _Opened:
         record = _record(served)
         known = self._opened.get(served.name)
         if known is not None and known.served is served and known.atlas.record == record:
@@ -80,18 +80,18 @@ class Atlases:
         try:
             opened = _Opened(served, store, open_atlas(store))
         except MissingFile as error:
-            raise Refused(404, "no_atlas", str(error)) from error
+            raise ApiError(404, "no_atlas", str(error)) from error
         except Mismatch as error:
-            raise Refused(409, "stale_atlas", str(error)) from error
+            raise ApiError(409, "stale_atlas", str(error)) from error
         self._opened[served.name] = opened
         return opened
 
 
-def _record(served: Served) -> Record:
+def _record(served: ServedCollection) -> Record:
     try:
         return read_record(served.collection.path)
     except MissingFile as error:
-        raise Refused(404, "no_atlas", str(error)) from error
+        raise ApiError(404, "no_atlas", str(error)) from error
 
 
 def _base64(values: NDArray[Any], dtype: str) -> str:

@@ -1,4 +1,4 @@
-"""How errors leave the service: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
+"""Error responses: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch, PairdexError
+from pairdex.errors import (
+    CollectionBusy,
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    PairdexError,
+)
 from pairdex.service.answers import HEADERS, answer
 
-__all__ = ["ERROR", "REQUEST_ID", "Refused", "error_answer", "install_handlers"]
+__all__ = ["ERROR", "REQUEST_ID", "ApiError", "error_response", "install_handlers"]
 
-# What a request's scope carries: the name it goes by, the code of the error that it was answered with.
+# Keys in the scope of a request: its id, and the code of its error response.
 REQUEST_ID = "pairdex.request_id"
 ERROR = "pairdex.error"
 
@@ -27,12 +34,14 @@ _STATUS: dict[type[PairdexError], int] = {
     InvalidArgument: 422,
     Mismatch: 422,
     CollectionBusy: 503,
-}  # what is not named here is the service's own trouble
+    DamagedFile: 503,  # of a collection: the service goes on when it is restored
+    MissingFile: 503,
+}  # 500 for all others
 _logger = logging.getLogger("pairdex.service")
 
 
-class Refused(HTTPException):
-    """A request that is answered with an error: its status, code, message and field."""
+class ApiError(HTTPException):
+    """An error response to a request: status, code, message and field."""
 
     def __init__(
         self,
@@ -48,8 +57,8 @@ class Refused(HTTPException):
         self.field = field
 
 
-class _ErrorAnswer(Response):
-    """An error in the one shape; it names the request that it answers, and is counted by its code."""
+class _ErrorResponse(Response):
+    """An error response with the id of its request; it is counted by its code."""
 
     def __init__(self, status: int, error: dict[str, Any], headers: dict[str, str] | None) -> None:
         super().__init__(status_code=status)
@@ -63,7 +72,7 @@ class _ErrorAnswer(Response):
         await answer(content, status=self.status_code, headers=self._more)(scope, receive, send)
 
 
-def error_answer(
+def error_response(
     status: int,
     code: str,
     message: str,
@@ -71,16 +80,17 @@ def error_answer(
     *,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return an error in the service's one shape."""
+    """Return an error response."""
     error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return _ErrorAnswer(status, error, headers)
+    return _ErrorResponse(status, error, headers)
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let every error of `app` be answered in the one shape."""
+    """Make `app` answer every error in the same form."""
     app.add_exception_handler(AnyHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(PairdexError, _on_pairdex_error)
+    app.add_exception_handler(OSError, _on_unreadable)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -88,15 +98,15 @@ def install_handlers(app: FastAPI) -> None:
 async def _on_http_error(request: Request, raised: Exception) -> Response:
     error = cast("AnyHTTPException", raised)
     headers = dict(error.headers or {})
-    if isinstance(error, Refused):
+    if isinstance(error, ApiError):
         message = request.app.state.catalogue.without_places(error.detail)
-        return error_answer(error.status_code, error.code, message, error.field, headers=headers)
+        return error_response(error.status_code, error.code, message, error.field, headers=headers)
     status = HTTPStatus(error.status_code)
     message = {
-        404: "there is nothing here; GET /docs lists the routes",
-        405: f"this route does not answer that method; it answers {headers.get('Allow', 'others')}",
+        404: "this path does not exist; GET /docs lists the routes",
+        405: f"this route does not support that method; it supports {headers.get('Allow', 'others')}",
     }.get(status, error.detail[:1].lower() + error.detail[1:])
-    return error_answer(status, status.name.lower(), message, headers=headers)
+    return error_response(status, status.name.lower(), message, headers=headers)
 
 
 async def _on_invalid_request(_: Request, raised: Exception) -> Response:
@@ -104,24 +114,26 @@ async def _on_invalid_request(_: Request, raised: Exception) -> Response:
     if first["type"] == "json_invalid":
         reason = str(first["ctx"]["error"]).lower()
         place = first["loc"][-1]
-        return error_answer(
-            400, "invalid_json", f"the body is no JSON: {reason} at character {place}"
+        return error_response(
+            400, "invalid_json", f"the body is not valid JSON: {reason} at character {place}"
         )
     if first["type"] == "value_error":
         reason = first["ctx"]["error"]
-        return error_answer(422, InvalidArgument.code, str(reason), getattr(reason, "field", None))
+        return error_response(
+            422, InvalidArgument.code, str(reason), getattr(reason, "field", None)
+        )
     field = ".".join(str(step) for step in first["loc"][1:]) or None
-    return error_answer(422, InvalidArgument.code, _complaint(first, field), field)
+    return error_response(422, InvalidArgument.code, _complaint(first, field), field)
 
 
 def _complaint(error: dict[str, Any], field: str | None) -> str:
-    """Return what is wrong with a value: where, what was expected, what was given."""
+    """Return what is wrong with a value: where, what was expected, what was received."""
     if field is None:
-        return "the body is no JSON object; send one with the content type application/json"
+        return "the body is not a JSON object; send one with the content type application/json"
     if error["type"] == "missing":
         return f"{field} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{field} is not known here; GET /docs lists what is"
+        return f"{field} is not a field of this request; GET /docs lists them"
     reason = error["msg"].removeprefix("Input ").lower()
     return f"{field} {reason}, got {reprlib.repr(error['input'])}"
 
@@ -133,19 +145,26 @@ async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
         _log(request, f"{request.method} {request.url.path}: {error}")
     field = error.field if isinstance(error, InvalidArgument) else None
     message = request.app.state.catalogue.without_places(str(error))
-    return error_answer(status, error.code, message, field)
+    return error_response(status, error.code, message, field)
+
+
+async def _on_unreadable(request: Request, error: Exception) -> Response:
+    """Answer 503 if a file cannot be read or written: its folder has just gone, or its disk fails."""
+    _log(request, f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+    message = "a file of the collection cannot be read; ask again in a moment"
+    return error_response(503, "unreadable_file", message, headers={"Retry-After": "1"})
 
 
 async def _on_gone(_: Request, __: Exception) -> Response:
-    return error_answer(400, "client_gone", "the client went away before its body was complete")
+    return error_response(
+        400, "client_gone", "the client disconnected before its body was complete"
+    )
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     _log(request, f"{request.method} {request.url.path} failed: {type(error).__name__}")
     headers = HEADERS | {"X-Request-ID": request.scope.get(REQUEST_ID, "")}
-    return error_answer(
-        500, "internal_error", "the service failed; its log says why", headers=headers
-    )
+    return error_response(500, "internal_error", "the service failed; see its log", headers=headers)
 
 
 def _log(request: Request, message: str) -> None:

@@ -1,4 +1,4 @@
-"""From a request to what the library searches for, with the complaints of a service."""
+"""Queries made from requests, with errors that name the field of the request."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from PIL.Image import Image
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, PairdexError
 from pairdex.search import Query, Term
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
-from pairdex.service.requests import SearchRequest, TermRequest
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
+from pairdex.service.request_models import SearchRequest, TermRequest
 
 __all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
 
 
-def query_of(served: Served, asked: SearchRequest) -> Query:
-    """Return what a request searches for, checked against its collection.
+def query_of(served: ServedCollection, asked: SearchRequest) -> Query:
+    """Return the query of a request, checked against its collection.
 
     Raises
     ------
-    Refused
-        409, texts and pictures cannot be searched for, since the model is not at hand.
+    ApiError
+        409, the query needs a model that is not available.
     InvalidArgument
-        A row that is not there, a vector of another dimension, an empty text, no picture.
+        The row does not exist, the vector has another dimension, a text is empty, or a picture is invalid.
     """
     for field in ("text", "image", "unlike"):
         if getattr(asked, field) is not None:
             check_model(served, field)
     if asked.unlike is not None and not asked.unlike.strip():
-        raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
+        raise InvalidArgument("unlike is empty; give a few words, or omit it", field="unlike")
     if asked.terms is not None:
         if any(each.text is not None or each.image is not None for each in asked.terms):
             check_model(served, "terms")
@@ -43,7 +43,7 @@ def query_of(served: Served, asked: SearchRequest) -> Query:
     return Query(only.text, only.image, only.like, only.vector, unlike=asked.unlike)
 
 
-def _term(served: Served, asked: SearchRequest | TermRequest) -> Term:
+def _term(served: ServedCollection, asked: SearchRequest | TermRequest) -> Term:
     _check_row(served, asked.like)
     return Term(
         text=asked.text,
@@ -54,49 +54,51 @@ def _term(served: Served, asked: SearchRequest | TermRequest) -> Term:
     )
 
 
-def check_model(served: Served, field: str) -> None:
-    """Refuse a text or a picture where the collection's model is not at hand."""
+def check_model(served: ServedCollection, field: str) -> None:
+    """Raise ApiError (409) if the collection's model is not available."""
     if served.no_model is not None:
         message = f"{field} needs the collection's model: {served.no_model}"
-        raise Refused(409, "model_missing", message, field)
+        raise ApiError(409, "model_missing", message, field)
 
 
-def _check_row(served: Served, row_id: int | None) -> None:
+def _check_row(served: ServedCollection, row_id: int | None) -> None:
     if row_id is not None and row_id not in served.collection:
         raise InvalidArgument(no_such_row(served, row_id), field="like")
 
 
-def no_such_row(served: Served, row_id: int) -> str:
-    """Return what is said of an id that is not there."""
+def no_such_row(served: ServedCollection, row_id: int) -> str:
+    """Return the message for an id that does not exist or was removed."""
     ids = len(served.collection) + served.collection.removed
     if 0 <= row_id < ids:
-        return f"there is no row {row_id} any more: it was removed from {served.name}"
-    return f"there is no row {row_id}: {served.name} has the ids 0 to {ids - 1}"
+        return f"row {row_id} was removed from {served.name}"
+    return f"row {row_id} does not exist: {served.name} has the ids 0 to {ids - 1}"
 
 
-def _vector(served: Served, values: list[float] | None) -> NDArray[np.float32] | None:
+def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.float32] | None:
     if values is None:
         return None
     if len(values) != served.collection.dim:
         raise InvalidArgument(
-            f"the vector has {len(values):,} values, expected {served.collection.dim:,}, "
-            f"as the vectors of {served.name}",
+            f"the vector has {len(values):,} values, expected {served.collection.dim:,} like the "
+            f"vectors of {served.name}",
             field="vector",
         )
     return np.array(values, np.float32)
 
 
 def open_image(encoded: str) -> Image:
-    """Open a picture file that came in base64."""
+    """Open a picture file that was sent in base64."""
     try:
         data = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgument(f"image is no base64: {error}".lower(), field="image") from error
+        raise InvalidArgument(
+            f"image is not valid base64: {error}".lower(), field="image"
+        ) from error
     return opened(data, "image")
 
 
 def opened(data: bytes, field: str) -> Image:
-    """Return the picture that a file holds; what is wrong with it is the field's fault."""
+    """Open a picture file; an error names `field`."""
     try:
         return open_picture(BytesIO(data))
     except PairdexError as error:

@@ -1,8 +1,7 @@
-"""Searches that come at the same time, encoded together and searched together.
+"""Searches that arrive at the same time are encoded and searched in batches.
 
-What batches have in common: the collection, in one version of it; the space; the filter; and how many
-neighbours are wanted, within a factor of two, since all of a batch are searched for as many as the one
-that wants the most.
+The searches of a batch have these in common: the version of the collection; what is searched (`on`); the
+filter; and the number of neighbours within a factor of two, since each batch searches for its largest.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from pairdex.errors import InvalidArgument
 from pairdex.search import Query, as_hit
 from pairdex.service import limits
 from pairdex.service.batches import Batches
-from pairdex.service.catalogue import Served
+from pairdex.service.catalogue import ServedCollection
 from pairdex.service.metrics import Metrics
 from pairdex.service.workers import Workers
 
-__all__ = ["Found", "Searches"]
+__all__ = ["SearchResult", "Searches"]
 
-_LEAST_K = 32  # searches for fewer neighbours than that go together: it costs them nothing
+_LEAST_K = 32  # searches for fewer neighbours share a batch: it costs them nothing
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one search found, ready for JSON."""
+class SearchResult:
+    """The hits of one search, ready for JSON."""
 
     hits: list[dict[str, Any]]
     exact: bool
@@ -50,15 +49,15 @@ class _Wanted:
 
     @property
     def neighbours(self) -> int:
-        """How many have to be found, so that k are left."""
+        """Number of neighbours to find, so that k are left."""
         return self.k + self.offset + len(self.without)
 
 
 @dataclass(frozen=True)
 class _Key:
-    """What the searches of a batch have in common."""
+    """The properties that the searches of a batch share."""
 
-    served: Served
+    served: ServedCollection
     on: str
     where: str | None
     exact: bool
@@ -66,18 +65,18 @@ class _Key:
 
 
 class Searches:
-    """The batches in work and the texts whose vectors are known."""
+    """The batches in progress, and a cache of the vectors of texts."""
 
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
         self._workers = workers
         self._metrics = metrics
-        self._searching: dict[_Key, Batches[_Wanted, Found]] = {}
-        self._encoding: dict[Served, Batches[str, NDArray[np.float32]]] = {}
+        self._searching: dict[_Key, Batches[_Wanted, SearchResult]] = {}
+        self._encoding: dict[ServedCollection, Batches[str, NDArray[np.float32]]] = {}
         self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
 
     async def find(
         self,
-        served: Served,
+        served: ServedCollection,
         query: Query,
         *,
         on: str,
@@ -85,15 +84,15 @@ class Searches:
         k: int,
         offset: int,
         exact: bool = False,
-    ) -> Found:
-        """Return what `Collection.search` finds.
+    ) -> SearchResult:
+        """Return the hits that `Collection.search` finds.
 
         Raises
         ------
         PairdexError
             A value of the query cannot be used.
-        Refused
-            503, it was not done in time.
+        ApiError
+            503, the time limit has passed.
         """
         asked = _texts(query)
         vectors = await asyncio.gather(*(self._encode(served, *one) for one in asked))
@@ -114,7 +113,7 @@ class Searches:
             )
         return await batches.run(wanted)
 
-    async def _encode(self, served: Served, text: str, field: str) -> NDArray[np.float32]:
+    async def _encode(self, served: ServedCollection, text: str, field: str) -> NDArray[np.float32]:
         try:
             check_text(text)
         except InvalidArgument as error:
@@ -141,7 +140,7 @@ class Searches:
             self._texts.popitem(last=False)
         return vector
 
-    def _encode_all(self, served: Served, texts: list[str]) -> list[NDArray[np.float32]]:
+    def _encode_all(self, served: ServedCollection, texts: list[str]) -> list[NDArray[np.float32]]:
         started = time.perf_counter()
         unique = list(dict.fromkeys(texts))
         vectors = served.collection.encoder.encode_texts(unique)
@@ -149,7 +148,7 @@ class Searches:
         self._metrics.stage("encode", time.perf_counter() - started)
         return [vectors[place[text]] for text in texts]
 
-    def _search(self, key: _Key, batch: list[_Wanted]) -> list[Found]:
+    def _search(self, key: _Key, batch: list[_Wanted]) -> list[SearchResult]:
         started = time.perf_counter()
         collection = key.served.collection
         k = max(wanted.neighbours for wanted in batch)
@@ -159,26 +158,26 @@ class Searches:
         self._metrics.stage("search", searched - started)
         live = collection.live
         results = [
-            Found(_hits(key.served, wanted, ids, distances, live), found.report.exact)
+            SearchResult(_hits(key.served, wanted, ids, distances, live), found.report.exact)
             for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)
         return results
 
-    def keep_only(self, served: set[Served]) -> None:
-        """Forget versions of collections that are served no more; batches that run hold their own."""
+    def keep_only(self, served: set[ServedCollection]) -> None:
+        """Drop batches of versions that are no longer served; those in progress finish."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
         self._encoding = {k: b for k, b in self._encoding.items() if k in served}
 
     def _forget_idle(self) -> None:
-        """Drop the batches that have nothing to do: filters are without number."""
+        """Drop idle batches: the number of different filters is unlimited."""
         if len(self._searching) + len(self._encoding) > limits.KEPT_BATCHES:
             self._searching = {k: b for k, b in self._searching.items() if not b.is_idle}
             self._encoding = {k: b for k, b in self._encoding.items() if not b.is_idle}
 
 
 class _Encoded:
-    """Texts that have been encoded already, as a model that knows these only."""
+    """An encoder of texts whose vectors are known already."""
 
     def __init__(self, texts: dict[str, NDArray[np.float32]]) -> None:
         self._texts = texts
@@ -191,20 +190,20 @@ class _Encoded:
 
 
 def _texts(query: Query) -> list[tuple[str, str]]:
-    """Return what a model has to encode, each with the field it came in."""
+    """Return the texts to encode, each with its field of the request."""
     both = [(query.text, "text"), (query.unlike, "unlike")]
     both += [(term.text, "terms") for term in query.terms or ()]
     return [(text, field) for text, field in both if text is not None]
 
 
 def _hits(
-    served: Served,
+    served: ServedCollection,
     wanted: _Wanted,
     ids: NDArray[np.int64],
     distances: NDArray[np.float64],
     live: NDArray[np.bool_] | None,
 ) -> list[dict[str, Any]]:
-    """Return the k rows after the offset that were not removed meanwhile."""
+    """Return k rows after the offset, without rows removed in the meantime."""
     keep = ids >= 0
     for row_id in wanted.without:
         keep &= ids != row_id

@@ -79,6 +79,8 @@ class PartEntry:
 
     `pictures` is the folder that the column `image_path` is relative to, where there is one;
     `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
+    `orientation` says how the pictures were taken, `upright` or `as stored`, where that is known; `linked`
+    are folders elsewhere that links in `pictures` led to.
     """
 
     number: int
@@ -89,13 +91,16 @@ class PartEntry:
     sources: list[FileEntry]
     pictures: str | None = None
     rounded: int = 0
+    orientation: str | None = None
+    linked: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
         """Return the entry that `asdict` made `content` of."""
         files = {kind: FileEntry(**entry) for kind, entry in content["files"].items()}
         sources = [FileEntry(**entry) for entry in content["sources"]]
-        return cls(**{**content, "files": files, "sources": sources})
+        linked = tuple(content.get("linked", ()))
+        return cls(**{**content, "files": files, "sources": sources, "linked": linked})
 
 
 @dataclass(frozen=True)
@@ -194,8 +199,9 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts, as by releases that knew nothing else
         del fields["origin"]
     for part in fields["parts"]:
-        if not part["rounded"]:
-            del part["rounded"]
+        for optional in ("rounded", "orientation", "linked"):
+            if not part[optional]:
+                del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}

@@ -196,4 +196,4 @@ class StoredRows:
         if "image_path" not in self.columns:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
-        return picture_path(self._store.part_of(row_id).pictures, name)
+        return picture_path(self._store.part_of(row_id), name)

@@ -169,7 +169,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
     with pytest.raises(UnsupportedFormat, match="has format version 2"):
         open_atlas(Store(collection))
     note.write_text(written.replace('"seed": 4', '"seed": 5'))
-    with pytest.raises(DamagedFile, match="its checksum does not fit"):
+    with pytest.raises(DamagedFile, match="its checksum does not match"):
         open_atlas(Store(collection))
     note.write_text(written)
     places = next(folder_of(collection).glob("places-*.npy"))

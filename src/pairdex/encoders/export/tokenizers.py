@@ -1,37 +1,41 @@
-"""The tokenizer of an exported model: the one it came with, or CLIP's from its vocabulary."""
+"""The tokenizer of an exported model: its own, or CLIP's from its published vocabulary."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pairdex.errors import DamagedFile, MissingFile
+from pairdex.errors import DamagedFile, MissingExtra, MissingFile
 
 __all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
 
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 
-_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP; see NOTICE.txt
-_MERGES = slice(1, 49152 - 256 - 2 + 1)  # those that are used, clip/simple_tokenizer.py
+# Too large to carry for the few models that come without it. Read without importing the package.
+_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP
+_VOCABULARY_SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
+_PACKAGES = ("open_clip", "clip")  # of open_clip_torch; of clip-anytorch and OpenAI's own
+_MERGES = slice(1, 49152 - 256 - 2 + 1)  # the merges that CLIP uses, clip/simple_tokenizer.py
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def tokenizer_of(folder: Path) -> bytes | None:
-    """Return the `tokenizer.json` of a folder, or one made of its `vocab.json` and `merges.txt`.
+    """Return the `tokenizer.json` of a folder, or build it from its `vocab.json` and `merges.txt`.
 
     Raises
     ------
     DamagedFile
-        The files are not what their names say.
+        The files do not hold what their names say.
     """
     whole = folder / "tokenizer.json"
     if whole.is_file():
         data = whole.read_bytes()
         if "model" not in _json(whole, data):
-            raise DamagedFile(f"{whole} is no tokenizer; fetch it again")
+            raise DamagedFile(f"{whole} is not a tokenizer; fetch it again")
         return data
     vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
     if not (vocabulary.is_file() and merges.is_file()):
@@ -41,10 +45,21 @@ def tokenizer_of(folder: Path) -> bytes | None:
     return _serialised(_json(vocabulary, vocabulary.read_bytes()), pairs)
 
 
-def clip_tokenizer() -> bytes:
-    """Return CLIP's own tokenizer as a `tokenizer.json`: 49,408 tokens."""
-    packed = resources.files("pairdex.encoders.export").joinpath(_VOCABULARY).read_bytes()
-    lines = gzip.decompress(packed).decode("utf-8").split("\n")[_MERGES]
+def clip_tokenizer(folder: Path) -> bytes:
+    """Return CLIP's own tokenizer as a `tokenizer.json`: 49,408 tokens.
+
+    Parameters
+    ----------
+    folder
+        Where the model lies. The vocabulary is read from there, or from an installed package of
+        CLIP's or open_clip's.
+
+    Raises
+    ------
+    MissingExtra, DamagedFile
+        No vocabulary was found; it differs from the published one.
+    """
+    lines = gzip.decompress(_vocabulary(folder)).decode("utf-8").split("\n")[_MERGES]
     pairs = [tuple(line.split()) for line in lines]
     letters = _byte_letters()
     tokens = [
@@ -55,6 +70,22 @@ def clip_tokenizer() -> bytes:
         EOT,
     ]
     return _serialised({token: i for i, token in enumerate(tokens)}, pairs)
+
+
+def _vocabulary(folder: Path) -> bytes:
+    specs = [find_spec(package) for package in _PACKAGES]
+    installed = [place for spec in specs if spec for place in spec.submodule_search_locations or ()]
+    for place in (folder, *map(Path, installed)):
+        path = place / _VOCABULARY
+        if path.is_file():
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != _VOCABULARY_SHA256:
+                raise DamagedFile(f"{path} differs from the published vocabulary; fetch it again")
+            return data
+    raise MissingExtra(
+        f"{folder} holds no tokenizer, and CLIP's vocabulary is not installed; "
+        f"pip install --no-deps open_clip_torch, or put {_VOCABULARY} of openai/CLIP beside the model"
+    )
 
 
 def token_id(tokenizer: bytes, token: str, path: Path) -> int:
@@ -72,17 +103,17 @@ def token_id(tokenizer: bytes, token: str, path: Path) -> int:
     for added in content.get("added_tokens") or ():
         if added["content"] == token:
             return int(added["id"])
-    if isinstance(vocabulary, list):  # of a Unigram model: pairs of token and score
+    if isinstance(vocabulary, list):  # a Unigram model: pairs of token and score
         found = next((i for i, (one, _) in enumerate(vocabulary) if one == token), None)
         if found is not None:
             return found
-    raise MissingFile(f"the tokenizer of {path} has no token {token}: it is of another model")
+    raise MissingFile(f"the tokenizer of {path} has no token {token}: it belongs to another model")
 
 
 def _byte_letters() -> list[str]:
-    """Return the 256 letters that stand for bytes, in the order of CLIP's first tokens.
+    """Return the 256 letters that represent bytes, in the order of CLIP's first tokens.
 
-    Printable bytes stand for themselves and come first; the others get letters from U+0100 on.
+    Printable bytes represent themselves and come first; the others get letters from U+0100 on.
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     return [chr(byte) for byte in printable] + [chr(0x100 + i) for i in range(256 - len(printable))]
@@ -141,7 +172,7 @@ def _json(path: Path, data: bytes) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except ValueError as error:
-        raise DamagedFile(f"{path} is no JSON: {error}; fetch it again") from error
+        raise DamagedFile(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(content, dict):
-        raise DamagedFile(f"{path} is no JSON object; fetch it again")
+        raise DamagedFile(f"{path} is not a JSON object; fetch it again")
     return content
