@@ -88,6 +88,8 @@ def photos(
         Processes that decode pictures; 0 decodes in threads of this one.
     progress
         Called with the step, the pictures done and the pictures in all.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------

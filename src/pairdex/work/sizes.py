@@ -10,13 +10,12 @@ from pairdex.errors import InvalidArgument
 __all__ = ["ByteSize", "parse_size"]
 
 ByteSize = int | str
-"""A number of bytes, or a text such as `4GB`; KB, MB, GB and TB count in thousands, KiB, … in 1,024."""
+"""A number of bytes, or a text such as `4GB`; KB, MB, GB and TB count in thousands."""
 
 _MAX_BYTES = 2**60  # more than any machine has
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}
-_UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
-_WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:[.][0-9]{1,6})?)\s*([KMGT]?I?B?)\s*", re.IGNORECASE)
+_WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:[.][0-9]{1,6})?)\s*([KMGT]?B?)\s*", re.IGNORECASE)
 
 
 def parse_size(size: ByteSize, *, field: str = "memory") -> int:
@@ -29,8 +28,8 @@ def parse_size(size: ByteSize, *, field: str = "memory") -> int:
 
     Examples
     --------
-    >>> parse_size("1.5GB"), parse_size("512 MiB"), parse_size(4096)
-    (1500000000, 536870912, 4096)
+    >>> parse_size("1.5GB"), parse_size("512 MB"), parse_size(4096)
+    (1500000000, 512000000, 4096)
     """
     n_bytes = size if isinstance(size, int) else _parsed(size)
     if n_bytes is None or not 1 <= n_bytes < _MAX_BYTES:
