@@ -137,8 +137,8 @@ def _generic_rule(origin: type, members: tuple[Any, ...]) -> tuple[_Check, str]:
 
 
 def _class_rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401
-    """Return the rule of a class of ours, Pillow's or httpx's; any other annotation allows anything."""
-    if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL", "httpx"):
+    """Return the rule of a class of ours or of Pillow's; any other annotation allows anything."""
+    if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL"):
         return functools.partial(_instance, hint), f"a {hint.__name__}"
     return _anything, "an array"
 

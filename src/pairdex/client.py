@@ -86,6 +86,10 @@ class Client:
     def __init__(
         self, url: str, token: str | None = None, *, http: httpx.Client | None = None
     ) -> None:
+        if http is not None and not hasattr(http, "build_request"):
+            raise InvalidArgument(
+                f"http is a {type(http).__name__}, expected an httpx.Client", field="http"
+            )
         self._url = url.rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(timeout=TIMEOUT_SECONDS) if http is None else http

@@ -89,8 +89,8 @@ class Store:
         DamagedFile, UnsupportedFormat, Mismatch
             The file that names them is damaged, foreign, or of another collection.
         """
+        known, tombstones = self._removed  # first: another thread may write it meanwhile
         state = state_of(self.path)
-        known, tombstones = self._removed
         if state != known:
             if state is None:
                 raise missing(self.path)
