@@ -114,7 +114,7 @@ def test_a_link_to_a_row_can_be_copied(page, site):
     expect(page.locator("#subject-name")).to_have_text(caption)
 
 
-def test_exact_and_approximate_stand_side_by_side(page, site):
+def test_exact_and_approximate_stand_map_in_threads(page, site):
     page.goto(f"{site}/?q=cat")
     page.get_by_role("button", name="Compare exact and approximate").click()
     dialog = page.get_by_role("dialog", name="Exact and approximate")

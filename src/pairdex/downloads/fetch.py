@@ -18,7 +18,7 @@ from pairdex.downloads.listing import list_files
 from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Record
 from pairdex.downloads.streams import Source, host_of, shown
-from pairdex.downloads.workers import Meter, Result, side_by_side
+from pairdex.downloads.workers import Meter, Result, map_in_threads
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
 from pairdex.progress import Progress, at_step
@@ -106,7 +106,7 @@ def fetch(
         downloader = Downloader(
             folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
         )
-        results = side_by_side(entries, jobs, downloader, meter.stop)
+        results = map_in_threads(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
 
 

@@ -193,9 +193,7 @@ def npy_description(
         )
     try:
         version, _ = np.lib.format.read_magic(start)
-        shape, fortran, dtype = _HEADER_READERS[version](
-            start, max_header_size=_HEADER_LIMIT_BYTES
-        )
+        shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)
         if dtype.hasobject or min(shape, default=0) < 0:
             raise ValueError(shape, dtype)
     except _HEADER_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What `pairdex verify` reads of a collection itself: the files its manifest names, and the removed rows."""
+"""The checks of `pairdex verify` on a collection's own files: those in its manifest, and the removed rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["own_checks"]
 
 
 def own_checks(collection: Path, manifest: Manifest) -> Iterator[Check]:
-    """Yield a check of each file that is part of the collection and was not derived from it."""
+    """Yield a check for each file of the collection, without derived data."""
     for file in manifest.files():
         yield checksum_check(collection, file, remedy="build the collection again")
     if state_of(collection) is not None:

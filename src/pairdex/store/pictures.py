@@ -1,4 +1,4 @@
-"""Finding the local picture of a row: only ever a file inside the folder that the pictures came from."""
+"""Find the local picture of a row: always a file inside the folder of pictures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["picture_path"]
 
 
 def picture_path(root: str | None, name: str | None) -> Path | None:
-    """Return the file `name` in the folder `root`, or None where there is none, or one outside.
+    """Return the path of the file `name` in the folder `root`; None if it is missing or outside `root`.
 
-    `name` is metadata, which anyone may have written: `../../etc/passwd` is no picture.
+    `name` comes from metadata and is untrusted: it may be `../../etc/passwd`.
     """
     if root is None or not name:
         return None
@@ -18,5 +18,5 @@ def picture_path(root: str | None, name: str | None) -> Path | None:
     try:
         path = (folder / name).resolve()
         return path if path.is_relative_to(folder) and path.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # no file can have such a name
+    except (OSError, RuntimeError, ValueError):  # the file system does not allow this name
         return None

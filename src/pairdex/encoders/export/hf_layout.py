@@ -107,7 +107,7 @@ def _blocks(tensors: Tensors, prefix: str, width: int) -> tuple[Block, ...]:
     return tuple(
         Block(
             norm_1=tensors.norm(f"{prefix}{i}.layer_norm1", width),
-            qkv=_side_by_side(
+            qkv=_map_in_threads(
                 [tensors.affine(f"{prefix}{i}.self_attn.{one}_proj", width) for one in "qkv"]
             ),
             out=tensors.affine(f"{prefix}{i}.self_attn.out_proj", width),
@@ -119,7 +119,7 @@ def _blocks(tensors: Tensors, prefix: str, width: int) -> tuple[Block, ...]:
     )
 
 
-def _side_by_side(layers: list[Affine]) -> Affine:
+def _map_in_threads(layers: list[Affine]) -> Affine:
     biases = [layer.bias for layer in layers if layer.bias is not None]
     return Affine(
         np.concatenate([layer.weight for layer in layers], axis=1),
