@@ -168,7 +168,7 @@ def test_rows_that_arrive_while_others_are_chosen_are_taken_down_too(
     assert removed_ids(tmp_path / "c") == [4, 14]
 
 
-def test_builds_and_takedowns_map_in_threads_lose_nothing(make_parts, tmp_path):
+def test_builds_and_takedowns_side_by_side_lose_nothing(make_parts, tmp_path):
     parts = make_parts(*[10] * 12)
     pairdex.build(parts, tmp_path / "c", parts=frozenset([0]))
     taken = []

@@ -164,7 +164,7 @@ def test_new_parts_are_added_to_the_index(made, indexed, caplog):
     with caplog.at_level(logging.WARNING):
         share, by_index = recall(indexed, held_out("image"))
     assert (share, by_index) == (1.0, False)  # the outdated index causes a warning and is not used
-    assert "bring it up to date with pairdex index" in caplog.text
+    assert "update it with pairdex index" in caplog.text
     centroids = np.array(IvfFile(ivf_path(indexed, "image")).section("centroids"))
     pairdex.index(indexed)  # twice the rows: the lists are trained again
     assert not np.array_equal(IvfFile(ivf_path(indexed, "image")).section("centroids"), centroids)
@@ -288,7 +288,7 @@ def test_operating_points_of_another_index_are_refused(made, indexed, caplog):
     shutil.copy(made / "c/indexes/image/ivf.json", indexed / "indexes/image/ivf.json")
     with caplog.at_level(logging.WARNING):
         assert find_index(Store(indexed), "image") is None
-    assert "is of another index" in caplog.text
+    assert "belongs to another index" in caplog.text
 
 
 def test_queries_unlike_all_rows_are_searched_exactly_without_text_vectors(tmp_path):

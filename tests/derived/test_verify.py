@@ -99,7 +99,9 @@ def test_a_flip_anywhere_in_the_manifest_keeps_the_collection_from_opening(
 def test_added_white_space_in_the_manifest_is_damage(collection):
     path = collection / "collection.json"
     path.write_bytes(path.read_bytes().replace(b"\n ", b"\n\t", 1))
-    with pytest.raises(DamagedFile, match="its checksum does not fit; build the collection again"):
+    with pytest.raises(
+        DamagedFile, match="its checksum does not match; build the collection again"
+    ):
         Store(collection)
 
 
@@ -129,7 +131,7 @@ def test_a_newer_format_version_is_refused_with_both_versions(collection):
 def test_foreign_json_is_not_a_manifest(collection, content):
     (collection / "collection.json").write_text(content)
     with pytest.raises(
-        UnsupportedFormat, match=r"collection\.json is no manifest of a pairdex-coll"
+        UnsupportedFormat, match=r"collection\.json is not the manifest of a pairdex-coll"
     ):
         Store(collection)
 
@@ -137,7 +139,7 @@ def test_foreign_json_is_not_a_manifest(collection, content):
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b"not json"])
 def test_invalid_json_is_damage(collection, content):
     (collection / "collection.json").write_bytes(content)
-    with pytest.raises(DamagedFile, match=r"collection\.json is damaged: it is no JSON"):
+    with pytest.raises(DamagedFile, match=r"collection\.json is damaged: it is not JSON"):
         Store(collection)
 
 

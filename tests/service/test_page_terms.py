@@ -114,7 +114,7 @@ def test_a_link_to_a_row_can_be_copied(page, site):
     expect(page.locator("#subject-name")).to_have_text(caption)
 
 
-def test_exact_and_approximate_stand_map_in_threads(page, site):
+def test_exact_and_approximate_stand_side_by_side(page, site):
     page.goto(f"{site}/?q=cat")
     page.get_by_role("button", name="Compare exact and approximate").click()
     dialog = page.get_by_role("dialog", name="Exact and approximate")
@@ -138,9 +138,9 @@ def test_what_the_index_misses_is_marked(page, site):
     page.route("**/api/search", answer)
     page.get_by_role("button", name="Compare exact and approximate").click()
     dialog = page.get_by_role("dialog", name="Exact and approximate")
-    expect(dialog.locator("#compare-words")).to_contain_text("has 23 of the 24 nearest rows")
+    expect(dialog.locator("#compare-words")).to_contain_text("found 23 of the 24 nearest rows")
     expect(dialog.locator("strong")).to_have_count(1)
-    expect(dialog.locator("li").first).to_contain_text("only here")
+    expect(dialog.locator("li").first).to_contain_text("only in this list")
 
 
 def test_what_is_shown_can_be_saved(page, site, tmp_path):

@@ -629,7 +629,7 @@ def test_a_worker_that_is_ended_is_told_and_the_build_goes_on(
         return staging.run_tasks(tasks, **options)
 
     monkeypatch.setattr("pairdex.store.build.run_tasks", sent_to_death)
-    with pytest.raises(WriteFailed, match=r"a worker was ended from outside, .* fewer --workers"):
+    with pytest.raises(WriteFailed, match=r"a worker was killed from outside, .* fewer --workers"):
         build(source, tmp_path / "disturbed" / "c", workers=2)
     assert not (tmp_path / "disturbed" / "c").exists()
     monkeypatch.undo()

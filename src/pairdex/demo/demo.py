@@ -68,7 +68,7 @@ def make_demo(
     root = Path(folder)
     pictures, parts, path = root / "pictures", root / "parts", root / "collection"
     draw_pictures(pictures, count=count, seed=seed, progress=at_step(progress, "drawing"))
-    encode(pictures, parts, model=BUILT_IN, progress=progress)
+    encode(pictures, parts, model=BUILT_IN, exif=False, progress=progress)
     build(parts, path, progress=progress)
     collection = Collection.open(path)
     queries = [_searched(collection, text) for text in QUERIES]

@@ -9,7 +9,7 @@ from random import Random
 
 from pairdex.demo.captions import caption_scene
 from pairdex.demo.scenes import Scene, draw_scene, random_scene
-from pairdex.encoders.captions import TABLE
+from pairdex.encoders.caption_tables import TABLE
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files import atomic
 from pairdex.progress import StepProgress

@@ -30,7 +30,7 @@ from pairdex.ivf.build import Rows, build, can_extend
 from pairdex.ivf.efforts import (
     TUNED_K,
     Effort,
-    Points,
+    OperatingPoints,
     QueryKind,
     check_recall,
     read_points,
@@ -96,12 +96,12 @@ def ivf_path(collection: Path, on: Kind) -> Path:
     return collection / "indexes" / on / "ivf"
 
 
-def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, Points] | None:
+def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
     """Open the index of the collection's vectors.
 
     Returns
     -------
-    (InvertedIndex, Points) or None
+    (InvertedIndex, OperatingPoints) or None
         None if there is no index. If the index is damaged or does not match the vectors, a warning is
         logged and the result is None too: searches are exact.
     """
@@ -226,7 +226,7 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> Ind
         efforts, counts = _measured(
             store, on, InvertedIndex(file, rows.blocks, on_disk=wish.on_disk), progress
         )
-        points = Points(wish.recall, efforts, counts, file.seal, wish.on_disk)
+        points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk)
         write_points(points_path(path), points)
     found: dict[Kind, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),
@@ -272,7 +272,7 @@ def _readable(path: Path) -> IvfFile | None:
     return file
 
 
-def _known_points(path: Path, file: IvfFile) -> Points | None:
+def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
     try:
         points = read_points(points_path(path))
     except (DamagedFile, MissingFile, UnsupportedFormat):

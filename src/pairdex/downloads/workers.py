@@ -12,7 +12,7 @@ from pairdex.downloads.download import Arrival, Downloader
 from pairdex.errors import FetchFailed
 from pairdex.progress import StepProgress
 
-__all__ = ["Meter", "Result", "map_in_threads"]
+__all__ = ["Meter", "Result", "side_by_side"]
 
 _JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
 
@@ -51,7 +51,7 @@ class _Ended(BaseException):
     """A worker was asked to end."""
 
 
-def map_in_threads(
+def side_by_side(
     entries: list[Entry], jobs: int, downloader: Downloader, stop: threading.Event
 ) -> list[Result]:
     """Bring all files with `jobs` threads; a full disk or an interruption ends them all.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import InvalidArgument, WriteFailed
-from pairdex.files import atomic, lock
+from pairdex.files import atomic, foreign_json, lock
 from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
@@ -147,7 +147,7 @@ def _publish(folder: Path, target: Path) -> None:
 def _write_unit_once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Written:
     record = folder / _RECORDS / f"{unit:06d}.json"
     if record.is_file():
-        content = json.loads(record.read_bytes())
+        content = foreign_json.parse(record.read_bytes())
         written = Written([(name, rows) for name, rows in content["files"]], content["left_out"])
         renamed = (folder / _RECORDS / _RENAMING).is_file()
         if renamed or all((folder / name).is_file() for name, _ in written.files):

@@ -88,12 +88,12 @@ def _batches(store: Store, unit: int, rows: int, left: Left) -> Iterator[NDArray
 def _write_tar(file: BinaryIO, store: Store, unit: int, ids: NDArray[np.int64]) -> None:
     table = store.take(ids)
     vectors = {kind: store.vectors(kind)[ids] for kind in store.manifest.vectors}
-    root = store.manifest.parts[unit].pictures
+    part = store.manifest.parts[unit]
     names = {"image": "img_emb", "text": "text_emb"}
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for i, (row_id, row) in enumerate(zip(ids.tolist(), json_values.rows(table), strict=True)):
             key = f"{row_id:0{_KEY_DIGITS}d}"
-            path = picture_path(root, row.get("image_path"))
+            path = picture_path(part, row.get("image_path"))
             if path is not None:
                 _add(tar, key + path.suffix.lower(), path.read_bytes())
             _add(tar, f"{key}.txt", (row.get("caption") or "").encode())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.layout import Part, find_parts
@@ -98,9 +99,7 @@ def build_collection(
         left = _left(selection, before)
         make_folders(collection, manifest)
         tasks = [
-            PartTask(
-                len(manifest.parts) + i, part, source, collection, columns, left, note.pictures
-            )
+            PartTask(len(manifest.parts) + i, part, source, collection, columns, left, note)
             for i, part in enumerate(new)
         ]
         entries = list(run_tasks(tasks, workers=workers, progress=progress))
@@ -131,7 +130,7 @@ def _notes(parts: Sequence[Part], manifest: Manifest, selection: Selection) -> l
     is_whole = selection.where is None and subset is not None and selection.limit == subset.limit
     if subset is not None and is_whole and {p.number for p in manifest.parts} == subset.numbers:
         notes += subset.remarks(manifest.rows)
-    return notes
+    return [*notes, *filter(None, [what_it_knows(manifest.model)])]
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

@@ -13,7 +13,10 @@ from typing import Any, Literal
 
 from pairdex.errors import MissingFile
 from pairdex.files import atomic, checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
+from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
 
 __all__ = [
@@ -36,6 +39,7 @@ Kind = Literal["image", "text"]
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
+_REMEDY = "build the collection again"
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class PartEntry:
     """One part: how many of its rows were kept, how many were dropped for which reason, and its files.
 
     `pictures` is the folder that the column `image_path` is relative to, or None. `rounded` is the number
-    of rows whose float32 values had to be rounded to float16.
+    of rows whose float32 values had to be rounded to float16. `orientation` is how pictures were oriented
+    when they were encoded, `upright` or `as stored`, or None if unknown. `linked` lists folders outside
+    `pictures` that links in it lead to.
     """
 
     number: int
@@ -89,13 +95,13 @@ class PartEntry:
     sources: list[FileEntry]
     pictures: str | None = None
     rounded: int = 0
+    orientation: str | None = None
+    linked: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
         """Return the entry for the JSON object `content`, which `asdict` made."""
-        files = {kind: FileEntry(**entry) for kind, entry in content["files"].items()}
-        sources = [FileEntry(**entry) for entry in content["sources"]]
-        return cls(**{**content, "files": files, "sources": sources})
+        return typed(cls, content, "the part")
 
 
 @dataclass(frozen=True)
@@ -173,10 +179,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise MissingFile(
             f"{folder} is not a collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
-    content = read_sealed(
-        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy="build the collection again"
-    )
-    return _from_json(content)
+    content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_REMEDY)
+    manifest = sealed_record(Manifest, content, path, advice=_REMEDY)
+    with reading(path, advice=_REMEDY):
+        _check(manifest)
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -195,22 +202,23 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
     for part in fields["parts"]:
-        if not part["rounded"]:
-            del part["rounded"]
+        for optional in ("rounded", "orientation", "linked"):
+            if not part[optional]:
+                del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
 
 
-def _from_json(content: dict[str, Any]) -> Manifest:
-    return Manifest(
-        name=content["name"],
-        created_by=content["created_by"],
-        dim=content["dim"],
-        vectors=content["vectors"],
-        filter=Filter(**content["filter"]),
-        columns=[ColumnEntry(**entry) for entry in content["columns"]],
-        parts=[PartEntry.from_json(entry) for entry in content["parts"]],
-        model=content["model"],
-        origin=Origin(**content["origin"]) if "origin" in content else None,
-    )
+def _check(manifest: Manifest) -> None:
+    """Refuse what no builder writes: a manifest may have been forged, and its checksum with it."""
+    if manifest.dim < 1 or len({*manifest.column_names}) != len(manifest.columns):
+        raise ValueError("it has no dimension, or a column twice")
+    if not manifest.vectors or len({*manifest.vectors}) != len(manifest.vectors):
+        raise ValueError(f"it has the vectors {manifest.vectors}")
+    expected = {"metadata", *manifest.vectors}
+    for number, part in enumerate(manifest.parts):
+        if min(part.rows, part.rows_read) < 0 or not expected <= set(part.files):
+            raise ValueError(f"parts[{number}] has a negative number of rows, or lacks a file")
+        for entry in part.files.values():
+            local_name(entry.path, f"parts[{number}]")

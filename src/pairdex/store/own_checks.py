@@ -1,4 +1,4 @@
-"""The checks of `pairdex verify` on a collection's own files: those in its manifest, and the removed rows."""
+"""The checks of `pairdex verify` on a collection's own files: its manifest's files, removed rows, folder state."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from pairdex.errors import DamagedFile, Mismatch, UnsupportedFormat
-from pairdex.files.checks import Check, checksum_check
+from pairdex.files.checks import Check, checksum_check, reading_check
 from pairdex.store.manifest import Manifest
+from pairdex.store.photo_state import STATE, STATE_REMEDY, read_state
 from pairdex.store.removed import REMEDY, REMOVED, read_removed, state_of
 
 __all__ = ["own_checks"]
@@ -22,6 +23,9 @@ def own_checks(collection: Path, manifest: Manifest) -> Iterator[Check]:
         path = collection / REMOVED
         difference = partial(_removed_difference, collection, manifest)
         yield Check(REMOVED, path.stat().st_size, difference, REMEDY)
+    if (collection / STATE).exists():
+        read = partial(read_state, collection)
+        yield reading_check(collection, collection / STATE, read, remedy=STATE_REMEDY)
 
 
 def _removed_difference(collection: Path, manifest: Manifest) -> str | None:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile
 from pairdex.files import atomic
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 
@@ -64,7 +66,7 @@ class ScoreNote:
     created_by: str
     on: Kind
     head: dict[str, Any]
-    parts: tuple[ScoredPart, ...]
+    parts: list[ScoredPart]
 
     def of(self, part: PartEntry) -> ScoredPart | None:
         """Return the file of a part's values; None if the part is not scored yet."""
@@ -236,10 +238,7 @@ def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | Non
 def _parsed(path: Path, data: bytes) -> ScoreNote:
     remedy = f"delete {path.parent} and run pairdex score again"
     content = read_sealed(data, path, kind=_FORMAT, version=_VERSION, remedy=remedy)
-    try:
-        parts = tuple(ScoredPart(**part) for part in content["parts"])
-        return ScoreNote(
-            content["name"], content["created_by"], content["on"], content["head"], parts
-        )
-    except (KeyError, TypeError) as error:
-        raise DamagedFile(f"{path} is damaged; {remedy}") from error
+    note = sealed_record(ScoreNote, content, path, advice=remedy)
+    for part in note.parts:
+        local_name(part.path, str(path))
+    return note

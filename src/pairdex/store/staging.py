@@ -62,11 +62,11 @@ def run_tasks(
     total = sum(task.rows for task in tasks)
     limited = any(task.limit is not None for task in tasks)
     if workers > 1 and len(tasks) > 1 and not limited:
-        return _map_in_threads(tasks, workers, Meter(total, progress))
+        return _side_by_side(tasks, workers, Meter(total, progress))
     return _one_by_one(tasks, Meter(total, progress))
 
 
-def _map_in_threads(tasks: Sequence[Task], workers: int, meter: Meter) -> Iterator[PartEntry]:
+def _side_by_side(tasks: Sequence[Task], workers: int, meter: Meter) -> Iterator[PartEntry]:
     with process_pool(min(workers, len(tasks))) as pool:
         with ctrl_c_blocked():
             entries = pool.map(_once, tasks)

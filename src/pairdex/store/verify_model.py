@@ -18,9 +18,10 @@ from pairdex.encoders.activation_swap import swapped
 from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import Cleaning, Model, load_model
-from pairdex.encoders.pictures import open_picture
+from pairdex.encoders.pictures import Orientation, open_picture
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.knn.distance import normalise
+from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
@@ -82,6 +83,9 @@ class ModelReport:
     seconds: float
 
 
+_Picture = tuple[Path, Orientation]
+
+
 @dataclass(frozen=True)
 class _Sample:
     """Rows to compare: captions with text vectors, pictures with image vectors."""
@@ -90,7 +94,7 @@ class _Sample:
     text_vectors: NDArray[np.float16] | None
     similarity: NDArray[np.float64] | None
     image_vectors: NDArray[np.float16]  # of the rows of `captions`, for the similarity
-    pictures: list[Path]
+    pictures: list[_Picture]
     picture_vectors: NDArray[np.float16]
 
 
@@ -197,16 +201,17 @@ def _column(table: pa.Table, name: str) -> list[Any]:
 
 def _pictures(
     store: Store, ids: NDArray[np.int64], names: list[Any], count: int
-) -> dict[int, Path]:
-    """Return the paths of readable local pictures inside their folder, by id."""
-    found: dict[int, Path] = {}
+) -> dict[int, _Picture]:
+    """Return readable local pictures with their orientation, by id."""
+    found: dict[int, _Picture] = {}
     for row, name in zip(ids.tolist(), names, strict=True):
-        root = store.part_of(row).pictures
-        if root is None or not name or len(found) == count:
-            continue
-        path = (Path(root) / name).resolve()
-        if path.is_relative_to(Path(root).resolve()) and _is_readable(path):
-            found[row] = path
+        if len(found) == count:
+            break
+        part = store.part_of(row)
+        path = picture_path(part, name)
+        if path is not None and _is_readable(path):
+            upright = part.orientation == "upright"  # releases before 0.2 took them as stored
+            found[row] = (path, "upright" if upright else "as stored")
     return found
 
 
@@ -246,10 +251,13 @@ def _texts_compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:
     return {"similarity": of_similarities(sample.similarity[known], cosines)}
 
 
-def _encoded(pictures: list[Path], encoder: Encoder) -> NDArray[np.float32]:
+def _encoded(pictures: list[_Picture], encoder: Encoder) -> NDArray[np.float32]:
     batches = [
         encoder.encode_images(
-            [open_picture(path) for path in pictures[i : i + encoder.image_batch]]
+            [
+                open_picture(path, orientation=orientation)
+                for path, orientation in pictures[i : i + encoder.image_batch]
+            ]
         )
         for i in range(0, len(pictures), encoder.image_batch)
     ]

@@ -133,7 +133,7 @@ def test_a_saved_model_can_be_read_and_a_damaged_one_is_refused(collection, tmp_
         with h5py.File(broken, "a") as file:
             del file[name]
             file[name] = value
-        with pytest.raises(DamagedFile, match="is not a readable model"):
+        with pytest.raises(DamagedFile, match="cannot be read"):
             read_model(broken)
 
 

@@ -14,7 +14,6 @@ from pairdex.derived.projections.rows import unit_rows
 from pairdex.derived.projections.write import project_collection
 from pairdex.errors import (
     CollectionBusy,
-    DamagedFile,
     InvalidArgument,
     Mismatch,
     MissingFile,
@@ -193,7 +192,7 @@ def test_a_model_of_another_dimension_and_a_file_that_is_not_a_model_are_refused
     with pytest.raises(MissingFile, match="name the model file of a projection"):
         pairdex.project(collection, "pca3", model=tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(DamagedFile, match=r"text\.h5 is not a readable model"):
+    with pytest.raises(UnsupportedFormat, match=r"text\.h5 is not an HDF5 file"):
         pairdex.project(collection, "pca3", model=tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from pairdex.derived.atlas.regions import Region
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.files import atomic, checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
 
@@ -146,13 +149,11 @@ def read_record(collection: Path) -> Record:
     content = read_sealed(
         data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=remedy_of(collection)
     )
-    return Record(
-        **{
-            **{key: content[key] for key in Record.__dataclass_fields__},
-            "regions": [Region(**region) for region in content["regions"]],
-            "files": {name: FileEntry(**content["files"][name]) for name in ARRAYS},
-        }
-    )
+    record = sealed_record(Record, content, path, advice=remedy_of(collection))
+    with reading(path, advice=remedy_of(collection)):
+        for name in ARRAYS:
+            local_name(record.files[name].path, path.name)
+    return record
 
 
 def save_array(collection: Path, name: str, array: NDArray[Any]) -> FileEntry:
@@ -202,10 +203,8 @@ def _mapped(collection: Path, record: Record, name: str) -> NDArray[Any]:
         raise DamagedFile(
             f"{path} has {size:,} bytes, expected {file.bytes:,}; {remedy_of(collection)}"
         )
-    try:
+    with reading(path, advice=remedy_of(collection)):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise DamagedFile(f"{path} is damaged: {error}; {remedy_of(collection)}") from error
     if (array.shape, array.dtype) != (shape[name], ARRAYS[name]):
         raise DamagedFile(
             f"{path} is damaged: it has {array.dtype} values of shape {array.shape}, expected "

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pairdex.derived.projections.bits import BITS, WORDS, packed
 from pairdex.derived.projections.rows import widened
+from pairdex.files.hdf5 import followed, read_whole
 
 __all__ = ["BinWalk", "draw_pool", "read_organisers"]
 
@@ -162,9 +163,12 @@ def read_organisers(file: h5py.File) -> BinWalk | None:
         The arrays are not a valid model.
     """
     if "refs" in file and "pool" in file:
-        return BinWalk.from_arrays({name: file[name][()] for name in ("refs", "pool")})
+        return BinWalk.from_arrays({name: read_whole(file[name]) for name in ("refs", "pool")})
     if "model" not in file or file["model"].dtype.names != ("refs", "pool"):
         return None
-    model = file["model"][()]
-    arrays = {"refs": file[model["refs"]["matrix"]][()], "pool": file[model["pool"]][()]}
+    model = read_whole(file["model"])
+    arrays = {
+        "refs": followed(file, model["refs"]["matrix"]),
+        "pool": followed(file, model["pool"]),
+    }
     return BinWalk.from_arrays(arrays)

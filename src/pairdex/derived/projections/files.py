@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.models import Model, ProjectionKind, read_model
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
 from pairdex.files import checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
 
@@ -222,14 +225,10 @@ def read_record(folder: Path) -> Record:
         raise MissingFile(f"{path} does not exist: the projection is not finished") from error
     remedy = f"delete {folder} and run pairdex project again"
     content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=remedy)
-    keys = Record.__dataclass_fields__
-    return Record(
-        **{
-            **{key: content[key] for key in keys},
-            "model": FileEntry(**content["model"]),
-            "files": [PartFile(**file) for file in content["files"]],
-        }
-    )
+    record = sealed_record(Record, content, path, advice=remedy)
+    for name in (record.model.path, *(file.path for file in record.files)):
+        local_name(name, str(path))
+    return record
 
 
 def record_bytes(record: Record) -> bytes:
@@ -246,7 +245,8 @@ def _mapped(folder: Path, file: PartFile, model: Model) -> NDArray[Any]:
     if file.rows == 0:
         return np.empty(shape, dtype)
     offset = file.bytes - file.rows * model.width * dtype.itemsize
-    return np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
+    with reading(path, advice=f"delete {folder} and project again"):
+        return np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
 
 
 def _check_file(path: Path, expected_bytes: int) -> None:

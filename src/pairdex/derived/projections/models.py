@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.binwalk import BinWalk, read_organisers
 from pairdex.derived.projections.pca import Pca
 from pairdex.derived.projections.rotations import Rotations
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
-from pairdex.files.vectors import READ_ERRORS
+from pairdex.errors import MissingFile, UnsupportedFormat
+from pairdex.files.hdf5 import open_hdf5, read_whole, text_of
 from pairdex.version import __version__
 
 __all__ = ["Fit", "Model", "ProjectionKind", "model_bytes", "read_model"]
@@ -108,15 +108,8 @@ def read_model(path: Path) -> tuple[Model, Fit | None]:
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; name the model file of a projection")
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path)
-    except PairdexError:
-        raise
-    except (*READ_ERRORS, KeyError, TypeError) as error:
-        raise DamagedFile(
-            f"{path} is not a readable model: {str(error) or 'it ends early'}; fetch it again"
-        ) from error
+    with open_hdf5(path, advice="get the model again") as file:
+        return _read(file, path)
 
 
 def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
@@ -127,13 +120,13 @@ def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
         raise UnsupportedFormat(
             f"{path} is not the model of a projection: it has no attribute format = {FORMAT}"
         )
-    version, method = int(file.attrs["version"]), str(file.attrs["method"])
+    version, method = int(file.attrs["version"]), text_of(file.attrs["method"])
     if version != FORMAT_VERSION or method not in _READERS:
         raise UnsupportedFormat(
             f"{path} is a model of version {version}, method {method}; this release reads version "
             f"{FORMAT_VERSION}, methods {', '.join(_READERS)}; upgrade pairdex"
         )
-    model = _READERS[method]({name: file[name][()] for name in file})
+    model = _READERS[method]({name: read_whole(file[name]) for name in file})
     return model, _fit(file.attrs)
 
 

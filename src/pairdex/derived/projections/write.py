@@ -31,7 +31,7 @@ from pairdex.derived.projections.files import (
 from pairdex.derived.projections.fitting import Wish, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
 from pairdex.derived.projections.rows import BLOCK_ROWS, map_in_threads, vector_files
-from pairdex.files import atomic, checksums, lock
+from pairdex.files import atomic, checksums, foreign_json, lock
 from pairdex.files.vectors import VectorFile, npy_header
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import FileEntry
@@ -199,7 +199,7 @@ def _finished_parts(folder: Path, model: str) -> dict[str, PartFile]:
     if (folder / MANIFEST).exists():
         entries += read_record(folder).files  # the model was kept, so these are of the same model
     for path in sorted((folder / _NOTES).glob("*.json")):
-        note = json.loads(path.read_bytes())
+        note = foreign_json.parse(path.read_bytes())
         if note.pop("model") == model:
             entries.append(PartFile(**note))
     return {entry.path: entry for entry in entries if _size(folder / entry.path) == entry.bytes}

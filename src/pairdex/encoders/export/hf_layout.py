@@ -44,14 +44,14 @@ def read_hf_towers(
     Parameters
     ----------
     config
-        Of `config.json`, with the defaults of the library filled in.
+        The content of `config.json`, completed by the defaults of the library.
     eot_id
-        The mark at which CLIP's text vector is read.
+        The token at which CLIP's text vector is read.
 
     Raises
     ------
     UnsupportedFormat, DamagedFile
-        An architecture that is not known here; a tensor that is missing or of another shape.
+        An unsupported architecture; a tensor that is missing or has another shape.
     """
     tensors = Tensors(path, weights)
     siglip = config["model_type"] == "siglip"
@@ -107,7 +107,7 @@ def _blocks(tensors: Tensors, prefix: str, width: int) -> tuple[Block, ...]:
     return tuple(
         Block(
             norm_1=tensors.norm(f"{prefix}{i}.layer_norm1", width),
-            qkv=_map_in_threads(
+            qkv=_side_by_side(
                 [tensors.affine(f"{prefix}{i}.self_attn.{one}_proj", width) for one in "qkv"]
             ),
             out=tensors.affine(f"{prefix}{i}.self_attn.out_proj", width),
@@ -119,7 +119,7 @@ def _blocks(tensors: Tensors, prefix: str, width: int) -> tuple[Block, ...]:
     )
 
 
-def _map_in_threads(layers: list[Affine]) -> Affine:
+def _side_by_side(layers: list[Affine]) -> Affine:
     biases = [layer.bias for layer in layers if layer.bias is not None]
     return Affine(
         np.concatenate([layer.weight for layer in layers], axis=1),

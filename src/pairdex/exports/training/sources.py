@@ -124,7 +124,7 @@ class CollectionPictures:
         return [part.rows for part in self._store.manifest.parts]
 
     def pairs(self, unit: int, left: Left) -> Iterator[Pair]:
-        root = self._store.manifest.parts[unit].pictures
+        part = self._store.manifest.parts[unit]
         for ids in live_ids(self._store, unit, left):
             table = self._store.take(ids)
             names = (
@@ -134,7 +134,7 @@ class CollectionPictures:
             )
             origin, features = _origin(table), metadata_features(table)
             for (shard, row), values, name in zip(origin, features, names, strict=True):
-                path = picture_path(root, name)
+                path = picture_path(part, name)
                 if path is None:
                     left.out("no local picture")
                     continue
