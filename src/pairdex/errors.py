@@ -44,9 +44,16 @@ __all__ = [
 
 
 class PairdexError(Exception):
-    """Base of all errors that pairdex raises deliberately; `code` names the kind for programs."""
+    """Base of all errors that pairdex raises deliberately; `code` names the kind for programs.
+
+    The message is one printable line, whatever names and bytes of files it repeats.
+    """
 
     code: ClassVar[str] = "error"
+
+    def __str__(self) -> str:
+        text = str(self.args[0]) if self.args else ""
+        return text if text.isprintable() else "".join(map(_printable, text))
 
 
 class InvalidArgument(PairdexError, ValueError):
@@ -98,9 +105,6 @@ class MissingFile(PairdexError, FileNotFoundError):
 
     code = "missing_file"
 
-    def __str__(self) -> str:  # OSError would print a tuple
-        return str(self.args[0]) if self.args else ""
-
 
 class CollectionBusy(PairdexError, RuntimeError):
     """Another process is writing this collection."""
@@ -113,17 +117,11 @@ class FetchFailed(PairdexError, ConnectionError):
 
     code = "fetch_failed"
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
 
 class WriteFailed(PairdexError, OSError):
     """A file could not be written: disk full, read-only target, no permission."""
 
     code = "write_failed"
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
 
 
 class EngineFailed(PairdexError, RuntimeError):
@@ -158,3 +156,10 @@ class MissingExtra(PairdexError, ImportError):
     """An optional dependency is not installed; the message contains the command that installs it."""
 
     code = "missing_extra"
+
+
+def _printable(character: str) -> str:
+    """Return a character as a terminal and UTF-8 can carry it: spaces for breaks, escapes for the rest."""
+    if character.isprintable():
+        return character
+    return " " if character in "\t\r\n" else character.encode("unicode_escape").decode("ascii")

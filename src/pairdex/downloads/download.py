@@ -12,6 +12,7 @@ from pairdex.downloads.record import Known, Record
 from pairdex.downloads.retry import Hosts, Retry, Tries
 from pairdex.downloads.streams import Interrupted, Source, Stream, host_of, shown
 from pairdex.errors import DamagedFile, FetchFailed
+from pairdex.files.foreign_names import path_below
 
 __all__ = ["Arrival", "Downloader"]
 
@@ -54,13 +55,13 @@ class Downloader:
         WriteFailed
             The disk is full or not writable.
         """
+        target = path_below(self.folder, entry.path)
         known = self._present(entry)
         if known is not None:
             forget(self.folder / entry.path)
             self.expect(entry.path, known.bytes)
             self.progress(entry.path, known.bytes)
             return Arrival(entry, known.bytes, expected_digest(entry) is not None, 0, already=True)
-        target = self.folder / entry.path
         if target.is_file():
             adopt(target)
         with Partial(target, entry) as partial:

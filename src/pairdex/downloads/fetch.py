@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pairdex.arguments import StrPath, checked
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
@@ -18,7 +18,7 @@ from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
 from pairdex.downloads.record import Record
 from pairdex.downloads.retry import Hosts, Retry, Tries
-from pairdex.downloads.streams import Source, host_of, shown
+from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
@@ -190,7 +190,7 @@ class _Sources:
 
     def of(self, url: str) -> Source:
         """Return the source that reads an address."""
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         if scheme in ("http", "https"):
             return self._http
         return self._file if scheme == "file" else self._remote

@@ -17,6 +17,7 @@ from typing import Literal
 from pairdex.arguments import StrPath
 from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files import foreign_json
 from pairdex.parts.model_record import ModelRecord
 
 __all__ = [
@@ -166,7 +167,7 @@ def _built_in() -> Path:
 def _read(folder: Path) -> Model:
     path = folder / _MANIFEST
     try:
-        content = json.loads(path.read_bytes())
+        content = foreign_json.parse(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingFile(f"{folder} is no model folder: it has no {_MANIFEST}") from error
     except ValueError as error:

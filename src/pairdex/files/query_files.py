@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -18,12 +17,13 @@ from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
     MissingFile,
-    PairdexError,
     UnsupportedFormat,
 )
 from pairdex.files import checksums
+from pairdex.files.boundary import reading
+from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, read_whole, text_of
 from pairdex.files.neighbour_files import Fact, read_facts, read_kinds, split_group
-from pairdex.files.vectors import READ_ERRORS, npy_description, npz_members, open_vectors
+from pairdex.files.vectors import npy_description, npz_members, open_vectors
 
 __all__ = [
     "QUERIES_NAME",
@@ -109,7 +109,7 @@ def read_query_set(source: StrPath) -> Queries:
     """Read query vectors like `read_queries`, or binary sketches, with the facts of an HDF5 file."""
     vectors = _read_rows(source)
     path, _ = split_group(source)
-    if path.suffix.lower() not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in HDF5_SUFFIXES:
         return Queries(vectors, {})
     kinds = read_kinds(path)
     if kinds is not None and len(kinds) != len(vectors):
@@ -149,8 +149,7 @@ def _read_rows(source: StrPath) -> NDArray[Any]:
     readers = {
         ".npy": _read_npy,
         ".npz": _read_npz,
-        ".h5": _read_h5,
-        ".hdf5": _read_h5,
+        **dict.fromkeys(HDF5_SUFFIXES, _read_h5),
         ".fvecs": _read_fvecs,
     }
     reader = readers.get(path.suffix.lower())
@@ -159,12 +158,8 @@ def _read_rows(source: StrPath) -> NDArray[Any]:
             f"{path} is not a file of query vectors: got {path.suffix or 'no suffix'}, "
             f"expected one of {', '.join(readers)}"
         )
-    try:
+    with reading(path):
         array = reader(path, name)
-    except PairdexError:
-        raise
-    except (*READ_ERRORS, KeyError, MemoryError) as error:
-        raise DamagedFile(f"{path} cannot be read: {str(error) or 'it ends early'}") from error
     if array.ndim == 1:
         array = array[None, :]
     if array.ndim == 2 and array.dtype == np.uint64:
@@ -201,13 +196,14 @@ def _read_npz(path: Path, name: str | None) -> NDArray[Any]:
 
 
 def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
-    with h5py.File(path, "r") as file:
-        names = [
-            key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 2
-        ]
-        if name is None and QUERIES_NAME in names:
+    with open_hdf5(path) as file:
+        tables = {key: dataset_at(file, key) for key in file}
+        found = {
+            key: table for key, table in tables.items() if table is not None and table.ndim == 2
+        }
+        if name is None and QUERIES_NAME in found:
             name = QUERIES_NAME
-        return np.asarray(file[_choose(path, names, name)][()])
+        return np.asarray(read_whole(found[_choose(path, list(found), name)]))
 
 
 def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
@@ -231,8 +227,9 @@ def _choose(path: Path, names: list[str], name: str | None) -> str:
         return str(name)
     if not names:
         raise UnsupportedFormat(f"{path} holds no 2-D array; expected rows of floats (n, dim)")
-    listed = ", ".join(names)
+    listed = ", ".join(map(text_of, names))
     asked = f"got {name}" if name else "say which"
     raise InvalidArgument(
-        f"{path} holds the arrays {listed}: {asked}, as in {path}:{names[0]}", field="vectors"
+        f"{path} holds the arrays {listed}: {asked}, as in {path}:{text_of(names[0])}",
+        field="vectors",
     )

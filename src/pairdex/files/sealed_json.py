@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import DamagedFile, UnsupportedFormat
-from pairdex.files import checksums
+from pairdex.files import checksums, foreign_json
 
 __all__ = ["read_sealed", "seal_of", "sealed"]
 
@@ -41,8 +41,8 @@ def read_sealed(data: bytes, path: Path, *, kind: str, version: int, remedy: str
         The bytes differ from those written; a foreign file, or another version.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = foreign_json.parse(data)
+    except ValueError as error:
         raise DamagedFile(f"{path} is damaged: it is not JSON; {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != kind:
         raise UnsupportedFormat(
@@ -50,7 +50,7 @@ def read_sealed(data: bytes, path: Path, *, kind: str, version: int, remedy: str
         )
     if content.get("version") != version:
         raise UnsupportedFormat(
-            f"{path} has format version {content.get('version')}, "
+            f"{path} has format version {str(content.get('version'))[:40]}, "
             f"this release reads version {version}; upgrade pairdex"
         )
     written = _serialised(content)

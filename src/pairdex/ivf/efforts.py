@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
+from pairdex.files.boundary import reading
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import typed
 from pairdex.ivf.file import REMEDY
 from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 
@@ -127,15 +129,13 @@ def read_points(path: Path) -> OperatingPoints:
     except FileNotFoundError as error:
         raise MissingFile(f"{path} does not exist: {REMEDY}") from error
     content = read_sealed(data, path, kind=_KIND, version=_VERSION, remedy=REMEDY)
-    try:
+    with reading(path, advice=REMEDY):
         return _points(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(f"{path} holds no operating points: {REMEDY}") from error
 
 
 def _points(content: dict[str, Any]) -> OperatingPoints:
     efforts = {
-        kind: {int(k): [Effort(**one) for one in some] for k, some in by_k.items()}
+        kind: {int(k): typed(list[Effort], some, kind) for k, some in by_k.items()}
         for kind, by_k in content["efforts"].items()
     }
     return OperatingPoints(

@@ -10,12 +10,13 @@ from pairdex.errors import InvalidArgument
 __all__ = ["ByteSize", "parse_size"]
 
 ByteSize = int | str
-"""A number of bytes, or a text such as `4GB`; KB, MB, GB and TB count in thousands."""
+"""A number of bytes, or a text such as `4GB`; KB, MB, GB and TB count in thousands, KiB, … in 1,024."""
 
 _MAX_BYTES = 2**60  # more than any machine has
 _UNITS = {"": 1, "B": 1}
 _UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}
-_WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:[.][0-9]{1,6})?)\s*([KMGT]?B?)\s*", re.IGNORECASE)
+_UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
+_WRITTEN = re.compile(r"\s*([0-9]{1,15}(?:[.][0-9]{1,6})?)\s*([KMGT]?I?B?)\s*", re.IGNORECASE)
 
 
 def parse_size(size: ByteSize, *, field: str = "memory") -> int:
@@ -34,7 +35,7 @@ def parse_size(size: ByteSize, *, field: str = "memory") -> int:
     n_bytes = size if isinstance(size, int) else _parsed(size)
     if n_bytes is None or not 1 <= n_bytes < _MAX_BYTES:
         raise InvalidArgument(
-            f"{field} is {size!r}, expected a size like 500MB or 4GB", field=field
+            f"{field} is {str(size)[:80]!r}, expected a size like 500MB or 4GB", field=field
         )
     return n_bytes
 

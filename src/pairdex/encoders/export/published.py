@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pairdex.encoders.export.towers import TextTower, VisionTower
 from pairdex.encoders.export.weights import Weights, read_weights
 from pairdex.encoders.model import ImageSpec, TextSpec
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
+from pairdex.files import foreign_json
 
 __all__ = [
     "OPENAI_MEAN",
@@ -73,7 +73,7 @@ def check_vocabulary(name: str, tokenizer: bytes, text: TextTower) -> None:
     Mismatch
         It has more tokens than the model.
     """
-    content = json.loads(tokenizer)
+    content = foreign_json.parse(tokenizer)
     added = [one["id"] + 1 for one in content.get("added_tokens") or ()]
     size = max([len(content["model"]["vocab"]), *added])
     if size > len(text.tokens):
@@ -106,7 +106,7 @@ def read_json(path: Path) -> dict[str, Any]:
         It is not a JSON object.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = foreign_json.parse(path.read_bytes())
     except ValueError as error:
         raise DamagedFile(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(content, dict):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import DamagedFile, MissingExtra, MissingFile
+from pairdex.files import foreign_json
 
 __all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
 
@@ -96,7 +97,7 @@ def token_id(tokenizer: bytes, token: str, path: Path) -> int:
     MissingFile
         The tokenizer has no such token.
     """
-    content = json.loads(tokenizer)
+    content = foreign_json.parse(tokenizer)
     vocabulary = content["model"]["vocab"]
     if isinstance(vocabulary, dict) and token in vocabulary:
         return int(vocabulary[token])
@@ -170,7 +171,7 @@ def _serialised(vocabulary: dict[str, int], merges: list[tuple[str, ...]]) -> by
 
 def _json(path: Path, data: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(data)
+        content = foreign_json.parse(data)
     except ValueError as error:
         raise DamagedFile(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 import warnings
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingExtra, UnsupportedFormat
+from pairdex.files import foreign_json
 
 __all__ = ["Weights", "read_weights"]
 
@@ -49,7 +49,7 @@ def _safetensors(path: Path) -> Weights:
             length = int.from_bytes(file.read(8), "little")
             if length > min(_HEADER_LIMIT, path.stat().st_size):
                 raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
+            header = foreign_json.parse(file.read(length))
         header.pop("__metadata__", None)
         data = np.memmap(path, np.uint8, "r", offset=8 + length)
         return {name: _tensor(data, entry) for name, entry in header.items()}
