@@ -247,12 +247,16 @@ def test_as_stored_is_recorded_and_kept(folder, place):
         photos(folder, place, as_stored=False)
 
 
-def test_a_folder_that_moved_can_be_told(folder, place, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["renamed", "copied to another disk"])
+def test_a_folder_that_moved_can_be_told(folder, place, tmp_path, monkeypatch, how):
     photos(folder, place)
     before = ids(place)
     moved = tmp_path / "Photos"
-    shutil.copytree(folder, moved)
-    shutil.rmtree(folder)
+    if how == "renamed":
+        folder.rename(moved)
+    else:
+        shutil.copytree(folder, moved)
+        shutil.rmtree(folder)
     with pytest.raises(
         Mismatch, match=r"holds the pictures of .*Pictures, asked for is .*--moved-to"
     ):

@@ -305,7 +305,7 @@ def test_a_wrong_statement_is_said_in_one_line(asked, statement, error, message)
 
 def test_a_collection_without_a_model_still_answers_what_needs_none(collection):
     assert values(collection, "SELECT count(*) n FROM pairs") == [{"n": 60}]
-    with pytest.raises(MissingFile, match="does not say which model"):
+    with pytest.raises(MissingFile, match="does not record which model"):
         values(collection, "SELECT * FROM nearest('a red car')")
 
 

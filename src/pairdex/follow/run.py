@@ -80,7 +80,6 @@ class Run:
         self._check_root(before, folder, moved=moved)
         self.state = state or PhotoState(before)
         self._catch_up()
-        self.state.root = self.root
 
     def _check_root(self, before: str, folder: Path, *, moved: bool) -> None:
         given = str(folder.resolve())
@@ -142,10 +141,7 @@ class Run:
         self.state = PhotoState(self.root, dict(self.changes.known))
         for name, row_id in self.changes.replaced.items():  # until the new row is there
             self.state.pictures[name] = replace(before.pictures[name], mtime_ns=0, id=row_id)
-        has_moved = bool(self.changes.moved or self.changes.vanished or self.doubled)
-        if self.manifest is not None and (
-            has_moved or self.changes.refreshed or self.state != before
-        ):
+        if self.manifest is not None and self.state != before:
             write_state(self.collection, self.state)
         if self.changes.new:
             self._add_all(Encoder(self.model, device=device), workers, progress)
