@@ -43,9 +43,12 @@ LAYOUTS = {
 
 def pytest_addoption(parser):
     """Take how long the campaigns of `tests/campaigns` are, and their seed."""
-    parser.addoption("--rounds", type=int, default=45, help="Damages of each file in tests/campaigns.")
-    parser.addoption("--seed", type=int, default=1, help="What tests/campaigns draw at random from.")
-
+    parser.addoption(
+        "--rounds", type=int, default=45, help="Damages of each file in tests/campaigns."
+    )
+    parser.addoption(
+        "--seed", type=int, default=1, help="What tests/campaigns draw at random from."
+    )
 
 
 def unit_rows(rows, dim, seed):

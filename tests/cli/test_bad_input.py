@@ -268,7 +268,7 @@ def test_a_rule_without_its_column_ends_in_one_line(make_parts, run, tmp_path):
         (["--like", 3, "-k", 1_000_001], "k is 1,000,001, expected 1 to 1,000,000"),
         ([], "exactly one of text, image, like, vector and terms, got none of them"),
         (["--like", 3, "--text", "a"], "got text and like"),
-        (["--text", "a car"], "does not say which model made its vectors"),
+        (["--text", "a car"], "does not record which model made its vectors"),
         (["--like", 3, "--out", "found.csv"], "got the suffix '.csv', expected .h5 or .parquet"),
         (["--like", 3, "--out", "absent/found.h5"], "cannot write absent/found.h5: No such file"),
         (["--vectors", "absent.npy"], "absent.npy does not exist"),
@@ -377,7 +377,7 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "is no collection: it has no collection.json; make one with pairdex build"),
+        (None, "is not a collection: it has no collection.json; make one with pairdex build"),
         ({"version": 99}, "has format version 99, this release reads version 1; upgrade pairdex"),
         ({"format": "other"}, "is not the manifest of a pairdex-collection"),
         (b"{", "is damaged: it is not JSON"),

@@ -56,7 +56,7 @@ def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
     code = block_after("From Python", "python").replace('"collection"', '"my-collection"')
     code = code.replace("width >= 512", "width >= 100")
     exec(code, names)
-    assert names["hits"].column_names[:3] == ["id", "distance", "similarity"]
+    assert names["hits"].table.column_names[:3] == ["id", "distance", "similarity"]
     assert len(names["hits"]) == 10
     assert names["ids"].shape == (3, 10)
     assert names["rows"]["part"].to_pylist() == [0, 0, 0]

@@ -536,7 +536,7 @@ def test_a_part_that_turns_out_damaged_keeps_the_collection_from_appearing(
         build(source, tmp_path / "c", workers=workers)
     assert not (tmp_path / "c/collection.json").exists()
     assert not list((tmp_path / "c").rglob("*.partial"))
-    with pytest.raises(MissingFile, match="is no collection"):
+    with pytest.raises(MissingFile, match="is not a collection"):
         Store(tmp_path / "c")
 
 

@@ -66,7 +66,7 @@ def command(
             collection,
             on=on,
             recall=recall,
-            memory_bytes=memory,
+            memory=memory,
             size=size,
             nlist=nlist,
             progress=progress,

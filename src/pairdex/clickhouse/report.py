@@ -95,7 +95,7 @@ def compare(
     check_k(k)
     store = Store(Path(collection.path))
     vectors = _drawn(store, on, queries, seed) if isinstance(queries, int) else queries
-    truth = collection.neighbours(vectors, k, on=on, exact=True)
+    truth = collection.nearest(vectors, k, on=on, exact=True)
     with connected(place) as clients:
         searcher = Searcher(clients, place, store, table=table, on=on)
         if not searcher.uses_index(vectors[0], k):
@@ -113,7 +113,7 @@ def compare(
             ),
             test.run("ClickHouse index", lambda q: _ids(searcher.nearest(q, k)), sizes.index()),
             test.run(
-                "pairdex", lambda q: collection.neighbours(q[None], k, on=on).ids[0], sizes.own()
+                "pairdex", lambda q: collection.nearest(q[None], k, on=on).ids[0], sizes.own()
             ),
         ]
         plan = [re.sub(r"\[-?\d[^\]]*\]", "[…]", line) for line in searcher.plan(vectors[0], k)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pairdex.arguments import StrPath
 from pairdex.curate.remove import remove_rows
 from pairdex.encoders.decoding import Decoder, DecodingRules, decoder
 from pairdex.encoders.encoder import Device, Encoder
@@ -105,7 +106,7 @@ class Run:
                 self.doubled.append(older.id)
             self.state.pictures[row.name] = row.known
 
-    def choose(self, model: str | Path | None, as_stored: bool | None) -> None:
+    def choose(self, model: StrPath | None, as_stored: bool | None) -> None:
         """Decide on the model and on how pictures are taken: as the collection has it."""
         record = None if self.manifest is None else self.manifest.model
         if record is not None and model is None:

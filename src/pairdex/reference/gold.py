@@ -12,24 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pairdex import search
+from pairdex.arguments import StrPath, checked
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.derived.projections.files import Projection
 from pairdex.derived.projections.models import ProjectionKind
 from pairdex.derived.projections.search import MEASURES
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files.hdf5_tables import Value
-from pairdex.files.query_files import Queries
+from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.torch_device import nearest_on_device
-from pairdex.progress import StepProgress
+from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
 
-__all__ = ["DEFAULT_GOLD_K", "NEAR_DUPLICATE_DISTANCE", "GoldReport", "check_gold_wanted", "gold"]
+__all__ = [
+    "DEFAULT_GOLD_K",
+    "NEAR_DUPLICATE_DISTANCE",
+    "GoldReport",
+    "check_gold_wanted",
+    "gold",
+    "write_gold",
+]
 
 DEFAULT_GOLD_K = 100
 NEAR_DUPLICATE_DISTANCE = 1e-4  # nearer than this, two pictures are taken for the same
@@ -99,7 +108,64 @@ def check_gold_wanted(
     return space
 
 
+@checked
 def gold(
+    collection: StrPath,
+    queries: StrPath | ArrayLike,
+    out: StrPath,
+    *,
+    k: int = DEFAULT_GOLD_K,
+    on: str = "image",
+    device: str | None = None,
+    use_codes: bool = True,
+    progress: Progress | None = None,
+) -> GoldReport:
+    """Find the exact k nearest rows of query vectors and write them as a gold standard.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    queries
+        Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
+    out
+        The HDF5 file: `knns` (n, k) int32 from 1, `dists` (n, k) float32.
+    on
+        image, text, or the name of a projection (pca96, hamming), in which queries are projected too.
+    device
+        A device of PyTorch that does the products instead: `cuda`.
+    use_codes
+        Whether codes are made and used: the same answer, sooner.
+    progress
+        Called with the step, what is done of it, and the whole.
+    k
+        How many neighbours count.
+
+    Raises
+    ------
+    PairdexError
+        Bad queries or arguments; no room. No file is left.
+    """
+    store = Store(Path(collection))
+    space = check_gold_wanted(store, Path(out), k, on=on, device=device)
+    asked = query_set(queries)
+    codes = None
+    if use_codes and device is None and not isinstance(space, Projection):
+        step = at_step(progress, "making codes")
+        codes = open_or_build_codes(store, space, progress=step)
+    return write_gold(
+        store,
+        asked,
+        Path(out),
+        k=k,
+        on=on,
+        codes=codes,
+        device=device,
+        progress=at_step(progress, "gold"),
+    )
+
+
+def write_gold(
     store: Store,
     queries: Queries,
     out: Path,

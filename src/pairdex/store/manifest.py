@@ -1,7 +1,7 @@
-"""The manifest `collection.json`: what a collection is, written last and checked first.
+"""The manifest `collection.json`, which describes a collection. It is written last and checked first.
 
-It names every file with its size and checksum, and carries a checksum of itself. It holds no time
-and no absolute place of the parts, so that the same parts give the same bytes.
+It lists every file with its size and checksum, and contains its own checksum. It contains neither times
+nor absolute paths of the parts, so the same parts give the same bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REMEDY = "build the collection again"
 
 @dataclass(frozen=True)
 class Origin:
-    """The collection that another was made from: its name, its checksum, and by which rule."""
+    """The collection that this one was made from: its name, its checksum, and the rule that chose rows."""
 
     collection: str
     checksum: str
@@ -53,7 +53,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file: its path relative to the collection (or the source), size in bytes, XXH3-128."""
+    """A file: its path relative to the collection or the source, its size in bytes, its XXH3-128."""
 
     path: str
     bytes: int
@@ -62,7 +62,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ColumnEntry:
-    """A metadata column: its name, its Arrow type, and what the release called it."""
+    """A metadata column: its name, its Arrow type, and its name in the release."""
 
     name: str
     type: str
@@ -71,7 +71,7 @@ class ColumnEntry:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows of the parts were kept."""
+    """The NSFW rule and the SQL filter that chose the rows of the parts."""
 
     nsfw: str
     where: str | None
@@ -79,12 +79,12 @@ class Filter:
 
 @dataclass(frozen=True)
 class PartEntry:
-    """One part: how many of its rows are here, why the others are not, and its files.
+    """One part: how many of its rows were kept, how many were dropped for which reason, and its files.
 
-    `pictures` is the folder that the column `image_path` is relative to, where there is one;
-    `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
-    `orientation` says how the pictures were taken, `upright` or `as stored`, where that is known; `linked`
-    are folders elsewhere that links in `pictures` led to.
+    `pictures` is the folder that the column `image_path` is relative to, or None. `rounded` is the number
+    of rows whose float32 values had to be rounded to float16. `orientation` is how pictures were oriented
+    when they were encoded, `upright` or `as stored`, or None if unknown. `linked` lists folders outside
+    `pictures` that links in it lead to.
     """
 
     number: int
@@ -100,13 +100,13 @@ class PartEntry:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
-        """Return the entry that `asdict` made `content` of."""
+        """Return the entry for the JSON object `content`, which `asdict` made."""
         return typed(cls, content, "the part")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that `collection.json` says."""
+    """The content of `collection.json`."""
 
     name: str
     created_by: str
@@ -122,17 +122,17 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """How many rows the collection has."""
+        """The number of rows, including removed rows."""
         return sum(part.rows for part in self.parts)
 
     @property
     def rows_read(self) -> int:
-        """How many rows of the parts were looked at."""
+        """The number of rows of the parts that were read."""
         return sum(part.rows_read for part in self.parts)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many rows were not kept, by reason."""
+        """The number of rows that were dropped, by reason."""
         reasons = dict.fromkeys(reason for part in self.parts for reason in part.dropped)
         return {r: sum(part.dropped.get(r, 0) for part in self.parts) for r in reasons}
 
@@ -143,17 +143,17 @@ class Manifest:
 
     @property
     def checksum(self) -> str:
-        """The checksum of the manifest, which names every file's: it stands for the collection."""
+        """The checksum of the manifest. It identifies the collection, as it covers every file's checksum."""
         return seal_of(_content(self))
 
     def vector_checksums(self, on: Kind) -> list[str]:
-        """Return the checksums of the files of image or text vectors, part after part."""
+        """Return the checksums of the files of image or text vectors, one per part."""
         return [part.files[on].checksum for part in self.parts]
 
     def vectors_checksum(self, on: Kind) -> str:
-        """Return one checksum that stands for all image or all text vectors.
+        """Return one checksum of all image or all text vectors.
 
-        Derived data carries it to say which vectors it was made from.
+        Derived data records it as the vectors it was made from.
         """
         return checksums.of_all(self.vector_checksums(on))
 
@@ -169,14 +169,15 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No collection there; the manifest is damaged; it is foreign or of a newer version.
+        `folder` holds no collection; the manifest is damaged; another program or a newer release
+        wrote it.
     """
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFile(
-            f"{folder} is no collection: it has no {MANIFEST}; make one with pairdex build"
+            f"{folder} is not a collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
     content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_REMEDY)
     manifest = sealed_record(Manifest, content, path, advice=_REMEDY)
@@ -186,19 +187,19 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest: from then on readers see what it names, and nothing else.
+    """Write the manifest. From then on readers see exactly the files that it lists.
 
     Raises
     ------
     WriteFailed
-        It could not be written; an older one is untouched.
+        The manifest cannot be written; an existing manifest stays unchanged.
     """
     atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
     fields = asdict(manifest)
-    if manifest.origin is None:  # built from parts, as by releases that knew nothing else
+    if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
     for part in fields["parts"]:
         for optional in ("rounded", "orientation", "linked"):

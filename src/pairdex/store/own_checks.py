@@ -1,4 +1,4 @@
-"""What `pairdex verify` reads of a collection itself: its manifest's files, removed rows, its folder's state."""
+"""The checks of `pairdex verify` on a collection's own files: its manifest's files, removed rows, folder state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["own_checks"]
 
 
 def own_checks(collection: Path, manifest: Manifest) -> Iterator[Check]:
-    """Yield a check of each file that is part of the collection and was not derived from it."""
+    """Yield a check for each file of the collection, without derived data."""
     for file in manifest.files():
         yield checksum_check(collection, file, remedy="build the collection again")
     if state_of(collection) is not None:

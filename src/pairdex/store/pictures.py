@@ -1,4 +1,4 @@
-"""Finding the local picture of a row: only a file inside the folders that the pictures came from."""
+"""Find the local picture of a row: always a file inside the recorded folders of pictures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["picture_path"]
 
 
 def picture_path(part: PartEntry, name: str | None) -> Path | None:
-    """Return the file `name` in the folder of a part's pictures, or None: there is none, or it is outside.
+    """Return the path of a picture in a part's folder of pictures; None if it is missing or outside.
 
-    `name` is metadata, which anyone may have written: `../../etc/passwd` is not a picture. Links are
-    followed to the folders that were recorded when the pictures were encoded, and to no other.
+    `name` comes from metadata and is untrusted: it may be `../../etc/passwd`. Links are followed only into
+    folders that were recorded when the pictures were encoded.
     """
     if part.pictures is None or not name:
         return None
@@ -22,5 +22,5 @@ def picture_path(part: PartEntry, name: str | None) -> Path | None:
         path = (folder / name).resolve()
         inside = any(path.is_relative_to(one) for one in [folder, *map(Path, part.linked)])
         return path if inside and path.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # no file can have such a name
+    except (OSError, RuntimeError, ValueError):  # the file system does not allow this name
         return None
