@@ -227,7 +227,7 @@ def test_pictures_are_upright_with_time_camera_and_place_as_columns(folder, plac
     found = collection.search(
         like=0, where="taken >= '2021-06-01' AND latitude > 48 AND camera = 'Phone 3'"
     )
-    [row] = found.to_pylist()
+    [row] = found.table.to_pylist()
     assert (row["image_path"], row["width"], row["height"]) == ("phone.jpg", 40, 80)
     assert collection.manifest.parts[0].orientation == "upright"
     assert pairdex.verify_model(place).verdict == "same"
