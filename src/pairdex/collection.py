@@ -30,7 +30,7 @@ from pairdex.search.options import SearchKeywords, SearchOptions
 from pairdex.search.query import Picture, Query, Term, TextImageEncoder
 from pairdex.search.questions import Question, as_query, is_several
 from pairdex.search.safety import narrowed, safe_filter
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.store.stored_rows import StoredRows
 from pairdex.work.sizes import ByteSize
 
@@ -456,11 +456,11 @@ class Collection(StoredRows):
         """
         return self.finder.facets(where, safe=safe)
 
-    def kind_of(self, on: str) -> Kind:
+    def kind_of(self, on: str) -> VectorField:
         """Return the kind of vectors that a search `on` something compares, in the end."""
         return self.finder.kind_of(on)
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
+    def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.

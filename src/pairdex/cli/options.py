@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from pairdex.errors import InvalidArgument
-from pairdex.store.store import Kind
+from pairdex.store.store import VectorField
 
 __all__ = [
     "CollectionArgument",
@@ -89,7 +89,7 @@ def read_numbers(text: str) -> list[float]:
 
 def _check_space(on: str) -> str:
     """Refuse as wrong usage what is neither a kind of vectors nor the name of a projection."""
-    if on in get_args(Kind):
+    if on in get_args(VectorField):
         return on
     from pairdex.derived.projections.files import check_name  # noqa: PLC0415 - rarely needed
 
@@ -114,7 +114,7 @@ QueriesArgument = Annotated[
 VectorsOption = Annotated[
     str | None, typer.Option(metavar="FILE", help=f"Search for each vector in FILE. {_FILE_NAME}")
 ]
-OnOption = Annotated[Kind, typer.Option(help="Which vectors to use.")]
+OnOption = Annotated[VectorField, typer.Option(help="Which vectors to use.")]
 SpaceOption = Annotated[
     str,
     typer.Option(

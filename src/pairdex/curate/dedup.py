@@ -31,7 +31,7 @@ from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.staging import STAGING
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = [
@@ -75,7 +75,7 @@ class DedupRule:
 
     threshold: float = DEFAULT_THRESHOLD
     keep: Keep = DEFAULT_KEEP
-    on: Kind = "image"
+    on: VectorField = "image"
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= MAX_THRESHOLD:
@@ -109,7 +109,7 @@ class DedupReport:
     largest_group: int | None
     threshold: float
     keep: Keep
-    on: Kind
+    on: VectorField
     seconds: float
 
 
@@ -120,7 +120,7 @@ def dedup(
     *,
     threshold: float = DEFAULT_THRESHOLD,
     keep: Keep = DEFAULT_KEEP,
-    on: Kind = "image",
+    on: VectorField = "image",
     report: StrPath | None = None,
     use_codes: bool = True,
     workers: int = 1,

@@ -29,12 +29,12 @@ from pairdex.store.scores import (
     score_folder,
     write_score,
 )
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
 
-_ON: Kind = "image"
+_ON: VectorField = "image"
 _STRANGE_SPREAD = 2.0  # of vectors of another model than the head's; see Head.spread
 _KEY = b"pairdex"  # of a file's own metadata
 

@@ -43,7 +43,7 @@ from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import read_manifest
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
 
@@ -87,18 +87,18 @@ class IndexReport:
     how: Built
     on_disk: bool
     asked: float
-    efforts: dict[Kind, Effort | None]
+    efforts: dict[VectorField, Effort | None]
 
 
 Built = str
 
 
-def ivf_path(collection: Path, on: Kind) -> Path:
+def ivf_path(collection: Path, on: VectorField) -> Path:
     """Return the path of a collection's inverted file, which may not exist."""
     return collection / "indexes" / on / "ivf"
 
 
-def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
+def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingPoints] | None:
     """Open the index of the collection's vectors.
 
     Returns
@@ -121,7 +121,7 @@ def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] 
 def index(
     collection: StrPath,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     recall: float = DEFAULT_RECALL,
     memory: ByteSize | None = None,
     size: Size | None = None,
@@ -176,7 +176,9 @@ def index(
         return _make(store, on, wish, progress)
 
 
-def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None) -> IndexReport:
+def renew_index(
+    collection: Path, on: VectorField, *, progress: Progress | None = None
+) -> IndexReport:
     """Run `index` with the recall, size and memory setting of the existing index.
 
     Raises
@@ -189,7 +191,7 @@ def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None)
 
 
 @contextmanager
-def _writing(collection: Path, on: Kind) -> Iterator[Store]:
+def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     """Lock the collection, and yield its newest version if it can be indexed."""
     read_manifest(collection)  # raises MissingFile before the lock file is made
     with lock.writing(collection):
@@ -215,7 +217,7 @@ class _Wish:
     is_nlist_asked: bool
 
 
-def _earlier_wish(store: Store, on: Kind) -> _Wish:
+def _earlier_wish(store: Store, on: VectorField) -> _Wish:
     """Return the settings of the existing index; the defaults if it is missing or damaged."""
     path = ivf_path(store.path, on)
     sizes: tuple[Size, ...] = get_args(Size)
@@ -231,7 +233,7 @@ def _earlier_wish(store: Store, on: Kind) -> _Wish:
     return _Wish(recall, size, on_disk, chosen[size], is_nlist_asked=False)
 
 
-def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> IndexReport:
+def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None) -> IndexReport:
     started = time.perf_counter()
     path = ivf_path(store.path, on)
     atomic.make_folder(path.parent)
@@ -245,7 +247,7 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> Ind
         )
         points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk)
         write_points(points_path(path), points)
-    found: dict[Kind, Effort | None] = {
+    found: dict[VectorField, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),
         _other(on): points.pick("other", TUNED_K[0], wish.recall),
     }
@@ -298,7 +300,7 @@ def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
 
 
 def _measured(
-    store: Store, on: Kind, index: InvertedIndex, progress: Progress | None
+    store: Store, on: VectorField, index: InvertedIndex, progress: Progress | None
 ) -> tuple[dict[QueryKind, dict[int, list[Effort]]], dict[QueryKind, int]]:
     """Measure an index with its own rows and with vectors of the other kind as queries.
 
@@ -308,7 +310,7 @@ def _measured(
     live, codes = store.allowed(), find_codes(store, on)
     efforts: dict[QueryKind, dict[int, list[Effort]]] = {"own": {}, "other": {}}
     counts: dict[QueryKind, int] = {"own": 0, "other": 0}
-    kinds: list[tuple[QueryKind, Kind]] = [("own", on), ("other", _other(on))]
+    kinds: list[tuple[QueryKind, VectorField]] = [("own", on), ("other", _other(on))]
     for kind, vectors in kinds:
         if vectors not in store.manifest.vectors:
             continue
@@ -326,17 +328,17 @@ def _measured(
     return efforts, counts
 
 
-def _rows(store: Store, on: Kind) -> Rows:
+def _rows(store: Store, on: VectorField) -> Rows:
     other = _other(on)
     others = store.vectors(other).blocks if other in store.manifest.vectors else ()
     return Rows(store.vectors(on).blocks, _parts(store, on), others)
 
 
-def _parts(store: Store, on: Kind) -> list[str]:
+def _parts(store: Store, on: VectorField) -> list[str]:
     return [part.files[on].checksum for part in store.manifest.parts if part.rows]
 
 
-def _other(on: Kind) -> Kind:
+def _other(on: VectorField) -> VectorField:
     return "text" if on == "image" else "image"
 
 

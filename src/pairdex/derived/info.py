@@ -9,7 +9,7 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.kind import DerivedInfo, Heading
 from pairdex.derived.kinds import KINDS
 from pairdex.parts.model_record import ModelRecord
-from pairdex.store.manifest import Filter, Kind, Origin
+from pairdex.store.manifest import Filter, Origin, VectorField
 from pairdex.store.store import Store
 
 __all__ = ["CollectionInfo", "PartInfo", "info"]
@@ -58,7 +58,7 @@ class CollectionInfo:
     rows_read: int
     dropped: dict[str, int]
     dim: int
-    vectors: list[Kind]
+    vectors: list[VectorField]
     columns: list[str]
     parts: list[PartInfo]
     model: ModelRecord | None

@@ -31,7 +31,7 @@ from pairdex.files.result_files import write_results
 from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_REPEAT", "Bench", "Single", "bench"]
@@ -92,7 +92,7 @@ def bench(
     *,
     gold: StrPath | None = None,
     k: int = DEFAULT_K,
-    on: Kind = "image",
+    on: VectorField = "image",
     out: StrPath | None = None,
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
@@ -151,7 +151,7 @@ class _Task:
     store: Store
     queries: Queries
     k: int
-    on: Kind
+    on: VectorField
     repeat: int
 
     def check(self) -> None:

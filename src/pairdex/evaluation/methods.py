@@ -20,7 +20,7 @@ from pairdex.ivf.efforts import TUNED_K, OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["IdsAndDistances", "SearchMethod", "search_methods"]
 
@@ -52,7 +52,7 @@ class SearchMethod:
 
 
 def search_methods(
-    store: Store, on: Kind, *, progress: StepProgress | None = None
+    store: Store, on: VectorField, *, progress: StepProgress | None = None
 ) -> Iterator[SearchMethod]:
     """Yield every method of searching vectors of a kind; codes are made where they are missing.
 
@@ -79,7 +79,7 @@ def search_methods(
         yield SearchMethod(name, f"pairdex {name}", params, None, within)
 
 
-def _by_index(store: Store, on: Kind) -> Iterator[SearchMethod]:
+def _by_index(store: Store, on: VectorField) -> Iterator[SearchMethod]:
     """Yield a search by the index for each recall that is known of it."""
     found = find_index(store, on)
     if found is None:
@@ -95,7 +95,7 @@ def _by_index(store: Store, on: Kind) -> Iterator[SearchMethod]:
 
 def _approximately(
     store: Store,
-    on: Kind,
+    on: VectorField,
     index: tuple[InvertedIndex, OperatingPoints],
     vectors: NDArray[np.float32],
     k: int,
@@ -109,7 +109,7 @@ def _approximately(
 
 
 def _exactly(
-    store: Store, on: Kind, codes: Codes | None, vectors: NDArray[np.float32], k: int
+    store: Store, on: VectorField, codes: Codes | None, vectors: NDArray[np.float32], k: int
 ) -> IdsAndDistances:
     found = search.nearest(store, vectors, k, on=on, codes=codes)
     return found.ids, found.distances

@@ -19,7 +19,7 @@ from pairdex.exports.training.features import Config
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.progress import Progress, StepProgress, at_step
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["ExportOptions", "Format", "export", "export_collection"]
 
@@ -54,7 +54,7 @@ def export(
     *,
     config: Config | None = None,
     rows: int | None = None,
-    vectors: Iterable[Kind] | None = None,
+    vectors: Iterable[VectorField] | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
@@ -102,7 +102,7 @@ class ExportOptions:
 
     config: Config | None = None
     rows: int | None = None
-    vectors: tuple[Kind, ...] | None = None
+    vectors: tuple[VectorField, ...] | None = None
 
 
 def export_collection(

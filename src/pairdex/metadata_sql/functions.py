@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pairdex import search
 from pairdex.errors import PairdexError
 from pairdex.search import DEFAULT_K, Finder, Query, SearchOptions
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["Functions"]
 
@@ -88,7 +88,7 @@ class Functions:
         structs = pa.StructArray.from_arrays(columns, fields=list(hits.schema))
         return pa.ListArray.from_arrays(pa.array(ends), structs).cast(self._hits_type)
 
-    def _hits(self, query: str, k: int, kind: Kind, where: str) -> pa.Table:
+    def _hits(self, query: str, k: int, kind: VectorField, where: str) -> pa.Table:
         options = SearchOptions(k=k, on=kind, where=where or None)
         return self._finder.find(Query(text=query), options).table
 
@@ -101,7 +101,7 @@ class Functions:
         if self._live is not None:
             known[known] = self._live[asked[known]]
         distances = np.full(len(asked), np.nan)
-        by_query: dict[tuple[str, Kind], list[int]] = {}
+        by_query: dict[tuple[str, VectorField], list[int]] = {}
         for row, pair in enumerate(_rows(texts, kinds)):
             if known[row]:
                 by_query.setdefault(pair, []).append(row)

@@ -28,7 +28,7 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.torch_device import nearest_on_device
 from pairdex.progress import Progress, StepProgress, at_step
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = [
@@ -81,7 +81,7 @@ class GoldReport:
 
 def check_gold_wanted(
     store: Store, out: Path, k: int, *, on: str, device: str | None = None
-) -> Kind | Projection:
+) -> VectorField | Projection:
     """Refuse what cannot end well, before codes are made; return what is searched, opened.
 
     Raises
@@ -222,7 +222,7 @@ def write_gold(
 
 def _nearest(
     store: Store,
-    space: Kind | Projection,
+    space: VectorField | Projection,
     queries: NDArray[Any],
     k: int,
     *,
@@ -238,7 +238,7 @@ def _nearest(
 
 
 def _count(
-    counts: dict[str, int], found: cosine.Neighbours, k: int, space: Kind | Projection
+    counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
 ) -> None:
     """Count what k + 1 neighbours of each query say beside the k."""
     near = NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
@@ -249,7 +249,7 @@ def _count(
 
 
 def _attributes(
-    store: Store, queries: Queries, k: int, space: Kind | Projection
+    store: Store, queries: Queries, k: int, space: VectorField | Projection
 ) -> dict[str, Value]:
     """Return what the file says of itself; ties and near-duplicates are counted later."""
     kind = queries.facts.get("kind")
@@ -272,7 +272,7 @@ def _attributes(
     }
 
 
-def _measure(space: Kind | Projection) -> dict[str, Value]:
+def _measure(space: VectorField | Projection) -> dict[str, Value]:
     if not isinstance(space, Projection):
         return {"on": space, "distance": "1 - cos", "dtype": "float64, stored as float32"}
     exact = "integers" if space.kind == "hamming" else "float64"

@@ -25,7 +25,7 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.distance import normalise
 from pairdex.progress import Progress, StepProgress, at_step
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = [
@@ -71,7 +71,9 @@ class QueriesReport:
     seconds: float
 
 
-def check_queries_wanted(store: Store, out: Path, n: int, *, on: Kind, against: Store) -> None:
+def check_queries_wanted(
+    store: Store, out: Path, n: int, *, on: VectorField, against: Store
+) -> None:
     """Refuse what cannot end well, before anything is made.
 
     Raises
@@ -109,7 +111,7 @@ def queries(
     out: StrPath,
     n: int = DEFAULT_N,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     seed: int = 0,
     distinct: bool = False,
     against: StrPath | None = None,
@@ -171,7 +173,7 @@ def draw_queries(
     out: Path,
     n: int = DEFAULT_N,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     seed: int = 0,
     distinct: bool = False,
     against: Store | None = None,
@@ -232,7 +234,7 @@ def draw_queries(
     return report
 
 
-def searched_kind(database: Store) -> Kind:
+def searched_kind(database: Store) -> VectorField:
     """Return which vectors of a database queries are compared with: images, where it has them."""
     return "image" if "image" in database.manifest.vectors else "text"
 
@@ -342,7 +344,7 @@ def _write(
 
 
 def _attributes(
-    store: Store, database: Store, on: Kind, seed: int, *, distinct: bool
+    store: Store, database: Store, on: VectorField, seed: int, *, distinct: bool
 ) -> dict[str, Value]:
     return {
         "collection": store.manifest.name,

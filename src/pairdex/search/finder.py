@@ -26,7 +26,7 @@ from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_ve
 from pairdex.search.safety import narrowed
 from pairdex.search.searcher import Searcher
 from pairdex.store.own_model import find_model
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 if TYPE_CHECKING:
     from pairdex.encoders.encoder import Encoder
@@ -68,7 +68,7 @@ class Finder:
 
         return Encoder(find_model(self.store, self.model_source))
 
-    def kind_of(self, on: str) -> Kind:
+    def kind_of(self, on: str) -> VectorField:
         """Return the kind of vectors that a search `on` something compares, in the end."""
         space = self.searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space

@@ -19,7 +19,7 @@ from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.distance import normalise
 from pairdex.search.combine import combine
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = [
     "MAX_TERMS",
@@ -147,7 +147,7 @@ class Query:
 
 
 def query_vector(
-    store: Store, query: Query, encoder: TextImageEncoder | None, on: Kind
+    store: Store, query: Query, encoder: TextImageEncoder | None, on: VectorField
 ) -> NDArray[np.float32]:
     """Return the vector to search with, shape (dim,), of unit length.
 
@@ -190,7 +190,7 @@ def _check_terms(terms: Sequence[Term]) -> None:
 
 
 def _encoded(
-    store: Store, terms: Sequence[Term], encoder: TextImageEncoder | None, on: Kind
+    store: Store, terms: Sequence[Term], encoder: TextImageEncoder | None, on: VectorField
 ) -> Iterable[NDArray[np.float32]]:
     """Yield the vector (dim,) of each term, of any length but zero; the texts are encoded together."""
     texts = [term.text for term in terms if term.text is not None]
@@ -205,7 +205,7 @@ def _texts(encoder: TextImageEncoder | None, texts: list[str]) -> NDArray[np.flo
 
 
 def _vector(
-    store: Store, term: Term, encoder: TextImageEncoder | None, on: Kind
+    store: Store, term: Term, encoder: TextImageEncoder | None, on: VectorField
 ) -> NDArray[np.float32]:
     if term.like is not None:
         store.check_ids(np.array([term.like], np.int64))

@@ -25,7 +25,7 @@ from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, 
 from pairdex.search.options import SearchOptions
 from pairdex.search.query import Query
 from pairdex.search.ranking import Hybrid, Ranking, distances_to
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["Searcher"]
 
@@ -44,12 +44,12 @@ class Searcher:
     def __init__(self, store: Store, *, use_codes: bool) -> None:
         self._store = store
         self._use_codes = use_codes
-        self._codes: dict[Kind, Codes | None] = {}
-        self._indexes: dict[Kind, tuple[InvertedIndex, OperatingPoints] | None] = {}
+        self._codes: dict[VectorField, Codes | None] = {}
+        self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # searches of several threads make the codes once
 
-    def space(self, on: str) -> Kind | Projection:
+    def space(self, on: str) -> VectorField | Projection:
         """Return what `on` names: a kind of vectors, or a projection, which is opened once.
 
         Raises
@@ -64,14 +64,14 @@ class Searcher:
             self._projections[on] = space
         return self._projections[on]
 
-    def index(self, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
+    def index(self, on: VectorField) -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of the vectors, opened once; None where none can be used."""
         with self._preparing:
             if on not in self._indexes:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
 
-    def codes(self, on: Kind, progress: StepProgress | None = None) -> Codes | None:
+    def codes(self, on: VectorField, progress: StepProgress | None = None) -> Codes | None:
         """Return the codes of the vectors, built first if need be; None where searches go without."""
         if not self._use_codes:
             return None
@@ -101,7 +101,7 @@ class Searcher:
         return self._codes.get(space) is not None
 
     def nearest(
-        self, space: Kind | Projection, vectors: NDArray[Any], k: int, options: SearchOptions
+        self, space: VectorField | Projection, vectors: NDArray[Any], k: int, options: SearchOptions
     ) -> cosine.Neighbours:
         """Return the k nearest rows of each vector; see `Collection.nearest`."""
         if isinstance(space, Projection):
@@ -162,12 +162,12 @@ class Searcher:
         )
 
     def _exactly(
-        self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
+        self, on: VectorField, vectors: NDArray[Any], k: int, where: str | None
     ) -> cosine.Neighbours:
         return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
     def _completed(
-        self, on: Kind, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
+        self, on: VectorField, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
     ) -> cosine.Neighbours:
         """Search exactly for what the index gives no answer to."""
         numbers = incomplete(self._store, found, where)
@@ -176,6 +176,6 @@ class Searcher:
             found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
         return found
 
-    def _leaves_on_disk(self, on: Kind) -> bool:
+    def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)
         return index is not None and index[0].on_disk

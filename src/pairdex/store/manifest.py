@@ -26,15 +26,15 @@ __all__ = [
     "ColumnEntry",
     "FileEntry",
     "Filter",
-    "Kind",
     "Manifest",
     "Origin",
     "PartEntry",
+    "VectorField",
     "read_manifest",
     "write_manifest",
 ]
 
-Kind = Literal["image", "text"]
+VectorField = Literal["image", "text"]
 
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
@@ -111,7 +111,7 @@ class Manifest:
     name: str
     created_by: str
     dim: int
-    vectors: list[Kind]
+    vectors: list[VectorField]
     filter: Filter
     columns: list[ColumnEntry]
     parts: list[PartEntry]
@@ -146,11 +146,11 @@ class Manifest:
         """The checksum of the manifest. It identifies the collection, as it covers every file's checksum."""
         return seal_of(_content(self))
 
-    def vector_checksums(self, on: Kind) -> list[str]:
+    def vector_checksums(self, on: VectorField) -> list[str]:
         """Return the checksums of the files of image or text vectors, one per part."""
         return [part.files[on].checksum for part in self.parts]
 
-    def vectors_checksum(self, on: Kind) -> str:
+    def vectors_checksum(self, on: VectorField) -> str:
         """Return one checksum of all image or all text vectors.
 
         Derived data records it as the vectors it was made from.

@@ -18,14 +18,14 @@ from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, NoSuchRow
 from pairdex.files import checksums
 from pairdex.files.vectors import open_vectors
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
+from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Kind", "Store", "as_ids", "check_size"]
+__all__ = ["Store", "VectorField", "as_ids", "check_size"]
 
 
 class Store:
@@ -57,7 +57,9 @@ class Store:
         self._firsts = [
             int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
         ]
-        self._views: dict[Kind, VectorsView] = {}  # a store keeps the files that it opened first
+        self._views: dict[
+            VectorField, VectorsView
+        ] = {}  # a store keeps the files that it opened first
         released = [
             MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
             for part in self.manifest.parts
@@ -145,7 +147,7 @@ class Store:
             return self.manifest.checksum
         return checksums.of_bytes(f"{self.manifest.checksum} {tombstones.checksum}".encode())
 
-    def vectors(self, on: Kind) -> VectorsView:
+    def vectors(self, on: VectorField) -> VectorsView:
         """Return the image or text vectors by id, memory-mapped, including those of removed rows.
 
         Raises
@@ -277,16 +279,16 @@ class Store:
                 field="id",
             )
 
-    def check_kind(self, on: Kind) -> None:
+    def check_kind(self, on: VectorField) -> None:
         """Raise InvalidArgument unless the collection has vectors of this kind."""
         if on not in self.manifest.vectors:
             has = " and ".join(self.manifest.vectors)
-            known = " or ".join(get_args(Kind))
+            known = " or ".join(get_args(VectorField))
             raise InvalidArgument(
                 f"{self.path} has no {on!r} vectors: it has {has}; expected {known}", field="on"
             )
 
-    def _opened(self, on: Kind) -> VectorsView:
+    def _opened(self, on: VectorField) -> VectorsView:
         blocks = []
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)

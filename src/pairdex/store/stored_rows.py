@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pairdex.arguments import as_array, checked
 from pairdex.errors import InvalidArgument, NoSuchRow
 from pairdex.parts.model_record import ModelRecord
-from pairdex.store.manifest import Kind, Manifest
+from pairdex.store.manifest import Manifest, VectorField
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store, as_ids
 from pairdex.store.vectors_view import VectorsView
@@ -135,7 +135,7 @@ class StoredRows:
         return self._store.manifest.model
 
     @checked
-    def vectors(self, on: Kind = "image") -> VectorsView:
+    def vectors(self, on: VectorField = "image") -> VectorsView:
         """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
 
         They are those in the files, of removed rows too.

@@ -21,7 +21,7 @@ from pairdex.files import atomic, lock
 from pairdex.knn import cosine
 from pairdex.progress import Progress, at_step
 from pairdex.store.sample import DEFAULT_SEED, draw
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
@@ -39,7 +39,7 @@ class AtlasReport:
     rows: int
     points: int
     regions: int
-    on: Kind
+    on: VectorField
     seconds: float
 
 
@@ -49,7 +49,7 @@ def atlas(
     *,
     sample: int | None = None,
     seed: int = DEFAULT_SEED,
-    on: Kind = "image",
+    on: VectorField = "image",
     progress: Progress | None = None,
 ) -> AtlasReport:
     """Make a map of a collection for the page, where similar rows are close to each other.
@@ -133,7 +133,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         raise
 
 
-def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Record:
+def _make(store: Store, sample: int, seed: int, on: VectorField, steps: Progress) -> Record:
     live = store.allowed()
     keep = np.ones(store.rows, np.bool_) if live is None else live
     drawn_from = store.checksum
@@ -172,7 +172,7 @@ def _captions(store: Store, ids: NDArray[np.int64]) -> list[str | None]:
 
 def _places(
     store: Store,
-    on: Kind,
+    on: VectorField,
     ids: NDArray[np.int64],
     vectors: NDArray[np.float16],
     progress: Callable[[int], None],
