@@ -30,14 +30,11 @@ join::CodeMap code_map(const CodeNumbers& numbers, std::size_t length, std::size
   return {coordinates, length, box, rest_centre};
 }
 
-nb::typed<nb::tuple, double, double> join_encode(Rows rows, Floats basis, Row<double> shifts, double centre_squared,
-                                                 double basis_error, CodeNumbers small, CodeNumbers large,
-                                                 WritableMatrix<std::int8_t> small_codes,
-                                                 WritableMatrix<std::uint8_t> large_codes,
-                                                 WritableRow<std::int32_t> small_norms,
-                                                 WritableRow<std::int32_t> large_norms,
-                                                 WritableRow<std::uint8_t> has_direction, std::size_t threads,
-                                                 std::string_view kernel_name) {
+nb::typed<nb::tuple, double, double> join_encode(
+    Rows rows, Floats basis, Row<double> shifts, double centre_squared, double basis_error, CodeNumbers small,
+    CodeNumbers large, WritableMatrix<std::int8_t> small_codes, WritableMatrix<std::uint8_t> large_codes,
+    WritableRow<std::int32_t> small_norms, WritableRow<std::int32_t> large_norms,
+    WritableRow<std::uint8_t> has_direction, std::size_t threads, std::string_view kernel_name) {
   const Kernel& kernel = kernel_named(kernel_name);
   const std::size_t n = rows.shape(0), dim = rows.shape(1), length = large_codes.shape(1);
   if (basis.shape(0) != shifts.size() + 1 || basis.shape(1) != padded(dim)) throw nb::value_error("bad basis");
@@ -155,17 +152,9 @@ class JoinRows {
 
  private:
   join::CodedRows coded() const {
-    return {blocks_,
-            small_.shape(0),
-            small_.data(),
-            large_.data(),
-            large_.shape(1),
-            small_norms_.data(),
-            large_norms_.data(),
-            lists_.data(),
-            own_.data(),
-            ids_.data(),
-            ranks_.data()};
+    return {blocks_,         small_.shape(0),     small_.data(),       large_.data(),
+            large_.shape(1), small_norms_.data(), large_norms_.data(), lists_.data(),
+            own_.data(),     ids_.data(),         ranks_.data()};
   }
 
   join::Range range(const Slots& slots, Span span) const {
@@ -204,8 +193,8 @@ class JoinRows {
         large_.shape(1) % kCodeStep != 0) {
       throw nb::value_error("bad codes");
     }
-    for (const std::size_t size : {small_norms_.size(), large_norms_.size(), lists_.size(), own_.size(), ids_.size(),
-                                   ranks_.size()}) {
+    for (const std::size_t size :
+         {small_norms_.size(), large_norms_.size(), lists_.size(), own_.size(), ids_.size(), ranks_.size()}) {
       if (size != n) throw nb::value_error("arrays differ in length");
     }
     for (std::size_t i = 0; i < n; ++i) {
@@ -256,8 +245,7 @@ void bind_joins(nb::module_& m) {
         "Write both integer codes of rows; returns the largest distance of either from what it stands for.");
   m.def("join_assign", &join_assign, nb::arg("small"), nb::arg("centroids"), nb::kw_only(), nb::arg("threads"),
         nb::arg("kernel"), "The list of each code, that of the best centroid, and its score with that one.");
-  m.def("join_keep_first", &join_keep_first, nb::arg("later"), nb::arg("earlier"), nb::arg("distances"),
-        nb::arg("ids"),
+  m.def("join_keep_first", &join_keep_first, nb::arg("later"), nb::arg("earlier"), nb::arg("distances"), nb::arg("ids"),
         "Of rows in the order of their visit, the nearest kept one before each, -1 if it is kept, and the distance.");
   nb::class_<JoinRows>(m, "JoinRows", "Rows with integer codes, in the order of their lists.")
       .def(nb::init<std::vector<Rows>, Matrix<std::int8_t>, Matrix<std::uint8_t>, Row<std::int32_t>, Row<std::int32_t>,

@@ -8,7 +8,7 @@
 namespace pairdex::join {
 namespace {
 
-constexpr std::size_t kAtOnce = 32;         // rows that meet the basis while it is in the cache
+constexpr std::size_t kAtOnce = 32;          // rows that meet the basis while it is in the cache
 constexpr double kFloat64Room = 1.0 + 1e-9;  // sums in float64 err by far less than this, relatively
 constexpr double kLargestCode = 127.0;
 
@@ -138,8 +138,7 @@ CodeErrors encode(const Half* rows, std::size_t n_rows, const Map& map, const Ro
       const double small = encoder.write(row, map.small, out.small + at * kSmall, out.small_norms + at);
       if (encoder.has_direction(r)) largest.small = std::max(largest.small, small);
       if (map.large.length == 0) continue;
-      const double large =
-          encoder.write(row, map.large, out.large + at * map.large.length, out.large_norms + at);
+      const double large = encoder.write(row, map.large, out.large + at * map.large.length, out.large_norms + at);
       if (encoder.has_direction(r)) largest.large = std::max(largest.large, large);
     }
   }

@@ -65,11 +65,7 @@ struct Gathered {
 class EntryFinder {
  public:
   EntryFinder(const Planes& planes, double distance, const Kernel& kernel)
-      : planes_(planes),
-        distance_(distance),
-        kernel_(kernel),
-        dots_(kChunkRows * kGroupRows),
-        masks_(kChunkRows) {}
+      : planes_(planes), distance_(distance), kernel_(kernel), dots_(kChunkRows * kGroupRows), masks_(kChunkRows) {}
 
   // Fills buckets[c] for the lists group * kGroupRows + c whose bit is in `wanted`; those of the others are empty.
   void find(std::size_t list, const Gathered& rows, std::size_t group, std::uint32_t wanted, Buckets& buckets) {

@@ -25,11 +25,11 @@ struct CodedRows {
 
 // What pairs must satisfy; docs/certified.md, section 10.
 struct Limits {
-  double within;                // largest 1 - cos
-  double small_distance;        // of small codes, at most
-  std::int64_t small_squared;   // the same, squared
+  double within;               // largest 1 - cos
+  double small_distance;       // of small codes, at most
+  std::int64_t small_squared;  // the same, squared
   std::int64_t large_squared;
-  double near_error;            // of 1 - cos computed in float32
+  double near_error;  // of 1 - cos computed in float32
 };
 
 // A pair of slots that are measured.

@@ -46,11 +46,16 @@ void some_row_dots(const std::int8_t* query, const std::uint8_t* codes, const st
 void row_dots(const std::int8_t* query, const std::uint8_t* codes, std::size_t length, const std::uint32_t* rows,
               std::size_t n, std::int32_t* out) {
   switch (length / kCodeStep) {
-    case 1: return some_row_dots<1>(query, codes, rows, n, out);
-    case 2: return some_row_dots<2>(query, codes, rows, n, out);
-    case 3: return some_row_dots<3>(query, codes, rows, n, out);
-    case 4: return some_row_dots<4>(query, codes, rows, n, out);
-    default: return kScalarJoin.row_dots(query, codes, length, rows, n, out);
+    case 1:
+      return some_row_dots<1>(query, codes, rows, n, out);
+    case 2:
+      return some_row_dots<2>(query, codes, rows, n, out);
+    case 3:
+      return some_row_dots<3>(query, codes, rows, n, out);
+    case 4:
+      return some_row_dots<4>(query, codes, rows, n, out);
+    default:
+      return kScalarJoin.row_dots(query, codes, length, rows, n, out);
   }
 }
 

@@ -1,4 +1,5 @@
-// Parts of the join kernels in plain loops that the compiler turns into vectors; included inside an anonymous namespace.
+// Parts of the join kernels in plain loops that the compiler turns into vectors; included inside an anonymous
+// namespace.
 
 void best(const std::int32_t* dots, const std::int32_t* starts, std::size_t n_queries, std::uint32_t group,
           std::int32_t* values, std::uint32_t* groups) {

@@ -1,4 +1,6 @@
 // Joins: kernels against the scalar twin, the inequalities of docs/certified.md, section 10, and all pairs found.
+#include "join/join.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -13,7 +15,6 @@
 #include "codes/encode.hpp"
 #include "join/assign.hpp"
 #include "join/greedy.hpp"
-#include "join/join.hpp"
 #include "kernels/kernel.hpp"
 #include "random_rows.hpp"
 
@@ -24,7 +25,8 @@ namespace {
 std::vector<std::int32_t> random_ints(std::size_t n, std::int32_t most, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<std::int32_t> values(n);
-  for (std::int32_t& value : values) value = static_cast<std::int32_t>(random() % (2u * static_cast<unsigned>(most) + 1u)) - most;
+  for (std::int32_t& value : values)
+    value = static_cast<std::int32_t>(random() % (2u * static_cast<unsigned>(most) + 1u)) - most;
   return values;
 }
 
@@ -239,8 +241,16 @@ TEST_CASE("a join finds the pairs within the limit, whatever the kernel, the thr
       }
       Blocks blocks(dim);
       blocks.add(rows.data(), kRows);
-      const join::CodedRows all{blocks,           kRows,        small_codes.data(), large_codes.data(), length,
-                                small_norms.data(), large_norms.data(), lists.data(), sorted_own.data(), order.data(),
+      const join::CodedRows all{blocks,
+                                kRows,
+                                small_codes.data(),
+                                large_codes.data(),
+                                length,
+                                small_norms.data(),
+                                large_norms.data(),
+                                lists.data(),
+                                sorted_own.data(),
+                                order.data(),
                                 order.data()};
       const double within = 0.1;
       const double distance = std::sqrt(2 * within + 3e-11);

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pairdex
-from pairdex.curate.subset import SubsetRule, choose, subset
+from pairdex.curate.subset import SubsetRule, choose
+from pairdex.curate.subset import make_subset as subset
 from pairdex.errors import InvalidArgument, InvalidPredicate
 from pairdex.store.sample import draw
 from pairdex.store.store import Store
@@ -133,7 +134,9 @@ def test_a_subset_of_a_subset_has_the_rows_of_both_filters(
 def test_an_empty_result_is_refused(collection, tmp_path):
     with pytest.raises(InvalidArgument, match=r"no row of .* is left by subset where=false"):
         pairdex.subset(collection, tmp_path / "new", where="false")
-    with pytest.raises(InvalidArgument, match=r"sample is 3 rows, .* at most the 0 to draw from"):
+    with pytest.raises(
+        InvalidArgument, match=r"sample is 3 rows, .* at most 0, the rows to draw from"
+    ):
         pairdex.subset(collection, tmp_path / "new", where="false", sample=3)
     assert not (tmp_path / "new").exists()
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +51,10 @@ def test_a_table_that_is_named_twice_is_read_twice(asked):
 def test_nearest_gives_what_a_search_gives(asked):
     collection = pairdex.open(asked)
     table = pairdex.sql(collection, "SELECT * FROM nearest('a red car', 20)")
-    assert table.to_pylist() == collection.search(text="a red car", k=20).to_pylist()
+    assert table.to_pylist() == collection.search(text="a red car", k=20).table.to_pylist()
     named = "SELECT * FROM nearest('a red car', k := 5, kind := 'text', filter := 'part = 1')"
     expected = collection.search(text="a red car", k=5, on="text", where="part = 1")
-    assert values(collection, named) == expected.to_pylist()
+    assert values(collection, named) == list(expected)
 
 
 def test_nearest_joins_with_pairs_and_takes_a_subquery(asked):
@@ -76,7 +77,7 @@ def test_distance_is_the_distance_of_each_row_to_the_text(asked):
     expected = collection.search(text="a red car", k=300)
     assert [row["id"] for row in found] == expected["id"].to_pylist()
     np.testing.assert_allclose([r["a"] for r in found], expected["distance"], atol=1e-6)
-    other = collection.search(text="a blue boat", k=300, on="text").to_pylist()
+    other = collection.search(text="a blue boat", k=300, on="text").table.to_pylist()
     by_id = {row["id"]: row["distance"] for row in other}
     np.testing.assert_allclose([r["b"] for r in found], [by_id[r["id"]] for r in found], atol=1e-6)
 
@@ -85,7 +86,7 @@ def test_distance_takes_another_text_for_each_row(asked):
     found = values(asked, "SELECT id, caption, distance(id, caption) d FROM pairs WHERE id < 3")
     collection = pairdex.open(asked)
     for row in found:
-        expected = collection.search(text=row["caption"], k=300).to_pylist()
+        expected = collection.search(text=row["caption"], k=300).table.to_pylist()
         assert row["d"] == pytest.approx(
             next(hit["distance"] for hit in expected if hit["id"] == row["id"]), abs=1e-6
         )
@@ -182,8 +183,66 @@ def test_what_needs_more_memory_than_allowed_ends_and_leaves_no_file(asked, tmp_
     with pytest.raises(InvalidArgument, match="needs more memory than it may use"):
         values(asked, statement, memory="60MB")
     assert {path.name for path in tmp_path.iterdir()} == {"parts", "asked"}
-    with pytest.raises(InvalidArgument, match="expected a size like 2GB"):
+    with pytest.raises(InvalidArgument, match="expected a size like 500MB or 4GB"):
         values(asked, "SELECT 1", memory="much")
+
+
+GREEDY = [
+    "SELECT len(list_resize([1], 1000000000))",
+    "SELECT list(a.caption || i) FROM pairs a, range(100000) r(i)",
+    "SELECT string_agg(a.caption, ',') FROM pairs a, range(100000)",
+    "SELECT repeat(caption, 10000000) FROM pairs",
+    "SELECT len(range(1000000000))",
+    "SELECT DISTINCT a.caption || i FROM pairs a, range(100000) r(i)",
+]
+_PEAK = """
+import json, resource, sys
+import pairdex
+from pairdex.errors import InvalidArgument
+said = []
+for statement in json.load(sys.stdin):
+    try:
+        pairdex.sql(sys.argv[1], statement, memory="300MB")
+    except InvalidArgument as error:
+        said.append(str(error))
+print(json.dumps([said, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+
+
+def test_no_statement_takes_more_memory_than_it_is_given(asked):
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, asked],
+        input=json.dumps(GREEDY),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=400,
+    )
+    said, peak_kb = json.loads(done.stdout)
+    assert len(said) == len(GREEDY)
+    assert all("needs more memory than it may use" in line for line in said)
+    # The program itself and what is loaded before the statement takes about 200 MB.
+    assert peak_kb * 1024 < 300e6 + (350 << 20)
+
+
+@pytest.mark.parametrize("memory", ["500MB", "0.5GB", "1GiB", " 2 gb "])
+def test_a_size_is_read_as_people_write_it(asked, memory):
+    assert values(asked, "SELECT 1 AS one", memory=memory) == [{"one": 1}]
+
+
+@pytest.mark.parametrize("memory", ["", "much", "-1GB", "80%", "9" * 5000 + "GB", "1e9", "inf"])
+def test_what_is_not_a_size_is_refused(asked, memory):
+    with pytest.raises(InvalidArgument, match=r"memory is .*, expected a size like"):
+        values(asked, "SELECT 1", memory=memory)
+
+
+def test_the_process_ends_with_the_answer_that_nobody_reads_on(asked):
+    with selecting(pairdex.open(asked), "SELECT id FROM pairs, range(100000)") as rows:
+        assert len(rows.read_next_batch()) > 0
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        assert children
+    left = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert len(left) < len(children)
 
 
 def test_a_large_answer_comes_in_batches(asked):
@@ -193,6 +252,26 @@ def test_a_large_answer_comes_in_batches(asked):
             assert len(batch) <= 16_384
             counted += len(batch)
     assert counted == 300_000
+
+
+HOSTILE_NAMES = ['a"b', 'x" INTEGER, "y', "it's", "a.b", "`", "]; --", "漢字", "select", "$1"]
+
+
+def test_column_names_of_other_peoples_files_never_leave_their_quotes(make_parts, tmp_path):
+    def columns(number, rows):
+        odd = {name: [f"{name} {row}" for row in range(rows)] for name in HOSTILE_NAMES}
+        nested = pa.array([dict.fromkeys(HOSTILE_NAMES, row) for row in range(rows)])
+        return {"url": [f"http://e.org/{row}" for row in range(rows)], "nested": nested} | odd
+
+    pairdex.build(
+        make_parts(20, dim=64, columns=columns), tmp_path / "odd", nsfw="none", model="demo"
+    )
+    collection = pairdex.open(tmp_path / "odd")
+    table = pairdex.sql(collection, "SELECT * FROM nearest('a red car', 20)")
+    assert set(table.column_names) >= set(HOSTILE_NAMES)
+    assert table.to_pylist() == collection.search(text="a red car", k=20).to_pylist()
+    rows = pairdex.sql(collection, "SELECT * FROM pairs ORDER BY id").to_pylist()
+    assert [row[HOSTILE_NAMES[1]] for row in rows] == [f"{HOSTILE_NAMES[1]} {i}" for i in range(20)]
 
 
 # --- what is wrong is said ---
@@ -226,7 +305,7 @@ def test_a_wrong_statement_is_said_in_one_line(asked, statement, error, message)
 
 def test_a_collection_without_a_model_still_answers_what_needs_none(collection):
     assert values(collection, "SELECT count(*) n FROM pairs") == [{"n": 60}]
-    with pytest.raises(MissingFile, match="does not say which model"):
+    with pytest.raises(MissingFile, match="does not record which model"):
         values(collection, "SELECT * FROM nearest('a red car')")
 
 

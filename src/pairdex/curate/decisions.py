@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.files import atomic
+from pairdex.files import atomic, foreign_json
 from pairdex.files.mapped_arrays import map_array, new_array
 
 __all__ = ["COPY", "KEPT", "NEAR", "NOT_YET", "Decisions"]
@@ -89,7 +89,7 @@ class Decisions:
 
     def _recorded(self) -> int | None:
         try:
-            content = json.loads((self.folder / _PROGRESS).read_bytes())
+            content = foreign_json.parse((self.folder / _PROGRESS).read_bytes())
         except (FileNotFoundError, ValueError):  # nothing is known to be decided
             return None
         if content["plan"] != self.plan:

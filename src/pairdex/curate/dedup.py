@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.curate.copies import Order
 from pairdex.curate.decisions import KEPT, Decisions
 from pairdex.curate.derive import derive_collection
@@ -28,7 +29,7 @@ from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.staging import STAGING
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "DedupRule",
     "Keep",
     "dedup",
+    "make_dedup",
 ]
 
 Keep = Literal["first", "largest", "similar"]
@@ -71,7 +73,7 @@ class DedupRule:
 
     threshold: float = DEFAULT_THRESHOLD
     keep: Keep = DEFAULT_KEEP
-    on: Kind = "image"
+    on: VectorField = "image"
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= MAX_THRESHOLD:
@@ -105,11 +107,61 @@ class DedupReport:
     largest_group: int | None
     threshold: float
     keep: Keep
-    on: Kind
+    on: VectorField
     seconds: float
 
 
+@checked
 def dedup(
+    collection: StrPath,
+    new: StrPath,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    keep: Keep = DEFAULT_KEEP,
+    on: VectorField = "image",
+    report: StrPath | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> DedupReport:
+    """Make a new collection without near-duplicates; resumed by the same call.
+
+    A row is dropped if, and only if, a row that was kept before it is within the threshold.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    threshold
+        The distance, 1 - cos, up to which rows are near-duplicates.
+    keep
+        Which row of several is kept, as rows are visited in this order: `first` by id, `largest` by
+        width times height, `similar` by the column `similarity`.
+    on
+        Which vectors are compared.
+    report
+        A Parquet file to write: id, kept_id and distance of every dropped row.
+    workers
+        How many parts of the new collection are written at once.
+    progress
+        Called with the step, the rows done and the rows in all.
+
+    Returns
+    -------
+    DedupReport
+        Rows kept and dropped, and their groups.
+
+    Raises
+    ------
+    PairdexError
+        A wrong option; a damaged file; `new` is something else already; a full disk.
+    """
+    rule = DedupRule(threshold, keep, on)
+    store = Store(Path(collection))
+    out = None if report is None else Path(report)
+    return make_dedup(store, Path(new), rule, out=out, workers=workers, progress=progress)
+
+
+def make_dedup(
     store: Store,
     new: Path,
     rule: DedupRule,

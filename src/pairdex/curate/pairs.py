@@ -20,13 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.files import atomic, lock
+from pairdex.files import atomic, foreign_json, lock
 from pairdex.join.coded_rows import CodedRows, open_or_code_rows
 from pairdex.join.near_pairs import Join, Pairs, Slots
 from pairdex.join.sorted_pairs import PAIR, PairFiles
 from pairdex.progress import Meter, Progress, at_step
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.work.processors import usable_processors
 
@@ -61,17 +62,18 @@ class PairsReport:
     rows: int
     other_rows: int | None
     within: float
-    on: Kind
+    on: VectorField
     seconds: float
 
 
+@checked
 def pairs(
-    collection: str | Path,
-    out: str | Path,
+    collection: StrPath,
+    out: StrPath,
     *,
     within: float,
-    against: str | Path | None = None,
-    on: Kind = "image",
+    against: StrPath | None = None,
+    on: VectorField = "image",
     where: str | None = None,
     against_where: str | None = None,
     progress: Progress | None = None,
@@ -82,6 +84,8 @@ def pairs(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     out
         The Parquet file to write: `id`, `other_id` and `distance`, ordered by id and other id. Within
         one collection each pair is written once, with `id` < `other_id`.
@@ -143,7 +147,7 @@ def pairs(
 class _Side:
     """The rows of one collection that take part."""
 
-    def __init__(self, store: Store, on: Kind, where: str | None) -> None:
+    def __init__(self, store: Store, on: VectorField, where: str | None) -> None:
         store.check_kind(on)
         self.store, self.where = store, where
         self.blocks = list(store.vectors(on).blocks)
@@ -243,7 +247,7 @@ class _Work:
 
     def _recorded(self) -> tuple[int, dict[str, int]]:
         try:
-            content = json.loads((self._folder / _DONE).read_bytes())
+            content = foreign_json.parse((self._folder / _DONE).read_bytes())
         except (FileNotFoundError, ValueError):  # nothing is known to be done
             return 0, {}
         return (content["done"], content["sizes"]) if content["plan"] == self._plan else (0, {})

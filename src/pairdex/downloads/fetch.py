@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from pairdex.arguments import StrPath, checked
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
 from pairdex.downloads.download import Arrival, Downloader
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
-from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Record
-from pairdex.downloads.streams import Source, host_of, shown
+from pairdex.downloads.retry import Hosts, Retry, Tries
+from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
-from pairdex.errors import InvalidArgument, WriteFailed
+from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
+from pairdex.parts.layout import Parts, numbers_of
 from pairdex.progress import Progress, at_step
 
-__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch"]
+__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch", "fetch_files"]
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 64
@@ -78,7 +80,65 @@ class FetchReport:
         )
 
 
+@checked
 def fetch(
+    release: str,
+    folder: StrPath,
+    *,
+    parts: Parts | None = None,
+    files: Iterable[str] = (),
+    jobs: int = DEFAULT_JOBS,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+) -> FetchReport:
+    """Fetch files of a release into a folder, whole and verified; resumed by the same call.
+
+    Parameters
+    ----------
+    release
+        A name of the catalogue, or an address: http(s), file, and what fsspec knows.
+    folder
+        New or existing; parts lie there as `build` finds them.
+    parts
+        Only the parts of these numbers: integers, or a text like `0-9,12`; all when None.
+    files
+        Only files that fit one of these names or glob patterns; all when empty.
+    jobs
+        How many files are fetched at once, from one host at most 4.
+    mirror
+        The address of a folder to fetch the release from instead.
+    progress
+        Called with the bytes that are there and the bytes in all, as far as they are known.
+
+    Returns
+    -------
+    FetchReport
+        Files, bytes, and how many were compared with a published checksum.
+
+    Raises
+    ------
+    FetchFailed
+        Some files could not be fetched; all others have been.
+    WriteFailed
+        A full disk, or a place that cannot be written.
+    InvalidArgument
+        No such release, part or file.
+    """
+    report = fetch_files(
+        release,
+        Path(folder),
+        parts=numbers_of(parts),
+        files=list(files),
+        jobs=jobs,
+        mirror=mirror,
+        progress=progress,
+    )
+    if report.failed:
+        raise FetchFailed(report.complaint())
+    return report
+
+
+def fetch_files(
     release: str,
     folder: Path,
     *,
@@ -87,7 +147,7 @@ def fetch(
     jobs: int = DEFAULT_JOBS,
     mirror: str | None = None,
     progress: Progress | None = None,
-    patience: Patience | None = None,
+    retry: Retry | None = None,
 ) -> FetchReport:
     """Fetch files of a release into a folder; see `pairdex.fetch`.
 
@@ -96,15 +156,15 @@ def fetch(
     if not 1 <= jobs <= MAX_JOBS:
         raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
     began = time.monotonic()
-    patience = patience or Patience()
-    hosts = Hosts(patience)
-    with _Sources(hosts, patience) as sources:
+    retry = retry or Retry()
+    hosts = Hosts(retry)
+    with _Sources(hosts, retry) as sources:
         entries, known = _plan(sources, release, parts, files, mirror)
         make_folder(folder)
         _check_space(entries, folder)
         meter = Meter(entries, at_step(progress, "fetching"))
         downloader = Downloader(
-            folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
+            folder, sources.of, Record(folder), hosts, retry, meter.progress, meter.expect
         )
         results = side_by_side(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
@@ -113,9 +173,9 @@ def fetch(
 class _Sources:
     """The source of each kind of address, made when it is first needed."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
-        self._http = HttpSource(hosts, patience)
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
+        self._http = HttpSource(hosts, retry)
         self._file, self._remote = FileSource(), RemoteSource()
 
     def __enter__(self) -> _Sources:
@@ -126,11 +186,11 @@ class _Sources:
 
     def tries(self, url: str) -> Tries:
         """Return the tries that an address is granted."""
-        return Tries(host_of(url), self._hosts, self._patience)
+        return Tries(host_of(url), self._hosts, self._retry)
 
     def of(self, url: str) -> Source:
         """Return the source that reads an address."""
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         if scheme in ("http", "https"):
             return self._http
         return self._file if scheme == "file" else self._remote

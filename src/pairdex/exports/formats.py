@@ -1,12 +1,13 @@
-"""The formats that a collection can be handed on in, and which options each takes."""
+"""The export formats, and the options of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
+from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument
 from pairdex.exports.clickhouse import export_clickhouse
 from pairdex.exports.folders import ExportReport
@@ -17,14 +18,14 @@ from pairdex.exports.tfds import export_tfds
 from pairdex.exports.training.features import Config
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
-from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.store import Store, VectorField
 
-__all__ = ["ExportOptions", "Format", "export_collection"]
+__all__ = ["ExportOptions", "Format", "export", "export_collection"]
 
 Format = Literal["sisap", "tsv", "parquet", "laion", "webdataset", "tfds", "clickhouse"]
 
-# The options that a format knows; any other one is refused, not ignored.
+# The options of each format; other options are errors.
 _KNOWN: dict[Format, frozenset[str]] = {
     "sisap": frozenset(),
     "tsv": frozenset(),
@@ -36,7 +37,7 @@ _KNOWN: dict[Format, frozenset[str]] = {
 }
 
 
-# Those without options.
+# The formats without options.
 _PLAIN: dict[Format, Callable[..., ExportReport]] = {
     "sisap": export_sisap,
     "tsv": export_tsv,
@@ -45,16 +46,63 @@ _PLAIN: dict[Format, Callable[..., ExportReport]] = {
 }
 
 
+@checked
+def export(
+    collection: StrPath,
+    dest: StrPath,
+    form: Format,
+    *,
+    config: Config | None = None,
+    rows: int | None = None,
+    vectors: Iterable[VectorField] | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    form
+        `sisap` (HDF5 and TSV), `tsv`, `parquet`, `laion` (parts again), `webdataset`, `tfds` or
+        `clickhouse` (Parquet and SQL).
+    config
+        Of `tfds`: `images` (default) or `embeddings`.
+    rows
+        Of `tfds` and `webdataset`: at most so many rows a file.
+    vectors
+        Of `parquet`: which vectors to write, all by default.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    ExportReport
+        Rows and files written, rows left out by reason.
+
+    Raises
+    ------
+    PairdexError
+        The folder is there already; an option that the format does not have; an extra that is not
+        installed; a damaged collection; a full disk.
+    """
+    options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
+    return export_collection(
+        Path(collection), Path(dest), form, options, at_step(progress, "writing")
+    )
+
+
 @dataclass(frozen=True)
 class ExportOptions:
-    """Options of single formats; None is a format's own default.
+    """Options that only some formats have; None means the default of the format.
 
-    `config` is TFDS's configuration, `rows` the most rows a file, `vectors` which vectors are written.
+    `config` is the TFDS configuration, `rows` the maximum number of rows per file, `vectors` the kinds of
+    vectors to write.
     """
 
     config: Config | None = None
     rows: int | None = None
-    vectors: tuple[Kind, ...] | None = None
+    vectors: tuple[VectorField, ...] | None = None
 
 
 def export_collection(
@@ -64,14 +112,14 @@ def export_collection(
     options: ExportOptions,
     progress: StepProgress | None = None,
 ) -> ExportReport:
-    """Write a collection to `target` in the format of this name.
+    """Export a collection to the folder `target` in the given format.
 
     Raises
     ------
     InvalidArgument
-        No such format, or an option that it does not have.
+        The format does not exist, or does not have an option.
     PairdexError
-        What the format's own module says.
+        The export failed; see the format's module.
     """
     _check(form, options)
     if form == "tfds":
@@ -95,8 +143,8 @@ def _check(form: Format, options: ExportOptions) -> None:
         )
     for field in fields(options):
         if getattr(options, field.name) is not None and field.name not in _KNOWN[form]:
-            having = [name for name, known in _KNOWN.items() if field.name in known]
+            supporting = [name for name, known in _KNOWN.items() if field.name in known]
             raise InvalidArgument(
-                f"the format {form} has no option {field.name}; it is one of {', '.join(having)}",
+                f"the format {form} has no option {field.name}; formats with it: {', '.join(supporting)}",
                 field=field.name,
             )

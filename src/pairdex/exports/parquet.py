@@ -1,4 +1,4 @@
-"""Parquet: a file for each part, with id, all metadata columns and the vectors."""
+"""Export to Parquet: one file per part, with id, all metadata columns and the vectors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["export_parquet"]
 
@@ -24,7 +24,7 @@ def export_parquet(
     store: Store,
     target: Path,
     *,
-    vectors: Sequence[Kind] | None = None,
+    vectors: Sequence[VectorField] | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on: `id`, the metadata columns, the vectors.
@@ -32,13 +32,14 @@ def export_parquet(
     Parameters
     ----------
     vectors
-        Which to write, as `image_embedding` and `text_embedding`, fixed-size lists of float16; all that
-        the collection has when None.
+        The kinds of vectors to write, as fixed-size lists of float16 in `image_embedding` and
+        `text_embedding`. None: all kinds that the collection has.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy
-        Vectors that the collection has not; the target is there; no room; another writer.
+        The collection does not have such vectors, `target` exists, a file cannot be written, or another
+        process writes to `target`.
     """
     kinds = list(store.manifest.vectors if vectors is None else vectors)
     for kind in kinds:
@@ -62,14 +63,14 @@ def export_parquet(
     )
 
 
-def _schema(store: Store, kinds: Sequence[Kind]) -> pa.Schema:
+def _schema(store: Store, kinds: Sequence[VectorField]) -> pa.Schema:
     embedding = pa.list_(pa.float16(), store.dim)
     embeddings = [pa.field(f"{kind}_embedding", embedding) for kind in kinds]
     return pa.schema([pa.field("id", pa.int64()), *store.schema, *embeddings])
 
 
 def _writer(file: BinaryIO, store: Store, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a Parquet file whose vectors are stored as they are: no codec and no dictionary gains on them."""
+    """Open a Parquet file that stores vectors plainly: codecs and dictionaries do not shrink them."""
     names = store.schema.names
     return pq.ParquetWriter(
         file,
@@ -81,7 +82,7 @@ def _writer(file: BinaryIO, store: Store, schema: pa.Schema) -> pq.ParquetWriter
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Return Parquet's names of the columns: those of a list's elements have a path."""
+    """Return the Parquet column names; the elements of a list have a path."""
     return [
         f"{field.name}.list.element" if pa.types.is_fixed_size_list(field.type) else field.name
         for field in schema
@@ -89,7 +90,7 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 
 def _table(
-    store: Store, ids: NDArray[np.int64], kinds: Sequence[Kind], schema: pa.Schema
+    store: Store, ids: NDArray[np.int64], kinds: Sequence[VectorField], schema: pa.Schema
 ) -> pa.Table:
     columns = [pa.array(ids), *store.take(ids).columns]
     for kind in kinds:

@@ -1,7 +1,7 @@
-"""Writing files so that a reader, or a crash at any instant, never meets half of one.
+"""Writing files so that neither a reader nor a crash ever sees half of one.
 
-Invariant: a file appears under its name complete and on disk, or not at all. What a killed process
-leaves behind is named `.NAME.*.partial` and is never read.
+Invariant: a file appears under its name complete and on disk, or not at all. A killed process leaves
+files named `.NAME.*.partial`, which are never read.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ __all__ = [
 
 _PARTIAL = ".partial"
 
-# The reasons for which a write in the middle of a file fails; any other OSError inside a
-# `replacing` block comes from what the caller reads and is the caller's to explain.
+# The errors of a write in the middle of a file. Any other OSError inside a `replacing` block comes
+# from a file that the caller reads, and the caller explains it.
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -93,7 +93,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a binary file that becomes `path` when the block ends, and vanishes if it raises.
+    """Yield a binary file that becomes `path` when the block ends; it is removed if the block raises.
 
     Raises
     ------
@@ -123,13 +123,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def discard_partials(folder: Path) -> None:
-    """Remove what killed writers left in `folder`; only the holder of its lock may call this."""
+    """Remove the leftovers of killed writers in `folder`. Only the holder of its lock may call this."""
     for leftover in partials(folder):
         leftover.unlink(missing_ok=True)
 
 
 def partials(folder: Path, name: str = "*") -> list[Path]:
-    """Return what killed writers of the file `name`, or of any, left in `folder`."""
+    """Return the leftovers of killed writers of the file `name` (or of any file) in `folder`."""
     return sorted(folder.glob(f".{name}.*{_PARTIAL}"))
 
 

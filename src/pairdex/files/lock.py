@@ -1,7 +1,7 @@
-"""One writer at a time: locks on a collection's folders that die with their holder.
+"""One writer at a time: locks on a collection's folders that end with the process that holds them.
 
-Tombstones have a lock of their own, since a takedown waits for no build: their file is none of those
-that builds, codes, scores and projections write, and means the same before and after each of them.
+Tombstones have a separate lock, so that a takedown does not wait for a build. Builds, codes, scores
+and projections never write the file of tombstones, and its meaning does not depend on them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pairdex.errors import CollectionBusy
 
 __all__ = ["removing", "writing"]
 
-_METADATA = "metadata"  # a folder that every collection has and keeps
+_METADATA = "metadata"  # every collection has this folder
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the right to write the collection in `folder`; readers need none.
+    """Lock the collection in `folder` for writing. Readers need no lock.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def removing(collection: Path) -> Iterator[None]:
-    """Hold the right to write the tombstones; waits for another removal, which holds it for moments."""
+    """Lock the tombstones for writing; wait for another removal, which takes moments."""
     descriptor = os.open(collection / _METADATA, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

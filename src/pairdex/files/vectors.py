@@ -1,14 +1,12 @@
-"""Files of vectors, .npy or an array of an .npz, opened with every claim of their header checked.
+"""Files of vectors (.npy, or an array of an .npz), opened with every claim of their header checked.
 
-Rows are read in blocks with plain reads, so that memory stays flat whatever the file's size.
+Rows are read in blocks with plain reads, so memory use does not depend on the size of the file.
 """
 
 from __future__ import annotations
 
 import io
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,10 +16,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files.boundary import FOREIGN_ERRORS, reading
 
 __all__ = [
-    "READ_ERRORS",
     "VectorFile",
     "npy_description",
     "npy_header",
@@ -36,22 +34,14 @@ _HEADER_READERS = {
     2: np.lib.format.read_array_header_2_0,
     3: np.lib.format.read_array_header_2_0,
 }
-# What NumPy's reader lets pass of Python's parsers and of its own look at the result.
-_HEADER_ERRORS = (
-    ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, MemoryError,
-    RecursionError, tokenize.TokenError,
-)  # fmt: skip
 _FLOATS = ("float16", "float32", "float64")
-
-READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive raises: zipfile is not consistent in it."""
 
 
 @dataclass(frozen=True)
 class VectorFile:
     """A 2-D array of floats on disk, its header checked against the file's size.
 
-    `member` names the array inside an .npz; `offset` is where the rows begin, in bytes.
+    `member` names the array inside an .npz; `offset` is the position of the first row, in bytes.
     """
 
     path: Path
@@ -63,7 +53,7 @@ class VectorFile:
 
     @property
     def name(self) -> str:
-        """The file's name, with the array's where there are several in one file."""
+        """The file's name, with the name of the array if the file holds several."""
         return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
 
     def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
@@ -75,17 +65,15 @@ class VectorFile:
             The file ends early or a compressed member is corrupt.
         """
         with ExitStack() as stack:
-            try:
+            with reading(self.path):
                 stream = stack.enter_context(self._stream())
-            except READ_ERRORS as error:
-                raise DamagedFile(f"{self.path} cannot be read: {error}; fetch it again") from error
             for start in range(0, self.rows, block_rows):
                 block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
                 self._fill(stream, block, start)
                 yield block
 
     def mapped(self) -> NDArray[Any]:
-        """Return the rows as a read-only memory map (rows, dim); only an .npy file can be mapped."""
+        """Return the rows as a read-only memory map (rows, dim). Only an .npy file can be mapped."""
         if self.rows == 0:
             return np.empty((0, self.dim), self.dtype)
         return np.memmap(
@@ -96,13 +84,8 @@ class VectorFile:
         view = block.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(view):
-            try:
+            with reading(f"{self.path} at row {start:,}"):
                 count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-            except READ_ERRORS as error:
-                reason = str(error) or "it ends early"
-                raise DamagedFile(
-                    f"{self.path} cannot be read at row {start:,}: {reason}; fetch it again"
-                ) from error
             if not count:
                 raise DamagedFile(
                     f"{self.path} ends at row {start + done // (self.dim * self.dtype.itemsize):,} "
@@ -128,19 +111,15 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No such file or array; the header lies about the size; not a 2-D array of floats.
+        No such file or array; the header disagrees with the size; not a 2-D array of floats.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of vectors")
-    try:
+    with reading(path):
         if member is not None:
             return _open_npz(path, member)
         with path.open("rb") as file:
             return _parse_npy(file, path, path.stat().st_size)
-    except PairdexError:
-        raise
-    except READ_ERRORS as error:
-        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
 
 
 def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
@@ -196,7 +175,7 @@ def npy_description(
         shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)
         if dtype.hasobject or min(shape, default=0) < 0:
             raise ValueError(shape, dtype)
-    except _HEADER_ERRORS as error:
+    except FOREIGN_ERRORS as error:
         raise DamagedFile(
             f"{path} has an unreadable .npy header: it is damaged; fetch it again"
         ) from error

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import InvalidArgument
-from pairdex.files import atomic
+from pairdex.files import atomic, foreign_json
 from pairdex.files.mapped_arrays import map_array, new_array
 from pairdex.join.code_map import CodeErrors, CodeMap, JoinMap, fit_map
 from pairdex.join.lists import fit_centroids, list_count, sample_count
@@ -111,7 +111,7 @@ def open_or_code_rows(
 
 def _read_record(folder: Path, plan: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = json.loads((folder / _DONE).read_bytes())
+        record: dict[str, Any] = foreign_json.parse((folder / _DONE).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
     return record if record["plan"] == plan else None

@@ -34,15 +34,20 @@ from pairdex.parts.tsv import tsv_schema
 __all__ = [
     "DEFAULT_TOWER",
     "Part",
+    "Parts",
     "Tower",
     "find_parts",
     "format_numbers",
     "has_bundle",
+    "numbers_of",
     "parse_numbers",
     "part_numbers",
 ]
 
 Tower = Literal["b32", "l14"]
+Parts = str | Iterable[int]
+"""Numbers of parts: `0-9,12`, or integers."""
+
 DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is the better one
 
 _IMAGE = re.compile(r"img_emb_(\d+)\.npy")
@@ -180,6 +185,24 @@ def parse_numbers(text: str) -> frozenset[int]:
             )
         numbers.update(wanted)
     return frozenset(numbers)
+
+
+def numbers_of(parts: Parts | None) -> frozenset[int] | None:
+    """Return part numbers that come as a text like `0-9,12` or as integers; None for all parts.
+
+    Raises
+    ------
+    InvalidArgument
+        The text is no list of numbers and ascending ranges; a number below 0.
+    """
+    if parts is None:
+        return None
+    if isinstance(parts, str):
+        return parse_numbers(parts)
+    numbers = frozenset(parts)
+    if numbers and min(numbers) < 0:
+        raise InvalidArgument(f"parts has {min(numbers)}, expected numbers from 0", field="parts")
+    return numbers
 
 
 def format_numbers(numbers: Iterable[int]) -> str:

@@ -13,7 +13,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, PairdexErr
 from pairdex.files import faults
 from pairdex.service.errors import ApiError
 from pairdex.store.manifest import MANIFEST, read_manifest
-from pairdex.store.store import Kind, check_size
+from pairdex.store.store import VectorField, check_size
 
 __all__ = ["Catalogue", "Served", "ServedCollection", "opened"]
 
@@ -79,8 +79,8 @@ class ServedCollection:
 
     @cached_property
     def kinds(self) -> list[str]:
-        """The kinds of vectors that can be searched, image first."""
-        return [kind for kind in get_args(Kind) if kind in self.collection.manifest.vectors]
+        """The vectors that can be searched, image first."""
+        return [kind for kind in get_args(VectorField) if kind in self.collection.manifest.vectors]
 
     @cached_property
     def has_pictures(self) -> bool:
@@ -183,7 +183,10 @@ class Catalogue:
         if name not in self._served:
             known = ", ".join(self._served)
             raise ApiError(
-                404, "not_found", f"there is no collection {name!r}; there is {known}", field
+                404,
+                "not_found",
+                f"the collection {name!r} does not exist; available: {known}",
+                field,
             )
         trouble = self.trouble(name)
         if trouble is not None:
@@ -220,7 +223,7 @@ class Catalogue:
             self._troubles[name] = error
 
     def replace(self, served: ServedCollection) -> None:
-        """Serve another version of the collection of that name from now on."""
+        """Replace a collection by another version of the same name."""
         assert served.name in self._served, served.name
         self._served[served.name] = served
 

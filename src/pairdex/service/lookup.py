@@ -1,4 +1,4 @@
-"""The work behind the routes, for worker threads: searching, reading rows, drawing thumbnails."""
+"""The work behind the routes, for worker threads: searches by themselves, facets, rows."""
 
 from __future__ import annotations
 
@@ -8,40 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.collection import Hits
 from pairdex.files import json_values
-from pairdex.search import Facet, Query
+from pairdex.search import FIRST, Facet, Hits, Query, hit_columns
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
 
 __all__ = [
-    "FIRST",
     "check_id",
     "contains",
     "facets",
     "find",
     "find_table",
-    "hit_columns",
     "read_rows",
     "vectors_of",
     "wants_safe",
 ]
 
-# What every hit has, first of its columns; a collection without such a column gives null.
-FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
-
 
 def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
     """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
     found = find_table(served, asked)
-    return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
+    return [FIRST | row for row in found.as_json()], found.report.exact
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
-    """Return what a search finds as a table, as the library does; raises as `query_of`."""
-    return served.collection.hits(
+    """Return the result of a search as a table; raises as `query_of`."""
+    return served.collection.search(
         query_of(served, asked),
         k=asked.k,
         offset=asked.offset,
@@ -55,16 +49,16 @@ def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
 
 
 def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]:
-    """Return which rows have some URLs, or whether a picture is there."""
+    """Return which rows have the URLs, or whether the picture is in the collection."""
     started = time.perf_counter()
     urls = image = None
     if asked.urls is not None:
         rows = served.collection.find_urls(asked.urls)
         urls = [{"url": url, "ids": ids} for url, ids in zip(asked.urls, rows, strict=True)]
     else:
-        assert asked.image is not None, "it has one of them"
+        assert asked.image is not None, "the request has urls or image"
         check_model(served, "image")
-        found = served.collection.hits(Query(image=open_image(asked.image)), k=1).table
+        found = served.collection.search(Query(image=open_image(asked.image)), k=1).table
         row_id, distance = ([*found[name].to_pylist(), None][0] for name in ("id", "distance"))
         is_there = distance is not None and distance <= asked.max_distance
         image = {"id": row_id, "distance": distance, "contained": is_there}
@@ -72,13 +66,13 @@ def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]
 
 
 def vectors_of(served: ServedCollection, ids: list[int], on: str) -> NDArray[np.float32]:
-    """Return the stored vectors (n, dim) of rows, of the kind that a search `on` compares."""
+    """Return the stored vectors (n, dim) of rows that a search `on` compares."""
     view = served.collection.vectors(served.collection.kind_of(on))
     return view[np.array(ids, np.int64)].astype(np.float32)
 
 
 def facets(served: ServedCollection, asked: FacetsRequest) -> dict[str, Any]:
-    """Return what the columns hold among the rows that satisfy a filter."""
+    """Return column statistics over the rows that match a filter."""
     is_safe = wants_safe(served, asked.safe)
     found = served.collection.facets(where=asked.where, safe=is_safe)
     columns = [vars(column) | {"values": _counted(column)} for column in found.columns]
@@ -92,7 +86,7 @@ def _counted(column: Facet) -> list[dict[str, Any]] | None:
 
 
 def wants_safe(served: ServedCollection, asked: bool | None) -> bool:
-    """Return whether safe mode applies: as asked, else where the collection has it."""
+    """Return whether safe mode applies: as requested, or by default if the collection has it."""
     return served.collection.has_safe_mode if asked is None else asked
 
 
@@ -121,10 +115,3 @@ def check_id(served: ServedCollection, row_id: int, field: str | None = None) ->
 def _item(row_id: int, row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the names that it has among hits."""
     return {"id": row_id, "url": None, "caption": None} | hit_columns(row)
-
-
-def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's columns under the names that they have among hits."""
-    if "similarity" not in row:
-        return row
-    return {("pair_similarity" if name == "similarity" else name): row[name] for name in row}

@@ -11,19 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
+from pairdex.encoders.model import load_model, what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.bundle import BundleVectors
-from pairdex.parts.layout import Part, find_parts
+from pairdex.parts.layout import DEFAULT_TOWER, Part, Parts, Tower, find_parts, numbers_of
 from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.note import Note, read_note
-from pairdex.progress import StepProgress
+from pairdex.parts.nsfw import NsfwRule
+from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import Manifest, write_manifest
-from pairdex.store.plan import Selection, new_parts, plan_additions, plan_collection
+from pairdex.store.plan import (
+    Selection,
+    new_parts,
+    plan_additions,
+    plan_collection,
+    selection_of,
+)
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
 
-__all__ = ["BuildReport", "build_collection"]
+__all__ = ["BuildReport", "build", "build_collection"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,77 @@ class BuildReport:
             seconds=seconds,
             notes=list(notes),
         )
+
+
+@checked
+def build(
+    source: StrPath,
+    collection: StrPath,
+    *,
+    parts: Parts | None = None,
+    nsfw: NsfwRule | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    subset: str | None = None,
+    metadata: StrPath | None = None,
+    tower: Tower = DEFAULT_TOWER,
+    model: StrPath | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Build a collection from parts, or add those it does not hold yet; resumed by the same call.
+
+    Parameters
+    ----------
+    source
+        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; or a
+        bundle of SISAP's (.h5), or a folder that holds one.
+    collection
+        The folder of the collection, new or existing.
+    parts
+        Only the parts of these numbers: integers, or a text like `0-9,12`; all when None.
+    nsfw
+        `none` (the default) keeps all rows, `safe` those tagged UNLIKELY, `sisap` those with a tag
+        other than NSFW, `sisap-dev` those not tagged NSFW.
+    where
+        A SQL predicate over the parts' columns.
+    limit
+        Stop when the collection has N rows.
+    subset
+        `sisap-10M` and its like: the parts and the NSFW rule of SISAP's subsets of LAION-2B-en.
+    metadata
+        The TSV of a bundle, where it is not the `meta-10M.tsv` beside it.
+    tower
+        Which of DataComp's two models to take.
+    model
+        The name or folder of the model that made the vectors; encoded parts say it themselves.
+    workers
+        How many parts are written at once, each in a process of its own.
+    progress
+        Called with the step, the rows done and the rows in all.
+
+    Returns
+    -------
+    BuildReport
+        Rows kept and dropped, by reason; notes on what one should know of the source.
+
+    Raises
+    ------
+    PairdexError
+        Parts that are damaged or do not fit each other or the collection; a full disk; another
+        writer. What was there before is untouched.
+    """
+    return build_collection(
+        Path(source),
+        Path(collection),
+        selection=selection_of(
+            subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
+        ),
+        metadata=None if metadata is None else Path(metadata),
+        model=None if model is None else load_model(model).record(),
+        workers=workers,
+        progress=at_step(progress, "building"),
+    )
 
 
 def build_collection(
@@ -98,9 +178,7 @@ def build_collection(
         left = _left(selection, before)
         make_folders(collection, manifest)
         tasks = [
-            PartTask(
-                len(manifest.parts) + i, part, source, collection, columns, left, note.pictures
-            )
+            PartTask(len(manifest.parts) + i, part, source, collection, columns, left, note)
             for i, part in enumerate(new)
         ]
         entries = list(run_tasks(tasks, workers=workers, progress=progress))
@@ -131,7 +209,7 @@ def _notes(parts: Sequence[Part], manifest: Manifest, selection: Selection) -> l
     is_whole = selection.where is None and subset is not None and selection.limit == subset.limit
     if subset is not None and is_whole and {p.number for p in manifest.parts} == subset.numbers:
         notes += subset.remarks(manifest.rows)
-    return notes
+    return [*notes, *filter(None, [what_it_knows(manifest.model)])]
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

@@ -14,7 +14,7 @@ from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Kind, Manifest, PartEntry
+from pairdex.store.manifest import ColumnEntry, Filter, Manifest, PartEntry, VectorField
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
@@ -199,7 +199,7 @@ def plan_additions(
     return replace(before, model=before.model or model), columns
 
 
-def _kinds(part: Part) -> list[Kind]:
+def _kinds(part: Part) -> list[VectorField]:
     return ["image", "text"] if part.text else ["image"]
 
 

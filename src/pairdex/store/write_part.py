@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pairdex.files.vectors import VectorFile
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.columns import ORIGIN, Column, with_source_names
 from pairdex.parts.layout import Part
+from pairdex.parts.note import Note
 from pairdex.parts.nsfw import kept
 from pairdex.parts.tables import part_tables
 from pairdex.predicate import Predicate
@@ -54,7 +55,7 @@ class PartTask:
     collection: Path
     columns: list[Column]
     selection: Selection
-    pictures: str | None
+    note: Note
 
     @property
     def rows(self) -> int:
@@ -76,7 +77,7 @@ class PartTask:
         sources = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in part.files]
         members = [part.image.member, part.text.member if part.text else None]
         columns = [(column.name, str(column.type), column.source) for column in self.columns]
-        rules = [rule.nsfw, rule.where, rule.limit, part.number, self.pictures]
+        rules = [rule.nsfw, rule.where, rule.limit, part.number, asdict(self.note)]
         text = json.dumps([sources, members, columns, rules, part_files(self), __version__])
         return checksums.of_bytes(text.encode())
 
@@ -242,8 +243,10 @@ def _entry(
             dropped=dict(zip(DROP_REASONS, counts[:_KEPT].tolist(), strict=True)),
             files=dict(zip(files, written, strict=True)),
             sources=list(sources),
-            pictures=task.pictures,
+            pictures=task.note.pictures,
             rounded=rounded,
+            orientation=task.note.orientation if task.note.pictures else None,
+            linked=task.note.linked,
         )
 
 
