@@ -6,6 +6,7 @@
 #include "codes/encode.hpp"
 #include "join/assign.hpp"
 #include "join/encode.hpp"
+#include "join/graph.hpp"
 #include "join/greedy.hpp"
 #include "join/join.hpp"
 #include "knn/parallel.hpp"
@@ -145,6 +146,28 @@ class JoinRows {
     run(range(x, x_range), range(y, y_range), false, limits, threads, kernel_name, sink);
   }
 
+  void graph_by_lists(WritableMatrix<std::uint32_t> slots, WritableMatrix<float> distances, std::size_t probes,
+                      std::size_t candidates, std::size_t threads, std::string_view kernel_name) {
+    const Kernel& kernel = kernel_named(kernel_name);
+    const join::Graph graph = graph_of(slots, distances);
+    if (probes == 0 || candidates == 0) throw nb::value_error("bad effort");
+    interruptible([&](const std::atomic<bool>& stop) {
+      const join::Planes planes(centroids_.data(), centroids_.shape(0), kernel);
+      join::by_lists(coded(), planes, {probes, candidates}, kernel, threads, stop, graph);
+      return true;
+    });
+  }
+
+  void refine_graph(WritableMatrix<std::uint32_t> slots, WritableMatrix<float> distances, std::size_t threads,
+                    std::string_view kernel_name) {
+    const Kernel& kernel = kernel_named(kernel_name);
+    const join::Graph graph = graph_of(slots, distances);
+    interruptible([&](const std::atomic<bool>& stop) {
+      join::refine(coded(), kernel, threads, stop, graph);
+      return true;
+    });
+  }
+
   nb::typed<nb::tuple, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t> counts() const {
     return nb::typed<nb::tuple, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>(
         nb::make_tuple(counts_.small, counts_.large, counts_.near, counts_.exact));
@@ -155,6 +178,17 @@ class JoinRows {
     return {blocks_,         small_.shape(0),     small_.data(),       large_.data(),
             large_.shape(1), small_norms_.data(), large_norms_.data(), lists_.data(),
             own_.data(),     ids_.data(),         ranks_.data()};
+  }
+
+  join::Graph graph_of(const WritableMatrix<std::uint32_t>& slots, const WritableMatrix<float>& distances) const {
+    const std::size_t n = small_.shape(0), k = slots.shape(1);
+    if (slots.shape(0) != n || distances.shape(0) != n || distances.shape(1) != k || k == 0) {
+      throw nb::value_error("bad graph");
+    }
+    for (std::size_t i = 0; i < n * k; ++i) {
+      if (slots.data()[i] != join::kNoSlot && slots.data()[i] >= n) throw nb::value_error("bad slots");
+    }
+    return {k, {slots.data(), n * k}, {distances.data(), n * k}};
   }
 
   join::Range range(const Slots& slots, Span span) const {
@@ -260,6 +294,11 @@ void bind_joins(nb::module_& m) {
            nb::arg("y_range"), nb::kw_only(), nb::arg("limits"), nb::arg("of"), nb::arg("distances"),
            nb::arg("threads"), nb::arg("kernel"),
            "For each row of x, by id, the nearest row of y of a smaller rank, where it is nearer than what is there.")
+      .def("graph_by_lists", &JoinRows::graph_by_lists, nb::arg("slots"), nb::arg("distances"), nb::kw_only(),
+           nb::arg("probes"), nb::arg("candidates"), nb::arg("threads"), nb::arg("kernel"),
+           "Fill the graph of nearest rows from the lists nearest to each row.")
+      .def("refine_graph", &JoinRows::refine_graph, nb::arg("slots"), nb::arg("distances"), nb::kw_only(),
+           nb::arg("threads"), nb::arg("kernel"), "Compare each row with the neighbours of its neighbours.")
       .def("counts", &JoinRows::counts,
            "Pairs compared so far by the small codes, the large codes, in float32 and in float64.");
 }

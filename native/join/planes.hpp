@@ -34,6 +34,7 @@ class Planes {
 
   std::size_t size() const { return n_; }
   std::size_t groups() const { return columns_.groups(); }
+  const std::int8_t* centroid(std::size_t c) const { return centroids_ + c * kSmall; }
   const std::uint8_t* codes(std::size_t group) const { return columns_.group(group); }
   // A row's score with centroid c is x . c - half(c); its list is the one of the largest score, the first of equals.
   const std::int32_t* minus_halves(std::size_t group) const { return minus_halves_.data() + group * kGroupRows; }

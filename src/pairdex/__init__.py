@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
     from pairdex.reference.gold import gold
+    from pairdex.reference.graph import graph
     from pairdex.reference.queries import queries
     from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
@@ -61,6 +62,7 @@ __all__ = [
     "export_model",
     "fetch",
     "gold",
+    "graph",
     "index",
     "info",
     "open",
@@ -108,6 +110,7 @@ _MODULES = {
     "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
     "pairdex.reference.gold": "gold",
+    "pairdex.reference.graph": "graph",
     "pairdex.reference.queries": "queries",
     "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",

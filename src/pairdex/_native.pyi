@@ -114,6 +114,12 @@ class JoinRows:
         For each row of x, by id, the nearest row of y of a smaller rank, where it is nearer than what is there.
         """
 
+    def graph_by_lists(self, slots: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], *, probes: int, candidates: int, threads: int, kernel: str) -> None:
+        """Fill the graph of nearest rows from the lists nearest to each row."""
+
+    def refine_graph(self, slots: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], *, threads: int, kernel: str) -> None:
+        """Compare each row with the neighbours of its neighbours."""
+
     def counts(self) -> tuple[int, int, int, int]:
         """
         Pairs compared so far by the small codes, the large codes, in float32 and in float64.

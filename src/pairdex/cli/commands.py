@@ -62,6 +62,7 @@ COMMANDS = (
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
     Entry("queries", _REFERENCE, "Draw random query vectors from a collection."),
     Entry("gold", _REFERENCE, "Compute the exact nearest rows of queries: a gold standard."),
+    Entry("graph", _REFERENCE, "Compute the k nearest rows of every row."),
     Entry("project", _REFERENCE, "Project all vectors to PCA coordinates or binary sketches."),
     Entry("evaluate", _REFERENCE, "Compare result files with a gold standard: recall and speed."),
     Entry("bench", _REFERENCE, "Measure the recall and speed of each way to search a collection."),

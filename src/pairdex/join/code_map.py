@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CodeErrors", "CodeMap", "JoinLimits", "JoinMap", "fit_map"]
+__all__ = ["GRAPH_BOX", "JOIN_BOX", "CodeErrors", "CodeMap", "JoinLimits", "JoinMap", "fit_map"]
 
 _SMALL = 64  # coordinates of the code that tiles compare
 _LARGE = 256  # of the code that decides about the pairs they leave
 _STEP = 64  # codes have a multiple of this many bytes
 _LARGEST_CODE = 127
-_BOX_DEVIATIONS = (
-    1.2  # of the widest coordinate: a larger box rounds more, a smaller one clamps more
-)
+JOIN_BOX = 1.2  # of a code, in standard deviations of the widest coordinate: measured for joins
+GRAPH_BOX = 2.5  # clamps hardly any: a graph wants distances, not bounds
 _LEAST_BOX = 0.01  # of rows that are nearly all the same
 _SHIFT_MARGIN = 3e-11  # of a squared distance, for what float64 errs by
 _FLOAT64 = 1 + 1e-9
@@ -109,10 +108,11 @@ class JoinMap:
         return within, small, math.floor(large * large), near_error
 
 
-def fit_map(rows: NDArray[np.float32]) -> JoinMap:
+def fit_map(rows: NDArray[np.float32], *, box: float = JOIN_BOX) -> JoinMap:
     """Fit the map to a sample of unit rows, (n, dim), n at least 1.
 
-    Any centre and any directions give a correct join; these give a fast one.
+    Any centre, directions and box give a correct join; these give a fast one. A larger
+    box rounds more, a smaller one clamps more.
     """
     dim = rows.shape[1]
     small = dim if dim <= _SMALL else _SMALL - 1
@@ -130,8 +130,10 @@ def fit_map(rows: NDArray[np.float32]) -> JoinMap:
         basis,
         wide @ centre.astype(np.float64),
         float(np.abs(stretch - 1).max()) + 1e-9,
-        _fit_code(coordinates, squared, small, dim),
-        CodeMap(0, 0, 1.0, 0.0) if small == dim else _fit_code(coordinates, squared, large, dim),
+        _fit_code(coordinates, squared, small, dim=dim, box=box),
+        CodeMap(0, 0, 1.0, 0.0)
+        if small == dim
+        else _fit_code(coordinates, squared, large, dim=dim, box=box),
     )
 
 
@@ -142,7 +144,7 @@ def _principal(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _fit_code(
-    coordinates: NDArray[np.float32], squared: NDArray[np.float32], n: int, dim: int
+    coordinates: NDArray[np.float32], squared: NDArray[np.float32], n: int, *, dim: int, box: float
 ) -> CodeMap:
     values, centre = coordinates[:, :n], 0.0
     widest = float(values.std(axis=0).max())
@@ -150,4 +152,4 @@ def _fit_code(
         rest = np.sqrt(np.maximum(squared - np.square(values).sum(axis=1), 0))
         centre, widest = float(rest.mean()), max(widest, float(rest.std()))
     length = -(-(n + (n < dim)) // _STEP) * _STEP
-    return CodeMap(n, length, max(_BOX_DEVIATIONS * widest, _LEAST_BOX), centre)
+    return CodeMap(n, length, max(box * widest, _LEAST_BOX), centre)

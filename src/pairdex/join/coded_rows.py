@@ -18,7 +18,7 @@ from pairdex import _native
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, foreign_json
 from pairdex.files.mapped_arrays import map_array, new_array
-from pairdex.join.code_map import CodeErrors, CodeMap, JoinMap, fit_map
+from pairdex.join.code_map import JOIN_BOX, CodeErrors, CodeMap, JoinMap, fit_map
 from pairdex.join.lists import fit_centroids, list_count, sample_count
 from pairdex.knn.code_basis import sample_rows
 from pairdex.progress import Meter, StepProgress
@@ -75,6 +75,8 @@ def open_or_code_rows(
     *,
     plan: dict[str, Any],
     threads: int,
+    lists: int | None = None,
+    box: float = JOIN_BOX,
     progress: StepProgress | None = None,
 ) -> CodedRows:
     """Code rows for a join, or open what the same plan left in the folder.
@@ -91,6 +93,10 @@ def open_or_code_rows(
         A folder for the files, which exists.
     plan
         What the files depend on.
+    lists
+        How many lists to divide the rows into; by default what suits a join.
+    box
+        As `fit_map` takes it.
 
     Raises
     ------
@@ -103,7 +109,16 @@ def open_or_code_rows(
         raise InvalidArgument(f"a join takes fewer than {_MAX_ROWS:,} rows: split the collection")
     known = _read_record(folder, plan)
     if known is None:
-        known = _Coding(blocks, ids, ranks, folder, threads=threads, progress=progress).run()
+        known = _Coding(
+            blocks,
+            ids,
+            ranks,
+            folder,
+            lists=lists or list_count(len(ids)),
+            box=box,
+            threads=threads,
+            progress=progress,
+        ).run()
         known["plan"] = plan
         atomic.write_bytes(folder / _DONE, json.dumps(known).encode())
     return _open(blocks, folder, known)
@@ -151,15 +166,17 @@ class _Coding:
         ranks: NDArray[np.int64] | None,
         folder: Path,
         *,
+        lists: int,
+        box: float,
         threads: int,
         progress: StepProgress | None,
     ) -> None:
         self._blocks, self._ids, self._ranks, self._folder = blocks, ids, ranks, folder
-        self._threads = threads
+        self._lists, self._threads = lists, threads
         self._meter = Meter(len(ids), progress)
         sample = sample_rows(blocks)
         dim = blocks[0].shape[1] if blocks else 1
-        self._map = fit_map(sample if len(sample) else np.eye(1, dim, dtype=np.float32))
+        self._map = fit_map(sample if len(sample) else np.eye(1, dim, dtype=np.float32), box=box)
         self._errors = [0.0, 0.0]
 
     def run(self) -> dict[str, Any]:
@@ -215,7 +232,7 @@ class _Coding:
         """Assign the rows to lists; return the places of those with a direction, list by list."""
         n = len(self._ids)
         small = map_array(self._folder / "small.unsorted", (n, self._map.small.length), np.int8)
-        count = list_count(n)
+        count = self._lists
         sample = small[:: max(1, n // sample_count(count))]
         centroids = fit_centroids(np.asarray(sample), count) if n else np.zeros((1, 64), np.int8)
         np.savez(

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 __all__ = ["fit_centroids", "list_count", "sample_count"]
 
 _SAMPLE_PER_LIST = 48
-_ROUNDS = 8
+_LEAST_PER_LIST, _SAMPLE_OF_MANY = 16, 1 << 16  # of many lists, fewer suffice
+_ROUNDS, _ROUNDS_OF_MANY = 8, 4
+_MANY = 2_048
 _LISTS_PER_ROOT = 0.5  # of the number of rows; measured: 0.25 to 1 cost about the same
 _LEAST, _MOST = 16, 1 << 16
 _BLOCK_ROWS = 8_192
@@ -24,7 +26,7 @@ def list_count(rows: int) -> int:
 
 def sample_count(lists: int) -> int:
     """Return how many codes k-means should see."""
-    return _SAMPLE_PER_LIST * lists
+    return min(_SAMPLE_PER_LIST * lists, max(_LEAST_PER_LIST * lists, _SAMPLE_OF_MANY))
 
 
 def fit_centroids(codes: NDArray[np.int8], lists: int) -> NDArray[np.int8]:
@@ -35,7 +37,7 @@ def fit_centroids(codes: NDArray[np.int8], lists: int) -> NDArray[np.int8]:
     sample = codes.astype(np.float32)
     rng = np.random.default_rng(_SEED)
     centroids = sample[rng.permutation(len(sample))[:lists]]
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if lists <= _MANY else _ROUNDS_OF_MANY):
         nearest = _assign(sample, centroids)
         order = np.argsort(nearest, kind="stable")
         present, starts = np.unique(nearest[order], return_index=True)
