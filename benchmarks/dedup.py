@@ -27,6 +27,16 @@ from typing import Any
 
 import numpy as np
 
+from pairdex.curate.decisions import COPY, KEPT, Decisions
+from pairdex.curate.near_duplicates import decide
+from pairdex.join.code_map import GRAPH_BOX
+from pairdex.join.coded_rows import CodedRows, open_or_code_rows
+from pairdex.join.near_pairs import Join
+from pairdex.join.neighbour_graph import build_graph, graph_lists
+from pairdex.knn.cosine import nearest
+from pairdex.store.vectors_view import VectorsView
+from pairdex.work.processors import usable_processors
+
 HERE = Path(__file__).resolve().parent
 GRAPH_RECALLS = (0.95, 0.985)
 
@@ -117,9 +127,6 @@ def vectors(rows: int, arguments: argparse.Namespace) -> list[np.ndarray]:
 
 
 def dedup(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, Any]:
-    from pairdex.curate.decisions import COPY, KEPT, Decisions
-    from pairdex.curate.near_duplicates import decide
-    from pairdex.store.vectors_view import VectorsView
 
     view = VectorsView(blocks, blocks[0].shape[1])
     decisions = Decisions(folder / "decisions", len(view), {})
@@ -129,8 +136,6 @@ def dedup(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, An
 
 
 def pairs(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, Any]:
-    from pairdex.join.near_pairs import Join
-    from pairdex.work.processors import usable_processors
 
     join = Join(code(blocks, folder), within, threads=usable_processors())
     slots = join.all_slots()
@@ -144,10 +149,6 @@ def pairs(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, An
 
 
 def graph(blocks: list[np.ndarray], folder: Path, recall: float) -> dict[str, Any]:
-    from pairdex.join.code_map import GRAPH_BOX
-    from pairdex.join.neighbour_graph import build_graph, graph_lists
-    from pairdex.knn.cosine import nearest
-    from pairdex.work.processors import usable_processors
 
     n = sum(map(len, blocks))
     rows = code(blocks, folder, lists=graph_lists(n), box=GRAPH_BOX)
@@ -165,9 +166,7 @@ def graph(blocks: list[np.ndarray], folder: Path, recall: float) -> dict[str, An
     return {"recall": round(made.recall, 4), "passes": made.passes}
 
 
-def code(blocks: list[np.ndarray], folder: Path, **options: Any) -> Any:
-    from pairdex.join.coded_rows import open_or_code_rows
-    from pairdex.work.processors import usable_processors
+def code(blocks: list[np.ndarray], folder: Path, **options: float) -> CodedRows:
 
     ids = np.arange(sum(map(len, blocks)))
     threads = usable_processors()

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPieceRows = 1024;
 constexpr std::size_t kListsLooked = 96;  // nearest to a list: among them each of its rows chooses
+constexpr std::size_t kAhead = 4;         // rows on their way from memory while others are measured
 constexpr std::size_t kMeasured = 12;     // of the neighbours of neighbours, those that are nearest by the large codes
 
 struct Scored {
@@ -22,6 +23,11 @@ struct Scored {
   std::uint32_t slot;
   bool operator<(const Scored& other) const { return score != other.score ? score > other.score : slot < other.slot; }
 };
+
+void prefetch(const Half* row, std::size_t dim) {
+  const auto* bytes = reinterpret_cast<const char*>(row);
+  for (std::size_t i = 0; i < dim * sizeof(Half); i += 64) __builtin_prefetch(bytes + i);
+}
 
 void keep_best(std::vector<Scored>& some, std::size_t n) {
   if (some.size() <= n) return;
@@ -54,7 +60,9 @@ class Merger {
     wide_.resize(padded(dim));
     kernel_.rows->widen(row, dim, wide_.data());
     const double norm = std::sqrt(kernel_.rows->exact(row, wide_.data(), dim).squared_norm);
-    for (const Scored& candidate : candidates) {
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const Scored& candidate = candidates[i];
+      if (i + kAhead < candidates.size()) prefetch(rows_.blocks.row(rows_.ids[candidates[i + kAhead].slot]), dim);
       const auto is_it = [&](const auto& known) { return known.second == candidate.slot; };
       if (std::any_of(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(n_known), is_it)) continue;
       const Half* other = rows_.blocks.row(rows_.ids[candidate.slot]);
