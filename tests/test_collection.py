@@ -227,7 +227,7 @@ def test_another_model_than_the_collections_is_refused_naming_both(make_parts, b
     opened = pairdex.open(tmp_path / "c", model="demo")
     with pytest.raises(
         Mismatch,
-        match=r"was made with the model theirs \(0123456789ab\), demo is demo \([0-9a-f]{12}\)",
+        match=r"was made with the model theirs \(0123456789ab\), but demo is demo \([0-9a-f]{12}\)",
     ):
         opened.search(text="a red car")
 
