@@ -594,7 +594,7 @@ def test_a_second_builder_fails_at_once(make_parts, build, tmp_path, tree):
 def test_the_lock_dies_with_its_holder(make_parts, build, tmp_path):
     (tmp_path / "c").mkdir()
     program = (
-        "import sys, pathlib; from pairdex.store import lock\n"
+        "import sys, pathlib; from pairdex.files import lock\n"
         "with lock.writing(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )

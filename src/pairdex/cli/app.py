@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 from PIL import Image
@@ -41,7 +41,8 @@ from pairdex.cli import (
     verify,
 )
 from pairdex.cli.output import printable
-from pairdex.errors import PairdexError
+from pairdex.errors import PairdexError, WeakFileSystem
+from pairdex.files.os_advice import explained
 from pairdex.version import __version__
 
 __all__ = ["app", "main"]
@@ -97,6 +98,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     # Pillow's own warning of large pictures would be a second line beside our error.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    _note_weak_file_systems()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may be no text
     try:
@@ -110,7 +112,29 @@ def main() -> None:
     except OSError as error:
         full = error.errno == errno.ENOSPC  # of files it is told as WriteFailed
         place = error.filename or ("cannot write to the standard output" if full else None)
-        sys.exit(_complain(": ".join(filter(None, [place, error.strerror or str(error)]))))
+        sys.exit(_complain(explained(error, place)))
+
+
+def _note_weak_file_systems() -> None:
+    """Print what a file system lacks as one line, once for each kind of lack."""
+    warnings.simplefilter("always", WeakFileSystem)
+    otherwise, said = warnings.showwarning, set[tuple[str, int]]()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, WeakFileSystem):
+            otherwise(message, category, filename, lineno, file, line)
+        elif (filename, lineno) not in said:
+            said.add((filename, lineno))
+            sys.stderr.write(f"pairdex: note: {printable(' '.join(str(message).split()))}\n")
+
+    warnings.showwarning = show
 
 
 def _run() -> None:

@@ -7,7 +7,6 @@ beginning of the file that `NAME.part.json` names, or nothing is made of it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.contents import check_contents
 from pairdex.downloads.streams import Stream, shown
 from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
+from pairdex.files import lock
 from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
 
 __all__ = ["Advance", "Partial", "adopt", "digest_of", "expected_digest", "forget"]
@@ -99,7 +99,7 @@ class Partial:
         make_folder(self._path.parent)
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.acquire(self._file, self._path)
         except BlockingIOError as error:
             os.close(self._file)
             raise FetchFailed(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pairdex.errors import WriteFailed
+from pairdex.errors import WeakFileSystem, WriteFailed
+from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
     "discard_partials",
@@ -27,9 +29,10 @@ __all__ = [
 
 _PARTIAL = ".partial"
 
-# The reasons for which a write in the middle of a file fails; any other OSError inside a
-# `replacing` block comes from what the caller reads and is the caller's to explain.
-_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What the fsync of a folder says where its file system has none: FUSE mounts of object stores, SMB.
+_NO_FOLDER_SYNC = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF}
+)
 
 
 def make_folder(path: Path) -> None:
@@ -78,7 +81,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             _finish(file, path)
         _rename(partial, path)
     except OSError as error:
-        if not isinstance(error, WriteFailed) and error.errno in _OUT_OF_SPACE:
+        # Other errors than a full disk come from what the caller reads, who explains them.
+        if not isinstance(error, WriteFailed) and error.errno in OUT_OF_SPACE:
             raise _failed(path, error) from error
         raise
     finally:
@@ -98,10 +102,19 @@ def partials(folder: Path, name: str = "*") -> list[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
+    """Make the names in `folder` durable; warn where its file system cannot do that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        warnings.warn(
+            f"the file system of {folder} cannot sync folders ({error.strerror}): a power failure may "
+            "lose the newest files there; if one happens, run the same command again",
+            WeakFileSystem,
+            stacklevel=1,
+        )
     finally:
         os.close(descriptor)
 
@@ -124,5 +137,5 @@ def _rename(partial: Path, path: Path) -> None:
 
 def _failed(path: Path, error: OSError) -> WriteFailed:
     reason = error.strerror or str(error)
-    advice = "free space" if error.errno in _OUT_OF_SPACE else "choose a writable place"
+    advice = "free space" if error.errno in OUT_OF_SPACE else "choose a writable place"
     return WriteFailed(f"cannot write {path}: {reason}; {advice} and run the same command again")

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.files.foreign import foreign
 
 __all__ = [
     "READ_ERRORS",
@@ -32,6 +33,8 @@ __all__ = [
 _NPY_MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT_BYTES = 1 << 16  # a header of float rows is 128 bytes; more is not one of ours
 _FLOATS = ("float16", "float32", "float64")
+_BFLOAT16 = np.dtype("V2")  # NumPy has no bfloat16; it is saved as two bytes of no meaning
+_CONVERT = "save it again as rows: np.save(path, np.ascontiguousarray(rows, np.float32))"
 
 READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged archive raises: zipfile is not consistent in it."""
@@ -41,7 +44,9 @@ READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, 
 class VectorFile:
     """A 2-D array of floats on disk, its header checked against the file's size.
 
-    `member` names the array inside an .npz; `offset` is where the rows begin, in bytes.
+    `member` names the array inside an .npz; `offset` is where the numbers begin, in bytes. `dtype` is
+    that of the blocks: float32 where the file holds bfloat16. `by_column` says that the file has one
+    column after the other (Fortran order).
     """
 
     path: Path
@@ -50,6 +55,13 @@ class VectorFile:
     dtype: np.dtype[Any]
     offset: int
     member: str | None = None
+    by_column: bool = False
+    is_bfloat16: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes on disk are the rows as `blocks` gives them."""
+        return self.member is None and not self.by_column and not self.is_bfloat16
 
     @property
     def name(self) -> str:
@@ -70,17 +82,41 @@ class VectorFile:
             except READ_ERRORS as error:
                 raise DamagedFile(f"{self.path} cannot be read: {error}; fetch it again") from error
             for start in range(0, self.rows, block_rows):
-                block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
-                self._fill(stream, block, start)
-                yield block
+                block = np.empty((min(block_rows, self.rows - start), self.dim), self._on_disk)
+                if self.by_column:
+                    self._fill_columns(stream, block, start)
+                else:
+                    self._fill(stream, block, start)
+                yield _widened(block) if self.is_bfloat16 else block
 
     def mapped(self) -> NDArray[Any]:
-        """Return the rows as a read-only memory map (rows, dim); only an .npy file can be mapped."""
+        """Return the rows as a read-only memory map (rows, dim).
+
+        Raises
+        ------
+        UnsupportedFormat
+            The file is not plain, so that it cannot be mapped.
+        """
+        if not self.is_plain:
+            raise UnsupportedFormat(f"{self.path} cannot be mapped: {_CONVERT}")
         if self.rows == 0:
             return np.empty((0, self.dim), self.dtype)
         return np.memmap(
             self.path, self.dtype, mode="r", offset=self.offset, shape=(self.rows, self.dim)
         )
+
+    @property
+    def _on_disk(self) -> np.dtype[Any]:
+        return np.dtype("<u2") if self.is_bfloat16 else self.dtype
+
+    def _fill_columns(self, stream: IO[bytes], block: NDArray[Any], start: int) -> None:
+        """Read rows from `start` on, one stretch of each column."""
+        piece = np.empty((len(block), 1), block.dtype)
+        for column in range(self.dim):
+            place = (column * self.rows + start) * block.itemsize
+            stream.seek(self.offset + place)
+            self._fill(stream, piece, start)
+            block[:, column] = piece[:, 0]
 
     def _fill(self, stream: IO[bytes], block: NDArray[Any], start: int) -> None:
         view = block.reshape(-1).view(np.uint8).data
@@ -95,7 +131,7 @@ class VectorFile:
                 ) from error
             if not count:
                 raise DamagedFile(
-                    f"{self.path} ends at row {start + done // (self.dim * self.dtype.itemsize):,} "
+                    f"{self.path} ends at row {start + done // (block.shape[1] * block.itemsize):,} "
                     f"of {self.rows:,}: it is truncated; fetch it again"
                 )
             done += count
@@ -130,7 +166,8 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     except PairdexError:
         raise
     except READ_ERRORS as error:
-        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
+        what = foreign(path) or f"cannot be read: {error}; fetch it again"
+        raise DamagedFile(f"{path} {what}") from error
 
 
 def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
@@ -151,10 +188,13 @@ def _parse_npy(
 ) -> VectorFile:
     shape, fortran, dtype, offset = npy_description(file, path)
     where = f"{path}" if member is None else f"{path}:{member}"
-    if len(shape) != 2 or fortran or dtype.name not in _FLOATS or shape[1] < 1:
+    is_bfloat16 = dtype == _BFLOAT16
+    by_column = fortran and len(shape) == 2 and min(shape) > 1
+    known = dtype.name in _FLOATS or is_bfloat16
+    if len(shape) != 2 or not known or shape[1] < 1 or (by_column and member is not None):
         order = "Fortran-ordered " if fortran else ""
         raise UnsupportedFormat(
-            f"{where} holds {order}{dtype} of shape {shape}; expected C-ordered rows of floats (n, dim)"
+            f"{where} holds {order}{dtype} of shape {shape}; expected rows of floats (n, dim): {_CONVERT}"
         )
     rows, dim = shape
     expected = offset + rows * dim * dtype.itemsize
@@ -163,7 +203,14 @@ def _parse_npy(
             f"{where} is {size_bytes:,} bytes, its header says {rows:,} rows x {dim} {dtype} = {expected:,} bytes: "
             "it is truncated or damaged; fetch it again"
         )
-    return VectorFile(path, rows, dim, dtype, offset, member)
+    if is_bfloat16:
+        dtype = np.dtype(np.float32)
+    return VectorFile(path, rows, dim, dtype, offset, member, by_column, is_bfloat16)
+
+
+def _widened(block: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return bfloat16, which is the upper half of a float32, as float32."""
+    return (block.astype(np.uint32) << 16).view(np.float32)
 
 
 def npy_description(
@@ -172,9 +219,10 @@ def npy_description(
     """Read shape, order, dtype and header size; nothing of the header is evaluated but literals."""
     start = file.read(12)
     if len(start) < 12 or not start.startswith(_NPY_MAGIC):
-        raise DamagedFile(
-            f"{path} is no .npy file: it does not begin with its magic bytes; fetch it again"
+        what = foreign(path) or (
+            "is not an .npy file: it does not begin with its magic bytes; fetch it again"
         )
+        raise DamagedFile(f"{path} {what}")
     wide = start[6] >= 2
     length = struct.unpack("<I", start[8:12])[0] if wide else struct.unpack("<H", start[8:10])[0]
     begin = 12 if wide else 10
