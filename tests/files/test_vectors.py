@@ -258,8 +258,8 @@ def test_a_truncated_file_of_columns_is_refused_when_it_is_opened(tmp_path):
 
 def test_columns_cannot_be_mapped_nor_read_from_an_archive(tmp_path):
     np.save(tmp_path / "rows.npy", np.asfortranarray(ROWS))
-    with pytest.raises(UnsupportedFormat, match="cannot be mapped: save it again as rows"):
+    with pytest.raises(UnsupportedFormat, match=r"cannot be mapped: save it again as rows"):
         open_vectors(tmp_path / "rows.npy").mapped()
     np.savez(tmp_path / "rows.npz", rows=np.asfortranarray(ROWS))
-    with pytest.raises(UnsupportedFormat, match="Fortran-ordered float16 .*: save it again as"):
+    with pytest.raises(UnsupportedFormat, match=r"Fortran-ordered float16 .*: save it again as"):
         open_vectors(tmp_path / "rows.npz", "rows")

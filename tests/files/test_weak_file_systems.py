@@ -77,14 +77,14 @@ def test_a_folder_that_cannot_be_synced_is_written_after_a_warning(
     tmp_path, without_folder_sync, number
 ):
     without_folder_sync(number)
-    with pytest.warns(WeakFileSystem, match="cannot sync folders .*: a power failure may lose"):
+    with pytest.warns(WeakFileSystem, match=r"cannot sync folders .*: a power failure may lose"):
         atomic.write_bytes(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
 
 
 def test_a_disk_error_while_a_folder_is_synced_is_an_error(tmp_path, without_folder_sync):
     without_folder_sync(errno.EIO)
-    with pytest.raises(WriteFailed, match="cannot write .*file: Input/output error"):
+    with pytest.raises(WriteFailed, match=r"cannot write .*file: Input/output error"):
         atomic.write_bytes(tmp_path / "file", b"content")
 
 

@@ -10,10 +10,24 @@ UNFINISHED = (".aria2", ".crdownload", ".part", ".partial", ".download", ".!qB",
 """Suffixes that programs append to a file's name while they fetch it."""
 
 _HEAD_BYTES = 1024
-_LFS = b"version https://git-lfs"
-_ANNEX = (b"/annex/objects/", b"../.git/annex/")
-_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<error", b"<title")
-_ANSWERS = (b'{"error', b'{"message', b"entry not found", b"access denied", b"404", b"not found")
+_BEGINNINGS: tuple[tuple[tuple[bytes, ...], str], ...] = (  # in lower case
+    (
+        (b"version https://git-lfs",),
+        "is a Git LFS pointer, not the file itself; run git lfs pull, or pairdex fetch",
+    ),
+    (
+        (b"/annex/objects/", b"../.git/annex/"),
+        "is a git-annex pointer, not the file itself; run git annex get",
+    ),
+    (
+        (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<error", b"<title"),
+        "is a web page, not the file itself; fetch it again, from another address",
+    ),
+    (
+        (b'{"error', b'{"message', b"entry not found", b"access denied", b"404", b"not found"),
+        "is a server's answer, not the file itself; fetch it again, from another address",
+    ),
+)
 
 
 def foreign(path: Path) -> str | None:
@@ -26,20 +40,13 @@ def foreign(path: Path) -> str | None:
             head = file.read(_HEAD_BYTES)
     except OSError:
         return None
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         return "is empty; fetch it again"
-    if text.startswith(_LFS):
-        return "is a Git LFS pointer, not the file itself; run git lfs pull, or pairdex fetch"
-    if head.startswith(_ANNEX):
-        return "is a git-annex pointer, not the file itself; run git annex get"
-    if text.startswith(_PAGES):
-        return "is a web page, not the file itself; fetch it again, from another address"
-    if text.startswith(_ANSWERS) and len(head) < _HEAD_BYTES:
-        return "is a server's answer, not the file itself; fetch it again, from another address"
     if len(head) == _HEAD_BYTES and not any(head):
         return "begins with zeros: its place was reserved, but it was not fetched; fetch it again"
-    return None
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    known = (what for beginnings, what in _BEGINNINGS if text.startswith(beginnings))
+    return next(known, None)
 
 
 def unfinished(path: Path) -> Path | None:

@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, UnsupportedFormat
+from pairdex.files.foreign import foreign
+from pairdex.files.hdf5_filters import check_filters
+from pairdex.parts.whole import entries
 
 __all__ = [
     "BundleVectors",
@@ -62,8 +65,9 @@ class BundleVectors:
         """
         start = 0
         try:
-            with h5py.File(self.path, "r", rdcc_nbytes=self.cache_bytes) as file:
+            with h5py.File(self.path, "r", rdcc_nbytes=self.cache_bytes, locking=False) as file:
                 data = file[self.member]
+                check_filters(self.path, data)
                 for start in range(0, self.rows, block_rows):
                     rows = slice(start, min(self.rows, start + block_rows))
                     block = data[:, rows].T if self.is_transposed else data[rows]
@@ -89,7 +93,7 @@ def find_bundle(folders: Iterable[Path]) -> Path | None:
     InvalidArgument
         There are several.
     """
-    paths = [path for folder in folders for path in sorted(folder.iterdir())]
+    paths = [path for folder in folders for path in entries(folder)]
     found = [path for path in paths if is_bundle_name(path) and _is_bundle(path)]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
@@ -108,22 +112,24 @@ def open_bundle(path: Path) -> BundleVectors:
 
     Raises
     ------
-    MissingFile, DamagedFile, UnsupportedFormat
-        No such file; not whole; it holds something else.
+    MissingFile, DamagedFile, UnsupportedFormat, MissingExtra
+        No such file; not whole; it holds something else; it needs a filter that is not installed.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a bundle of vectors")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             data = file.get(DATASET)
             if not isinstance(data, h5py.Dataset):
                 raise UnsupportedFormat(
                     f"{path} has no dataset {DATASET}; it has {_contents(file)}: "
                     "expected a bundle of vectors"
                 )
+            check_filters(path, data)
             return _described(path, data)
     except (OSError, RuntimeError, KeyError) as error:
-        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
+        what = foreign(path) or f"cannot be read: {error}; fetch it again"
+        raise DamagedFile(f"{path} {what}") from error
 
 
 def bundle_size(path: Path) -> str | None:
@@ -147,7 +153,7 @@ def _is_bundle(path: Path) -> bool:
     if named and named["dim"]:  # a damaged one too, which is to be named
         return True
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return isinstance(file.get(DATASET), h5py.Dataset)
     except OSError:
         return False

@@ -20,11 +20,9 @@ from numpy.typing import NDArray
 from pairdex._native import check_rows
 from pairdex.files import checksums
 from pairdex.files.vector_writer import DTYPE, writing_vectors
-from pairdex.files.vectors import VectorFile
-from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.columns import ORIGIN, Column, with_source_names
-from pairdex.parts.layout import Part
 from pairdex.parts.nsfw import kept
+from pairdex.parts.part import Part, PartVectors
 from pairdex.parts.tables import part_tables
 from pairdex.predicate import Predicate
 from pairdex.store.manifest import FileEntry, PartEntry
@@ -186,7 +184,7 @@ def _blocks(part: Part, columns: list[Column], pool: ThreadPoolExecutor) -> Iter
 
 
 def _checked_blocks(
-    file: VectorFile | BundleVectors, block_rows: int
+    file: PartVectors, block_rows: int
 ) -> Iterator[tuple[NDArray[np.float16], NDArray[np.uint8], int]]:
     """Yield blocks in the collection's dtype, what is wrong with each row, and how many were rounded."""
     for block in file.blocks(block_rows):
