@@ -48,7 +48,10 @@ def test_no_file_in_git_is_large():
 
 
 def test_every_test_that_the_threats_name_exists():
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text())
-    sources = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(
+        r"`([\w/]*test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text()
+    )
+    tests = ROOT / "tests"
+    sources = {str(path.relative_to(tests)): path.read_text() for path in tests.rglob("test_*.py")}
     assert len(named) > 30
     assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in sources[file]] == []

@@ -153,7 +153,7 @@ def test_parts_outside_the_release_are_refused():
 
 
 def test_the_data_file_has_one_line_a_file_and_no_unused_or_double_entries():
-    text = (files("pairdex.releases") / "catalogue.json").read_text("utf-8")
+    text = (files("pairdex.downloads") / "catalogue.json").read_text("utf-8")
     content = json.loads(text)
     assert sum(line.startswith('  {"release"') for line in text.splitlines()) == len(ENTRIES)
     used = {key for row in content["files"] for key in row.get("errata", [])}

@@ -65,8 +65,8 @@ while True:
 @pytest.mark.parametrize(
     "search",
     [
-        "knn.nearest([rows.astype(np.float16)], rows, 10, kernel='scalar')",
-        "knn_l2.nearest([rows], rows, 10, kernel='scalar')",
+        "cosine.nearest([rows.astype(np.float16)], rows, 10, kernel='scalar')",
+        "euclidean.nearest([rows], rows, 10, kernel='scalar')",
         "hamming.nearest([rows.view(np.uint64)], rows.view(np.uint64), 10, kernel='scalar')",
     ],
 )

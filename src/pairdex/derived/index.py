@@ -40,7 +40,7 @@ from pairdex.ivf.file import GROUP_ROWS, IvfFile, row_bytes
 from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
@@ -226,7 +226,7 @@ def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Progress | 
     old, parameters = _readable(path), wish.parameters
     if old is not None and wish.is_nlist_asked and old.header.nlist != parameters.nlist:
         old = None
-    step = None if progress is None else partial(progress, "indexing")
+    step = at_step(progress, "indexing")
     if old is not None and can_extend(old, rows, parameters):
         if old.header.parts == rows.parts:
             return "unchanged"
@@ -269,7 +269,7 @@ def _measured(
     for kind, vectors in kinds:
         if vectors not in store.manifest.vectors:
             continue
-        step = None if progress is None else partial(progress, f"measuring on {vectors} queries")
+        step = at_step(progress, f"measuring on {vectors} queries")
         may = np.ones(store.rows, np.bool_) if live is None else live.copy()
         if kind == "own":  # a row that a list was trained on finds it too easily
             may[trained_on(header.trained_rows, header.nlist, header.seed)] = False

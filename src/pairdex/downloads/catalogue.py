@@ -138,7 +138,7 @@ class Release:
 @cache
 def load_catalogue() -> dict[str, Release]:
     """Return all releases by name."""
-    text = (package_files("pairdex.releases") / "catalogue.json").read_text("utf-8")
+    text = (package_files("pairdex.downloads") / "catalogue.json").read_text("utf-8")
     content = json.loads(text)
     entries: dict[str, list[Entry]] = {name: [] for name in content["releases"]}
     for row in content["files"]:

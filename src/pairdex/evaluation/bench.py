@@ -11,7 +11,6 @@ import statistics
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +27,7 @@ from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, read_query_set
 from pairdex.files.result_files import write_results
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K
 from pairdex.reference.gold import gold as make_gold
 from pairdex.reference.read_gold import read_gold
@@ -125,7 +124,7 @@ def bench(
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
         atomic.make_folder(folder)
-        step = partial(progress, "making codes") if progress else None
+        step = at_step(progress, "making codes")
         found = list(ways(task.store, on, progress=step))
         reference = gold or task.write_gold(folder / GOLD_NAME, progress)
         results, single = [], []
@@ -172,7 +171,7 @@ class _Task:
             k=min(max(2 * self.k, DEFAULT_GOLD_K), self.store.live_rows),
             on=self.on,
             codes=find_codes(self.store, self.on),
-            progress=partial(progress, "gold") if progress else None,
+            progress=at_step(progress, "gold"),
         )
         return path
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from pairdex.derived.codes import have_codes
 from pairdex.derived.projections.files import Projection
 from pairdex.files.query_files import read_query_set
 from pairdex.knn.codes import Codes
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, GoldReport, check_gold_wanted
 from pairdex.reference.gold import gold as make_gold
 from pairdex.reference.queries import (
@@ -72,7 +71,7 @@ def queries(
         distinct=distinct,
         against=database,
         codes=_codes(database, searched_kind(database), progress) if use_codes else None,
-        progress=partial(progress, "queries") if progress else None,
+        progress=at_step(progress, "queries"),
     )
 
 
@@ -123,9 +122,9 @@ def gold(
         on=on,
         codes=codes,
         device=device,
-        progress=partial(progress, "gold") if progress else None,
+        progress=at_step(progress, "gold"),
     )
 
 
 def _codes(store: Store, on: Kind, progress: Progress | None) -> Codes | None:
-    return have_codes(store, on, progress=partial(progress, "making codes") if progress else None)
+    return have_codes(store, on, progress=at_step(progress, "making codes"))

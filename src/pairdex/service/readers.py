@@ -146,8 +146,8 @@ class Readers:
     def _warm(self, collection: Collection) -> None:
         """Map what searches need and search once, so that the first request finds all in place."""
         for on in collection.manifest.vectors:
-            what = f"making codes of {collection.name}, {on} vectors"
-            collection.prepare(on, progress=partial(self._report, what))
+            of = f"of {collection.name}, {on} vectors"
+            collection.prepare(on, progress=partial(self._report, of))
             if len(collection.vectors(on)):
                 vector = collection.vectors(on)[0].astype(np.float32)
                 collection.hits(Query(vector=vector), k=1, on=on)
@@ -156,9 +156,9 @@ class Readers:
             collection.encoder.encode_texts(["a picture"])
             collection.encoder.encode_images([Image.new("RGB", (8, 8))])
 
-    def _report(self, what: str, done: int, rows: int) -> None:
+    def _report(self, of: str, step: str, done: int, rows: int) -> None:
         self._stop_if_closing()
-        self._progress(what, done, rows)
+        self._progress(f"{step} {of}", done, rows)
 
     def _stop_if_closing(self) -> None:
         if self._closing.is_set():

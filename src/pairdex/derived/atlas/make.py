@@ -18,7 +18,7 @@ from pairdex.derived.atlas.regions import find_regions
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
 from pairdex.knn import cosine
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.sample import DEFAULT_SEED, draw
 from pairdex.store.store import Kind, Store
 from pairdex.version import __version__
@@ -131,9 +131,7 @@ def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Re
     drawn_from = store.checksum
     ids = np.flatnonzero(draw(keep, sample, seed=seed))
     vectors = store.vectors(on)[ids]
-    positions = layout.lay_out(
-        vectors, seed=seed, progress=lambda done, total: steps("finding neighbours", done, total)
-    )
+    positions = layout.lay_out(vectors, seed=seed, progress=at_step(steps, "finding neighbours"))
     regions = find_regions(positions, _captions(store, ids), seed=seed)
     places = _places(store, on, ids, vectors, lambda done: steps("placing", done, store.rows))
     arrays: dict[str, NDArray[Any]] = {"ids": ids, "positions": positions, "places": places}

@@ -35,7 +35,7 @@ from pairdex.derived.projections.models import Fit, Model, model_bytes, read_mod
 from pairdex.derived.projections.rows import BLOCK_ROWS, side_by_side, vector_files
 from pairdex.files import atomic, checksums, lock
 from pairdex.files.vectors import VectorFile, npy_header
-from pairdex.progress import Progress
+from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store
 from pairdex.version import __version__
@@ -128,7 +128,7 @@ def _have_model(
         return read_model(folder / MODEL)
     if given is None:
         name = folder.name
-        fitted = fit_model(store, name, wish, lambda done, total: steps("fitting", done, total))
+        fitted = fit_model(store, name, wish, at_step(steps, "fitting"))
     _start_over(folder)
     model, fit = given or fitted
     atomic.write_bytes(folder / MODEL, model_bytes(model, fit))
