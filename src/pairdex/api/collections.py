@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pairdex.collection import Collection
@@ -15,8 +17,9 @@ from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.places import local_place
 from pairdex.progress import Progress, at_step
-from pairdex.store.build import BuildReport, build_collection
+from pairdex.store.build import BuildOptions, BuildReport, build_collection
 from pairdex.store.plan import selection_of
 
 __all__ = ["build", "open", "verify"]
@@ -41,6 +44,9 @@ def build(
     metadata: str | Path | None = None,
     tower: Tower = DEFAULT_TOWER,
     model: str | Path | None = None,
+    replace_parts: Iterable[int] = (),
+    skip_incomplete: bool = False,
+    link: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> BuildReport:
@@ -49,8 +55,9 @@ def build(
     Parameters
     ----------
     source
-        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; or a
-        bundle of SISAP's (.h5), or a folder that holds one.
+        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; a
+        bundle of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of
+        vectors.
     collection
         The folder of the collection, new or existing.
     parts
@@ -70,6 +77,12 @@ def build(
         Which of DataComp's two models to take.
     model
         The name or folder of the model that made the vectors; encoded parts say it themselves.
+    replace_parts
+        The numbers of parts whose files have changed: their old rows are taken down, the new ones added.
+    skip_incomplete
+        Leave out parts that are not whole instead of refusing.
+    link
+        Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
     progress
@@ -87,14 +100,20 @@ def build(
         writer. What was there before is untouched.
     """
     return build_collection(
-        Path(source),
-        Path(collection),
+        local_place(source),
+        local_place(collection, field="collection"),
         selection=selection_of(
             subset=subset, parts=parts, nsfw=nsfw, where=where, limit=limit, tower=tower
         ),
-        metadata=None if metadata is None else Path(metadata),
         model=None if model is None else _record(model),
-        workers=workers,
+        options=BuildOptions(
+            metadata=None if metadata is None else local_place(metadata, field="metadata"),
+            replaced=frozenset(replace_parts),
+            skip_incomplete=skip_incomplete,
+            link=link,
+            workers=workers,
+        ),
+        now=datetime.now(UTC),
         progress=at_step(progress, "building"),
     )
 

@@ -20,7 +20,8 @@ def command(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Folder of parts (LAION, clip-retrieval or DataComp layout), or a SISAP bundle (.h5)."
+            help="Folder of parts (LAION, clip-retrieval or DataComp layout), table with vectors, or "
+            "SISAP bundle (.h5)."
         ),
     ],
     collection: Annotated[Path, typer.Argument(help="Folder of the collection, new or existing.")],
@@ -39,6 +40,16 @@ def command(
     metadata: Annotated[
         Path | None, typer.Option(help="The bundle's TSV, if not the meta-SIZE.tsv beside it.")
     ] = None,
+    replace_part: Annotated[
+        list[str] | None,
+        typer.Option(help="Replace the rows of these parts, whose files have changed: 3 or 0-2."),
+    ] = None,
+    skip_incomplete: Annotated[
+        bool, typer.Option("--skip-incomplete", help="Leave out parts that are not whole.")
+    ] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Link vectors to the released files where possible.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
     model: Annotated[
         str | None, typer.Option(help="Model that made the vectors: demo, or its folder.")
@@ -64,6 +75,9 @@ def command(
             metadata=metadata,
             tower=tower,
             model=None if model is None else model_place(model),
+            replace_parts=parse_numbers(",".join(replace_part)) if replace_part else (),
+            skip_incomplete=skip_incomplete,
+            link=link,
             workers=workers,
             progress=progress,
         )
@@ -78,6 +92,8 @@ def command(
             "added": report.added,
             "rows read": report.rows_read,
             "dropped": dropped or "none",
+            **({"replaced": report.replaced} if report.replaced else {}),
+            **({"skipped": report.skipped} if report.skipped else {}),
             "parts": report.parts,
             "dimensions": report.dim,
             "time": duration(report.seconds),

@@ -19,15 +19,17 @@ from pairdex.errors import WeakFileSystem, WriteFailed
 from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
+    "PARTIAL",
     "discard_partials",
     "make_folder",
     "partials",
+    "rename",
     "replacing",
     "sync_folder",
     "write_bytes",
 ]
 
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
 
 # What the fsync of a folder says where its file system has none: FUSE mounts of object stores, SMB.
 _NO_FOLDER_SYNC = frozenset(
@@ -70,7 +72,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     WriteFailed
         Disk full, read-only target or no permission; an older file of that name is untouched.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         file = partial.open("xb")
     except OSError as error:
@@ -79,7 +81,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with file:
             yield file
             _finish(file, path)
-        _rename(partial, path)
+        rename(partial, path)
     except OSError as error:
         # Other errors than a full disk come from what the caller reads, who explains them.
         if not isinstance(error, WriteFailed) and error.errno in OUT_OF_SPACE:
@@ -98,7 +100,7 @@ def discard_partials(folder: Path) -> None:
 
 def partials(folder: Path, name: str = "*") -> list[Path]:
     """Return what killed writers of the file `name`, or of any, left in `folder`."""
-    return sorted(folder.glob(f".{name}.*{_PARTIAL}"))
+    return sorted(folder.glob(f".{name}.*{PARTIAL}"))
 
 
 def sync_folder(folder: Path) -> None:
@@ -127,7 +129,14 @@ def _finish(file: BinaryIO, path: Path) -> None:
         raise _failed(path, error) from error
 
 
-def _rename(partial: Path, path: Path) -> None:
+def rename(partial: Path, path: Path) -> None:
+    """Give a finished file its name, durably.
+
+    Raises
+    ------
+    WriteFailed
+        It cannot get the name.
+    """
     try:
         partial.replace(path)
         sync_folder(path.parent)

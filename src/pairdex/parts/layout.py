@@ -144,7 +144,8 @@ def search_parts(
     skipped = [] if allow_gaps or numbers is not None else gap
     if skipped and not skip_incomplete:
         raise MissingFile(
-            f"{skipped[0]}: fetch what is missing, name the parts to build with --parts, {_SKIP}"
+            f"{skipped[0]}: fetch what is missing, name the parts "
+            "to build with --parts, or go on without it with --skip-incomplete"
         )
     found = _opened(source, chosen, skipped, skip_incomplete)
     return FoundParts(_checked(found.parts), found.skipped)

@@ -79,6 +79,10 @@ class PartEntry:
 
     `pictures` is the folder that the column `image_path` is relative to, where there is one;
     `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
+    `invalid` counts by column the values that could not be stored and are null. `zero_run` is the
+    longest run of rows of zeros, where it is long. `replaces` has the indexes of the parts in the
+    collection whose rows were taken down for this one. `link` says how the vectors came here where they
+    were not copied; the manifest does not record it.
     """
 
     number: int
@@ -89,6 +93,10 @@ class PartEntry:
     sources: list[FileEntry]
     pictures: str | None = None
     rounded: int = 0
+    invalid: dict[str, int] = field(default_factory=dict)
+    zero_run: int = 0
+    replaces: list[int] = field(default_factory=list)
+    link: str = ""
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
@@ -183,8 +191,10 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts, as by releases that knew nothing else
         del fields["origin"]
     for part in fields["parts"]:
-        if not part["rounded"]:
-            del part["rounded"]
+        del part["link"]
+        for name in ("rounded", "invalid", "zero_run", "replaces"):
+            if not part[name]:
+                del part[name]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
