@@ -21,6 +21,7 @@ from pairdex.curate.dedup import dedup as make_dedup
 from pairdex.curate.remove import RemoveReport, read_ids, read_urls, remove_rows
 from pairdex.curate.subset import SubsetRule
 from pairdex.curate.subset import subset as make_subset
+from pairdex.curate.uid_files import ids_of_uids, is_uid_file
 from pairdex.derived.codes import have_codes
 from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
 from pairdex.progress import Progress, at_step
@@ -164,7 +165,8 @@ def remove(
     Parameters
     ----------
     ids
-        Integers, or a file of them: .npy, .csv (its column `id`, or its only one), or one a line.
+        Integers, or a file of them: .npy, .csv (its column `id`, or its only one), or one a line; or
+        DataComp's .npy of uids.
     urls
         Compared as they are; a file has one a line. All rows of a URL are removed.
     where
@@ -184,7 +186,7 @@ def remove(
     """
     return remove_rows(
         Path(collection),
-        ids=read_ids(ids) if isinstance(ids, Path) else ids,
+        ids=_read_ids(Path(collection), ids) if isinstance(ids, Path) else ids,
         urls=read_urls(urls) if isinstance(urls, Path) else urls,
         where=where,
         reason=reason,
@@ -219,3 +221,7 @@ def sql(
     opened = collection if isinstance(collection, Collection) else Collection.open(collection)
     with selecting(opened, statement, memory=memory) as rows:
         return rows.read_all()
+
+
+def _read_ids(collection: Path, path: Path) -> ArrayLike:
+    return ids_of_uids(Store(collection), path) if is_uid_file(path) else read_ids(path)

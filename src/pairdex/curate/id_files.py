@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.curate.remove import read_ids
+from pairdex.curate.uid_files import ids_of_uids, is_uid_file
 from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
 from pairdex.store.store import Store
 
@@ -22,7 +23,8 @@ def read_ids_of(store: Store, path: Path) -> NDArray[np.int64]:
     """Read ids of rows of this collection, of removed ones too.
 
     An HDF5 file (.h5), as `pairdex queries` writes it, holds them in the dataset `ids` and names the
-    collection in its attribute `collection_checksum`; other files are those that `pairdex remove` reads.
+    collection in its attribute `collection_checksum`; DataComp's .npy of uids names rows by their column
+    `uid`; other files are those that `pairdex remove` reads.
 
     Returns
     -------
@@ -34,6 +36,8 @@ def read_ids_of(store: Store, path: Path) -> NDArray[np.int64]:
     MissingFile, DamagedFile, UnsupportedFormat, Mismatch, InvalidArgument
         No such file; damaged; no integers; ids of another collection; an id out of range.
     """
+    if is_uid_file(path):
+        return ids_of_uids(store, path)
     ids = _read_h5(path, store) if path.suffix.lower() in {".h5", ".hdf5"} else read_ids(path)
     ids = np.unique(ids).astype(np.int64)
     store.check_range(ids)

@@ -28,7 +28,7 @@ from pairdex.store.doubts import check_order, check_tags
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import Manifest, PartEntry, write_manifest
 from pairdex.store.plan import Selection, check_additions, plan_additions, plan_collection
-from pairdex.store.removed import add_removed
+from pairdex.store.removed import add_removed, read_removed
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
@@ -40,7 +40,7 @@ __all__ = ["BuildOptions", "BuildReport", "build_collection"]
 class BuildReport:
     """What the collection holds after a build.
 
-    `added` counts the rows that this build brought, `replaced` those that it took down for newer ones,
+    `rows` counts the rows that were not taken down, `added` those that this build brought, `replaced` those that it took down for newer ones,
     `skipped` the parts that it left out as they are not whole. `notes` are sentences on what one should
     know of the source.
     """
@@ -169,10 +169,12 @@ def build_collection(
         *arrivals.notes,
         *build_notes(found.parts, entries, manifest, selection),
     ]
+    removed = read_removed(collection, manifest)
     return replace(
         BuildReport.of(
             manifest, sum(e.rows for e in entries), time.perf_counter() - started, notes
         ),
+        rows=manifest.rows - (0 if removed is None else removed.count),
         skipped=len(found.skipped),
         replaced=replaced,
     )
