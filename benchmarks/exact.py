@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reading import read_all
 
 from pairdex import _native
 from pairdex.knn.codes import Codes, build_codes, open_codes
@@ -117,18 +118,18 @@ class Searches:
         rows_bytes = np.asarray(self.images).view(np.uint8).reshape(-1)
         rows = []
         for kind, by_codes in (("image", False), ("image", True), ("text", True)):
-            plane = [self.codes.head, self.codes.rest] if by_codes else [rows_bytes]
+            planes = [self.codes.head, self.codes.rest] if by_codes else [rows_bytes]
             found = [
                 self.find(q[None], 10, by_codes=by_codes).report for q in self.queries[kind][:20]
             ]
             refined = statistics.mean(r.refined / r.scanned if r.scanned else 0 for r in found)
-            must_read = len(plane[0]) + (refined * len(plane[1]) if by_codes else 0)
+            must_read = len(planes[0]) + (refined * len(planes[1]) if by_codes else 0)
             read, searches = [], []
             for number in range(20 * self.arguments.runs):
                 query = self.queries[kind][number % 20][None]
-                read.append(seconds(partial(read_all, plane, threads)))
+                read.append(seconds(lambda: [read_all(one, threads) for one in planes]))  # noqa: B023
                 searches.append(seconds(partial(self.find, query, 10, by_codes=by_codes)))
-            bandwidth = sum(map(len, plane)) / statistics.median(read)
+            bandwidth = sum(map(len, planes)) / statistics.median(read)
             taken = statistics.median(searches)
             rows.append(
                 {
@@ -197,11 +198,6 @@ class Searches:
             equal = np.array_equal(found.ids, truth.ids)
             same[f"{kind} k={k}"] = equal and np.array_equal(found.distances, truth.distances)
         return same
-
-
-def read_all(planes: list[np.ndarray], threads: int) -> None:
-    for plane in planes:
-        _native.touch(plane, threads=threads)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -3,8 +3,8 @@
     python benchmarks/projected.py [--rows 1000000] [--cache DIR] [--runs 3] [--peers-python PYTHON]
 
 Makes rows of 96 float32 with falling variances, as PCA coordinates of CLIP vectors have, and sketches of
-1,024 bits of them (signs of random directions). One query is compared with reading the same bytes by
-turns, on one thread and on all. Batches are searched on one thread beside NumPy's matrix product and
+1,024 bits of them (signs of random directions). One query is compared with reading the same bytes in
+turn, on one thread and on all. Batches are searched on one thread beside NumPy's matrix product and
 faiss's IndexFlatL2 and IndexBinaryFlat, each in a process of its own. What one thread does is measured
 in CPU time: on a shared machine that is nearer to what it takes alone. The fastest of the runs counts. `--peers-python` names
 an interpreter that has faiss, whose distances are compared with ours.
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reading import read_all
 
 from pairdex.knn import euclidean
 
@@ -85,7 +86,7 @@ def report(space: str, folder: Path, runs: int, peers_python: Path | None) -> No
     for threads, clock in ((1, time.process_time), (usable_processors(), time.perf_counter)):
         reading, single = [], []
         for _ in range(30 * runs):
-            reading.append(seconds_of(partial(_native.touch, flat, threads=threads), clock))
+            reading.append(seconds_of(partial(read_all, flat, threads), clock))
             one = partial(search, [rows], queries[:1], 10, threads=threads)
             single.append(seconds_of(one, clock))
         print(
@@ -123,10 +124,10 @@ class Case:
     seconds: float
 
     def speed(self, seconds: float) -> str:
-        """Return how fast a search is that takes so long."""
+        """Return the speed of a search that takes this many seconds."""
         pairs = self.n_rows * QUERIES / seconds / 1e9
-        told = f"{pairs:.3f} G pairs/s"
-        return told if self.space == "hamming" else f"{told}, {2 * DIM * pairs:.0f} GFLOP/s"
+        speed = f"{pairs:.3f} G pairs/s"
+        return speed if self.space == "hamming" else f"{speed}, {2 * DIM * pairs:.0f} GFLOP/s"
 
 
 def beside(python: Path, name: str, case: Case) -> None:

@@ -17,6 +17,7 @@
 
 #include "codes/encode.hpp"
 #include "codes/scan.hpp"
+#include "files/faults.hpp"
 #include "ivf/assign.hpp"
 #include "ivf/encode.hpp"
 #include "ivf/search.hpp"
@@ -58,16 +59,16 @@ auto owned_array(std::vector<T>&& values, const std::size_t (&shape)[kDims]) {
   return nb::ndarray<nb::numpy, T, nb::ndim<kDims>>(data->data(), kDims, shape, owner);
 }
 
-// Runs work(stop) on another thread without the interpreter lock and looks for Ctrl-C meanwhile.
+// Runs work(stop) on another thread without the interpreter lock and checks for Ctrl-C meanwhile.
 template <typename Work>
 auto interruptible(const Work& work) {
-  constexpr std::chrono::milliseconds kBetweenLooks{50};
+  constexpr std::chrono::milliseconds kCheckInterval{50};
   std::atomic<bool> stop{false};
   auto result = std::async(std::launch::async, [&] { return work(stop); });
   for (;;) {
     {
       const nb::gil_scoped_release release;
-      if (result.wait_for(kBetweenLooks) == std::future_status::ready) return result.get();
+      if (result.wait_for(kCheckInterval) == std::future_status::ready) return result.get();
     }
     if (PyErr_CheckSignals() != 0) {
       stop = true;
@@ -91,7 +92,7 @@ using Found = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t>;
 using FoundNear = nb::typed<nb::tuple, FoundIds, FoundDistances>;
 using FoundByCodes = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t, std::size_t, std::size_t>;
 
-// Checked arguments of a search, and room for its answer.
+// Checked arguments of a search, and the arrays that its answer is written to.
 template <typename Row, typename Value>
 struct Search {
   pairdex::BlocksOf<Row> blocks;
@@ -159,7 +160,7 @@ FoundNear nearest_points(const std::vector<Floats>& rows, Floats queries, std::s
 }
 
 FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std::size_t k, Doubles coordinates,
-                              double room, Bytes head, Bytes rest, std::optional<Flags> allowed, double within,
+                              double slack, Bytes head, Bytes rest, std::optional<Flags> allowed, double within,
                               std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
   Search search(rows, queries, k, allowed, threads, within);
@@ -172,7 +173,7 @@ FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std
     throw nb::value_error("queries and their coordinates differ in shape");
   }
   const pairdex::CodedRequest request{
-      .request = search.request, .coordinates = {coordinates.data(), coordinates.size()}, .room = room};
+      .request = search.request, .coordinates = {coordinates.data(), coordinates.size()}, .slack = slack};
   const pairdex::ScanReport report = interruptible([&](const std::atomic<bool>& stop) {
     return pairdex::scan_codes(search.blocks, {head.data(), rest.data()}, request, kernel, stop, search.answer());
   });
@@ -189,7 +190,7 @@ void encode_rows(Rows rows, Floats basis, WritableBytes head, WritableBytes rest
   const std::size_t n_groups = pairdex::group_count(n);
   if (basis.shape(0) != dim || basis.shape(1) != pairdex::padded(dim)) throw nb::value_error("bad basis");
   if (head.size() != n_groups * layout.head_stride() || rest.size() != n_groups * layout.rest_stride()) {
-    throw nb::value_error("no room for the codes");
+    throw nb::value_error("the planes are not as long as the codes");
   }
   interruptible([&](const std::atomic<bool>& stop) {
     pairdex::GroupEncoder encoder({{basis.data(), basis.size()}, dim}, *kernel.rows);
@@ -226,17 +227,6 @@ nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>> check_rows(Rows rows, std::siz
     });
   }
   return owned_array(std::move(state), {n});
-}
-
-std::uint64_t touch(Bytes bytes, std::size_t threads) {
-  constexpr std::size_t kPiece = 1 << 20;
-  const std::span all(bytes.data(), bytes.size());
-  const nb::gil_scoped_release release;
-  std::atomic<std::uint64_t> total{0};
-  pairdex::for_each_piece((all.size() + kPiece - 1) / kPiece, threads, std::atomic<bool>{false}, [&](std::size_t i) {
-    total += pairdex::touch(all.subspan(i * kPiece, std::min(kPiece, all.size() - i * kPiece)));
-  });
-  return total;
 }
 
 // Rows one after the other, `work(first, n)` for up to kGroupRows of them.
@@ -292,7 +282,7 @@ void ivf_group(Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts, Places r
   const pairdex::ivf::Layout layout = layout_of(coordinates);
   if (codes.shape(1) != layout.row_bytes() || facts.shape(0) != codes.shape(0) || facts.shape(1) != 3 ||
       rows.size() % pairdex::kGroupRows != 0 || groups.size() != rows.size() / pairdex::kGroupRows * layout.stride()) {
-    throw nb::value_error("no room for the groups");
+    throw nb::value_error("the groups are not as long as the rows");
   }
   const auto n_rows = static_cast<std::int64_t>(codes.shape(0));
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -303,7 +293,7 @@ void ivf_group(Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts, Places r
     std::vector<pairdex::Half> some_facts(3 * n, pairdex::ivf::kNotANumber);
     for (std::size_t r = 0; r < n; ++r) {
       const std::int64_t row = rows.data()[first + r];
-      if (row < 0) continue;  // no row
+      if (row < 0) continue;  // an empty place
       std::copy_n(codes.data() + row * layout.row_bytes(), layout.row_bytes(),
                   some_codes.data() + r * layout.row_bytes());
       for (std::size_t i = 0; i < 3; ++i) some_facts[3 * r + i] = {facts.data()[3 * row + i]};
@@ -339,7 +329,7 @@ ivf_assign(Floats rows, Matrix<std::uint8_t> codes, Matrix<std::uint16_t> facts,
 using FoundLists = nb::typed<nb::tuple, FoundIds, FoundDistances, std::size_t, std::size_t>;
 using EffortNumbers = std::tuple<std::size_t, std::size_t, float>;
 
-// An inverted file in memory, with the rows it is of.
+// An inverted file in memory, with the rows that it indexes.
 class InvertedFile {
  public:
   InvertedFile(std::vector<Rows> rows, Floats basis, Bytes centroids, FloatRow spreads, Starts starts, Bytes groups,
@@ -450,8 +440,11 @@ std::vector<std::string> kernels() {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "The compiled part of pairdex: use pairdex.knn, pairdex.hamming, pairdex.knn_l2 and pairdex.codes instead.";
-  m.def("kernels", &kernels, "Names of the kernels this processor can run, fastest first.");
+  m.doc() = "The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead.";
+  m.def("survive_faults", &pairdex::survive_faults,
+        "Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.");
+  m.def("fault_count", &pairdex::fault_count, "Number of lost pages that were read so far.");
+  m.def("kernels", &kernels, "Names of the kernels that this processor can run, fastest first.");
   m.def("check_rows", &check_rows, nb::arg("rows"), nb::kw_only(), nb::arg("threads") = 1,
         "(n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.");
   m.def("nearest", &nearest, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
@@ -464,7 +457,7 @@ NB_MODULE(_native, m) {
         nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.");
   m.def("nearest_by_codes", &nearest_by_codes, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
-        nb::arg("coordinates"), nb::arg("room"), nb::arg("head"), nb::arg("rest"), nb::arg("allowed").none(),
+        nb::arg("coordinates"), nb::arg("slack"), nb::arg("head"), nb::arg("rest"), nb::arg("allowed").none(),
         nb::arg("within") = 2.0, nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows by their codes: ids, distances, pairs bounded by the head, with all dimensions, measured.");
   m.def("encode_rows", &encode_rows, nb::arg("rows"), nb::arg("basis"), nb::arg("head"), nb::arg("rest"), nb::kw_only(),
@@ -472,26 +465,24 @@ NB_MODULE(_native, m) {
   m.def("code_layout", &code_layout, nb::arg("dim"),
         "Coordinates in head and rest; bytes of 32 rows in the head plane and the rest plane.");
   m.def("coordinate_error", &coordinate_error, nb::arg("dim"), nb::kw_only(), nb::arg("kernel"),
-        "By how much a row's coordinate in the codes' basis may be off.");
+        "The largest error of a row's coordinate in the codes' basis.");
   m.def("ivf_coordinates", &ivf_coordinates, nb::arg("rows"), nb::arg("basis"), nb::kw_only(), nb::arg("threads"),
         nb::arg("kernel"),
-        "Coordinates (n, len(basis)) float32 of the normalised rows; NaN where there is no direction.");
+        "Coordinates (n, len(basis)) float32 of the normalised rows; NaN for a row without a direction.");
   m.def("ivf_code", &ivf_code, nb::arg("coordinates"), nb::kw_only(), nb::arg("threads"),
         "4-bit codes of coordinates, (n, bytes) uint8, and (n, 3) float16 bits: along mean, along gap, scale.");
   m.def("ivf_group", &ivf_group, nb::arg("codes"), nb::arg("facts"), nb::arg("rows"), nb::kw_only(),
         nb::arg("coordinates"), nb::arg("groups"), nb::arg("threads"),
-        "Write coded rows, by number, into groups of 32; a negative number stands for no row.");
+        "Write coded rows, by number, into groups of 32; a negative number leaves its place empty.");
   m.def("ivf_assign", &ivf_assign, nb::arg("rows"), nb::arg("codes"), nb::arg("facts"), nb::arg("centroids"),
         nb::kw_only(), nb::arg("threads"), nb::arg("kernel"),
         "The nearest centroid of each coded row, (n,) uint32, and its squared distance; rows and centroids as "
         "coordinates.");
-  nb::class_<InvertedFile>(m, "InvertedFile", "An inverted file in memory, with the rows it is of.")
+  nb::class_<InvertedFile>(m, "InvertedFile", "An inverted file in memory, with the rows that it indexes.")
       .def(nb::init<std::vector<Rows>, Floats, Bytes, FloatRow, Starts, Bytes, Ids>(), nb::arg("blocks"), nb::kw_only(),
            nb::arg("basis"), nb::arg("centroids"), nb::arg("spreads"), nb::arg("starts"), nb::arg("groups"),
            nb::arg("ids"))
       .def("search", &InvertedFile::search, nb::arg("queries"), nb::arg("k"), nb::kw_only(), nb::arg("own"),
            nb::arg("other"), nb::arg("other_from"), nb::arg("allowed").none(), nb::arg("from_disk"), nb::arg("threads"),
            nb::arg("kernel"), "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
-  m.def("touch", &touch, nb::arg("data"), nb::kw_only(), nb::arg("threads") = 1,
-        "Read every byte, to warm the page cache or to measure; returns the sum of the words.");
 }

@@ -8,6 +8,8 @@ import urllib.request
 from contextlib import contextmanager
 from random import Random
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from pairdex.demo.captions import caption_scene
 from pairdex.demo.scenes import draw_scene, random_scene
 
@@ -87,3 +89,10 @@ def is_ready(url):
     except urllib.error.HTTPError as error:
         error.close()
         return False
+
+
+def sample(text, name, **labels):
+    """Return the value of one series in Prometheus' text format; fails where there is none."""
+    samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    (value,) = [one.value for one in samples if (one.name, one.labels) == (name, labels)]
+    return value

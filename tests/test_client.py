@@ -28,7 +28,7 @@ def answering(status, content):
 
 def test_a_search_gives_typed_hits(client):
     found = client.search(text="a red car", k=3)
-    assert (found.exact, found.space, found.safe) == (True, "image", False)
+    assert (found.exact, found.on, found.safe) == (True, "image", False)
     assert found.seconds > 0
     first = found.hits[0]
     assert isinstance(first, Hit)

@@ -5,13 +5,12 @@ import types
 import pairdex
 
 
-def test_all_names_the_public_members_and_no_others():
-    public = {
-        name
-        for name, value in vars(pairdex).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
-    }
-    assert set(pairdex.__all__) == public | {"__version__"}
+def test_all_and_dir_name_what_can_be_imported_and_no_more():
+    assert dir(pairdex) == pairdex.__all__
+    assert {name for name in pairdex.__all__ if not hasattr(pairdex, name)} == set()
+    assert {
+        name for name in pairdex.__all__ if isinstance(getattr(pairdex, name), types.ModuleType)
+    } == set()
 
 
 def test_names_are_in_order_and_each_once():

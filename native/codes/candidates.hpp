@@ -22,13 +22,13 @@ struct Candidate {
 // Keeps candidates until float64 has decided about them. The k-th largest of the lower bounds is a cosine that k rows
 // surely reach: rows bounded below it are out without ever being read.
 //
-// A search may begin with a guess at that cosine, from a sample of the rows. `settle` tells whether the guess was
-// right; if it was not, rows may be missing and the query must be searched again without one.
+// A search may begin with a guess at that cosine, from a sample of the rows. `settle` returns whether the guess was
+// right; if not, rows may be missing and the query must be searched again without one.
 class Candidates {
  public:
-  Candidates(Query& query, std::size_t k) : query_(query), k_(k), limit_(kRoom + 4 * k), n_lower_(k) {}
+  Candidates(Query& query, std::size_t k) : query_(query), k_(k), limit_(kExtra + 4 * k), n_lower_(k) {}
 
-  static std::size_t most_bytes(std::size_t k) { return (kRoom + 4 * k) * sizeof(Candidate) + k * sizeof(float); }
+  static std::size_t most_bytes(std::size_t k) { return (kExtra + 4 * k) * sizeof(Candidate) + k * sizeof(float); }
 
   double least_cosine() const { return query_.least_cosine(); }
 
@@ -43,7 +43,7 @@ class Candidates {
   std::size_t measured() const { return measured_; }
 
  private:
-  static constexpr std::size_t kRoom = 4096;  // candidates kept besides 4 k: 64 KB a query
+  static constexpr std::size_t kExtra = 4096;  // candidates kept besides 4 k: 64 KB a query
 
   void raise(float lower);
   void drop_ruled_out();

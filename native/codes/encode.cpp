@@ -9,7 +9,7 @@ namespace pairdex {
 namespace {
 
 // Sums of squares in float64 and the like err by far less than this, relatively.
-constexpr double kFloat64Room = 1.0 + 1e-9;
+constexpr double kFloat64Slack = 1.0 + 1e-9;
 // Keeps the scale of a row without any head or rest away from zero.
 constexpr float kLeastScale = 1e-12f;
 
@@ -36,13 +36,13 @@ Coded code(const float* values, std::size_t dims, std::size_t length, std::size_
     error += difference * difference;
     to[i / 4 * 4 * kHalfRows + i % 4] = static_cast<std::uint8_t>(static_cast<int>(number) + kCodeZero);
   }
-  return {scale, std::sqrt(coded) * kFloat64Room, std::sqrt(error) * kFloat64Room};
+  return {scale, std::sqrt(coded) * kFloat64Slack, std::sqrt(error) * kFloat64Slack};
 }
 
 double norm(std::span<const float> values) {
   double sum = 0.0;
   for (const float value : values) sum += static_cast<double>(value) * static_cast<double>(value);
-  return std::sqrt(sum) * kFloat64Room;
+  return std::sqrt(sum) * kFloat64Slack;
 }
 
 }  // namespace
@@ -93,18 +93,18 @@ void GroupEncoder::code_row(std::size_t r, float inverse_norm, std::uint8_t* hea
   const float* rest_values = head_values + layout_.head_dims;
   const Coded of_head = code(head_values, layout_.head_dims, layout_.head_length, r, head + sizeof(HeadFacts));
   const Coded of_rest = code(rest_values, layout_.rest_dims, layout_.rest_length, r, rest + sizeof(RestFacts));
-  const double head_room = error_ * std::sqrt(static_cast<double>(layout_.head_dims));
-  const double rest_room = error_ * std::sqrt(static_cast<double>(layout_.rest_dims));
+  const double head_slack = error_ * std::sqrt(static_cast<double>(layout_.head_dims));
+  const double rest_slack = error_ * std::sqrt(static_cast<double>(layout_.rest_dims));
   const bool good = inverse_norm > 0.0f;
   head_facts.along_mean[r] = good ? row_[0] : std::numeric_limits<float>::quiet_NaN();
   head_facts.along_gap[r] = row_[1];
   head_facts.scale[r] = of_head.scale;
   head_facts.coded_norm[r] = above(of_head.coded_norm);
-  head_facts.error_norm[r] = above(of_head.error_norm + head_room);
-  head_facts.rest_norm[r] = above(norm({rest_values, layout_.rest_dims}) + rest_room);
+  head_facts.error_norm[r] = above(of_head.error_norm + head_slack);
+  head_facts.rest_norm[r] = above(norm({rest_values, layout_.rest_dims}) + rest_slack);
   rest_facts.scale[r] = of_rest.scale;
   rest_facts.coded_norm[r] = above(of_rest.coded_norm);
-  rest_facts.error_norm[r] = above(of_rest.error_norm + rest_room);
+  rest_facts.error_norm[r] = above(of_rest.error_norm + rest_slack);
 }
 
 }  // namespace pairdex

@@ -1,6 +1,6 @@
 // How the codes of a collection lie in memory, which is how they lie in the file.
 //
-// A row is turned into `dim` coordinates. The first two are kept as they are; of the others the first kHeadMost are
+// A row is rotated into `dim` coordinates. The first two are kept as they are; of the others the first kHeadMost are
 // the head, what follows is the rest. Groups of 32 rows are stored one after another in two planes, so that a scan of
 // the heads alone reads nothing else:
 //   head plane, a group: HeadFacts, then the 32 rows' head codes

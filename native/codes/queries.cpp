@@ -42,7 +42,8 @@ double share(double norm, float largest) { return largest > 0.0f ? norm / static
 
 }  // namespace
 
-CodedQueries::CodedQueries(std::span<const double> coordinates, std::size_t dim, double room) : dim_(dim), room_(room) {
+CodedQueries::CodedQueries(std::span<const double> coordinates, std::size_t dim, double slack)
+    : dim_(dim), slack_(slack) {
   const Layout layout(dim);
   const std::size_t n = coordinates.size() / dim;
   head_codes_.resize(whole_blocks(n) * layout.head_length);
@@ -88,7 +89,7 @@ void CodedQueries::share_errors(std::size_t q, const Norms& norms) {
 }
 
 float CodedQueries::least(std::size_t q, double cosine) const {
-  const auto rounded = static_cast<float>((cosine - room_) / constants_[q].scale);
+  const auto rounded = static_cast<float>((cosine - slack_) / constants_[q].scale);
   return std::nextafter(rounded, -std::numeric_limits<float>::infinity());
 }
 
@@ -96,7 +97,7 @@ double CodedQueries::lower_cosine(std::size_t q, float bound, float coded_error,
   const QueryTerms& terms = constants_[q].terms;
   const double error = static_cast<double>(terms.coded_error) * static_cast<double>(coded_error) +
                        static_cast<double>(terms.rest_error) * static_cast<double>(rest_error);
-  return (static_cast<double>(bound) - 2.0 * error) * constants_[q].scale - room_;
+  return (static_cast<double>(bound) - 2.0 * error) * constants_[q].scale - slack_;
 }
 
 }  // namespace pairdex

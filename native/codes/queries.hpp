@@ -19,9 +19,9 @@ struct LargestNorms {
 
 class CodedQueries {
  public:
-  // `coordinates`: n x dim, of unit queries along the basis, in float64. `room`: what every bound must add for
+  // `coordinates`: n x dim, of unit queries along the basis, in float64. `slack`: what every bound must add for
   // arithmetic and for the basis.
-  CodedQueries(std::span<const double> coordinates, std::size_t dim, double room);
+  CodedQueries(std::span<const double> coordinates, std::size_t dim, double slack);
 
   std::size_t size() const { return constants_.size(); }
   const std::int8_t* head() const { return head_codes_.data(); }  // in blocks, as kernels/kernel.hpp says
@@ -32,7 +32,7 @@ class CodedQueries {
   const QueryTerms& terms(std::size_t q) const { return constants_[q].terms; }
   // A bound in units of the head scale below which a row's cosine is surely below `cosine`.
   float least(std::size_t q, double cosine) const;
-  double upper_cosine(std::size_t q, float bound) const { return bound * constants_[q].scale + room_; }
+  double upper_cosine(std::size_t q, float bound) const { return bound * constants_[q].scale + slack_; }
   // The cosine is at least this; errors are the row's.
   double lower_cosine(std::size_t q, float bound, float coded_error, float rest_error) const;
 
@@ -48,7 +48,7 @@ class CodedQueries {
   void share_errors(std::size_t q, const Norms& norms);
 
   std::size_t dim_;
-  double room_;
+  double slack_;
   std::vector<std::int8_t> head_codes_, rest_codes_;
   std::vector<Constants> constants_;
   LargestNorms largest_;

@@ -25,11 +25,11 @@ constexpr std::uint8_t kUntestedGroups = 63;  // not tested by their heads after
 constexpr std::size_t kSampleStep = 32;       // a guess costs this part of a scan
 constexpr std::size_t kGuessFromK = 20;       // for fewer neighbours a guess saves less than it costs
 constexpr std::size_t kGuessFromRows = 64;    // times k: in fewer rows as well
-// Copying the allowed rows side by side first pays if they are less than one in so many of those in their groups, or
-// for many queries, each of which saves what the rows between would have cost, less than seven in eight.
+// Copying the allowed rows side by side first pays if they are less than one in kGatherBelow of those in their groups,
+// or for many queries, each of which saves what the rows between would have cost, less than seven in eight.
 constexpr std::size_t kGatherBelow = 8;
 constexpr std::size_t kManyQueries = 512;
-constexpr float kFloatRoom = 1e-6f;  // more than the rounding of a cosine to float32
+constexpr float kFloatSlack = 1e-6f;  // more than the rounding of a cosine to float32
 
 // What the threads share: the data, and a run of queries that is searched in one pass over the codes.
 struct Pass {
@@ -184,7 +184,7 @@ class Worker {
       const double highest = pass_.queries.upper_cosine(q, upper[r]);
       const double lowest = pass_.queries.lower_cosine(q, upper[r], rows.coded_error[r], rows.rest_error[r]);
       found_.push_back(
-          {static_cast<float>(lowest) - kFloatRoom, static_cast<float>(highest) + kFloatRoom, group.id(r)});
+          {static_cast<float>(lowest) - kFloatSlack, static_cast<float>(highest) + kFloatSlack, group.id(r)});
     }
     Candidates& candidates = pass_.candidates[q];
     if (step_ > 1) {
@@ -249,7 +249,7 @@ void guess(const Search& search, Pass& pass) {
 std::vector<std::size_t> search_together(Search& search, std::span<const std::size_t> numbers, bool guessing) {
   const Request& request = search.coded.request;
   const std::size_t dim = search.blocks.dim();
-  const CodedQueries queries(coordinates_of(search, numbers), dim, search.coded.room);
+  const CodedQueries queries(coordinates_of(search, numbers), dim, search.coded.slack);
   std::deque<Query> exact;
   std::deque<Candidates> candidates;
   for (const std::size_t number : numbers) {

@@ -16,7 +16,7 @@ namespace pairdex {
 struct CodedRequest {
   Request request;
   std::span<const double> coordinates;  // n_queries x dim: unit queries along the basis of the codes
-  double room;                          // what every bound must add, see docs/certified.md, section 5
+  double slack;                         // what every bound must add, see docs/certified.md, section 5
 };
 
 struct ScanReport {

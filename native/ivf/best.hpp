@@ -21,19 +21,21 @@ struct Scored {
 // Which places are kept depends only on the scores, not on the order they come in.
 class Best {
  public:
-  explicit Best(std::size_t room) : room_(std::max<std::size_t>(room, 1)) { kept_.reserve(2 * room_ + 32); }
+  explicit Best(std::size_t capacity) : capacity_(std::max<std::size_t>(capacity, 1)) {
+    kept_.reserve(2 * capacity_ + 32);
+  }
 
   // What scores less need not be offered.
   float least() const { return least_; }
 
   void offer(Scored one) {
     kept_.push_back(one);
-    if (kept_.size() >= 2 * room_ + 16) shrink();
+    if (kept_.size() >= 2 * capacity_ + 16) shrink();
   }
 
-  // The best, at most `room`, in no order.
+  // The best, at most `capacity`, in no order.
   std::span<const Scored> kept() {
-    if (kept_.size() > room_) shrink();
+    if (kept_.size() > capacity_) shrink();
     return kept_;
   }
 
@@ -46,12 +48,12 @@ class Best {
 
  private:
   void shrink() {
-    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(room_ - 1), kept_.end());
-    kept_.resize(room_);
+    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(capacity_ - 1), kept_.end());
+    kept_.resize(capacity_);
     least_ = kept_.back().score;
   }
 
-  std::size_t room_;
+  std::size_t capacity_;
   float least_ = -std::numeric_limits<float>::infinity();
   std::vector<Scored> kept_;
 };

@@ -12,7 +12,7 @@ namespace {
 
 constexpr float kMostNibble = 15.5f;  // becomes 15
 constexpr float kLeastScale = 1e-7f;  // of a row without any coded coordinate; a normal float16 would do as well
-// The largest coordinate need not be reached: with a somewhat smaller scale all others are told apart better.
+// The largest coordinate need not be reached: with a somewhat smaller scale all others are distinguished better.
 constexpr std::array<float, 4> kScales{1.0f, 0.9f, 0.8f, 0.7f};
 
 // The code of a coordinate: rounded, since what is cut off is not negative.
@@ -57,12 +57,12 @@ void coordinates_of(const Half* rows, std::size_t n_rows, const Basis& basis, co
     const bool good = squared > 0.0f && squared <= std::numeric_limits<float>::max();
     inverse_norms[r] = good ? 1.0f / std::sqrt(squared) : std::numeric_limits<float>::quiet_NaN();
   }
-  // With the directions in the place of queries: they are many, and the rows stay in the cache.
+  // The directions act as the queries: there are many of them, and the rows stay in the cache.
   const std::size_t size = basis.size();
-  std::vector<float> turned(size * kGroupRows);
-  kernel.dots(wide.data(), n_rows, basis.directions.data(), size, stride, turned.data());
+  std::vector<float> rotated(size * kGroupRows);
+  kernel.dots(wide.data(), n_rows, basis.directions.data(), size, stride, rotated.data());
   for (std::size_t r = 0; r < n_rows; ++r) {
-    for (std::size_t i = 0; i < size; ++i) coordinates[r * size + i] = turned[i * n_rows + r] * inverse_norms[r];
+    for (std::size_t i = 0; i < size; ++i) coordinates[r * size + i] = rotated[i * n_rows + r] * inverse_norms[r];
   }
 }
 

@@ -1,6 +1,6 @@
 // How the rows of an inverted file lie in memory, which is how they lie in the file.
 //
-// A row is turned into coordinates along a basis: two that are kept, then those that are coded in 4 bits each; what is
+// A row is rotated into coordinates along a basis: two that are kept, then those that are coded in 4 bits each; what is
 // left of the row is not there. The rows of a list lie in groups of 32, one after another:
 //   a group: GroupFacts, then the codes as NibbleKernel wants them
 // A list begins with a new group; its last group is filled up with rows that can't be found. The lists' centroids lie

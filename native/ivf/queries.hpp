@@ -1,4 +1,4 @@
-// Queries, or centroids in the place of queries, as the kernels on 4-bit codes want them.
+// Queries (or centroids) in the form that the kernels on 4-bit codes take.
 #pragma once
 
 #include <cstddef>

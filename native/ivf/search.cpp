@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kOnTheirWay = 256;     // rows that a thread reads from disk at once: 1 MB of pages
 constexpr std::size_t kMostTogether = 4096;  // queries of one pass: the more, the fewer times a list is read
 constexpr std::size_t kFirstLists = 4;       // of each query, scanned before the others
-constexpr float kNearRoom = 1e-5f;           // more than a cosine in float32 errs by
+constexpr float kNearSlack = 1e-5f;          // more than a cosine in float32 errs by
 constexpr std::size_t kDeeper = 8;           // times as many lists are ranked where a filter leaves too few rows
 constexpr double kLeastNear = 0.5;  // of the allowed rows that the best lists hold by chance: with fewer, no answer
 constexpr std::size_t kAhead = 4;   // rows that are fetched ahead of the one that is compared
@@ -46,7 +46,7 @@ double share_of(std::span<const std::uint8_t> allowed) {
   return static_cast<double>(n) / static_cast<double>(allowed.size());
 }
 
-// What the system is told about the pages of mapped files.
+// Advice to the system about the pages of mapped files.
 enum class Advice { kWillNeed, kDoneWith };
 
 // `rows` in the order in which they lie. Advice: that it fails changes no answer.
@@ -297,7 +297,7 @@ class Pass {
     const std::size_t k = work_.request.k;
     if (near_.size() > k) {
       std::nth_element(near_.begin(), near_.begin() + static_cast<std::ptrdiff_t>(k - 1), near_.end());
-      least = near_[k - 1].score - kNearRoom;
+      least = near_[k - 1].score - kNearSlack;
     }
     Query exact(query(q), k, work_.request.within);
     measured_.clear();

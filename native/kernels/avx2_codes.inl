@@ -38,12 +38,10 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
           std::int32_t* out) {
-  const auto both_halves = [=](auto one_tile) {
-    return [=](const std::int8_t* from, std::int32_t* to) {
-      one_tile(codes, length, from, to);
-      one_tile(codes + kHalfRows * length, length, from, to + kHalfRows);
-    };
-  };
-  walk<kTileQueries, 2>(length, queries, n_queries, out, both_halves(tile<kTileQueries>), both_halves(tile<2>),
-                        both_halves(tile<1>));
+  const std::uint8_t* high_codes = codes + kHalfRows * length;
+  walk<kTileQueries, 2, 1>(length, queries, n_queries, out,
+                           [=]<std::size_t kQueries>(const std::int8_t* from, std::int32_t* to) {
+                             tile<kQueries>(codes, length, from, to);
+                             tile<kQueries>(high_codes, length, from, to + kHalfRows);
+                           });
 }

@@ -59,16 +59,13 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
           std::int32_t* out) {
-  const auto all_quarters = [=](auto one_tile) {
-    return [=](const std::int8_t* from, std::int32_t* to) {
-      const std::uint8_t* high_codes = codes + kHalfRows * length / 2;
-      one_tile(codes, length, from, to);
-      one_tile(codes + 32, length, from, to + 8);
-      one_tile(high_codes, length, from, to + 16);
-      one_tile(high_codes + 32, length, from, to + 24);
-    };
-  };
-  walk<4, 2>(length, queries, n_queries, out, all_quarters(tile<4>), all_quarters(tile<2>), all_quarters(tile<1>));
+  const std::uint8_t* high_codes = codes + kHalfRows * length / 2;
+  walk<4, 2, 1>(length, queries, n_queries, out, [=]<std::size_t kQueries>(const std::int8_t* from, std::int32_t* to) {
+    tile<kQueries>(codes, length, from, to);
+    tile<kQueries>(codes + 32, length, from, to + 8);
+    tile<kQueries>(high_codes, length, from, to + 16);
+    tile<kQueries>(high_codes + 32, length, from, to + 24);
+  });
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ inline constexpr std::size_t kGroupRows = 32;
 inline constexpr std::size_t kHalfRows = 16;
 // Lengths of code vectors are multiples of this.
 inline constexpr std::size_t kCodeStep = 64;
-// Codes of queries lie in blocks of this many, kCodeStep bytes a query at a time; arrays of queries and of dots have
-// room for whole blocks.
+// Codes of queries lie in blocks of this many, kCodeStep bytes a query at a time; arrays of queries and of dots
+// hold whole blocks.
 inline constexpr std::size_t kBlockQueries = 32;
 constexpr std::size_t whole_blocks(std::size_t n) { return (n + kBlockQueries - 1) / kBlockQueries * kBlockQueries; }
 constexpr std::size_t query_place(std::size_t q, std::size_t i, std::size_t length) {
@@ -132,7 +132,7 @@ struct Near {
 // Rows are compared with many queries in tiles of this many.
 inline constexpr std::size_t kTileRows = 32;
 
-// Arithmetic in a projected space. Both functions return how many pairs they found; there is room for all pairs.
+// Arithmetic in a projected space. Both functions return how many pairs they found; `found` holds all pairs.
 template <typename Value, typename Score>
 struct NearKernel {
   // Rows of `dim` values, one after the other, with one query, zeros up to `padded(dim)`.

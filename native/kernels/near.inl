@@ -21,7 +21,7 @@ Isa::Vector scores_of(const Isa::Value* rows, std::size_t dim, const Isa::Value*
     const Isa::Vector values = Isa::load(query + i);
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < kRows; ++r) {
-      // Rows this long are no pattern that the processor foresees.
+      // The processor does not foresee the pattern of rows this long.
       if constexpr (std::is_same_v<Isa::Value, float>) __builtin_prefetch(rows + (kRows + r) * dim + i);
       sums[r] = Isa::compare(sums[r], Isa::load(rows + r * dim + i), values);
     }

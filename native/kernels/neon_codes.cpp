@@ -9,15 +9,8 @@
 namespace pairdex {
 namespace {
 
-#include "kernels/select.inl"
-
-inline int32x4_t add_products(int32x4_t sums, int8x16_t codes, int8x16_t query) {
-  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(codes), vget_low_s8(query)));
-  const int32x4_t high = vpaddlq_s16(vmull_high_s8(codes, query));
-  return vaddq_s32(sums, vpaddq_s32(low, high));
-}
-
 #include "kernels/neon_codes.inl"
+#include "kernels/select.inl"
 
 }  // namespace
 

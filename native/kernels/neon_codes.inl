@@ -1,16 +1,12 @@
-// The code kernels of arm64; the including file defines `add_products(sums, codes, query)` that adds to each of 4 sums
-// the 4 products of signed bytes. Flipping the codes' top bit makes them signed, less 128: `rest` puts that back.
+// The code kernels of arm64, compiled with SDOT and without it. Included inside an anonymous namespace. Flipping the
+// codes' top bit makes them signed, less 128: `rest` puts that back.
+
+#include "kernels/neon_products.inl"
 
 inline std::int32_t sum_of(const std::int8_t* query, std::size_t length) {
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < length; ++i) sum += query[query_place(0, i, length)];
   return sum;
-}
-
-inline int8x16_t four_bytes(const std::int8_t* query) {
-  std::int32_t word;
-  std::memcpy(&word, query, sizeof word);
-  return vreinterpretq_s8_s32(vdupq_n_s32(word));
 }
 
 // kQueries x 16 rows: a half group.
@@ -47,11 +43,9 @@ void tile(const std::uint8_t* codes, std::size_t length, const std::int8_t* quer
 
 void dots(const std::uint8_t* codes, std::size_t length, const std::int8_t* queries, std::size_t n_queries,
           std::int32_t* out) {
-  const auto both_halves = [=](auto one_tile) {
-    return [=](const std::int8_t* from, std::int32_t* to) {
-      one_tile(codes, length, from, to);
-      one_tile(codes + kHalfRows * length, length, from, to + kHalfRows);
-    };
-  };
-  walk<4, 2>(length, queries, n_queries, out, both_halves(tile<4>), both_halves(tile<2>), both_halves(tile<1>));
+  const std::uint8_t* high_codes = codes + kHalfRows * length;
+  walk<4, 2, 1>(length, queries, n_queries, out, [=]<std::size_t kQueries>(const std::int8_t* from, std::int32_t* to) {
+    tile<kQueries>(codes, length, from, to);
+    tile<kQueries>(high_codes, length, from, to + kHalfRows);
+  });
 }

@@ -9,13 +9,8 @@
 namespace pairdex {
 namespace {
 
-#include "kernels/nibbles.inl"
-
-inline int32x4_t add_products(int32x4_t sums, int8x16_t codes, int8x16_t query) {
-  return vdotq_s32(sums, codes, query);
-}
-
 #include "kernels/neon_nibbles.inl"
+#include "kernels/nibbles.inl"
 
 }  // namespace
 

@@ -3,6 +3,9 @@
 
 #include "kernels/kernel.hpp"
 
+#ifdef PAIRDEX_X86
+#include "kernels/x86_features.hpp"
+#endif
 #if defined(PAIRDEX_X86) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,44 +29,22 @@ bool amx_granted() {
   return false;
 #endif
 }
-
-bool has_amx() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 7;
-  asm("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(7), "c"(0));
-  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
-  return (edx & kTile) != 0 && (edx & kInt8) != 0 && amx_granted();
-}
-
-#endif
-
-#ifdef PAIRDEX_AVX_VNNI
-bool has_avx_vnni() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  asm("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(7), "c"(1));
-  return (eax & 1u << 4) != 0;
-}
 #endif
 
 std::vector<Kernel> detect() {
   std::vector<Kernel> usable;
 #ifdef PAIRDEX_X86
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vnni");
-  // Cascade Lake has no instruction that counts the bits of a vector.
-  const bool counts = avx512 && __builtin_cpu_supports("avx512vpopcntdq");
-  const BitKernel* bits = counts ? &kAvx512Bits : &kAvx2Bits;
+  const X86Features has = x86_features();
+  const BitKernel* bits = has.avx512_vpopcntdq ? &kAvx512Bits : &kAvx2Bits;
 #ifdef PAIRDEX_AMX
-  if (avx512 && has_amx()) usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points});
+  if (has.amx && amx_granted())
+    usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points});
 #endif
-  if (avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points});
+  if (has.avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points});
 #ifdef PAIRDEX_AVX_VNNI
-  if (avx2 && has_avx_vnni())
-    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (has.avx_vnni) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
 #endif
-  if (avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (has.avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
 #endif
 #ifdef PAIRDEX_ARM
 #ifdef __linux__

@@ -18,7 +18,7 @@ constexpr std::size_t kStateBytes = std::size_t{256} << 20;  // memory for the q
 
 // With unit roundoff u = 2^-24, summing dim products in any order errs by at most dim u |q| |x| (1 + small), the
 // squared norm by dim u relative and its inverse root by half of that; rounding the query, the root, the division
-// and the product add less than 8 u. Twice dim + 16 covers all of it, and the float64 side's 1e-12, with room.
+// and the product add less than 8 u. Twice dim + 16 covers all of it, and the float64 side's 1e-12, amply.
 double margin(std::size_t dim) { return static_cast<double>(2 * dim + 16) * 0x1p-24; }
 
 // Rows widened to float32, side by side, whatever was left out between them.

@@ -69,7 +69,7 @@ class NearScan {
  private:
   static constexpr std::size_t kSampleRows = kSampleStep * kTileRows;
   static constexpr std::size_t kPanelBytes = 32 << 10;  // rows at hand: stay in the first-level cache
-  static constexpr std::size_t kMostPanelRows = 1024;   // limits are renewed after so many rows
+  static constexpr std::size_t kMostPanelRows = 1024;   // limits are renewed after this many rows
   static constexpr std::size_t kPiecePanels = 8;        // what a thread takes at once
   static constexpr std::size_t kChunkQueries = 64;      // that meet a panel's tiles together
 

@@ -14,8 +14,8 @@ namespace pairdex {
 
 // Keeps up to 2 k rows and then drops the farther half: cheaper than a heap that is put in order for every row.
 //
-// A search may begin with a guess of the k-th distance: rows farther than it need not be offered. `is_complete` tells
-// in the end whether the guess was right; if it was not, rows may be missing.
+// A search may begin with a guess of the k-th distance: rows farther than it need not be offered. In the end
+// `is_complete` returns whether the guess was right; if not, rows may be missing.
 class Nearest {
  public:
   explicit Nearest(std::size_t k, double guess = kNoGuess) : k_(k), guessed_(guess < kNoGuess), farthest_(guess) {}

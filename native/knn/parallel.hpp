@@ -1,4 +1,4 @@
-// Work shared among threads: pieces are taken in order from a counter; errors and the wish to stop reach everyone.
+// Work shared among threads: pieces are taken in order from a counter; errors and requests to stop reach every thread.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,5 @@
 #include "knn/rows.hpp"
 
-#include <cstring>
-
 namespace pairdex {
 namespace {
 
@@ -23,21 +21,6 @@ RowState state_of(const Half* row, std::size_t dim) {
 
 void check_rows(const Half* rows, std::size_t dim, std::span<std::uint8_t> state) {
   for (std::size_t r = 0; r < state.size(); ++r) state[r] = static_cast<std::uint8_t>(state_of(rows + r * dim, dim));
-}
-
-std::uint64_t touch(std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  std::uint64_t sums[8] = {};
-  std::size_t i = 0;
-  for (; i + 8 * kWord <= bytes.size(); i += 8 * kWord) {
-    std::uint64_t words[8];
-    std::memcpy(words, bytes.data() + i, sizeof words);
-    for (std::size_t j = 0; j < 8; ++j) sums[j] += words[j];
-  }
-  std::uint64_t total = 0;
-  for (const std::uint64_t sum : sums) total += sum;
-  for (; i < bytes.size(); ++i) total += bytes[i];
-  return total;
 }
 
 }  // namespace pairdex

@@ -11,10 +11,7 @@ namespace pairdex {
 
 enum class RowState : std::uint8_t { kGood = 0, kZero = 1, kNotFinite = 2 };
 
-// state[r] tells whether row r can be normalised.
+// Writes to state[r] whether row r can be normalised.
 void check_rows(const Half* rows, std::size_t dim, std::span<std::uint8_t> state);
-
-// Reads every byte; the sum of the 64-bit words keeps the compiler from leaving the reads out.
-std::uint64_t touch(std::span<const std::uint8_t> bytes);
 
 }  // namespace pairdex

@@ -10,9 +10,9 @@
 #include "codes/groups.hpp"
 #include "codes/queries.hpp"
 #include "codes/scan.hpp"
-#include "random_rows.hpp"
 #include "knn/float_scan.hpp"
 #include "knn/query.hpp"
+#include "random_rows.hpp"
 
 using namespace pairdex;
 
@@ -55,7 +55,7 @@ Coded code(const std::vector<Half>& rows, std::size_t dim, const RowKernel& kern
   return coded;
 }
 
-double room(std::size_t dim, const RowKernel& kernel) { return 1e-5 + 2 * coordinate_error(dim, kernel); }
+double slack(std::size_t dim, const RowKernel& kernel) { return 1e-5 + 2 * coordinate_error(dim, kernel); }
 
 }  // namespace
 
@@ -98,7 +98,7 @@ TEST_CASE("both bounds hold for every row and query, and the lower one too") {
       for (std::size_t i = 0; i < 5; ++i) values[i * dim] += 0.01f;  // none all zero
       const Coded coded = code(rows, dim, *kernel.rows);
       const std::vector<double> coordinates = unit_coordinates(values, dim);
-      const CodedQueries queries(coordinates, dim, room(dim, *kernel.rows));
+      const CodedQueries queries(coordinates, dim, slack(dim, *kernel.rows));
       Group group;
       group.set({coded.head.data(), coded.rest.data()}, coded.layout, 0, ~0u, queries.largest());
       group.read_rest(queries.largest());
@@ -163,7 +163,7 @@ TEST_CASE("the scan of codes answers as the scan of floats, with and without a g
       std::vector<double> distances(40 * k), expected_distances(40 * k);
       const std::atomic<bool> stop{false};
       scan_floats(blocks, request, kernel, stop, {expected_ids, expected_distances});
-      const CodedRequest by_codes{.request = request, .coordinates = coordinates, .room = room(kDim, *kernel.rows)};
+      const CodedRequest by_codes{.request = request, .coordinates = coordinates, .slack = slack(kDim, *kernel.rows)};
       const CodePlanes planes{coded.head.data(), coded.rest.data()};
       scan_codes(blocks, planes, by_codes, kernel, stop, {ids, distances});
       CHECK(ids == expected_ids);

@@ -5,8 +5,8 @@
 
 #include <limits>
 
-#include "random_rows.hpp"
 #include "knn/query.hpp"
+#include "random_rows.hpp"
 
 using namespace pairdex;
 
@@ -83,7 +83,7 @@ TEST_CASE("only allowed rows are found and missing ones are padded") {
   CHECK(found.distances[2] == std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("a search told to stop returns") {
+TEST_CASE("a stopped search returns") {
   const std::vector<Half> rows = to_halves(random_values(3000 * 4, 1));
   Blocks blocks(4);
   blocks.add(rows.data(), 3000);

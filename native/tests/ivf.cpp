@@ -10,8 +10,8 @@
 #include "ivf/half.hpp"
 #include "ivf/queries.hpp"
 #include "ivf/search.hpp"
-#include "random_rows.hpp"
 #include "knn/float_scan.hpp"
+#include "random_rows.hpp"
 
 using namespace pairdex;
 

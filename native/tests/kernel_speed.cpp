@@ -52,20 +52,20 @@ PEAK(vpopcntq_peak, VPOPCNTQ)
 PEAK(vfmadd_peak, VFMADD)
 #endif
 
-double dots_speed(const Kernel& kernel, std::size_t length, std::size_t n_queries) {
+// 10^9 operations a second of `dots` on groups of codes of `row_bytes` bytes a row.
+template <typename CodeOrNibbleKernel>
+double dots_speed(const CodeOrNibbleKernel& kernel, std::size_t row_bytes, std::size_t length, std::size_t n_queries) {
   constexpr std::size_t kGroups = 8;
-  const std::vector<std::uint8_t> codes(kGroups * kGroupRows * length, 3);
+  const std::vector<std::uint8_t> codes(kGroups * kGroupRows * row_bytes, 3);
   const std::vector<std::int8_t> queries(whole_blocks(n_queries) * length, 5);
   std::vector<std::int32_t> out(whole_blocks(n_queries) * kGroupRows);
   const std::size_t rounds = 1 + 20'000'000 / (kGroups * length * n_queries);
-  kernel.codes->enter();
   const double seconds = fastest([&] {
     for (std::size_t i = 0; i < rounds * kGroups; ++i) {
-      const std::uint8_t* group = codes.data() + i % kGroups * kGroupRows * length;
-      kernel.codes->dots(group, length, queries.data(), n_queries, out.data());
+      const std::uint8_t* group = codes.data() + i % kGroups * kGroupRows * row_bytes;
+      kernel.dots(group, length, queries.data(), n_queries, out.data());
     }
   });
-  kernel.codes->leave();
   const auto products = static_cast<double>(rounds * kGroups * kGroupRows * length * n_queries);
   return 2.0 * products / seconds / 1e9;
 }
@@ -112,8 +112,14 @@ int main() {
 #endif
   for (const Kernel& kernel : usable_kernels()) {
     std::printf("%.*s\n", static_cast<int>(kernel.name.size()), kernel.name.data());
-    print_speed("codes of 128 bytes, 128 queries", dots_speed(kernel, 128, 128), "GOP/s", codes_peak);
-    print_speed("codes of 384 bytes, 128 queries", dots_speed(kernel, 384, 128), "GOP/s", codes_peak);
+    kernel.codes->enter();
+    print_speed("codes of 128 bytes, 128 queries", dots_speed(*kernel.codes, 128, 128, 128), "GOP/s", codes_peak);
+    print_speed("codes of 384 bytes, 128 queries", dots_speed(*kernel.codes, 384, 384, 128), "GOP/s", codes_peak);
+    kernel.codes->leave();
+    for (const std::size_t n_queries : {1, 7, 128}) {
+      std::printf("  %zu queries:\n", n_queries);
+      print_speed("192 coordinates of 4 bits", dots_speed(*kernel.nibbles, 96, 192, n_queries), "GOP/s", codes_peak);
+    }
     for (const bool by_tile : {true, false}) {
       const char* way = by_tile ? "by tiles" : "row by row";
       std::printf("  %s:\n", way);

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <limits>
 
-#include "random_rows.hpp"
 #include "knn/bit_scan.hpp"
 #include "knn/point_scan.hpp"
 #include "knn/top_k.hpp"
+#include "random_rows.hpp"
 
 using namespace pairdex;
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
         remove,
         sql,
         subset,
-        verify,
     )
     from pairdex.client import Client
     from pairdex.collection import Collection
     from pairdex.curate.score import score
     from pairdex.derived.atlas.make import atlas
+    from pairdex.derived.info import info
+    from pairdex.derived.verify import verify
     from pairdex.encoders.encode import encode
     from pairdex.encoders.export.export import export_model
     from pairdex.errors import PairdexError
@@ -55,6 +56,7 @@ __all__ = [
     "fetch",
     "gold",
     "index",
+    "info",
     "open",
     "project",
     "queries",
@@ -69,11 +71,13 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.api": "build dedup export fetch index open project releases remove sql subset verify",
+    "pairdex.api": "build dedup export fetch index open project releases remove sql subset",
     "pairdex.client": "Client",
     "pairdex.collection": "Collection",
     "pairdex.curate.score": "score",
     "pairdex.derived.atlas.make": "atlas",
+    "pairdex.derived.info": "info",
+    "pairdex.derived.verify": "verify",
     "pairdex.encoders.encode": "encode",
     "pairdex.encoders.export.export": "export_model",
     "pairdex.errors": "PairdexError",

@@ -1,6 +1,4 @@
-"""
-The compiled part of pairdex: use pairdex.knn, pairdex.hamming, pairdex.knn_l2 and pairdex.codes instead.
-"""
+"""The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,8 +7,16 @@ import numpy
 from numpy.typing import NDArray
 
 
+def survive_faults() -> bool:
+    """
+    Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.
+    """
+
+def fault_count() -> int:
+    """Number of lost pages that were read so far."""
+
 def kernels() -> list[str]:
-    """Names of the kernels this processor can run, fastest first."""
+    """Names of the kernels that this processor can run, fastest first."""
 
 def check_rows(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int = 1) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
     """
@@ -32,7 +38,7 @@ def nearest_points(blocks: Sequence[Annotated[NDArray[numpy.float32], dict(shape
     Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.
     """
 
-def nearest_by_codes(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, coordinates: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], room: float, head: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rest: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, within: float = 2.0, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int, int]:
+def nearest_by_codes(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, coordinates: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], slack: float, head: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], rest: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, within: float = 2.0, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int, int]:
     """
     Exact nearest rows by their codes: ids, distances, pairs bounded by the head, with all dimensions, measured.
     """
@@ -46,11 +52,11 @@ def code_layout(dim: int) -> tuple[int, int, int, int]:
     """
 
 def coordinate_error(dim: int, *, kernel: str) -> float:
-    """By how much a row's coordinate in the codes' basis may be off."""
+    """The largest error of a row's coordinate in the codes' basis."""
 
 def ivf_coordinates(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
     """
-    Coordinates (n, len(basis)) float32 of the normalised rows; NaN where there is no direction.
+    Coordinates (n, len(basis)) float32 of the normalised rows; NaN for a row without a direction.
     """
 
 def ivf_code(coordinates: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int) -> tuple[Annotated[NDArray[numpy.uint8], dict(shape=(None, None))], Annotated[NDArray[numpy.uint16], dict(shape=(None, None))]]:
@@ -60,7 +66,7 @@ def ivf_code(coordinates: Annotated[NDArray[numpy.float32], dict(shape=(None, No
 
 def ivf_group(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], facts: Annotated[NDArray[numpy.uint16], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, coordinates: int, groups: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], threads: int) -> None:
     """
-    Write coded rows, by number, into groups of 32; a negative number stands for no row.
+    Write coded rows, by number, into groups of 32; a negative number leaves its place empty.
     """
 
 def ivf_assign(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], facts: Annotated[NDArray[numpy.uint16], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float32], dict(shape=(None,))]]:
@@ -69,7 +75,7 @@ def ivf_assign(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), 
     """
 
 class InvertedFile:
-    """An inverted file in memory, with the rows it is of."""
+    """An inverted file in memory, with the rows that it indexes."""
 
     def __init__(self, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], spreads: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], groups: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 
@@ -77,8 +83,3 @@ class InvertedFile:
         """
         Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.
         """
-
-def touch(data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], *, threads: int = 1) -> int:
-    """
-    Read every byte, to warm the page cache or to measure; returns the sum of the words.
-    """

@@ -42,7 +42,7 @@ class Hits:
 
     hits: list[Hit]
     exact: bool
-    space: str
+    on: str
     safe: bool
     seconds: float
 
@@ -124,7 +124,7 @@ class Client:
         """
         answer = self._json("POST", "/api/search", _body(asked))
         found = [_hit(row) for row in answer["hits"]]
-        return Hits(found, answer["exact"], answer["space"], answer["safe"], answer["seconds"])
+        return Hits(found, answer["exact"], answer["on"], answer["safe"], answer["seconds"])
 
     def download(
         self,

@@ -96,9 +96,10 @@ class Collection:
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
-            As `open`.
+            As `open`; also if rows that were removed from this version are present again.
         """
         newest = Collection(Store(self.path), model=self._model_source, use_codes=self._use_codes)
+        newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
         if is_same and "encoder" in vars(self):
             vars(newest)["encoder"] = self.encoder

@@ -45,7 +45,7 @@ def test_the_table_for_people_shows_the_plan_without_the_vectors(drawn, place, r
     np.save(tmp_path / "q.npy", np.eye(3, 64, dtype=np.float32))
     options = ("--url", place.urls[0], "--table", "compared", "--queries", tmp_path / "q.npy")
     shown = run("clickhouse", "report", drawn, *options).out
-    assert "3 queries of 300 rows" in shown
+    assert "3 queries over 300 rows" in shown
     assert "Name: image_index" in shown
     assert max(map(len, shown.splitlines())) < 200
 

@@ -233,7 +233,7 @@ def test_the_command_loads_indexes_and_searches(drawn, clickhouse_url, run, tmp_
     assert (found["exact"], found["index"]) == (False, True)
     shown = run("clickhouse", "search", drawn, *at, "--text", "a red car", "--exact").out
     assert "10 rows in" in shown
-    assert "of all rows" in shown
+    assert "compared with all rows" in shown
     np.save(tmp_path / "q.npy", pairdex.open(drawn).vectors("image")[:2].astype(np.float32))
     many = run(
         "clickhouse", "search", drawn, *at, "--vectors", tmp_path / "q.npy", "-k", "2", "--json"

@@ -460,7 +460,7 @@ def test_the_command_lists_urls_that_no_row_has(run, collection, tmp_path):
 def test_the_command_says_that_nothing_was_selected(run, collection):
     shown = run("remove", collection, "--where", "width > 9999", "--reason", "t")
     assert shown.status == 0
-    assert shown.out.startswith("there is no such row: nothing was removed\n")
+    assert shown.out.startswith("no row matches: nothing was removed\n")
 
 
 def test_the_command_refuses_in_one_line(run, collection, tmp_path):

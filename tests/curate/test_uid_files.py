@@ -43,7 +43,7 @@ def test_uids_leave_rows_out_of_a_subset_and_remove_them(pool, tmp_path, run):
 
 def test_a_collection_without_uids_is_named(collection, tmp_path):
     path = save_uids(tmp_path / "subset.npy", UIDS)
-    with pytest.raises(InvalidArgument, match="holds uids, .* has no column uid; it has url"):
+    with pytest.raises(InvalidArgument, match=r"holds uids, .* has no column uid; it has url"):
         ids_of_uids(Store(collection), path)
 
 

@@ -1,10 +1,14 @@
 """Exported models give the vectors of the libraries that they were published for."""
 
+import gzip
+import hashlib
 import importlib
 import importlib.util
 import json
+import shutil
 import sys
 import types
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -18,14 +22,23 @@ import torch
 
 import published_models as published
 from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.export import tokenizers
 from pairdex.encoders.export.export import export_model
 from pairdex.encoders.export.tokenizers import clip_tokenizer
 from pairdex.encoders.model import load_model
 from pairdex.encoders.text import TextTokenizer, clean
-from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile, UnsupportedFormat
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingExtra,
+    MissingFile,
+    UnsupportedFormat,
+)
 from published_models import CONTEXT, EOT, TEXTS, TOKENS, library_vectors, unit
 
 TOLERANCE = 1e-5
+CLIP_TOKENIZER_SHA256 = "0e3e3a5bd913ca87a6f96bdfb4985d5e7fbc55a66823bba70f7667264bdec618"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +54,15 @@ def exported(clip, tmp_path_factory):
     target = tmp_path_factory.mktemp("exported") / "model"
     export_model(clip[0], target)
     return target
+
+
+@pytest.fixture(scope="module")
+def vocabulary():
+    """CLIP's vocabulary, of the package that ships it."""
+    package = importlib.util.find_spec("open_clip")
+    if package is None:
+        pytest.skip("pip install --no-deps open_clip_torch: CLIP's vocabulary is not installed")
+    return Path(*package.submodule_search_locations) / "bpe_simple_vocab_16e6.txt.gz"
 
 
 def compared(model, folder, *, fixed=False):
@@ -126,7 +148,7 @@ def openai_model(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("form", ["TorchScript", "state dict", "checkpoint"])
-def test_the_pt_of_openai_gives_the_vectors_of_the_same_weights(tmp_path, form):
+def test_the_pt_of_openai_gives_the_vectors_of_the_same_weights(tmp_path, vocabulary, form):
     model, tensors = openai_model(tmp_path)
     path = tmp_path / "ViT-T-16.pt"
     if form == "TorchScript":
@@ -145,10 +167,31 @@ def test_the_pt_of_openai_gives_the_vectors_of_the_same_weights(tmp_path, form):
     assert max(compared(model, tmp_path / "model")) < (1e-3 if form == "TorchScript" else TOLERANCE)
 
 
-def test_clips_own_tokenizer_gives_the_known_ids(tmp_path):
-    content = json.loads(clip_tokenizer())
+def test_clips_vocabulary_is_read_from_the_model_or_from_an_installed_package(
+    tmp_path, vocabulary, monkeypatch
+):
+    installed = clip_tokenizer(tmp_path)
+    monkeypatch.setattr(tokenizers, "_PACKAGES", ("no_such_package",))
+    with pytest.raises(MissingExtra, match="pip install --no-deps open_clip_torch"):
+        clip_tokenizer(tmp_path)
+    shutil.copy(vocabulary, tmp_path)
+    assert clip_tokenizer(tmp_path) == installed
+    assert "open_clip" not in sys.modules
+
+
+def test_another_vocabulary_than_the_published_one_is_refused(tmp_path):
+    path = tmp_path / "bpe_simple_vocab_16e6.txt.gz"
+    path.write_bytes(gzip.compress(b"#version\na b\n"))
+    with pytest.raises(DamagedFile, match="differs from the published vocabulary"):
+        clip_tokenizer(tmp_path)
+
+
+def test_clips_own_tokenizer_gives_the_known_ids_and_bytes(tmp_path, vocabulary):
+    data = clip_tokenizer(tmp_path)
+    assert hashlib.sha256(data).hexdigest() == CLIP_TOKENIZER_SHA256
+    content = json.loads(data)
     assert len(content["model"]["vocab"]) == 49_408
-    (tmp_path / "tokenizer.json").write_bytes(clip_tokenizer())
+    (tmp_path / "tokenizer.json").write_bytes(data)
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
@@ -250,8 +293,8 @@ def test_a_truncated_safetensors_file_is_refused(clip, tmp_path):
         export_model(folder, tmp_path / "model")
 
 
-def test_a_tokenizer_of_another_model_is_refused(clip, tmp_path):
-    folder = damaged(clip, tmp_path, "tokenizer.json", clip_tokenizer())
+def test_a_tokenizer_of_another_model_is_refused(clip, tmp_path, vocabulary):
+    folder = damaged(clip, tmp_path, "tokenizer.json", clip_tokenizer(vocabulary.parent))
     with pytest.raises(Mismatch, match=rf"has 49,408 tokens, the model knows {TOKENS}"):
         export_model(folder, tmp_path / "model")
 

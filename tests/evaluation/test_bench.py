@@ -109,7 +109,7 @@ def test_the_command_prints_a_table_or_json(collection, queries, run):
     out = run("bench", collection, queries, "-k", 5, "--repeat", 1)
     assert out.status == 0, out.err
     assert "pairdex exact, no codes" in out.out
-    assert "one query at a time" in out.out
+    assert "One query at a time" in out.out
     assert "warm, median of 1" in out.out
     out = run("bench", collection, queries, "-k", 5, "--repeat", 2, "--json")
     assert {"recall", "k", "qps", "buildtime", "single"} <= out.json["runs"][0].keys()

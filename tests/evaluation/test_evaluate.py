@@ -205,7 +205,7 @@ def test_the_command_prints_runs_points_and_what_was_recognised(tmp_path, gold, 
     assert "forest" in out.out
     assert "0.8333" in out.out
     assert "recall@3 ≥ 0.5" in out.out
-    assert "none reaches it" in out.out
+    assert "no run reaches it" in out.out
     assert "note: " in out.out
 
 
@@ -229,7 +229,9 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(tmp_path, gold, run):
     assert "does not exist" in run(*ask, tmp_path / "absent.h5", gold, "-k", 3).complaint
     (tmp_path / "none").mkdir()
     assert "no result files" in run(*ask, tmp_path / "none", gold, "-k", 3).complaint
-    assert "recalls as in" in run(*ask, good, gold, "-k", 3, "--thresholds", "high").complaint
+    wrong = run(*ask, good, gold, "-k", 3, "--thresholds", "high")
+    assert wrong.status == 2
+    assert "'high' is not a list of numbers like 0.8,0.9" in wrong.err
     assert "expected .png or .svg" in run(*ask, good, gold, "-k", 3, "--plot", "p.pdf").complaint
     broken = as_2023_python(tmp_path / "broken.h5", FOUND + 1)
     broken.write_bytes(broken.read_bytes()[:900])

@@ -29,3 +29,10 @@ def test_one_flipped_bit_changes_the_checksum():
         sums.add(checksums.of_bytes(bytes(data)))
         data[bit // 8] ^= 1 << bit % 8
     assert len(sums) == 8 * len(data) + 1
+
+
+def test_the_checksum_of_several_files_depends_on_each_and_on_their_order():
+    assert checksums.of_all(["ab", "cd"]) == checksums.of_bytes(b"ab\ncd")
+    assert checksums.of_all([]) == EMPTY
+    sums = {checksums.of_all(some) for some in (["ab", "cd"], ["cd", "ab"], ["ab"], ["abcd"])}
+    assert len(sums) == 4

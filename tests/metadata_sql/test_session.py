@@ -267,7 +267,7 @@ def test_the_command_prints_csv_json_and_a_table(asked, run):
     table = run("sql", asked, statement).out
     assert "caption 99 of part 0" in table
     assert "caption 100 of part 0" not in table
-    assert "the first 100 rows; --format csv gives all" in table
+    assert "the first 100 rows (use --format csv for all)" in table
     machine = run("sql", asked, statement, "--json").json
     assert (machine["rows"], len(machine["values"])) == (150, 150)
 

@@ -1,5 +1,7 @@
 """The compiled module: its small functions, its stub, its manners."""
 
+import ctypes
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from pairdex import _native
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dim", [1, 7, 8, 64, 513])
-def test_check_rows_tells_zero_and_not_finite_rows(threads, dim):
+def test_check_rows_finds_zero_and_not_finite_rows(threads, dim):
     rows = np.random.default_rng(1).uniform(0.1, 1, (2500, dim)).astype(np.float16)
     rows[3] = 0
     rows[5] = -0.0
@@ -25,22 +27,36 @@ def test_check_rows_tells_zero_and_not_finite_rows(threads, dim):
     assert {int(i): int(state[i]) for i in np.flatnonzero(state)} == {3: 1, 5: 1, 1024: 2, 2499: 2}
 
 
-def test_touch_reads_every_byte():
-    data = np.random.default_rng(1).integers(0, 256, 3 * 2**20 + 13, dtype=np.uint8)
-    whole = data.size // 64 * 64
-    pieces = [data[i : i + 2**20] for i in range(0, data.size, 2**20)]
-    expected = 0
-    for piece in pieces:
-        words = piece.size // 64 * 64
-        expected += int(piece[:words].view(np.uint64).sum(dtype=np.uint64)) + int(
-            piece[words:].sum()
-        )
-    assert whole < data.size
-    assert _native.touch(data, threads=2) == expected % 2**64
-
-
 def test_scalar_twin_is_always_there_and_last():
     assert _native.kernels()[-1] == "scalar"
+
+
+# What Linux must report of a processor for a kernel to run on it.
+FLAGS = {
+    "amx": "avx2 fma f16c avx512f avx512bw avx512vl avx512dq avx512_vnni amx_tile amx_int8",
+    "avx512": "avx2 fma f16c avx512f avx512bw avx512vl avx512dq avx512_vnni",
+    "avxvnni": "avx2 fma f16c avx_vnni",
+    "avx2": "avx2 fma f16c",
+    "neondot": "asimddp",
+    "neon": "asimd",
+}
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(
+    not CPUINFO.exists(), reason="the processor's flags are read from /proc/cpuinfo"
+)
+def test_every_kernel_is_offered_that_the_processor_has_the_instructions_for():
+    flags = set(re.search(r"^(?:flags|Features)\s*:(.*)$", CPUINFO.read_text(), re.M)[1].split())
+    promised = {kernel for kernel, needed in FLAGS.items() if flags >= set(needed.split())}
+    if "amx" in promised and not amx_is_granted():
+        promised.remove("amx")
+    assert promised <= set(_native.kernels())
+
+
+def amx_is_granted():
+    """Whether the system lets this process use AMX tiles, which it may refuse."""
+    return ctypes.CDLL(None).syscall(158, 0x1023, 18) == 0  # arch_prctl(ARCH_REQ_XCOMP_PERM, ...)
 
 
 def test_stub_is_the_one_that_nanobind_makes(tmp_path):

@@ -73,7 +73,7 @@ def app(collections):
 def client(app):
     """A client of it."""
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         yield client
 
 
@@ -127,5 +127,5 @@ def mapped(scenes, tmp_path_factory):
     pairdex.atlas(folder)
     app = make_app([pairdex.open(folder)])
     with browsing.running(app) as url:
-        wait_until(lambda: app.state.readers.is_warm)
+        wait_until(lambda: app.state.reloader.is_warm)
         yield url

@@ -34,7 +34,7 @@ def folder(mapped, tmp_path):
 def client(folder, web):
     app = make_app([pairdex.open(folder), pairdex.open(web)])
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        wait_until(lambda: app.state.readers.is_warm)  # then it writes nothing more
+        wait_until(lambda: app.state.reloader.is_warm)  # then it writes nothing more
         yield client
 
 

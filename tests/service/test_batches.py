@@ -8,7 +8,7 @@ import pytest
 
 from coroutines import run_to_end
 from pairdex.service.batches import Batches
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.metrics import Metrics
 
 
@@ -94,7 +94,7 @@ def test_what_is_not_done_in_time_is_refused_and_the_next_goes_on():
     *refused, done = run(main, work, seconds=0.1)
     assert done == 3
     for each in refused:
-        assert isinstance(each, Refused)
+        assert isinstance(each, ApiError)
         assert (each.status_code, each.code) == (503, "timeout")
         assert each.headers == {"Retry-After": "1"}
 

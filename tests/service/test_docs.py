@@ -3,12 +3,17 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.testclient import TestClient
 
+import pairdex
 from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
 from pairdex.encoders.text import MAX_TEXT_CHARS
+from pairdex.errors import ServiceFailed
 from pairdex.predicate import MAX_PREDICATE_CHARS
 from pairdex.service import limits
 from pairdex.service.limits import DEFAULT_PORT
@@ -62,3 +67,38 @@ def test_an_example_works(client, words):
     response = client.get(path) if body is None else client.post(path, json=body)
     is_meant_to_fail = body is not None and "widht" in body.get("where", "")
     assert response.status_code == (422 if is_meant_to_fail else 200), response.text
+
+
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT.split("## From Python")[1], re.M | re.S)
+SERVE, MAKE_APP, CLIENT = SNIPPETS
+
+
+@pytest.fixture
+def demo(scenes, tmp_path):
+    (tmp_path / "demo-collection").symlink_to(scenes)
+    return tmp_path
+
+
+def test_the_example_of_serve_serves(demo):
+    program = SERVE.replace("port=8420", "port=0")
+    assert program != SERVE
+    command = [sys.executable, "-u", "-c", program]
+    with subprocess.Popen(command, cwd=demo, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = process.stdout.readline().strip()
+            with pairdex.Client(url, token="SECRET") as client:
+                assert client.collections()[0]["rows"] == 200
+            with pairdex.Client(url) as client, pytest.raises(ServiceFailed, match="token"):
+                client.collections()
+        finally:
+            process.terminate()
+
+
+def test_the_example_of_make_app_answers(demo, monkeypatch):
+    monkeypatch.chdir(demo)
+    names = {}
+    exec(MAKE_APP, names)
+    client = TestClient(names["app"], base_url="http://gallery.example")
+    assert client.get("/indices-list").json() == ["scenes"]
+    other = TestClient(names["app"], base_url="http://localhost")
+    assert other.get("/indices-list").status_code == 421

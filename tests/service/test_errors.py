@@ -226,12 +226,12 @@ def test_a_bug_is_a_500_in_the_same_shape(client, monkeypatch):
     assert "content-security-policy" in response.headers
 
 
-def test_a_damaged_collection_is_a_500_that_says_so(client, monkeypatch, scenes):
+def test_a_damaged_collection_is_a_503_that_says_so(client, monkeypatch, scenes):
     def damaged(*_args, **_kwargs):
         raise DamagedFile(f"{scenes}/image/00000.npy is damaged")
 
     monkeypatch.setattr(pairdex.Collection, "neighbours", damaged)
-    error = complaint(post(client, {"text": "a"}), 500)
+    error = complaint(post(client, {"text": "a"}), 503)
     assert error.pop("request_id")
     assert error == {"code": "damaged_file", "message": "scenes/image/00000.npy is damaged"}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from pairdex.errors import InvalidArgument
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.fetching import Fetcher, _is_public, resolve
 
 PUBLIC = "93.184.216.34"
@@ -193,7 +193,7 @@ def test_redirects_in_a_circle_end():
     moved = http(b"", "302 Found", Location="/a")
     with answering(*[moved] * 10) as (port, asked):
         fetcher = Network(port).fetcher()
-        with pytest.raises(Refused, match="more than 3 redirects"):
+        with pytest.raises(ApiError, match="more than 3 redirects"):
             fetcher.fetch("http://pictures.example/a")
     assert len(asked) == 4
 
@@ -221,7 +221,7 @@ def test_what_is_no_picture_is_told(answer, reason):
         if reason is None:  # cut short: decoding tells
             assert fetcher.fetch("http://pictures.example/a") == b"short"
             return
-        with pytest.raises(Refused, match=reason) as raised:
+        with pytest.raises(ApiError, match=reason) as raised:
             fetcher.fetch("http://pictures.example/a")
     assert (raised.value.status_code, raised.value.code) == (502, "not_fetched")
 
@@ -240,7 +240,7 @@ def dripping(first):
 def test_a_server_that_drips_is_cut_off_by_the_whole_time(first):
     with answering(dripping(first)) as (port, _):
         started = time.monotonic()
-        with pytest.raises(Refused):
+        with pytest.raises(ApiError):
             Network(port).fetcher(seconds=0.3).fetch("http://pictures.example/a")
         assert time.monotonic() - started < 5
 
@@ -249,14 +249,14 @@ def test_a_host_that_is_not_known_is_told():
     def unknown(host, port):
         raise socket.gaierror("no such host")
 
-    with pytest.raises(Refused, match="its host is not known"):
+    with pytest.raises(ApiError, match="its host is not known"):
         Fetcher(HOSTS, resolve=unknown).fetch("http://pictures.example/a")
 
 
 def test_an_https_server_must_prove_its_name():
     with answering(b"no TLS at all") as (port, _):
         network = Network(port)
-        with pytest.raises(Refused, match="does not answer"):
+        with pytest.raises(ApiError, match="does not answer"):
             network.fetcher().fetch("https://pictures.example/a")
     assert network.connected == [(PUBLIC, 443)]
 

@@ -11,7 +11,7 @@ from pairdex.service.app import make_app
 from pairdex.service.guards import LimitBody
 from pairdex.service.limits import MAX_BODY_BYTES
 from pairdex.service.policy import Policy
-from pairdex.service.watch import WatchRequests
+from pairdex.service.request_log import LogRequests
 
 TOKEN = "correct horse"
 JSON = {"content-type": "application/json"}
@@ -115,11 +115,26 @@ def test_the_machines_own_names_are_answered(client, host):
         "",
         "[::2]",
         "10.0.0.1",
+        "[::1].evil.example",
+        "[::1]evil",
+        "localhost:evil.example",
+        "localhost:80:80",
+        "[::1",
+        "localhost, evil.example",
     ],
 )
 def test_other_names_are_refused_against_dns_rebinding(client, host):
     for path in ("/", "/health", "/api/collections"):
         assert code(client.get(path, headers={"host": host})) == (421, "wrong_host")
+
+
+@pytest.mark.parametrize("second", ["localhost", "evil.example"])
+@pytest.mark.parametrize("hosts", [["localhost"], None])
+def test_two_host_headers_are_refused(collections, hosts, second):
+    client = client_of(collections, hosts=hosts)
+    headers = [("host", "localhost"), ("host", second)]
+    for path in ("/", "/health", "/api/collections"):
+        assert code(client.get(path, headers=headers)) == (400, "bad_request")
 
 
 def test_hosts_can_be_chosen_or_all_be_answered(collections):
@@ -226,7 +241,7 @@ def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
         await asyncio.Event().wait()
 
     async def main():
-        watched = WatchRequests(stuck, app.state.metrics, max_in_progress=2)
+        watched = LogRequests(stuck, app.state.metrics, max_in_progress=2)
         waiting = [
             asyncio.ensure_future(watched(scope_of("/api/search"), None, None)) for _ in "ab"
         ]

@@ -21,7 +21,7 @@ def test_a_search_on_a_projection_says_that_it_is_one(folder):
         told = client.get("/api/collections").json()["collections"][0]
         assert told["projections"] == ["pca16"]
         found = client.post("/api/search", json={"text": "a red car", "on": "pca16"}).json()
-        assert (found["exact"], found["space"], len(found["hits"])) == (False, "pca16", 10)
+        assert (found["exact"], found["on"], len(found["hits"])) == (False, "pca16", 10)
         expected = pairdex.open(folder).search(text="a red car", on="pca16")
         assert [hit["id"] for hit in found["hits"]] == expected["id"].to_pylist()
         similar = [hit["similarity"] for hit in found["hits"]]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import make_app
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.policy import Policy
 
 
@@ -66,7 +66,7 @@ def test_local_pictures_are_still_local(collections):
         (b"<script>no picture</script>", 404, "the picture at the url of row 3 cannot be decoded"),
         (png()[:100], 404, "cannot be decoded"),
         (InvalidArgument("its url is not fetched: its host"), 404, "row 3: its url is not fetched"),
-        (Refused(502, "not_fetched", "the picture could not be fetched: slow"), 502, "slow"),
+        (ApiError(502, "not_fetched", "the picture could not be fetched: slow"), 502, "slow"),
     ],
 )
 def test_what_cannot_be_shown_is_told(collections, answer, status, told):

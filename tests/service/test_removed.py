@@ -74,6 +74,6 @@ def test_ids_behind_the_last_row_are_still_told(client, folder):
 def test_tombstones_that_cannot_be_read_stop_the_service_from_answering(client, folder):
     remove(folder, GONE)
     (folder / "removed.arrow").write_bytes(b"ARROW1 and nothing more")
-    refused = error(client.post("/api/search", json={"like": 1}), 500)
+    refused = error(client.post("/api/search", json={"like": 1}), 503)
     assert refused["code"] == "damaged_file"
-    assert error(client.get("/api/items/1"), 500)["code"] == "damaged_file"
+    assert error(client.get("/api/items/1"), 503)["code"] == "damaged_file"

@@ -11,6 +11,7 @@ from PIL import Image
 from pairdex.service.app import make_app
 from pairdex.service.limits import DEFAULT_PICTURE_SIDE
 from pairdex.version import __version__
+from served import sample
 
 SCENES = 200
 ATTACK_ID, LOST_ID, BROKEN_ID, OUTSIDE_ID = 7, 9, 11, 13
@@ -57,6 +58,12 @@ def test_text_search_finds_what_the_text_says(client):
     assert "car" in first["caption"]
     assert first["similarity"] == pytest.approx(1 - first["distance"])
     assert {"width", "height", "license", "image_path", "part", "row"} <= first.keys()
+
+
+@pytest.mark.parametrize("on", ["image", "text"])
+def test_search_says_what_was_searched_under_its_new_and_its_old_name(client, on):
+    answer = search(client, text="cat", on=on)
+    assert (answer["on"], answer["space"]) == (on, on)
 
 
 def test_hits_come_nearest_first_and_pages_fit_together(client):
@@ -199,12 +206,25 @@ def test_metrics_count_requests_by_route(client):
     client.get("/api/items/5")
     client.get("/api/items/6")
     client.get("/no/such/place")
-    text = client.get("/metrics").text
-    assert 'pairdex_requests_total{route="/api/items/{id}",method="GET",status="200"} 2' in text
-    assert 'pairdex_requests_total{route="unmatched",method="GET",status="404"} 1' in text
-    assert 'pairdex_request_seconds_bucket{route="/health",le="+Inf"} 1' in text
-    assert 'pairdex_rows{collection="scenes"} 200' in text
-    assert "pairdex_requests_in_progress 1" in text
+    response = client.get("/metrics")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text, route = response.text, "/api/items/{id}"
+    assert sample(text, "pairdex_requests_total", route=route, method="GET", status="200") == 2
+    unmatched = {"route": "unmatched", "method": "GET", "status": "404"}
+    assert sample(text, "pairdex_requests_total", **unmatched) == 1
+    assert sample(text, "pairdex_request_seconds_bucket", route="/health", le="+Inf") == 1
+    assert sample(text, "pairdex_rows", collection="scenes") == 200
+    assert sample(text, "pairdex_available", collection="web") == 1
+    assert sample(text, "pairdex_requests_in_progress") == 1
+    assert sample(text, "pairdex_info", version=__version__) == 1
+    assert sample(text, "process_resident_memory_bytes") > 10e6
+    assert "_created" not in text
+
+
+def test_each_application_counts_for_itself(client, collections):
+    client.get("/api/items/5")
+    other = TestClient(make_app(collections), base_url="http://localhost")
+    assert "pairdex_requests_total{" not in other.get("/metrics").text
 
 
 def test_openapi_describes_every_route(client):
@@ -227,7 +247,7 @@ def test_openapi_describes_every_route(client):
         "/api/atlas/places",
     }
     answers = description["paths"]["/api/search"]["post"]["responses"]
-    assert set(answers) == {"200", "4XX"}
+    assert set(answers) == {"200", "4XX", "503"}
 
 
 @pytest.mark.parametrize(

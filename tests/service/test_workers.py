@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from coroutines import run_to_end
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.limits import WORKERS
 from pairdex.service.workers import Workers
 
@@ -35,7 +35,7 @@ def test_work_that_takes_too_long_is_refused_with_503():
     end = threading.Event()
 
     async def main(workers):
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(ApiError) as raised:
             await workers.run(lambda: end.wait(10))
         end.set()
         return raised.value
@@ -55,5 +55,5 @@ def test_work_that_never_began_is_dropped():
         end.set()
         return results
 
-    assert all(isinstance(result, Refused) for result in run(main))
+    assert all(isinstance(result, ApiError) for result in run(main))
     assert begun == []

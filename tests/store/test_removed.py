@@ -1,16 +1,20 @@
 """Tombstones: written whole or not at all, read only as they were written, seen at once by everybody."""
 
+import shutil
 from datetime import datetime, timezone
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import pairdex
+import pairdex.store.store as store_module
 from pairdex.derived.verify import verify
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
     Mismatch,
+    MissingFile,
     PairdexError,
     UnsupportedFormat,
     WriteFailed,
@@ -102,8 +106,85 @@ def test_a_store_knows_what_was_removed_before_and_while_it_is_open(collection):
         assert not each.allowed()[4]
     assert np.flatnonzero(store.mask("id < 6")).tolist() == [0, 1, 2, 3, 5]
     assert np.flatnonzero(store.matching("id < 6")).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("ask", ["live_rows", "removed", "checksum", "allowed", "take", "mask"])
+def test_a_file_of_tombstones_that_has_gone_is_an_error_in_an_open_store(collection, ask):
+    remove(collection, 4, 9)
+    store = Store(collection)
+    asking = {
+        "allowed": store.allowed,
+        "take": lambda: store.take([1]),
+        "mask": lambda: store.mask("id < 6"),
+    }.get(ask, lambda: getattr(store, ask))
+    asking()
+    (collection / REMOVED).rename(collection / "elsewhere")
+    with pytest.raises(MissingFile, match=r"removed\.arrow is missing, although rows were removed"):
+        asking()
+    (collection / "elsewhere").rename(collection / REMOVED)
+    asking()
+
+
+@pytest.mark.parametrize("removed", [[], [4, 9]])
+def test_a_folder_that_has_gone_is_an_error_in_an_open_store(collection, tmp_path, removed):
+    remove(collection, *removed)
+    store = Store(collection)
+    collection.rename(tmp_path / "elsewhere")
+    with pytest.raises(MissingFile, match=r"collection was moved or deleted|is missing, although"):
+        store.allowed()
+    collection.mkdir()  # another folder of that name is not the collection either
+    with pytest.raises(MissingFile, match=r"collection was moved or deleted|is missing, although"):
+        store.allowed()
+    collection.rmdir()
+    (tmp_path / "elsewhere").rename(collection)
+    assert store.live_rows == 60 - len(removed)
+
+
+def test_a_folder_that_goes_while_its_tombstones_are_read_is_an_error(collection, monkeypatch):
+    remove(collection, 4)
+    store = Store(collection)
+    monkeypatch.setattr("pairdex.store.store.state_of", lambda _: (0, 0, 0, 0))  # seen a moment ago
     (collection / REMOVED).unlink()
-    assert store.live_rows == 60
+    with pytest.raises(MissingFile, match=r"removed\.arrow is missing"):
+        store.allowed()
+
+
+def test_a_folder_that_is_replaced_while_it_is_opened_is_an_error(
+    make_parts, build, tmp_path, monkeypatch
+):
+    build(make_parts(10, folder="a"), tmp_path / "here")
+    build(make_parts(10, folder="b", numbers=[7]), tmp_path / "other")
+    remove(tmp_path / "here", 3)
+    joined = store_module.joined
+
+    def replaced_meanwhile(*arguments):
+        (tmp_path / "here").rename(tmp_path / "elsewhere")
+        (tmp_path / "other").rename(tmp_path / "here")
+        return joined(*arguments)
+
+    monkeypatch.setattr(store_module, "joined", replaced_meanwhile)
+    with pytest.raises(MissingFile, match="was replaced while it was being opened"):
+        Store(tmp_path / "here")
+
+
+def test_a_later_version_must_not_bring_removed_rows_back(make_parts, build, tmp_path):
+    collection = tmp_path / "c"
+    build(make_parts(10), collection)
+    clean = tmp_path / "clean"
+    shutil.copytree(collection, clean)
+    remove(collection, 3)
+    opened = pairdex.open(collection)
+    build(make_parts(10, 5), collection)
+    assert len(opened.reopened()) == 14  # removed and grown
+    collection.rename(tmp_path / "elsewhere")
+    clean.rename(collection)
+    with pytest.raises(MissingFile, match="is missing, although rows were removed"):
+        opened.reopened()
+    remove(collection, 5)
+    with pytest.raises(MissingFile, match="is missing, although rows were removed"):
+        opened.reopened()
+    remove(collection, 3)
+    assert len(opened.reopened()) == 8
 
 
 def test_the_checksum_is_that_of_the_live_rows(collection):
@@ -177,10 +258,10 @@ def write_foreign(path, schema):
 def test_foreign_and_newer_files_are_refused(collection):
     path = collection / REMOVED
     path.write_text("id\n3\n")
-    with pytest.raises(UnsupportedFormat, match=r"removed\.arrow is no file of removed rows"):
+    with pytest.raises(UnsupportedFormat, match=r"removed\.arrow is not a file of removed rows"):
         Store(collection)
     write_foreign(path, pa.schema([("id", pa.int64())]))
-    with pytest.raises(UnsupportedFormat, match=r"removed\.arrow is no file of removed rows"):
+    with pytest.raises(UnsupportedFormat, match=r"removed\.arrow is not a file of removed rows"):
         Store(collection)
     write_foreign(path, pa.schema([], {"format": "pairdex-removed", "version": "2"}))
     with pytest.raises(UnsupportedFormat, match="has format version 2, this release reads"):

@@ -1,6 +1,6 @@
 """The package's functions: each is what the command of the same name does."""
 
-from pairdex.api.collections import build, open, verify  # noqa: A004 - pairdex.open, as gzip.open
+from pairdex.api.collections import build, open  # noqa: A004 - pairdex.open, as gzip.open
 from pairdex.api.curation import dedup, remove, sql, subset
 from pairdex.api.exchange import export, fetch, releases
 from pairdex.api.indexes import index
@@ -18,5 +18,4 @@ __all__ = [
     "remove",
     "sql",
     "subset",
-    "verify",
 ]

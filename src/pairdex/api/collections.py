@@ -7,12 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pairdex.collection import Collection
-from pairdex.derived.atlas.files import atlas_checks
-from pairdex.derived.index import index_checks
-from pairdex.derived.lookups.verify import lookup_checks
-from pairdex.derived.projections.verify import projection_checks
-from pairdex.derived.verify import VerifyReport
-from pairdex.derived.verify import verify as verify_store
 from pairdex.encoders.model import load_model
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.model_record import ModelRecord
@@ -22,7 +16,7 @@ from pairdex.progress import Progress, at_step
 from pairdex.store.build import BuildOptions, BuildReport, build_collection
 from pairdex.store.plan import selection_of
 
-__all__ = ["build", "open", "verify"]
+__all__ = ["build", "open"]
 
 
 def open(  # noqa: A001 - pairdex.open, as gzip.open
@@ -116,29 +110,6 @@ def build(
         now=datetime.now(UTC),
         progress=at_step(progress, "building"),
     )
-
-
-def verify(collection: str | Path, *, progress: Progress | None = None) -> VerifyReport:
-    """Read all files of a collection again and compare their sizes and checksums.
-
-    Parameters
-    ----------
-    progress
-        Called with the step, the bytes done and the bytes in all.
-
-    Raises
-    ------
-    MissingFile, DamagedFile, UnsupportedFormat
-        There is no collection, or the manifest itself is damaged or of a newer format.
-    """
-    folder = Path(collection)
-    checks = [
-        *index_checks(folder),
-        *lookup_checks(folder),
-        *projection_checks(folder),
-        *atlas_checks(folder),
-    ]
-    return verify_store(collection, derived=checks, progress=at_step(progress, "verifying"))
 
 
 def _record(model: str | Path) -> ModelRecord:

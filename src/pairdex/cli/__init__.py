@@ -1,5 +1,5 @@
 """The command line: one module a command, each a thin shell around one function of the package."""
 
-from pairdex.cli.app import main
+from pairdex.cli.program import main
 
 __all__ = ["main"]

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE, atlas
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption, OnOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.derived.atlas.make import DEFAULT_SAMPLE, MAX_SAMPLE
 from pairdex.store.sample import DEFAULT_SEED
-from pairdex.store.store import Kind
+
+EXAMPLES = ("pairdex atlas my-collection", "pairdex atlas my-collection --on text --sample 50000")
+
+SampleOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help=f"Number of rows to lay out, at most {MAX_SAMPLE:,} (default: {DEFAULT_SAMPLE:,}, or "
+        "all rows of a smaller collection).",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the sample and the layout.")]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Rows to lay out, at most {MAX_SAMPLE:,}; by default {DEFAULT_SAMPLE:,}, or all."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sample and the layout.")] = DEFAULT_SEED,
-    on: Annotated[Kind, typer.Option(help="Which vectors decide what is near.")] = "image",
+    collection: CollectionArgument,
+    sample: SampleOption = None,
+    seed: SeedOption = DEFAULT_SEED,
+    on: OnOption = "image",
     as_json: JsonOption = False,
 ) -> None:
-    """Make the map of a collection that the page shows.
+    """Compute the map of a collection that the page shows.
 
-    A sample is laid out so that near rows lie near each other; every other row is placed at its nearest
-    row of the sample.
+    UMAP lays out a sample of the rows, so that similar rows lie close together. Every other row is
+    placed at its nearest row of the sample. Needs the extra: pip install 'pairdex[atlas]'.
     """
     with progress_bars() as progress:
-        made = atlas(collection, sample=sample, seed=seed, on=on, progress=progress)
+        made = pairdex.atlas(collection, sample=sample, seed=seed, on=on, progress=progress)
     if as_json:
         print_json(asdict(made))
         return

@@ -4,61 +4,90 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pairdex.cli.evaluate import print_evaluation
-from pairdex.cli.output import JsonOption, print_json, printable, progress_bars
-from pairdex.evaluation.bench import DEFAULT_REPEAT, Bench
-from pairdex.evaluation.bench import bench as measure
+import pairdex
+from pairdex.cli.evaluation_tables import print_evaluation
+from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption, QueriesArgument
+from pairdex.cli.output import print_json, print_table, progress_bars
+from pairdex.evaluation.bench import DEFAULT_REPEAT
 from pairdex.evaluation.evaluate import DEFAULT_K
-from pairdex.store.store import Kind
+
+if TYPE_CHECKING:
+    from pairdex.evaluation.bench import Bench
+
+EXAMPLES = (
+    "pairdex bench my-collection queries.h5 --gold gold.h5",
+    "pairdex bench my-collection queries.npy -k 100 --out results",
+)
+
+GoldOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Gold standard of the queries (default: compute it, untimed)."
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write SISAP result files below this folder."),
+]
+RepeatOption = Annotated[
+    int,
+    typer.Option(metavar="N", help="Search all queries N times; the median time counts."),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    queries: Annotated[
-        str,
-        typer.Argument(
-            help="File of query vectors (.npy, .npz, .h5, .fvecs; FILE:NAME picks an array)."
-        ),
-    ],
-    gold: Annotated[
-        str | None, typer.Option(help="Their gold standard; made where none is given.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = DEFAULT_K,
-    on: Annotated[Kind, typer.Option(help="Which vectors to search.")] = "image",
-    out: Annotated[
-        Path | None, typer.Option(help="Write SISAP's result files below this folder.")
-    ] = None,
-    repeat: Annotated[
-        int, typer.Option(help="How often all queries are searched, for the median time.")
-    ] = DEFAULT_REPEAT,
+    collection: CollectionArgument,
+    queries: QueriesArgument,
+    gold: GoldOption = None,
+    k: KOption = DEFAULT_K,
+    on: OnOption = "image",
+    out: OutOption = None,
+    repeat: RepeatOption = DEFAULT_REPEAT,
     as_json: JsonOption = False,
 ) -> None:
-    """Search a collection in every way it offers: recall, all queries at once, one at a time."""
+    """Measure the recall and speed of each way to search a collection.
+
+    The ways are the exact search, the approximate index and every projection. Each is timed with all
+    queries at once and with one query at a time.
+    """
     with progress_bars() as progress:
-        found = measure(
+        found = pairdex.bench(
             collection, queries, gold=gold, k=k, on=on, out=out, repeat=repeat, progress=progress
         )
     if as_json:
         print_json(found.as_json())
         return
-    print_evaluation(found.evaluation)
-    sys.stdout.write("\none query at a time\n")
-    for run, single in zip(found.evaluation.runs, found.single, strict=True):
-        sys.stdout.write(
-            f"{printable(run.name):<24}  {single.median * 1000:9.2f} ms median  "
-            f"{single.p99 * 1000:9.2f} ms 99 %  ({single.queries} queries)\n"
-        )
-    sys.stdout.write(f"\n{_how(found)}\n")
+    _print_bench(found)
     if out is not None:
         sys.stdout.write(f"written to {out}\n")
 
 
-def _how(found: Bench) -> str:
-    return (
-        f"warm, median of {found.repeat}, {found.threads} threads, kernels {found.kernel}; "
-        "queries are projected within the time"
+def _print_bench(found: Bench) -> None:
+    print_evaluation(found.evaluation)
+    sys.stdout.write("\nOne query at a time:\n")
+    print_table(
+        ["algorithm", "params", "queries", "median", "99th percentile"],
+        [
+            [
+                run.name,
+                run.params or "",
+                f"{single.queries:,}",
+                _milliseconds(single.median),
+                _milliseconds(single.p99),
+            ]
+            for run, single in zip(found.evaluation.runs, found.single, strict=True)
+        ],
+        right={"queries", "median", "99th percentile"},
     )
+    sys.stdout.write(
+        f"\nwarm, median of {found.repeat} runs, {found.threads} threads, {found.kernel} kernels; "
+        "times include projecting the queries\n"
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.2f} ms"

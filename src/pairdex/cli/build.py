@@ -4,70 +4,113 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pairdex import api
+import pairdex
 from pairdex.cli.model_option import model_place
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.parts.layout import DEFAULT_TOWER, Tower, parse_numbers
+from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.numbers import parse_numbers
 from pairdex.parts.subsets import SubsetName
+
+if TYPE_CHECKING:
+    from pairdex.store.build import BuildReport
+
+EXAMPLES = (
+    "pairdex build parts my-collection",
+    "pairdex build parts my-collection --nsfw safe --limit 1000000 --workers 4",
+)
+PANELS = {
+    "Rows to keep": "parts nsfw where limit subset",
+    "Source": "metadata tower model replace_part skip_incomplete",
+    "Work and output": "workers link as_json",
+}
+
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, or "
+        "SISAP bundle (.h5).",
+    ),
+]
+TargetArgument = Annotated[
+    Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection, new or existing.")
+]
+NsfwOption = Annotated[
+    NsfwRule | None,
+    typer.Option(help="Rule for rows by their NSFW tag (default: none, keep all)."),
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(metavar="SQL", help='Keep only rows that match, such as "width >= 512".'),
+]
+LimitOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Keep at most N rows (default: all).")
+]
+SubsetOption = Annotated[
+    SubsetName | None, typer.Option(help="Use the parts and the NSFW rule of this SISAP subset.")
+]
+MetadataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="TSV of a SISAP bundle (default: the meta-SIZE.tsv beside it)."
+    ),
+]
+MadeByOption = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Model that made the vectors: demo, a name, or a folder."),
+]
+TowerOption = Annotated[
+    Tower, typer.Option(help="For DataComp parts: which of the two models' vectors to use.")
+]
+ReplaceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace-part",
+        metavar="N",
+        help="Replace the rows of part N, whose files have changed (also 0-2,5).",
+    ),
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-incomplete", help="Leave out parts that are not whole.")
+]
+LinkOption = Annotated[
+    bool,
+    typer.Option("--link", help="Link vectors to the released files instead of copying them."),
+]
 
 
 def command(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder of parts (LAION, clip-retrieval or DataComp layout), table with vectors, or "
-            "SISAP bundle (.h5)."
-        ),
-    ],
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection, new or existing.")],
-    parts: Annotated[str | None, typer.Option(help="Only these parts: 1-11 or 0-9,12.")] = None,
-    nsfw: Annotated[
-        NsfwRule | None,
-        typer.Option(help="Which rows to keep by their NSFW tag; all by default."),
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Keep rows that satisfy this SQL predicate.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Stop at so many rows.")] = None,
-    subset: Annotated[
-        SubsetName | None, typer.Option(help="Take the parts and the rule of this SISAP subset.")
-    ] = None,
-    metadata: Annotated[
-        Path | None, typer.Option(help="The bundle's TSV, if not the meta-SIZE.tsv beside it.")
-    ] = None,
-    replace_part: Annotated[
-        list[str] | None,
-        typer.Option(help="Replace the rows of these parts, whose files have changed: 3 or 0-2."),
-    ] = None,
-    skip_incomplete: Annotated[
-        bool, typer.Option("--skip-incomplete", help="Leave out parts that are not whole.")
-    ] = False,
-    link: Annotated[
-        bool, typer.Option("--link", help="Link vectors to the released files where possible.")
-    ] = False,
-    workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
-    model: Annotated[
-        str | None, typer.Option(help="Model that made the vectors: demo, or its folder.")
-    ] = None,
-    tower: Annotated[
-        Tower, typer.Option(help="Which model's vectors of DataComp parts.")
-    ] = DEFAULT_TOWER,
+    source: SourceArgument,
+    collection: TargetArgument,
+    parts: PartsOption = None,
+    nsfw: NsfwOption = None,
+    where: WhereOption = None,
+    limit: LimitOption = None,
+    subset: SubsetOption = None,
+    metadata: MetadataOption = None,
+    replace_part: ReplaceOption = None,
+    skip_incomplete: SkipOption = False,
+    link: LinkOption = False,
+    workers: WorkersOption = 1,
+    model: MadeByOption = None,
+    tower: TowerOption = DEFAULT_TOWER,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a collection from parts, or add new parts to one.
+    """Build a collection from parts, or add parts to one.
 
-    Run it again after a break and it goes on where it stopped.
+    Run the same command again to resume an interrupted build.
     """
     with progress_bars() as progress:
-        report = api.build(
+        report = pairdex.build(
             source,
             collection,
-            parts=None if parts is None else parse_numbers(parts),
+            parts=parts,
             nsfw=nsfw,
             where=where,
             limit=limit,
@@ -83,7 +126,11 @@ def command(
         )
     if as_json:
         print_json(asdict(report))
-        return
+    else:
+        _print_report(report, collection)
+
+
+def _print_report(report: BuildReport, collection: Path) -> None:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in report.dropped.items() if n)
     print_lines(
         {

@@ -8,45 +8,63 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import (
+import pairdex
+from pairdex.cli.options import (
+    CollectionArgument,
     JsonOption,
+    NewArgument,
     NoCodesOption,
-    duration,
-    print_json,
-    print_lines,
-    progress_bars,
+    OnOption,
+    WorkersOption,
 )
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
-from pairdex.store.store import Kind
+
+EXAMPLES = (
+    "pairdex dedup my-collection unique",
+    "pairdex dedup my-collection unique --threshold 0.03 --keep largest",
+)
+
+ThresholdOption = Annotated[
+    float,
+    typer.Option(
+        metavar="DISTANCE", help="Rows within this cosine distance (1 - cos) are near-duplicates."
+    ),
+]
+KeepOption = Annotated[
+    Keep,
+    typer.Option(
+        help="Which row of several near-duplicates to keep: the one with the smallest id, the "
+        "largest picture, or the highest image-text similarity."
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write id, kept_id and distance of every dropped row to this .parquet file.",
+    ),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    new: Annotated[Path, typer.Argument(help="Folder of the new collection.")],
-    threshold: Annotated[
-        float, typer.Option(help="Distance (1 - cos) up to which rows are near-duplicates.")
-    ] = DEFAULT_THRESHOLD,
-    keep: Annotated[
-        Keep,
-        typer.Option(help="Which of them stays: by id, by width x height, or by similarity."),
-    ] = DEFAULT_KEEP,
-    on: Annotated[Kind, typer.Option(help="Which vectors to compare.")] = "image",
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Write id, kept_id and distance of every dropped row to FILE.parquet."),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
+    collection: CollectionArgument,
+    new: NewArgument,
+    threshold: ThresholdOption = DEFAULT_THRESHOLD,
+    keep: KeepOption = DEFAULT_KEEP,
+    on: OnOption = "image",
+    report: ReportOption = None,
+    workers: WorkersOption = 1,
     no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new collection without near-duplicates.
 
-    Rows are visited in the order of --keep; a row is dropped if, and only if, a row that was kept
-    before it is within the threshold. Run it again after a break and it goes on where it stopped.
+    Rows are visited in the order of --keep. A row is dropped exactly if a row that was kept before lies
+    within the threshold. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        made = api.dedup(
+        made = pairdex.dedup(
             collection,
             new,
             threshold=threshold,

@@ -9,13 +9,18 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
 from pairdex.exports.formats import Format
 from pairdex.exports.training.features import Config
 from pairdex.store.store import Kind
 
+EXAMPLES = (
+    "pairdex export my-collection my-tars --format webdataset --rows 10000",
+    "pairdex export my-collection my-parquet --format parquet --vectors image",
+)
 _KINDS: dict[str, tuple[Kind, ...]] = {
     "none": (),
     "image": ("image",),
@@ -23,36 +28,57 @@ _KINDS: dict[str, tuple[Kind, ...]] = {
     "image,text": ("image", "text"),
 }
 
+DestArgument = Annotated[Path, typer.Argument(metavar="DEST", help="New folder for the export.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        help="Output format: sisap (HDF5 and TSV), tsv, parquet, laion (parts), webdataset (tars), "
+        "tfds, or clickhouse (Parquet and SQL).",
+    ),
+]
+ConfigOption = Annotated[
+    Config | None, typer.Option(help="tfds only: which features to write (default: images).")
+]
+RowsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="tfds and webdataset only: at most N rows per file (default: 10,000 in webdataset; 5,000 "
+        "images or 50,000 embeddings in tfds).",
+    ),
+]
+VectorsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="parquet only: which vectors to write: image, text, 'image,text' or none (default: "
+        "all).",
+    ),
+]
+
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    dest: Annotated[Path, typer.Argument(help="The folder to make.")],
-    form: Annotated[Format, typer.Option("--format", help="What the folder is to be.")],
-    config: Annotated[
-        Config | None, typer.Option(help="tfds: which features (images by default).")
-    ] = None,
-    rows: Annotated[
-        int | None, typer.Option(help="tfds, webdataset: at most so many rows a file.")
-    ] = None,
-    vectors: Annotated[
-        str | None,
-        typer.Option(help="parquet: image, text, 'image,text' or none (all by default)."),
-    ] = None,
+    collection: CollectionArgument,
+    dest: DestArgument,
+    form: FormatOption,
+    config: ConfigOption = None,
+    rows: RowsOption = None,
+    vectors: VectorsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand a collection on: SISAP's bundle, Parquet, parts again, WebDataset, TFDS, ClickHouse.
+    """Export a collection in the format of another tool.
 
-    The folder gets its name when all is written; run the same command again after a break and it goes
-    on where it stopped.
+    The folder appears under its name once everything is written. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        report = api.export(
+        report = pairdex.export(
             collection,
             dest,
             form,
             config=config,
             rows=rows,
-            vectors=None if vectors is None else _parse_kinds(vectors),
+            vectors=None if vectors is None else _read_kinds(vectors),
             progress=progress,
         )
     if as_json:
@@ -72,7 +98,7 @@ def command(
         sys.stdout.write(f"note: {note}\n")
 
 
-def _parse_kinds(text: str) -> tuple[Kind, ...]:
+def _read_kinds(text: str) -> tuple[Kind, ...]:
     if text not in _KINDS:
         raise InvalidArgument(
             f"the vectors are {text!r}, expected one of {', '.join(_KINDS)}", field="vectors"

@@ -9,37 +9,57 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars, size
+from pairdex.cli.options import JsonOption, PartsOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars, size
 from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch
 from pairdex.errors import FetchFailed
-from pairdex.parts.layout import parse_numbers
+
+EXAMPLES = (
+    "pairdex fetch laion400m parts --parts 0-3",
+    "pairdex fetch laion2b-en parts --files 'metadata_*.parquet'",
+)
+
+ReleaseArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RELEASE",
+        help="Name of a release (see `pairdex releases`), or the address of a folder: https://, "
+        "file://, s3:// or hf://.",
+    ),
+]
+DestArgument = Annotated[Path, typer.Argument(metavar="DEST", help="Folder to download into.")]
+FilesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GLOB", help="Fetch only files whose name fits GLOB (repeatable; default: all)."
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option(metavar="N", help="Number of downloads at once, at most 4 from one host.")
+]
+MirrorOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Fetch from this folder instead.")
+]
 
 
 def command(
-    release: Annotated[
-        str,
-        typer.Argument(help="A release of `pairdex releases`, or an address: https, file, s3, hf."),
-    ],
-    folder: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to fetch into.")],
-    parts: Annotated[str | None, typer.Option(help="Only these parts: 1-11 or 0-9,12.")] = None,
-    files: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only these files; repeatable.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Files fetched at once, at most 4 of one host.")] = (
-        DEFAULT_JOBS
-    ),
-    mirror: Annotated[
-        str | None, typer.Option(metavar="URL", help="Fetch from this address instead.")
-    ] = None,
+    release: ReleaseArgument,
+    folder: DestArgument,
+    parts: PartsOption = None,
+    files: FilesOption = None,
+    jobs: JobsOption = DEFAULT_JOBS,
+    mirror: MirrorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch files of a release; run it again after any break and it goes on where it stopped."""
-    numbers = None if parts is None else parse_numbers(parts)
+    """Download files of a release and verify them.
+
+    Run the same command again to resume an interrupted download.
+    """
     with progress_bars(of_bytes=True) as progress:
         report = fetch(
             release,
             folder,
-            parts=numbers,
+            parts=parts,
             files=files or (),
             jobs=jobs,
             mirror=mirror,
@@ -58,10 +78,10 @@ def _show(report: FetchReport, folder: Path) -> None:
         {
             "files": report.files,
             "size": size(report.bytes),
-            "verified": f"{report.verified:,} by their checksum",
+            "verified": f"{report.verified:,} by checksum",
             "fetched": f"{report.fetched:,} now, {size(report.received)} received",
             "time": duration(report.seconds),
-            "in": folder,
+            "written to": folder,
         }
     )
     for note in report.notes:

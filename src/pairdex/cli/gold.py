@@ -8,40 +8,55 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import (
+import pairdex
+from pairdex.cli.options import (
+    CollectionArgument,
     JsonOption,
+    KOption,
     NoCodesOption,
-    duration,
-    print_json,
-    print_lines,
-    progress_bars,
+    QueriesArgument,
+    SpaceOption,
 )
-from pairdex.cli.space_option import SpaceOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.reference.gold import DEFAULT_GOLD_K
-from pairdex.reference.reference import gold as make_gold
+
+EXAMPLES = (
+    "pairdex gold my-collection queries.h5 --out gold.h5",
+    "pairdex gold my-collection queries.npy --out gold.h5 -k 1000 --on text",
+)
+
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE", help="HDF5 file to write: knns (ids that begin at 1) and dists (1 - cos)."
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="Compute the products with PyTorch on this device, such as cuda (default: the CPU, "
+        "without PyTorch). Needs the extra: pip install 'pairdex[cuda]'.",
+    ),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    queries: Annotated[
-        str,
-        typer.Argument(
-            help="File of query vectors (.npy, .npz, .h5, .fvecs; FILE:NAME picks an array)."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The HDF5 file to write: knns (1-based) and dists.")],
-    k: Annotated[int, typer.Option("-k", help="Neighbours of each query.")] = DEFAULT_GOLD_K,
+    collection: CollectionArgument,
+    queries: QueriesArgument,
+    out: OutOption,
+    k: KOption = DEFAULT_GOLD_K,
     on: SpaceOption = "image",
-    device: Annotated[
-        str | None,
-        typer.Option(help="Do the products with PyTorch on this device: cuda (extra [cuda])."),
-    ] = None,
+    device: DeviceOption = None,
     no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the exact nearest rows of queries, certified, as a gold standard."""
+    """Compute the exact nearest rows of queries: a gold standard.
+
+    The result is certified: a proven error bound shows that no nearer row was missed.
+    """
     with progress_bars() as progress:
-        report = make_gold(
+        report = pairdex.gold(
             collection,
             queries,
             out,

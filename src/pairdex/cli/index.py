@@ -2,89 +2,92 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import (
-    JsonOption,
-    duration,
-    print_json,
-    print_lines,
-    progress_bars,
-)
-from pairdex.cli.output import (
-    size as as_size,
-)
-from pairdex.derived.index import IndexReport
-from pairdex.ivf.efforts import Effort
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption, OnOption, read_size
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import size as as_size
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
-from pairdex.store.store import Kind
 
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+if TYPE_CHECKING:
+    from pairdex.derived.index import IndexReport
+    from pairdex.ivf.efforts import Effort
+    from pairdex.store.store import Kind
 
+EXAMPLES = (
+    "pairdex index my-collection",
+    "pairdex index my-collection --recall 0.99 --memory 4GB",
+)
 
-def _bytes(text: str | None) -> int | None:
-    """Read a size as people write it: 500MB, 4GB."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", text.strip().upper())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no size, expected 500MB or 4GB")
-    return int(float(found[1]) * _UNITS[found[2] or ""])
+RecallOption = Annotated[
+    float, typer.Option(metavar="RECALL", help="Target recall@10 of searches, from 0.5 to 0.999.")
+]
+MemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIZE",
+        parser=read_size,
+        help="Memory limit for building and searching, such as 4GB (default: no limit). With too "
+        "little memory for all vectors, searches read them from disk.",
+    ),
+]
+SizeOption = Annotated[
+    Size | None,
+    typer.Option(
+        help="Size of the stored codes: fast takes half a byte per dimension, compact a quarter "
+        "(default: chosen from --memory)."
+    ),
+]
+ListsOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Number of inverted lists (default: about 4 x sqrt(rows))."),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    on: Annotated[Kind, typer.Option(help="The vectors to index.")] = "image",
-    recall: Annotated[
-        float, typer.Option(help="recall@10 that searches ask for where they do not say.")
-    ] = DEFAULT_RECALL,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="What building and searching may take: 4GB. Leaves the vectors on disk if need be."
-        ),
-    ] = None,
-    size: Annotated[
-        Size | None,
-        typer.Option(
-            help="fast: half a byte a dimension; compact: half of that. Follows from --memory."
-        ),
-    ] = None,
-    nlist: Annotated[
-        int | None, typer.Option(help="Number of lists; about 4 sqrt(rows) by default.")
-    ] = None,
+    collection: CollectionArgument,
+    on: OnOption = "image",
+    recall: RecallOption = DEFAULT_RECALL,
+    memory: MemoryOption = None,
+    size: SizeOption = None,
+    nlist: ListsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the approximate index, or bring it up to date, and measure its recall."""
-    memory_bytes = _bytes(memory)
+    """Build or update the approximate index, and measure its recall.
+
+    Searches use the index when that is faster. Run the command again after parts were added, or to
+    resume an interrupted build.
+    """
     with progress_bars() as progress:
-        report = api.index(
+        report = pairdex.index(
             collection,
             on=on,
             recall=recall,
-            memory_bytes=memory_bytes,
+            memory_bytes=memory,
             size=size,
             nlist=nlist,
             progress=progress,
         )
     if as_json:
         print_json(_as_json(report, on))
-        return
+    else:
+        _print_report(report)
+
+
+def _print_report(report: IndexReport) -> None:
     print_lines(
         {
             "index": f"{report.how}, {report.size}, {report.nlist:,} lists",
             "rows": report.rows,
-            "size": f"{as_size(report.bytes)}, {report.bytes / report.rows:.0f} bytes a row",
+            "size": f"{as_size(report.bytes)}, {report.bytes / report.rows:.0f} bytes per row",
             **{
                 f"{kind} queries": _described(effort, report.asked)
                 for kind, effort in report.efforts.items()
             },
-            "vectors": "stay on disk" if report.on_disk else "in memory as they are read",
+            "vectors": "read from disk" if report.on_disk else "in memory as they are read",
             "time": duration(report.seconds),
         }
     )
@@ -92,8 +95,8 @@ def command(
 
 def _described(effort: Effort | None, asked: float) -> str:
     if effort is None:
-        return f"exact: recall {asked:g} is not reached, or there was nothing to measure it with"
-    return f"recall {effort.recall:.3f}, {effort.qps:,.0f} a second ({effort.nprobe:,} lists)"
+        return f"searched exactly: the index does not reach recall {asked:g} or was not measured"
+    return f"recall {effort.recall:.3f}, {effort.qps:,.0f} per second ({effort.nprobe:,} lists)"
 
 
 def _as_json(report: IndexReport, on: Kind) -> dict[str, Any]:

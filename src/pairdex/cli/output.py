@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any, Literal
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,24 +21,24 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bars,
 )
+from rich.table import Table
 
 from pairdex.progress import Progress
 
 __all__ = [
-    "JsonOption",
-    "NoCodesOption",
     "duration",
+    "new_table",
+    "plain_console",
     "print_json",
     "print_lines",
+    "print_table",
     "printable",
     "progress_bars",
     "size",
 ]
 
-NoCodesOption = Annotated[
-    bool, typer.Option("--no-codes", help="Read all vectors; neither use nor write codes.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+_MINUTE = 60
+_WIDE = 200  # columns of a table where there is no terminal
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -53,6 +52,33 @@ def print_lines(pairs: dict[str, object]) -> None:
     for name, value in pairs.items():
         shown = f"{value:,}" if isinstance(value, int) else printable(value)
         sys.stdout.write(f"{name:<{width}}  {shown}\n")
+
+
+def plain_console() -> Console:
+    """Return the console for tables on stdout; without a terminal it is wide, so that rows stay whole."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, emoji=False, width=_WIDE)
+
+
+def new_table(headings: Sequence[str], *, right: Collection[str] = ()) -> Table:
+    """Return an empty table without lines; the columns in `right` hold numbers."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        side: Literal["left", "right"] = "right" if heading in right else "left"
+        table.add_column(printable(heading), justify=side, overflow="fold")
+    return table
+
+
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()
+) -> None:
+    """Print aligned rows below their headings; the columns in `right` hold numbers."""
+    table = new_table(headings, right=right)
+    for row in rows:
+        table.add_row(*map(printable, row))
+    plain_console().print(table)
 
 
 def printable(value: object) -> str:
@@ -96,5 +122,15 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float, *, digits: int = 0) -> str:
-    """Return a time as people write it: 340 ms, 3.2 s; milliseconds with so many digits."""
-    return f"{seconds * 1000:.{digits}f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    """Return a time as people write it: 340 ms, 3.2 s, 2 min 5 s, 1 h 3 min.
+
+    `digits` is the number of decimals of milliseconds.
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.{digits}f} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    if minutes < _MINUTE:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // _MINUTE:,} h {minutes % _MINUTE} min"

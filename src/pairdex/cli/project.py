@@ -3,57 +3,95 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import duration, print_json, print_lines, print_table, progress_bars
 from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
 from pairdex.derived.projections.fitting import SketchMethod
 
+if TYPE_CHECKING:
+    from pairdex.derived.projections.write import ProjectReport
+
+EXAMPLES = (
+    "pairdex project my-collection pca96",
+    "pairdex project my-collection hamming --ceiling",
+    "pairdex project my-collection pca32 --queries q.h5 --out q-pca32.h5",
+)
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Projection: pca32, pca96, pcaN for N components, or hamming for sketches of 1,024 "
+        "bits.",
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Use the projection model in FILE (default: fit one to the vectors)."
+    ),
+]
+FitRowsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Fit to N evenly spaced rows (default: all rows; 65,536 for --method rotations).",
+    ),
+]
+MethodOption = Annotated[
+    SketchMethod | None,
+    typer.Option(
+        help="How to make sketches (default: as the existing model was made, else rotations)."
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Random seed of sketches (default: 0).")
+]
+QueriesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Also project the query vectors in FILE. Formats: .npy, .npz, .h5, .fvecs. Write "
+        "FILE:NAME to pick an array.",
+    ),
+]
+OutOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="HDF5 file for the projected queries.")
+]
+CeilingOption = Annotated[
+    bool,
+    typer.Option(
+        "--ceiling",
+        help="Measure the recall of brute force in the projection, for --queries or else for "
+        "1,000 rows: no search there can find more.",
+    ),
+]
+
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    name: Annotated[
-        str, typer.Argument(help="pca32, pca96, pca of another number of components, or hamming.")
-    ],
-    model: Annotated[
-        Path | None, typer.Option(help="Use the model in this file instead of fitting one.")
-    ] = None,
-    fit_rows: Annotated[
-        int | None,
-        typer.Option(
-            help="Fit to so many rows, at equal distances; by default to all (sketches: 65,536)."
-        ),
-    ] = None,
-    method: Annotated[
-        SketchMethod | None,
-        typer.Option(help="How sketches are made; rotations unless the projection has a model."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of what sketches draw at random; 0.")] = None,
-    queries: Annotated[
-        str | None,
-        typer.Option(
-            help="Query vectors (.npy, .npz, .h5, .fvecs; FILE:NAME picks an array) to project too."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The HDF5 file for the projected queries.")
-    ] = None,
-    ceiling: Annotated[
-        bool,
-        typer.Option(
-            "--ceiling",
-            help="Tell how much of the exact neighbours brute force in the projection finds: of "
-            "--queries, or of 1,000 of the rows.",
-        ),
-    ] = False,
+    collection: CollectionArgument,
+    name: NameArgument,
+    model: ModelOption = None,
+    fit_rows: FitRowsOption = None,
+    method: MethodOption = None,
+    seed: SeedOption = None,
+    queries: QueriesOption = None,
+    out: OutOption = None,
+    ceiling: CeilingOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Project all vectors to PCA coordinates or binary sketches, and queries with the same model."""
+    """Project all vectors to PCA coordinates or binary sketches.
+
+    Searches can then use the projection with --on. Run the command again to resume, or after parts were
+    added.
+    """
     with progress_bars() as progress:
-        report = api.project(
+        report = pairdex.project(
             collection,
             name,
             model=model,
@@ -66,35 +104,23 @@ def command(
             progress=progress,
         )
     if as_json:
-        print_json(
-            {
-                "name": report.name,
-                "rows": report.rows,
-                "dim": report.dim,
-                "method": report.method,
-                "fit_rows": report.fit_rows,
-                "explained_variance": report.explained_variance,
-                "recall_ceiling": _ceiling_as_json(report.recall_ceiling),
-                "projected": report.projected,
-                "seconds": report.seconds,
-            }
-        )
-        return
-    variance = report.explained_variance
-    lines: dict[str, object] = {
-        "projection": f"{report.name}, {report.dim} {'bits' if name == 'hamming' else 'components'}",
-        "method": report.method,
+        print_json(_as_json(report))
+    else:
+        _print_report(report, out)
+
+
+def _as_json(report: ProjectReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
         "rows": report.rows,
-        "projected now": report.projected,
-        "fitted to": "another's rows" if report.fit_rows is None else f"{report.fit_rows:,} rows",
+        "dim": report.dim,
+        "method": report.method,
+        "fit_rows": report.fit_rows,
+        "explained_variance": report.explained_variance,
+        "recall_ceiling": _ceiling_as_json(report.recall_ceiling),
+        "projected": report.projected,
+        "seconds": report.seconds,
     }
-    if variance is not None:
-        lines["variance"] = f"{variance:.1%} explained"
-    if out is not None:
-        lines["queries in"] = out
-    print_lines(lines | {"time": duration(report.seconds)})
-    if report.recall_ceiling is not None:
-        _print_ceiling(report.recall_ceiling)
 
 
 def _ceiling_as_json(ceilings: list[Ceiling] | None) -> dict[str, Any] | None:
@@ -110,9 +136,37 @@ def _ceiling_as_json(ceilings: list[Ceiling] | None) -> dict[str, Any] | None:
     }
 
 
+def _print_report(report: ProjectReport, out: Path | None) -> None:
+    unit = "bits" if report.name == "hamming" else "components"
+    fitted_to = "another collection" if report.fit_rows is None else f"{report.fit_rows:,} rows"
+    lines: dict[str, object] = {
+        "projection": f"{report.name}, {report.dim:,} {unit}",
+        "method": report.method,
+        "rows": report.rows,
+        "projected now": report.projected,
+        "fitted to": fitted_to,
+    }
+    if report.explained_variance is not None:
+        lines["variance"] = f"{report.explained_variance:.1%} explained"
+    if out is not None:
+        lines["queries in"] = out
+    print_lines(lines | {"time": duration(report.seconds)})
+    if report.recall_ceiling is not None:
+        _print_ceiling(report.recall_ceiling)
+
+
 def _print_ceiling(ceilings: list[Ceiling]) -> None:
-    typer.echo("\nbrute force in the projection, against the exact neighbours")
-    typer.echo("queries       n  " + "  ".join(f"recall@{k}" for k in CEILING_KS) + "  time")
-    for one in ceilings:
-        recall = "  ".join(f"{one.recall[k]:>9.3f}" for k in CEILING_KS)
-        typer.echo(f"{one.queries:<7}{one.n:>8,}  {recall}  {duration(one.seconds)}")
+    typer.echo("\nRecall of brute force in the projection, against the exact neighbours:")
+    print_table(
+        ["queries", "n", *(f"recall@{k}" for k in CEILING_KS), "time"],
+        [
+            [
+                one.queries,
+                f"{one.n:,}",
+                *(f"{one.recall[k]:.3f}" for k in CEILING_KS),
+                duration(one.seconds),
+            ]
+            for one in ceilings
+        ],
+        right={"n", "time", *(f"recall@{k}" for k in CEILING_KS)},
+    )

@@ -8,38 +8,58 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import (
-    JsonOption,
-    NoCodesOption,
-    duration,
-    print_json,
-    print_lines,
-    progress_bars,
-)
+import pairdex
+from pairdex.cli.options import JsonOption, NoCodesOption, OnOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.reference.queries import DEFAULT_N
-from pairdex.reference.reference import queries as draw_queries
-from pairdex.store.store import Kind
+
+EXAMPLES = (
+    "pairdex queries my-collection --out queries.h5 -n 1000",
+    "pairdex queries held-out --against my-collection --out queries.h5 --distinct",
+)
+
+DrawnArgument = Annotated[
+    Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection to draw from.")
+]
+OutOption = Annotated[
+    Path,
+    typer.Option(metavar="FILE", help="HDF5 file to write, with the datasets emb and ids."),
+]
+CountOption = Annotated[int, typer.Option("-n", metavar="N", help="Number of queries.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Random seed.", min=0)]
+DistinctOption = Annotated[
+    bool,
+    typer.Option(
+        "--distinct", help="Leave out queries within a cosine distance of 1e-4 of another query."
+    ),
+]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="COLLECTION",
+        help="Collection that the queries will search (default: the one they are drawn from).",
+    ),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection to draw from.")],
-    out: Annotated[Path, typer.Option(help="The HDF5 file to write: emb and ids.")],
-    n: Annotated[int, typer.Option("-n", help="How many queries.")] = DEFAULT_N,
-    seed: Annotated[int, typer.Option(help="Another seed draws other rows.", min=0)] = 0,
-    on: Annotated[Kind, typer.Option(help="Which vectors become queries.")] = "image",
-    distinct: Annotated[
-        bool, typer.Option("--distinct", help="No query nearer than 1e-4 to another.")
-    ] = False,
-    against: Annotated[
-        Path | None,
-        typer.Option(help="The collection to be searched; the drawn rows' own by default."),
-    ] = None,
+    collection: DrawnArgument,
+    out: OutOption,
+    n: CountOption = DEFAULT_N,
+    seed: SeedOption = 0,
+    on: OnOption = "image",
+    distinct: DistinctOption = False,
+    against: AgainstOption = None,
     no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw queries at random, without near-duplicates and ties at the 10th neighbour."""
+    """Draw random query vectors from a collection.
+
+    The SISAP rule applies: a row is left out if the searched collection has a near-duplicate of it, or
+    a tie at its 10th neighbour.
+    """
     with progress_bars() as progress:
-        report = draw_queries(
+        report = pairdex.queries(
             collection,
             out,
             n,

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import JsonOption, print_json, print_lines, size
-from pairdex.downloads.catalogue import Entry, Release, select
+import pairdex
+from pairdex.cli.options import JsonOption
+from pairdex.cli.output import print_json, print_lines, print_table, size
+from pairdex.downloads.catalogue import choose
+
+if TYPE_CHECKING:
+    from pairdex.downloads.catalogue import Entry, Release
+
+EXAMPLES = (
+    "pairdex releases",
+    "pairdex releases laion400m --files 'metadata_*'",
+)
+
+NameArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="Name of a release (default: list all releases)."),
+]
+FilesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GLOB",
+        help="List only files whose present or former name fits GLOB (repeatable; default: all).",
+    ),
+]
 
 
 def command(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A release; all are listed without it.")
-    ] = None,
-    files: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="Only these files; repeatable. Former names work too."),
-    ] = None,
-    as_json: JsonOption = False,
+    name: NameArgument = None, files: FilesOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the releases that are known, or the files of one with size, checksum, address and errata."""
+    """List the known releases, or the files of one release.
+
+    For each file: size, checksum, address, and known errors of its documentation.
+    """
     if name is None:
-        _show_releases(api.releases(), as_json)
+        _show_releases(pairdex.releases(), as_json)
         return
-    (release,) = api.releases(name)
-    entries = _chosen(release, files or [])
+    (release,) = pairdex.releases(name)
+    entries = choose(release, files or ())
     if as_json:
         print_json(_facts(release) | {"files": [_file_facts(entry) for entry in entries]})
     elif files and len(entries) == 1:
@@ -36,26 +53,19 @@ def command(
         _show_files(release, entries)
 
 
-def _chosen(release: Release, patterns: list[str]) -> list[Entry]:
-    """Return whole families where a pattern fits them as written, else single files."""
-    if not patterns:
-        return list(release.entries)
-    chosen: dict[str, Entry] = {}
-    for pattern in patterns:
-        families = [entry for entry in release.entries if entry.is_named(pattern)]
-        for entry in families or select(release, patterns=[pattern]):
-            chosen[entry.path] = entry
-    return list(chosen.values())
-
-
 def _show_releases(releases: list[Release], as_json: bool) -> None:
     if as_json:
         print_json({"releases": [_facts(r) | {"files": r.files} for r in releases]})
         return
-    width = max(len(release.name) for release in releases)
-    for release in releases:
-        sys.stdout.write(f"{release.name:<{width}}  {release.files:>5,} files  {release.title}\n")
-    sys.stdout.write("\npairdex releases NAME shows the files of one, pairdex fetch gets them\n")
+    print_table(
+        ["release", "files", "title"],
+        [[release.name, f"{release.files:,}", release.title] for release in releases],
+        right={"files"},
+    )
+    sys.stdout.write(
+        "\nList the files of a release with: pairdex releases NAME\n"
+        "Download them with: pairdex fetch NAME FOLDER\n"
+    )
 
 
 def _show_files(release: Release, entries: list[Entry]) -> None:

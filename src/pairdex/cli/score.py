@@ -8,24 +8,43 @@ from typing import Annotated
 
 import typer
 
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.curate.score import score
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+
+EXAMPLES = (
+    "pairdex score my-collection --nsfw clip_autokeras_binary_nsfw.npz",
+    "pairdex score my-collection --aesthetic sa_0_4_vit_l_14_linear.npz",
+)
+
+NsfwOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="LAION's NSFW head (.npz): fills the column punsafe, 0 to 1."
+    ),
+]
+AestheticOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="LAION's linear aesthetic head (.npz): fills the column aesthetic, about 0 to 10.",
+    ),
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    nsfw: Annotated[
-        Path | None, typer.Option(help="LAION's NSFW head (.npz): fills the column punsafe.")
-    ] = None,
-    aesthetic: Annotated[
-        Path | None,
-        typer.Option(help="LAION's linear aesthetic head (.npz): fills the column aesthetic."),
-    ] = None,
+    collection: CollectionArgument,
+    nsfw: NsfwOption = None,
+    aesthetic: AestheticOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score all pictures of a collection with LAION's heads, as columns for filters and the page."""
+    """Add scores for safety and aesthetics as metadata columns.
+
+    LAION's heads compute the scores from the image vectors. Filters and the page can use the columns.
+    Run the command again after parts were added.
+    """
     with progress_bars() as progress:
-        report = score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
+        report = pairdex.score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
     if as_json:
         print_json(asdict(report))
         return

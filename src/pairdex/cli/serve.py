@@ -1,4 +1,4 @@
-"""`pairdex serve`: the REST interface and the page."""
+"""`pairdex serve`: the REST API and the web page."""
 
 from __future__ import annotations
 
@@ -8,55 +8,90 @@ from typing import Annotated, Literal
 
 import typer
 
+import pairdex
 from pairdex.cli.model_option import model_place
+from pairdex.cli.options import ModelOption
 from pairdex.cli.output import progress_bars
-from pairdex.collection import Collection
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
+
+EXAMPLES = (
+    "pairdex serve my-collection",
+    "pairdex serve photos laion --host 0.0.0.0 --token SECRET --rate 20",
+)
+PANELS = {
+    "Network": "host port",
+    "Access": "token cors rate proxy_hosts",
+    "Models and logs": "model log_format",
+}
+
+CollectionsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="COLLECTION", help="Folders of collections; requests use the first by default."
+    ),
+]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
+]
+PortOption = Annotated[
+    int, typer.Option(metavar="PORT", help="Port to listen on; 0 picks a free one.")
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", help="Require this bearer token in every request."),
+]
+CorsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ORIGIN",
+        help="Let pages of this origin read answers, such as https://gallery.example (repeatable).",
+    ),
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N", help="Allow each client address N requests per second (default: no limit)."
+    ),
+]
+ProxyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HOST",
+        help="Fetch pictures from this host, or from all hosts below it with *.HOST (repeatable; "
+        "default: fetch none).",
+    ),
+]
+LogOption = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option(help="Log every request in this format (default: log only errors)."),
+]
 
 
 def command(
-    collections: Annotated[
-        list[Path], typer.Argument(help="Folders of collections; the first is the default.")
-    ],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 takes a free one.")
-    ] = DEFAULT_PORT,
-    token: Annotated[
-        str | None, typer.Option(help="Ask every request for this bearer token.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="The collections' model, where they do not say or it has moved."),
-    ] = None,
-    cors: Annotated[
-        list[str] | None,
-        typer.Option(help="An origin whose pages may read answers, as https://gallery.example."),
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Requests a second that one address may make.")
-    ] = None,
-    proxy_hosts: Annotated[
-        list[str] | None,
-        typer.Option(help="A host that pictures may be fetched from, or *.host for all below it."),
-    ] = None,
-    log_format: Annotated[
-        Literal["text", "json"] | None,
-        typer.Option(help="Log every request, in this form; else only errors."),
-    ] = None,
+    collections: CollectionsArgument,
+    host: HostOption = DEFAULT_HOST,
+    port: PortOption = DEFAULT_PORT,
+    token: TokenOption = None,
+    model: ModelOption = None,
+    cors: CorsOption = None,
+    rate: RateOption = None,
+    proxy_hosts: ProxyOption = None,
+    log_format: LogOption = None,
 ) -> None:
-    """Serve collections: a page for people, REST for programs. Ctrl-C ends it."""
-    # No other command waits for these.
+    """Serve collections as a web page and a REST API.
+
+    The server is read-only and listens on this machine only, unless you set --host. Press Ctrl-C to
+    stop it.
+    """
+    # Heavy, and not needed for help.
     from pairdex.service.logs import log_to  # noqa: PLC0415
     from pairdex.service.policy import Policy  # noqa: PLC0415
     from pairdex.service.server import serve  # noqa: PLC0415
 
     policy = Policy(cors=tuple(cors or ()), rate=rate, proxy_hosts=tuple(proxy_hosts or ()))
     log_to(log_format)
-    opened = [
-        Collection.open(path, model=None if model is None else model_place(model))
-        for path in collections
-    ]
+    place = None if model is None else model_place(model)
+    opened = [pairdex.open(path, model=place) for path in collections]
     with progress_bars() as progress:
         serve(
             opened,
@@ -70,4 +105,4 @@ def command(
 
 
 def _announce(url: str) -> None:
-    sys.stderr.write(f"serving {url} (Ctrl-C ends it)\n")
+    sys.stderr.write(f"serving {url} (Ctrl-C stops the server)\n")

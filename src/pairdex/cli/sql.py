@@ -9,116 +9,117 @@ from typing import Annotated, Literal
 
 import pyarrow as pa
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from pairdex.cli.output import (
-    JsonOption,
-    NoCodesOption,
-    duration,
-    print_json,
-    printable,
-    progress_bars,
-)
+from pairdex.cli.options import CollectionArgument, JsonOption, ModelOption, NoCodesOption
+from pairdex.cli.output import duration, print_json, print_table, progress_bars
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
-from pairdex.files import atomic, json_values
-from pairdex.metadata_sql.output import FileFormat, format_of, write_rows
-from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
+from pairdex.files import json_values
+from pairdex.metadata_sql.output import FileFormat, format_of
+from pairdex.metadata_sql.results import select_rows, write_selected
+from pairdex.metadata_sql.session import DEFAULT_MEMORY
 
+EXAMPLES = (
+    'pairdex sql pets "SELECT nsfw, count(*) FROM pairs GROUP BY nsfw"',
+    "pairdex sql pets \"SELECT * FROM nearest('a black cat', 100)\" --out cats.csv",
+)
 _SHOWN_ROWS = 100
+
+Form = Literal["table", "csv", "json", "parquet"]
+StatementArgument = Annotated[
+    str, typer.Argument(metavar="SELECT", help="One SELECT statement over the table pairs.")
+]
+FormatOption = Annotated[
+    Form | None,
+    typer.Option("--format", help="Output format (default: the suffix of --out, else table)."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the rows to FILE (.csv, .json or .parquet)."),
+]
+MemoryOption = Annotated[
+    str, typer.Option(metavar="SIZE", help="Memory limit of the statement, such as 500MB or 4GB.")
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    statement: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT over `pairs`.")],
-    form: Annotated[
-        Literal["table", "csv", "json", "parquet"] | None,
-        typer.Option("--format", help="What to print or write; of --out its name says it."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
-    memory: Annotated[str, typer.Option(help="What it may use.")] = DEFAULT_MEMORY,
-    model: Annotated[
-        str | None, typer.Option(help="The collection's model, where it does not say or has moved.")
-    ] = None,
+    collection: CollectionArgument,
+    statement: StatementArgument,
+    form: FormatOption = None,
+    out: OutOption = None,
+    memory: MemoryOption = DEFAULT_MEMORY,
+    model: ModelOption = None,
     no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the collection's metadata by SQL, with search in it.
+    """Query the metadata of a collection with SQL.
 
-    The table is `pairs`; `nearest('a red car', 100)` is the table of the rows nearest to a text,
-    `distance(id, 'a red car')` a row's distance. Nothing can be written, and no file be read.
+    The table is called pairs. nearest('a red car', 100) is a table of the rows nearest to a text;
+    distance(id, 'a red car') is the distance of a row. Statements cannot write or read files.
     """
     kind = _file_format(form, out)
     opened = Collection.open(collection, model=model, use_codes=not no_codes)
     started = time.perf_counter()
-    with (
-        progress_bars() as progress,
-        selecting(opened, statement, memory=memory, progress=progress) as rows,
-    ):
-        if out is not None and kind is not None:
-            with atomic.replacing(out) as file:
-                count = write_rows(rows, file, kind)
-        elif kind is not None and not as_json:
-            write_rows(rows, sys.stdout.buffer, kind)
-            return
-        else:
-            table = rows.read_all() if as_json else _first(rows)
-    seconds = time.perf_counter() - started
-    if out is not None:
-        _say_written(count, seconds, out, as_json)
-    elif as_json:
-        print_json(
-            {
-                "rows": len(table),
-                "seconds": seconds,
-                "columns": table.column_names,
-                "values": json_values.rows(table),
-            }
-        )
+    if kind is not None and (out is not None or not as_json):
+        target = sys.stdout.buffer if out is None else out
+        with progress_bars() as progress:
+            count = write_selected(
+                opened, statement, target, kind, memory=memory, progress=progress
+            )
+        if out is not None:
+            _print_written(count, time.perf_counter() - started, out, as_json)
+        return
+    limit = None if as_json else _SHOWN_ROWS + 1
+    with progress_bars() as progress:
+        table = select_rows(opened, statement, limit=limit, memory=memory, progress=progress)
+    if as_json:
+        _print_json(table, time.perf_counter() - started)
     else:
-        _print_table(table, seconds)
+        _print_rows(table, time.perf_counter() - started)
 
 
-def _file_format(form: str | None, out: Path | None) -> FileFormat | None:
+def _file_format(form: Form | None, out: Path | None) -> FileFormat | None:
     """Return how rows are written, or None for a table on the terminal."""
     if form == "table" and out is not None:
-        raise InvalidArgument(f"a table is for reading; write {out} as csv, json or parquet")
+        raise InvalidArgument(f"cannot write a table to {out}; choose csv, json or parquet")
     if form == "parquet" and out is None:
-        raise InvalidArgument("Parquet is no text: say where to with --out FILE.parquet")
+        raise InvalidArgument("cannot print Parquet; write it to a file with --out FILE.parquet")
     if form is None:
         return None if out is None else format_of(out)
-    return None if form == "table" else form  # type: ignore[return-value]
+    return None if form == "table" else form
 
 
-def _say_written(count: int, seconds: float, out: Path, as_json: bool) -> None:
+def _print_written(count: int, seconds: float, out: Path, as_json: bool) -> None:
     if as_json:
         print_json({"rows": count, "seconds": seconds, "out": str(out)})
     else:
         sys.stdout.write(f"{count:,} rows in {duration(seconds)}, written to {out}\n")
 
 
-def _first(rows: pa.RecordBatchReader) -> pa.Table:
-    """Return one row more than is shown, and read no further."""
-    batches, count = [], 0
-    for batch in rows:
-        batches.append(batch)
-        count += len(batch)
-        if count > _SHOWN_ROWS:
-            break
-    return pa.Table.from_batches(batches, rows.schema).slice(0, _SHOWN_ROWS + 1)
+def _print_json(table: pa.Table, seconds: float) -> None:
+    print_json(
+        {
+            "rows": len(table),
+            "seconds": seconds,
+            "columns": table.column_names,
+            "values": json_values.rows(table),
+        }
+    )
 
 
-def _print_table(table: pa.Table, seconds: float) -> None:
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for name in table.column_names:
-        shown.add_column(printable(name), overflow="fold")
-    columns = table.slice(0, _SHOWN_ROWS)
-    for row in columns.to_pylist():
-        shown.add_row(*("" if value is None else printable(value) for value in row.values()))
-    Console(highlight=False, markup=False, emoji=False).print(shown)
+def _print_rows(table: pa.Table, seconds: float) -> None:
+    shown = table.slice(0, _SHOWN_ROWS)
+    columns = [["" if value is None else value for value in c.to_pylist()] for c in shown.columns]
+    numbers = {
+        field.name
+        for field in table.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    }
+    print_table(table.column_names, zip(*columns, strict=True), right=numbers)
     more = len(table) > _SHOWN_ROWS
     rows = (
-        f"the first {_SHOWN_ROWS} rows; --format csv gives all" if more else f"{len(table):,} rows"
+        f"the first {_SHOWN_ROWS} rows (use --format csv for all)"
+        if more
+        else f"{len(table):,} rows"
     )
     sys.stdout.write(f"{rows} in {duration(seconds)}\n")

@@ -8,42 +8,64 @@ from typing import Annotated
 
 import typer
 
-from pairdex import api
-from pairdex.cli.output import JsonOption, duration, print_json, print_lines, progress_bars
-from pairdex.parts.layout import parse_numbers
+import pairdex
+from pairdex.cli.options import (
+    CollectionArgument,
+    JsonOption,
+    NewArgument,
+    PartsOption,
+    WorkersOption,
+)
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.store.sample import DEFAULT_SEED
+
+EXAMPLES = (
+    'pairdex subset my-collection large-pictures --where "width >= 1024"',
+    "pairdex subset my-collection test-set --sample 10000 --seed 7",
+)
+
+WhereOption = Annotated[
+    str | None,
+    typer.Option(metavar="SQL", help='Keep only rows that match, such as "width >= 512".'),
+]
+WithoutOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Leave out the rows whose ids are in FILE (.h5 of queries, .npy, .txt).",
+    ),
+]
+SampleOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Draw N rows at random (default: keep all).")
+]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="Random seed of --sample.")]
+LimitOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Keep only the first N rows (default: all).")
+]
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
-    new: Annotated[Path, typer.Argument(help="Folder of the new collection.")],
-    parts: Annotated[
-        str | None, typer.Option(help="Only rows of these released parts: 1-11 or 0-9,12.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Keep rows that satisfy this SQL predicate.")
-    ] = None,
-    without: Annotated[
-        Path | None,
-        typer.Option(help="Leave out the rows of this file of ids (.h5 of queries, .npy, .txt)."),
-    ] = None,
-    sample: Annotated[int | None, typer.Option(help="Draw so many rows at random.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed draws other rows.")] = DEFAULT_SEED,
-    limit: Annotated[int | None, typer.Option(help="Keep only the first so many rows.")] = None,
-    workers: Annotated[int, typer.Option(help="Parts written at once.")] = 1,
+    collection: CollectionArgument,
+    new: NewArgument,
+    parts: PartsOption = None,
+    where: WhereOption = None,
+    without: WithoutOption = None,
+    sample: SampleOption = None,
+    seed: SeedOption = DEFAULT_SEED,
+    limit: LimitOption = None,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new collection of some rows of another.
+    """Make a new collection from some rows of another.
 
-    Options are applied in the order in which they stand here. Rows get new ids in the old order;
-    their vectors and columns, with the part and row they were released in, stay as they are. Run it
-    again after a break and it goes on where it stopped.
+    The filters apply in the order listed below. Rows keep their order, vectors and columns, and get
+    new ids. Run the same command again to resume.
     """
     with progress_bars() as progress:
-        report = api.subset(
+        report = pairdex.subset(
             collection,
             new,
-            parts=None if parts is None else parse_numbers(parts),
+            parts=parts,
             where=where,
             without=without,
             sample=sample,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from pairdex.api import verify
-from pairdex.cli.output import JsonOption, print_json, print_lines, progress_bars, size
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.output import print_json, print_lines, progress_bars, size
 from pairdex.errors import DamagedFile
+
+EXAMPLES = ("pairdex verify my-collection",)
 
 
 def command(
-    collection: Annotated[Path, typer.Argument(help="Folder of the collection.")],
+    collection: CollectionArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Read all files of a collection again and compare their checksums."""
+    """Read every file of a collection and compare its checksum.
+
+    Exit status 1 if a file is damaged: the error names the file and what to do.
+    """
     with progress_bars(of_bytes=True) as progress:
-        report = verify(collection, progress=progress)
+        report = pairdex.verify(collection, progress=progress)
     if as_json:
         print_json(asdict(report))
     elif not report.damaged:

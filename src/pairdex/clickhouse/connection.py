@@ -23,7 +23,7 @@ from pairdex.files import atomic
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-__all__ = ["DEFAULT_USER", "OLDEST", "Place", "connected", "explained"]
+__all__ = ["DEFAULT_USER", "OLDEST", "Place", "connected", "explained", "read_password"]
 
 DEFAULT_USER = "default"
 OLDEST = "25.8"
@@ -72,6 +72,22 @@ class Place:
     def name_of(self, shard: int) -> str:
         """Return the folder, or the address of a shard."""
         return str(self.path) if self.path is not None else self.urls[shard]
+
+
+def read_password(path: Path) -> str:
+    """Return the first line of a file.
+
+    Raises
+    ------
+    MissingFile, InvalidArgument
+        There is no such file, or its first line is not a text.
+    """
+    try:
+        return path.read_text().splitlines()[0]
+    except FileNotFoundError as error:
+        raise MissingFile(f"{path} does not exist; expected a file with a password") from error
+    except (IndexError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"{path} has no password in its first line") from error
 
 
 @contextmanager

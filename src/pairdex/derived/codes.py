@@ -7,17 +7,22 @@ speed. It names the vectors it was made of, so that codes of an older version ar
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import cast, get_args
 
+from pairdex.derived.kind import DerivedInfo, DerivedKind
 from pairdex.errors import CollectionBusy, Mismatch, MissingFile, WriteFailed
-from pairdex.files import atomic, checksums, lock
-from pairdex.knn.codes import Codes, build_codes, open_codes
-from pairdex.progress import StepProgress
+from pairdex.files import atomic, lock
+from pairdex.files.checks import Check, reading_check
+from pairdex.knn.codes import Codes, build_codes, open_codes, verify_codes
+from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
-__all__ = ["codes_path", "find_codes", "have_codes"]
+__all__ = ["CODES", "codes_path", "find_codes", "have_codes"]
 
 
 _log = logging.getLogger(__name__)
@@ -38,7 +43,10 @@ def find_codes(store: Store, on: Kind) -> Codes | None:
     """
     try:
         return open_codes(
-            codes_path(store.path, on), rows=store.rows, dim=store.dim, source=_source(store, on)
+            codes_path(store.path, on),
+            rows=store.rows,
+            dim=store.dim,
+            source=store.manifest.vectors_checksum(on),
         )
     except (MissingFile, Mismatch):
         return None
@@ -63,15 +71,18 @@ def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) 
     if codes is not None or store.rows == 0:
         return codes
     try:
-        with lock.writing(store.path):
-            codes = find_codes(store, on)  # another process may have built them meanwhile
-            if codes is None:
-                _check_newest(store)
-                _build(store, on, progress)
+        _build_missing(store, on, progress)
     except (WriteFailed, CollectionBusy, Mismatch) as error:
         _log.warning("searching without codes, more slowly: %s", error)
         return None
-    return codes or find_codes(store, on)
+    return find_codes(store, on)
+
+
+def _build_missing(store: Store, on: Kind, progress: StepProgress | None) -> None:
+    with lock.writing(store.path):
+        if find_codes(store, on) is None:  # another process may have built them meanwhile
+            _check_newest(store)
+            _build(store, on, progress)
 
 
 def _build(store: Store, on: Kind, progress: StepProgress | None) -> None:
@@ -84,7 +95,7 @@ def _build(store: Store, on: Kind, progress: StepProgress | None) -> None:
         store.vectors(on).blocks,
         path,
         text_blocks=others,
-        source=_source(store, on),
+        source=store.manifest.vectors_checksum(on),
         threads=usable_processors(),
         progress=progress,
     )
@@ -95,7 +106,43 @@ def _check_newest(store: Store) -> None:
         raise Mismatch(f"{store.path} has changed since it was opened; open it again")
 
 
-def _source(store: Store, on: Kind) -> str:
-    """Name the vectors by the checksums of their files."""
-    files = [part.files[on].checksum for part in store.manifest.parts]
-    return checksums.of_bytes("\n".join(files).encode())
+def _find(collection: Path) -> list[str]:
+    return [on for on in get_args(Kind) if codes_path(collection, on).exists()]
+
+
+def _describe(store: Store, name: str) -> DerivedInfo:
+    on = cast("Kind", name)
+    current = find_codes(store, on) is not None
+    return DerivedInfo(
+        CODES.name,
+        name,
+        title=f"codes of {on} vectors",
+        rows=store.rows if current else None,
+        bytes=codes_path(store.path, on).stat().st_size,
+        current=current,
+        details={"on": on},
+    )
+
+
+def _checks(collection: Path, name: str) -> Iterator[Check]:
+    path = codes_path(collection, cast("Kind", name))
+    remedy = "delete it: the next search makes it again"
+    yield reading_check(collection, path, partial(verify_codes, path), remedy=remedy)
+
+
+def _make(collection: Path, name: str, progress: Progress | None) -> None:
+    on, store = cast("Kind", name), Store(collection)
+    store.check_kind(on)
+    if store.rows:
+        _build_missing(store, on, at_step(progress, "making codes"))
+
+
+CODES = DerivedKind(
+    name="codes",
+    heading="indexes",
+    files=("indexes/*/codes",),
+    find=_find,
+    describe=_describe,
+    checks=_checks,
+    make=_make,
+)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from pairdex.derived.codes import find_codes
-from pairdex.derived.verify import Check, complaint
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -45,7 +45,7 @@ from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Kind, Store
 from pairdex.work.processors import usable_processors
 
-__all__ = ["Built", "IndexReport", "find_index", "index_checks", "ivf_path", "make_index"]
+__all__ = ["Built", "IndexReport", "find_index", "ivf_path", "make_index", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
@@ -115,23 +115,6 @@ def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, Points] | None:
         return None
 
 
-def index_checks(collection: Path) -> Iterator[Check]:
-    """Yield a check of every index, and of its operating points, in the collection's folder."""
-    for path in sorted(collection.glob("indexes/*/ivf")):
-        inside = path.relative_to(collection)
-        remedy = f"run pairdex index {collection} --on {path.parent.name} again"
-        reads = partial(complaint, partial(_verify, path))
-        yield Check(str(inside), path.stat().st_size, reads, remedy)
-        points = points_path(path)
-        if points.exists():
-            reads = partial(complaint, partial(read_points, points))
-            yield Check(str(inside.parent / points.name), points.stat().st_size, reads, remedy)
-
-
-def _verify(path: Path) -> None:
-    IvfFile(path).verify()
-
-
 def make_index(
     collection: Path,
     *,
@@ -152,9 +135,9 @@ def make_index(
         What building and searching may take at most: decides the size, and whether the vectors stay
         on disk.
     size
-        In the place of what `memory_bytes` decides.
+        Instead of what `memory_bytes` decides.
     nlist
-        The number of lists, in the place of one that follows from the rows.
+        The number of lists, instead of one that follows from the rows.
     progress
         Called with what is being done, and how much of how much.
 
@@ -166,7 +149,29 @@ def make_index(
         Another writer; no room.
     """
     check_recall(recall)
-    read_manifest(collection)  # says that there is no collection
+    with _writing(collection, on) as store:
+        size, on_disk = _fitting(store, memory_bytes, size)
+        parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
+        wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
+        return _make(store, on, wish, progress)
+
+
+def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None) -> IndexReport:
+    """Do what `make_index` does, with the recall, size and place in memory of the index there is.
+
+    Raises
+    ------
+    InvalidArgument, CollectionBusy, WriteFailed
+        As `make_index`.
+    """
+    with _writing(collection, on) as store:
+        return _make(store, on, _earlier_wish(store, on), progress)
+
+
+@contextmanager
+def _writing(collection: Path, on: Kind) -> Iterator[Store]:
+    """Give the collection's newest version, which nobody else writes, if it can be indexed."""
+    read_manifest(collection)  # raises MissingFile before the lock makes a file
     with lock.writing(collection):
         store = Store(collection)
         if on not in store.manifest.vectors:
@@ -174,10 +179,7 @@ def make_index(
             raise InvalidArgument(f"{collection} has no {on} vectors, it has {there}", field="on")
         if store.rows == 0:
             raise InvalidArgument(f"{collection} has no rows to index")
-        size, on_disk = _fitting(store, memory_bytes, size)
-        parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
-        wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
-        return _make(store, on, wish, progress)
+        yield store
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,22 @@ class _Wish:
     on_disk: bool
     parameters: Parameters
     is_nlist_asked: bool
+
+
+def _earlier_wish(store: Store, on: Kind) -> _Wish:
+    """Return the settings of the index there is; the defaults where there is none, or it is damaged."""
+    path = ivf_path(store.path, on)
+    sizes: tuple[Size, ...] = get_args(Size)
+    fast = choose(store.rows, store.dim)
+    try:
+        file = IvfFile(path)
+    except (MissingFile, DamagedFile, UnsupportedFormat):
+        return _Wish(DEFAULT_RECALL, "fast", False, fast, is_nlist_asked=False)
+    chosen = {size: choose(store.rows, store.dim, size=size) for size in sizes}
+    size: Size = next((one for one in sizes if chosen[one].coded == file.header.coded), "fast")
+    points = _known_points(path, file)
+    recall, on_disk = (DEFAULT_RECALL, False) if points is None else (points.recall, points.on_disk)
+    return _Wish(recall, size, on_disk, chosen[size], is_nlist_asked=False)
 
 
 def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> IndexReport:
@@ -244,7 +262,7 @@ def _readable(path: Path) -> IvfFile | None:
     except MissingFile:
         return None
     except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the index anew: %s", error)
+        _log.warning("building the index again: %s", error)
         return None
     return file
 

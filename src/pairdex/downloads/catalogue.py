@@ -19,7 +19,16 @@ from typing import Any
 
 from pairdex.errors import InvalidArgument
 
-__all__ = ["Entry", "Release", "find_release", "load_catalogue", "nearest", "no_match", "select"]
+__all__ = [
+    "Entry",
+    "Release",
+    "choose",
+    "find_release",
+    "load_catalogue",
+    "nearest",
+    "no_match",
+    "select",
+]
 
 _NPY_HEADER_BYTES = 128  # of every .npy file of LAION
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -190,6 +199,26 @@ def select(
         if not any(file.is_named(pattern) for file in files):
             raise no_match(release.name, pattern, [name for f in files for name in _names(f)])
     return [file for file in files if any(file.is_named(pattern) for pattern in patterns)]
+
+
+def choose(release: Release, patterns: Sequence[str] = ()) -> list[Entry]:
+    """Return the entries of a release that fit one of these patterns, all when there are none.
+
+    A pattern that fits the path of a family, as `img_emb_{part}.npy`, chooses the family as one entry.
+
+    Raises
+    ------
+    InvalidArgument
+        A pattern fits no file.
+    """
+    if not patterns:
+        return list(release.entries)
+    chosen: dict[str, Entry] = {}
+    for pattern in patterns:
+        families = [entry for entry in release.entries if entry.is_named(pattern)]
+        for entry in families or select(release, patterns=[pattern]):
+            chosen[entry.path] = entry
+    return list(chosen.values())
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

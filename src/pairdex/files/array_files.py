@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, sealed_json
 
-__all__ = ["Arrays", "open_arrays", "write_arrays"]
+__all__ = ["Arrays", "open_arrays", "read_source", "write_arrays"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,6 +83,31 @@ def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> A
     DamagedFile, UnsupportedFormat
         Other bytes than were written; a foreign file, or one of another version.
     """
+    opened = _opened(path, kind, version)
+    if opened is None:
+        return None
+    content, body = opened
+    if source is not None and content["source"] != source:
+        return None
+    if len(body) != content["bytes"] or xxhash.xxh3_128_hexdigest(body.data) != content["body"]:
+        raise DamagedFile(f"{path} is damaged: its checksum does not fit; {_REMEDY}")
+    return {place["name"]: _array(body, place) for place in content["arrays"]}
+
+
+def read_source(path: Path, *, kind: str, version: int) -> str | None:
+    """Return what a file says it was made of; None where there is none. The arrays are not read.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat
+        Its header is damaged, foreign or of another version.
+    """
+    opened = _opened(path, kind, version)
+    return None if opened is None else str(opened[0]["source"])
+
+
+def _opened(path: Path, kind: str, version: int) -> tuple[dict[str, Any], NDArray[np.uint8]] | None:
+    """Return the content of the header, checked, and the bytes behind it, mapped."""
     try:
         if path.stat().st_size < len(_MAGIC) + 8:
             raise DamagedFile(f"{path} is damaged: it is cut off; {_REMEDY}")
@@ -93,12 +118,7 @@ def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> A
     content = sealed_json.read_sealed(
         header, path, kind=f"pairdex-{kind}", version=version, remedy=_REMEDY
     )
-    if source is not None and content["source"] != source:
-        return None
-    body = data[start:]
-    if len(body) != content["bytes"] or xxhash.xxh3_128_hexdigest(body.data) != content["body"]:
-        raise DamagedFile(f"{path} is damaged: its checksum does not fit; {_REMEDY}")
-    return {place["name"]: _array(body, place) for place in content["arrays"]}
+    return content, data[start:]
 
 
 def _header(path: Path, data: NDArray[np.uint8]) -> tuple[bytes, int]:

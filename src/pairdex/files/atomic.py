@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pairdex.errors import WeakFileSystem, WriteFailed
+from pairdex.files import faults
 from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
@@ -71,6 +72,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ------
     WriteFailed
         Disk full, read-only target or no permission; an older file of that name is untouched.
+    DamagedFile
+        A mapped file was cut short meanwhile: what was read from it may be wrong (`faults`).
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
@@ -79,7 +82,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise _failed(path, error) from error
     try:
         with file:
-            yield file
+            with faults.checked(f"writing {path}"):
+                yield file
             _finish(file, path)
         rename(partial, path)
     except OSError as error:

@@ -5,8 +5,8 @@ Rows are read in blocks with plain reads, so that memory stays flat whatever the
 
 from __future__ import annotations
 
-import ast
-import struct
+import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,8 +30,18 @@ __all__ = [
     "open_vectors",
 ]
 
-_NPY_MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT_BYTES = 1 << 16  # a header of float rows is 128 bytes; more is not one of ours
+# Version 3 is version 2 in UTF-8, which only names of fields need; NumPy has no function for it alone.
+_HEADER_READERS = {
+    1: np.lib.format.read_array_header_1_0,
+    2: np.lib.format.read_array_header_2_0,
+    3: np.lib.format.read_array_header_2_0,
+}
+# What NumPy's reader lets pass of Python's parsers and of its own look at the result.
+_HEADER_ERRORS = (
+    ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, MemoryError,
+    RecursionError, tokenize.TokenError,
+)  # fmt: skip
 _FLOATS = ("float16", "float32", "float64")
 _BFLOAT16 = np.dtype("V2")  # NumPy has no bfloat16; it is saved as two bytes of no meaning
 _CONVERT = "save it again as rows: np.save(path, np.ascontiguousarray(rows, np.float32))"
@@ -172,15 +182,12 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
 
 def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
     """Return the .npy header of a C-ordered (rows, dim) array: 128 bytes, whatever `rows` is."""
-    description = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": (rows, dim),
-    }
-    text = "{" + ", ".join(f"{key!r}: {value!r}" for key, value in description.items()) + ", }"
-    return (
-        _NPY_MAGIC + b"\x01\x00" + struct.pack("<H", 118) + text.ljust(117).encode("latin1") + b"\n"
+    header = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": descr, "fortran_order": False, "shape": (rows, dim)}
     )
+    return header.getvalue()
 
 
 def _parse_npy(
@@ -216,29 +223,32 @@ def _widened(block: NDArray[np.uint16]) -> NDArray[np.float32]:
 def npy_description(
     file: IO[bytes], path: Path
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Read shape, order, dtype and header size; nothing of the header is evaluated but literals."""
-    start = file.read(12)
-    if len(start) < 12 or not start.startswith(_NPY_MAGIC):
+    """Read shape, order, dtype and header size, of a file that is at its beginning.
+
+    NumPy evaluates nothing but literals, and sees no more than `_HEADER_LIMIT_BYTES`, whatever the
+    length that the header claims.
+
+    Raises
+    ------
+    DamagedFile
+        The header cannot be read, or describes objects.
+    """
+    start = io.BytesIO(file.read(_HEADER_LIMIT_BYTES))
+    if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
         what = foreign(path) or (
             "is not an .npy file: it does not begin with its magic bytes; fetch it again"
         )
         raise DamagedFile(f"{path} {what}")
-    wide = start[6] >= 2
-    length = struct.unpack("<I", start[8:12])[0] if wide else struct.unpack("<H", start[8:10])[0]
-    begin = 12 if wide else 10
-    if not 2 <= length <= _HEADER_LIMIT_BYTES:  # two bytes of it have been read already
-        raise DamagedFile(f"{path} has a header of {length:,} bytes: it is damaged; fetch it again")
-    text = start[begin:] + file.read(length - (12 - begin))
     try:
-        header = ast.literal_eval(text.decode("latin1"))
-        shape, dtype = tuple(header["shape"]), np.dtype(header["descr"])
-        if any(not isinstance(n, int) or n < 0 for n in shape) or dtype.hasobject:
-            raise ValueError(text)
-        return shape, bool(header["fortran_order"]), dtype, begin + length
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        version, _ = np.lib.format.read_magic(start)
+        shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)
+        if dtype.hasobject or min(shape, default=0) < 0:
+            raise ValueError(shape, dtype)
+    except _HEADER_ERRORS as error:
         raise DamagedFile(
             f"{path} has an unreadable .npy header: it is damaged; fetch it again"
         ) from error
+    return shape, fortran, dtype, start.tell()
 
 
 def _open_npz(path: Path, member: str) -> VectorFile:

@@ -33,7 +33,7 @@ _HEADER_BYTES = 4096  # a page: what follows is aligned for memory maps
 _CHUNK_ROWS = 16_384  # rows coded at once: 16 MB at dim 512; a multiple of the 32 rows of a group
 _GROUP_ROWS = 32
 # What every bound must add for rounding in float32 arithmetic (docs/certified.md, section 5).
-_ARITHMETIC_ROOM = 1e-5
+_ARITHMETIC_SLACK = 1e-5
 
 Blocks = Sequence[NDArray[np.float16]]
 
@@ -50,7 +50,7 @@ class Codes:
         The caller's name for exactly these vectors, as given to `build_codes`.
     basis
         (dim, dim) float64: the directions of a row's coordinates, one a row.
-    room
+    slack
         What every bound adds for rounding, as a cosine.
     head, rest
         The two planes, uint8, memory maps.
@@ -60,7 +60,7 @@ class Codes:
     dim: int
     source: str
     basis: NDArray[np.float64]
-    room: float
+    slack: float
     head: NDArray[np.uint8]
     rest: NDArray[np.uint8]
 
@@ -146,9 +146,9 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     if checksums.of_bytes(stored.tobytes()) != header["checksums"]["basis"]:
         raise DamagedFile(f"the basis in {path} differs from its checksum: {_REMEDY}")
     basis = stored[:, :dim].astype(np.float64)
-    room = _ARITHMETIC_ROOM + orthogonality_error(basis) + 2 * float(header["coordinate_error"])
+    slack = _ARITHMETIC_SLACK + orthogonality_error(basis) + 2 * float(header["coordinate_error"])
     head, rest = np.split(content[basis_bytes:], [head_bytes])
-    return Codes(rows, dim, header["source"], basis, room, head, rest)
+    return Codes(rows, dim, header["source"], basis, slack, head, rest)
 
 
 def verify_codes(path: Path) -> None:

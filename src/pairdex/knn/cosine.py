@@ -181,7 +181,7 @@ class _Work:
             self.queries,
             self.k,
             coordinates=codes.coordinates(self.queries),
-            room=codes.room,
+            slack=codes.slack,
             head=codes.head,
             rest=codes.rest,
             allowed=self.allowed,

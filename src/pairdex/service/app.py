@@ -1,10 +1,10 @@
-"""The application: collections in, a complete ASGI application out; nothing global."""
+"""Making the ASGI application of a service: routes, middleware and state, none of it global."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,75 +17,79 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
+from pairdex.files import faults
 from pairdex.progress import Progress
 from pairdex.service.atlas import Atlases
-from pairdex.service.catalogue import Catalogue
+from pairdex.service.catalogue import Catalogue, Served, opened
 from pairdex.service.errors import install_handlers
-from pairdex.service.fast_json import FastRoute
 from pairdex.service.fetching import Fetcher
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody, is_open
 from pairdex.service.limits import FETCHERS
 from pairdex.service.metrics import Metrics
-from pairdex.service.models import ErrorBody
 from pairdex.service.policy import CLOSED, Policy
-from pairdex.service.rates import LimitRate
-from pairdex.service.readers import Readers
+from pairdex.service.rate_limit import LimitRate
+from pairdex.service.reloader import CollectionReloader
+from pairdex.service.request_log import LogRequests
+from pairdex.service.response_models import ErrorResponse
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
-from pairdex.service.watch import WatchRequests
+from pairdex.service.service_route import ServiceRoute
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
 __all__ = ["LOOPBACK_HOSTS", "make_app"]
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")  # names of this machine to itself
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")  # names of this machine
 
 _logger = logging.getLogger("pairdex.service")
 _PAGE = Path(__file__).parent / "page"
 
 
 def make_app(
-    collections: Sequence[Collection],
+    collections: Served | Iterable[Served],
     *,
     token: str | None = None,
     hosts: Sequence[str] | None = LOOPBACK_HOSTS,
     policy: Policy = CLOSED,
     progress: Progress | None = None,
 ) -> FastAPI:
-    """Make the read-only service of some collections.
+    """Return the read-only service of collections as an ASGI application.
+
+    While it runs, the process survives mapped files that are cut short (`faults.survive`).
 
     Parameters
     ----------
     collections
-        At least one; the first is the default.
+        One or more, opened or as paths; the first is the default.
     token
-        What every request for data has to bring as `Authorization: Bearer TOKEN`.
+        Requests for data must carry it as `Authorization: Bearer TOKEN`.
     hosts
-        Names that the service answers to, without port; None answers to all.
+        Host names that the service answers to, without port; None for all.
     policy
         What is allowed beyond the defaults.
     progress
-        Called by another thread with what is being made, the rows done and the rows in all, while
-        the service warms.
+        Called from another thread as (step, rows done, rows) while the service warms.
 
     Raises
     ------
     InvalidArgument
-        No collection, or an empty token.
+        There are no collections, or the token is empty.
+    MissingFile, DamagedFile, UnsupportedFormat
+        A path has no collection, a damaged one, or one of a newer format version.
     """
     if token is not None and not token.strip():
-        raise InvalidArgument("the token is empty; give one, or leave it out", field="token")
-    catalogue, workers, fetchers = Catalogue(collections), Workers(), Workers(FETCHERS)
+        raise InvalidArgument("the token is empty; give one, or omit it", field="token")
+    catalogue, workers, fetchers = Catalogue(opened(collections)), Workers(), Workers(FETCHERS)
     metrics = Metrics(catalogue)
     searches = Searches(workers, metrics)
-    readers = Readers(catalogue, searches, metrics, progress=progress)
+    reloader = CollectionReloader(catalogue, searches, metrics, progress=progress)
 
     @asynccontextmanager
     async def at_work(_: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.ensure_future(readers.run())
-        reading.add_done_callback(_tell_failure)
+        faults.survive()
+        reading = asyncio.ensure_future(reloader.run())
+        reading.add_done_callback(_log_failure)
         yield
         reading.cancel()
         await asyncio.wait([reading])
@@ -102,11 +106,11 @@ def make_app(
         middleware=_guards(metrics, token, hosts, policy),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
-    app.state.searches, app.state.readers = searches, readers
+    app.state.searches, app.state.reloader = searches, reloader
     app.state.fetcher, app.state.fetchers = Fetcher(policy.proxy_hosts), fetchers
     app.state.atlases = Atlases()
     install_handlers(app)
-    app.router.route_class = FastRoute
+    app.router.route_class = ServiceRoute
     for route in ROUTES:
         _add_route(app, route, with_token=token is not None and not is_open(route.path))
     app.add_route("/", _sends("index.html"), include_in_schema=False)
@@ -115,20 +119,18 @@ def make_app(
     return app
 
 
-def _tell_failure(reading: asyncio.Future[None]) -> None:
-    """Log that the readers have ended by a bug; what is open is served on."""
+def _log_failure(reading: asyncio.Future[None]) -> None:
+    """Log that the reloader has ended by a bug; the opened collections are still served."""
     error = None if reading.cancelled() else reading.exception()
     if error is not None:
-        _logger.error("changed collections are noticed no more", exc_info=error)
+        _logger.error("changes of collections are no longer noticed", exc_info=error)
 
 
 def _guards(
     metrics: Metrics, token: str | None, hosts: Sequence[str] | None, policy: Policy
 ) -> list[Middleware]:
-    """Return what a request passes, the outermost first."""
-    guards = [Middleware(WatchRequests, metrics=metrics)]
-    if hosts is not None:
-        guards.append(Middleware(CheckHost, hosts=hosts))
+    """Return the middleware, the outermost first."""
+    guards = [Middleware(LogRequests, metrics=metrics), Middleware(CheckHost, hosts=hosts)]
     if policy.cors:
         guards.append(
             Middleware(
@@ -152,12 +154,15 @@ def _add_route(app: FastAPI, route: Route, *, with_token: bool) -> None:
         route.path,
         route.function,
         methods=[route.method],
-        dependencies=[Depends(HTTPBearer(auto_error=False))] if with_token else [],  # tells OpenAPI
+        dependencies=[Depends(HTTPBearer(auto_error=False))]
+        if with_token
+        else [],  # for OpenAPI only
         response_model=route.model,
         response_class=Response,
         responses={
             200: ok if route.model is None else {"model": route.model},
-            "4XX": {"model": ErrorBody},
+            "4XX": {"model": ErrorResponse},
+            "503": {"model": ErrorResponse},
         },
         operation_id=route.function.__name__,
         openapi_extra=None if route.body is None else _takes(route.body),
@@ -166,7 +171,7 @@ def _add_route(app: FastAPI, route: Route, *, with_token: bool) -> None:
 
 
 def _takes(body: type[BaseModel]) -> dict[str, Any]:
-    """Tell OpenAPI of a body that a route reads by itself."""
+    """Describe a body that a route parses itself to OpenAPI."""
     content = {"application/json": {"schema": body.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pairdex.derived.atlas.files import Atlas, Record, open_atlas, read_record
 from pairdex.errors import Mismatch, MissingFile
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
 from pairdex.service.lookup import check_id
 from pairdex.store.store import Store
 
@@ -23,7 +23,7 @@ _STEPS = 65_535  # of a position on the wire: finer than a screen can show
 
 @dataclass(frozen=True)
 class _Opened:
-    served: Served
+    served: ServedCollection
     store: Store
     atlas: Atlas
 
@@ -34,12 +34,12 @@ class Atlases:
     def __init__(self) -> None:
         self._opened: dict[str, _Opened] = {}
 
-    def describe(self, served: Served) -> dict[str, Any]:
+    def describe(self, served: ServedCollection) -> dict[str, Any]:
         """Return the points that stand for live rows, their weights, and the regions.
 
         Raises
         ------
-        Refused
+        ApiError
             404, there is no atlas; 409, it is not of the collection's vectors as they are now.
         """
         opened = self._open(served)
@@ -57,12 +57,12 @@ class Atlases:
             "weights": _base64(weights[shown], "<u4"),
         }
 
-    def places(self, served: Served, ids: list[int]) -> list[list[float]]:
+    def places(self, served: ServedCollection, ids: list[int]) -> list[list[float]]:
         """Return the positions of rows.
 
         Raises
         ------
-        Refused
+        ApiError
             As `describe`; 404 also for an id that is not in the collection.
         """
         for row_id in ids:
@@ -71,7 +71,7 @@ class Atlases:
         positions = atlas.positions[atlas.places[np.asarray(ids, np.int64)]]
         return [[round(float(x), 6), round(float(y), 6)] for x, y in positions]
 
-    def _open(self, served: Served) -> _Opened:
+    def _open(self, served: ServedCollection) -> _Opened:
         record = _record(served)
         known = self._opened.get(served.name)
         if known is not None and known.served is served and known.atlas.record == record:
@@ -80,18 +80,18 @@ class Atlases:
         try:
             opened = _Opened(served, store, open_atlas(store))
         except MissingFile as error:
-            raise Refused(404, "no_atlas", str(error)) from error
+            raise ApiError(404, "no_atlas", str(error)) from error
         except Mismatch as error:
-            raise Refused(409, "stale_atlas", str(error)) from error
+            raise ApiError(409, "stale_atlas", str(error)) from error
         self._opened[served.name] = opened
         return opened
 
 
-def _record(served: Served) -> Record:
+def _record(served: ServedCollection) -> Record:
     try:
         return read_record(served.collection.path)
     except MissingFile as error:
-        raise Refused(404, "no_atlas", str(error)) from error
+        raise ApiError(404, "no_atlas", str(error)) from error
 
 
 def _base64(values: NDArray[Any], dtype: str) -> str:

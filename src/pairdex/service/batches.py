@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Generic, TypeVar
 
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.limits import WORK_SECONDS
 from pairdex.service.metrics import Metrics
 from pairdex.service.workers import bounded
@@ -74,7 +74,7 @@ class Batches(Generic[Item, Result]):
 
         Raises
         ------
-        Refused
+        ApiError
             503, it was not done in time.
         """
         loop = asyncio.get_running_loop()
@@ -127,4 +127,6 @@ class Batches(Generic[Item, Result]):
     def _give_up(self, one: _Waiting[Item, Result]) -> None:
         if not one.result.done():
             message = f"this took longer than {self._seconds:g} seconds; ask for less, or later"
-            one.result.set_exception(Refused(503, "timeout", message, headers={"Retry-After": "1"}))
+            one.result.set_exception(
+                ApiError(503, "timeout", message, headers={"Retry-After": "1"})
+            )

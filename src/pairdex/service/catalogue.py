@@ -1,40 +1,81 @@
-"""The opened collections that a service offers, by name, and what each can be searched by."""
+"""The opened collections of a service by name, and whether each can be served now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, get_args
 
 from pairdex.collection import Collection
-from pairdex.errors import InvalidArgument, PairdexError
-from pairdex.service.errors import Refused
-from pairdex.store.store import Kind
+from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, PairdexError
+from pairdex.files import faults
+from pairdex.service.errors import ApiError
+from pairdex.store.manifest import MANIFEST, read_manifest
+from pairdex.store.store import Kind, check_size
 
-__all__ = ["Catalogue", "Served"]
+__all__ = ["Catalogue", "Served", "ServedCollection", "opened"]
+
+Served = Collection | str | Path
+"""A collection to serve: opened, or its folder."""
+
+
+def opened(collections: Served | Iterable[Served]) -> list[Collection]:
+    """Open the collections that are given as paths.
+
+    Raises
+    ------
+    InvalidArgument
+        Something else than collections and paths.
+    MissingFile, DamagedFile, UnsupportedFormat
+        A path has no collection, a damaged one, or one of a newer format version.
+    """
+    each = [collections] if isinstance(collections, Collection | str | Path) else collections
+    if not isinstance(each, Iterable):
+        each = [each]
+    found = []
+    for one in each:
+        if not isinstance(one, Collection | str | Path):
+            raise InvalidArgument(
+                f"collections holds a {type(one).__name__}, expected collections or their folders",
+                field="collections",
+            )
+        found.append(one if isinstance(one, Collection) else Collection.open(one))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
-    """A collection under its name; `examples` are texts to try, where its model is at hand.
+class ServedCollection:
+    """A collection under its name.
 
-    `no_model` says why texts and pictures cannot be searched for, None where they can.
+    Attributes
+    ----------
+    examples
+        Texts to try, if its model is available.
+    no_model
+        Why texts and pictures cannot be searched for; None if they can.
+    lost_pages
+        `faults.count()` before it was opened: if it has grown since, what is read may be zeros.
     """
 
     name: str
     collection: Collection
     examples: tuple[str, ...] = ()
     no_model: str | None = None
+    lost_pages: int = field(default_factory=faults.count)
 
     @classmethod
-    def of(cls, name: str, collection: Collection) -> Served:
-        """Name a collection, and find out whether its model is at hand."""
+    def of(
+        cls, name: str, collection: Collection, *, lost_pages: int | None = None
+    ) -> ServedCollection:
+        """Name a collection, and find out whether its model is available."""
+        lost_pages = faults.count() if lost_pages is None else lost_pages
         try:
             examples = collection.encoder.model.examples
         except PairdexError as error:
-            return cls(name, collection, no_model=str(error))
-        return cls(name, collection, examples)
+            return cls(name, collection, no_model=str(error), lost_pages=lost_pages)
+        return cls(name, collection, examples, lost_pages=lost_pages)
 
     @cached_property
     def kinds(self) -> list[str]:
@@ -47,8 +88,46 @@ class Served:
         known = any(part.pictures for part in self.collection.manifest.parts)
         return known and "image_path" in self.collection.columns
 
+    def check(self) -> None:
+        """Raise if the collection cannot be served now; quick enough for every request.
+
+        Raises
+        ------
+        MissingFile
+            Its folder has gone, or the file that names removed rows.
+        DamagedFile
+            That file is damaged; or a mapped file was cut short, and all is opened again before
+            anything else is read.
+        """
+        if self.lost_pages != faults.count():
+            raise DamagedFile(
+                f"a file of {self.name} was cut short, or its disk failed, while it was read; "
+                "it is being opened again"
+            )
+        if not (self.collection.path / MANIFEST).exists():
+            raise MissingFile(f"{self.name} was moved or deleted: it has no {MANIFEST} any more")
+        _ = self.collection.live
+
+    def check_files(self) -> None:
+        """Raise if a file of this version is missing or has another size.
+
+        Files that a newer version does without may have gone.
+
+        Raises
+        ------
+        PairdexError
+            What is wrong.
+        """
+        manifest, path = self.collection.manifest, self.collection.path
+        try:
+            for file in manifest.files():
+                check_size(path / file.path, file.bytes)
+        except (MissingFile, DamagedFile):
+            if read_manifest(path).checksum == manifest.checksum:
+                raise
+
     def describe(self) -> dict[str, Any]:
-        """Return what `GET /api/collections` says of it."""
+        """Return its entry in `GET /api/collections`."""
         model = self.collection.model
         return {
             "name": self.name,
@@ -76,49 +155,86 @@ class Catalogue:
     Raises
     ------
     InvalidArgument
-        There is none.
+        There are no collections.
     """
 
     def __init__(self, collections: Sequence[Collection]) -> None:
         if not collections:
             raise InvalidArgument("there is nothing to serve; name at least one collection")
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedCollection] = {}
+        self._troubles: dict[str, PairdexError] = {}
         for collection in collections:
             name = _free_name(collection.name, self._served)
-            self._served[name] = Served.of(name, collection)
+            self._served[name] = ServedCollection.of(name, collection)
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServedCollection]:
         return iter(self._served.values())
 
-    def pick(self, name: str | None, field: str = "collection") -> Served:
+    def pick(self, name: str | None, field: str = "collection") -> ServedCollection:
         """Return the collection of that name, or the first.
 
         Raises
         ------
-        Refused
-            404, there is none of that name.
+        ApiError
+            404, there is no collection of that name; 503, its files are missing or damaged.
         """
         if name is None:
-            return next(iter(self._served.values()))
+            name = next(iter(self._served))
         if name not in self._served:
             known = ", ".join(self._served)
-            raise Refused(
+            raise ApiError(
                 404, "not_found", f"there is no collection {name!r}; there is {known}", field
             )
+        trouble = self.trouble(name)
+        if trouble is not None:
+            raise _unavailable(trouble)
         return self._served[name]
 
-    def replace(self, served: Served) -> None:
+    def available(self) -> list[ServedCollection]:
+        """Return the collections that can be served now.
+
+        Raises
+        ------
+        ApiError
+            503, none of them can.
+        """
+        troubles = {name: self.trouble(name) for name in self._served}
+        found = [self._served[name] for name, trouble in troubles.items() if trouble is None]
+        if not found:
+            raise _unavailable(next(filter(None, troubles.values())))
+        return found
+
+    def trouble(self, name: str) -> PairdexError | None:
+        """Return why the collection of that name cannot be served now; None if it can."""
+        try:
+            self._served[name].check()
+        except PairdexError as error:
+            return error
+        return self._troubles.get(name)
+
+    def set_trouble(self, name: str, error: PairdexError | None) -> None:
+        """Serve the collection of that name no longer, or again if `error` is None."""
+        if error is None:
+            self._troubles.pop(name, None)
+        else:
+            self._troubles[name] = error
+
+    def replace(self, served: ServedCollection) -> None:
         """Serve another version of the collection of that name from now on."""
         assert served.name in self._served, served.name
         self._served[served.name] = served
 
     def without_places(self, message: str) -> str:
-        """Return a message with the collections' names in the place of their folders."""
+        """Return a message with the collections' names instead of their folders."""
         for served in self._served.values():
             message = message.replace(str(served.collection.path), served.name)
         return message
 
 
-def _free_name(name: str, taken: dict[str, Served]) -> str:
+def _unavailable(error: PairdexError) -> ApiError:
+    return ApiError(503, error.code, str(error), headers={"Retry-After": "1"})
+
+
+def _free_name(name: str, taken: dict[str, ServedCollection]) -> str:
     numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
     return next(each for each in (name, *numbered) if each not in taken)

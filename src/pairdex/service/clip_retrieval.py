@@ -31,14 +31,14 @@ from pairdex.errors import InvalidArgument
 from pairdex.search import Query, safe_filter
 from pairdex.service import limits, lookup, queries
 from pairdex.service.answers import answer
-from pairdex.service.catalogue import Served
-from pairdex.service.fast_json import parsed
-from pairdex.service.requests import Id, SearchRequest, Value
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.request_models import Id, SearchRequest, Value
 from pairdex.service.searches import Searches
+from pairdex.service.service_route import parsed
 
 __all__ = [
     "NOT_APPLIED",
-    "Found",
+    "KnnHit",
     "KnnRequest",
     "MetadataRequest",
     "RowMetadata",
@@ -86,8 +86,8 @@ class KnnRequest(BaseModel):
     image: Text = Field(None, max_length=limits.MAX_BODY_BYTES, description="In base64.")
     image_url: Text = Field(
         None,
-        max_length=limits.MAX_URL_CHARS,
-        description="Refused unless the service may fetch it.",
+        max_length=limits.MAX_FETCH_URL_CHARS,
+        description="ApiError unless the service may fetch it.",
     )
     embedding_input: list[Value] | None = Field(
         None, min_length=1, max_length=limits.MAX_VECTOR_VALUES
@@ -132,7 +132,7 @@ class MetadataRequest(BaseModel):
     indice_name: Text = Field(None, description="Name of a collection; the first by default.")
 
 
-class Found(BaseModel):
+class KnnHit(BaseModel):
     """A row that was found; all its columns beside, for the first num_images."""
 
     model_config = ConfigDict(extra="allow")
@@ -179,7 +179,7 @@ async def metadata(request: Request) -> Response:
 
 async def indices_list(request: Request) -> Response:
     """Return the names of the collections."""
-    return answer([served.name for served in request.app.state.catalogue])
+    return answer([served.name for served in request.app.state.catalogue.available()])
 
 
 async def _checked(request: Request, model: type[Model]) -> Model:
@@ -198,7 +198,7 @@ async def _checked(request: Request, model: type[Model]) -> Model:
         raise RequestValidationError(told) from error
 
 
-async def _query(request: Request, served: Served, asked: KnnRequest) -> Query:
+async def _query(request: Request, served: ServedCollection, asked: KnnRequest) -> Query:
     """Return what is searched for; a picture is fetched if need be, and encoded."""
     if asked.image_url is not None:
         fetch = partial(request.app.state.fetcher.fetch, asked.image_url)
@@ -216,15 +216,15 @@ async def _query(request: Request, served: Served, asked: KnnRequest) -> Query:
     return Query(vector=await request.app.state.workers.run(work))
 
 
-def _encoded(served: Served, asked: SearchRequest) -> NDArray[np.float32]:
+def _encoded(served: ServedCollection, asked: SearchRequest) -> NDArray[np.float32]:
     return served.collection.query_vector(queries.query_of(served, asked), on=asked.on)
 
 
-def _of_picture(served: Served, data: bytes, on: str) -> NDArray[np.float32]:
+def _of_picture(served: ServedCollection, data: bytes, on: str) -> NDArray[np.float32]:
     return served.collection.query_vector(Query(image=queries.opened(data, "image_url")), on=on)
 
 
-def _conditions(served: Served, asked: KnnRequest) -> tuple[str | None, list[str]]:
+def _conditions(served: ServedCollection, asked: KnnRequest) -> tuple[str | None, list[str]]:
     """Return the filter that the options mean, and those of ClipClient's own that cannot be honoured."""
     columns = served.collection.columns
     where, ignored = None, []
@@ -245,7 +245,9 @@ def _conditions(served: Served, asked: KnnRequest) -> tuple[str | None, list[str
     return where, ignored
 
 
-def _ordered(served: Served, asked: KnnRequest, hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ordered(
+    served: ServedCollection, asked: KnnRequest, hits: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Leave out near-duplicates and order by looks, as far as is asked."""
     if asked.deduplicate and hits:
         ids = [hit["id"] for hit in hits]

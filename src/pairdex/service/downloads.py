@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairdex.files import json_values
-from pairdex.service.catalogue import Served
+from pairdex.service.catalogue import ServedCollection
 from pairdex.service.lookup import FIRST, find_table, vectors_of
-from pairdex.service.requests import DownloadRequest
+from pairdex.service.request_models import DownloadRequest
 
 __all__ = ["FORMATS", "MEDIA", "file_name", "find_rows", "guarded", "write"]
 
@@ -31,7 +31,7 @@ MEDIA = {
 }
 
 
-def find_rows(served: Served, asked: DownloadRequest) -> pa.Table:
+def find_rows(served: ServedCollection, asked: DownloadRequest) -> pa.Table:
     """Return the hits with the columns that every hit has first, and their vectors where they are wanted."""
     table = find_table(served, asked).table
     for name in FIRST:
@@ -50,7 +50,7 @@ def write(table: pa.Table, form: str) -> Iterator[bytes]:
     return FORMATS[form](table)
 
 
-def file_name(served: Served, form: str) -> str:
+def file_name(served: ServedCollection, form: str) -> str:
     """Return a name for the file that is safe everywhere."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", served.name).strip("-") or "collection"
     return f"{stem}.{'txt' if form == 'urls' else form}"

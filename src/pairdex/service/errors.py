@@ -14,10 +14,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch, PairdexError
+from pairdex.errors import (
+    CollectionBusy,
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    PairdexError,
+)
 from pairdex.service.answers import HEADERS, answer
 
-__all__ = ["ERROR", "REQUEST_ID", "Refused", "error_answer", "install_handlers"]
+__all__ = ["ERROR", "REQUEST_ID", "ApiError", "error_response", "install_handlers"]
 
 # What a request's scope carries: the name it goes by, the code of the error that it was answered with.
 REQUEST_ID = "pairdex.request_id"
@@ -27,11 +34,13 @@ _STATUS: dict[type[PairdexError], int] = {
     InvalidArgument: 422,
     Mismatch: 422,
     CollectionBusy: 503,
-}  # what is not named here is the service's own trouble
+    DamagedFile: 503,  # of a collection: the service goes on when it is restored
+    MissingFile: 503,
+}  # 500 for all others
 _logger = logging.getLogger("pairdex.service")
 
 
-class Refused(HTTPException):
+class ApiError(HTTPException):
     """A request that is answered with an error: its status, code, message and field."""
 
     def __init__(
@@ -48,7 +57,7 @@ class Refused(HTTPException):
         self.field = field
 
 
-class _ErrorAnswer(Response):
+class _ErrorResponse(Response):
     """An error in the one shape; it names the request that it answers, and is counted by its code."""
 
     def __init__(self, status: int, error: dict[str, Any], headers: dict[str, str] | None) -> None:
@@ -63,7 +72,7 @@ class _ErrorAnswer(Response):
         await answer(content, status=self.status_code, headers=self._more)(scope, receive, send)
 
 
-def error_answer(
+def error_response(
     status: int,
     code: str,
     message: str,
@@ -73,7 +82,7 @@ def error_answer(
 ) -> Response:
     """Return an error in the service's one shape."""
     error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return _ErrorAnswer(status, error, headers)
+    return _ErrorResponse(status, error, headers)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -81,6 +90,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AnyHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(PairdexError, _on_pairdex_error)
+    app.add_exception_handler(OSError, _on_unreadable)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -88,15 +98,15 @@ def install_handlers(app: FastAPI) -> None:
 async def _on_http_error(request: Request, raised: Exception) -> Response:
     error = cast("AnyHTTPException", raised)
     headers = dict(error.headers or {})
-    if isinstance(error, Refused):
+    if isinstance(error, ApiError):
         message = request.app.state.catalogue.without_places(error.detail)
-        return error_answer(error.status_code, error.code, message, error.field, headers=headers)
+        return error_response(error.status_code, error.code, message, error.field, headers=headers)
     status = HTTPStatus(error.status_code)
     message = {
         404: "there is nothing here; GET /docs lists the routes",
         405: f"this route does not answer that method; it answers {headers.get('Allow', 'others')}",
     }.get(status, error.detail[:1].lower() + error.detail[1:])
-    return error_answer(status, status.name.lower(), message, headers=headers)
+    return error_response(status, status.name.lower(), message, headers=headers)
 
 
 async def _on_invalid_request(_: Request, raised: Exception) -> Response:
@@ -104,14 +114,16 @@ async def _on_invalid_request(_: Request, raised: Exception) -> Response:
     if first["type"] == "json_invalid":
         reason = str(first["ctx"]["error"]).lower()
         place = first["loc"][-1]
-        return error_answer(
+        return error_response(
             400, "invalid_json", f"the body is no JSON: {reason} at character {place}"
         )
     if first["type"] == "value_error":
         reason = first["ctx"]["error"]
-        return error_answer(422, InvalidArgument.code, str(reason), getattr(reason, "field", None))
+        return error_response(
+            422, InvalidArgument.code, str(reason), getattr(reason, "field", None)
+        )
     field = ".".join(str(step) for step in first["loc"][1:]) or None
-    return error_answer(422, InvalidArgument.code, _complaint(first, field), field)
+    return error_response(422, InvalidArgument.code, _complaint(first, field), field)
 
 
 def _complaint(error: dict[str, Any], field: str | None) -> str:
@@ -133,17 +145,24 @@ async def _on_pairdex_error(request: Request, raised: Exception) -> Response:
         _log(request, f"{request.method} {request.url.path}: {error}")
     field = error.field if isinstance(error, InvalidArgument) else None
     message = request.app.state.catalogue.without_places(str(error))
-    return error_answer(status, error.code, message, field)
+    return error_response(status, error.code, message, field)
+
+
+async def _on_unreadable(request: Request, error: Exception) -> Response:
+    """Answer 503 if a file cannot be read or written: its folder has just gone, or its disk fails."""
+    _log(request, f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+    message = "a file of the collection cannot be read; ask again in a moment"
+    return error_response(503, "unreadable_file", message, headers={"Retry-After": "1"})
 
 
 async def _on_gone(_: Request, __: Exception) -> Response:
-    return error_answer(400, "client_gone", "the client went away before its body was complete")
+    return error_response(400, "client_gone", "the client went away before its body was complete")
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     _log(request, f"{request.method} {request.url.path} failed: {type(error).__name__}")
     headers = HEADERS | {"X-Request-ID": request.scope.get(REQUEST_ID, "")}
-    return error_answer(
+    return error_response(
         500, "internal_error", "the service failed; its log says why", headers=headers
     )
 

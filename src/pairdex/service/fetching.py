@@ -20,8 +20,13 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pairdex.errors import InvalidArgument
-from pairdex.service.errors import Refused
-from pairdex.service.limits import FETCH_SECONDS, MAX_FETCH_BYTES, MAX_REDIRECTS, MAX_URL_CHARS
+from pairdex.service.errors import ApiError
+from pairdex.service.limits import (
+    FETCH_SECONDS,
+    MAX_FETCH_BYTES,
+    MAX_FETCH_URL_CHARS,
+    MAX_REDIRECTS,
+)
 from pairdex.version import __version__
 
 __all__ = ["Fetcher", "resolve"]
@@ -77,7 +82,7 @@ class Fetcher:
         ------
         InvalidArgument
             The address, or one that it leads to, is not allowed.
-        Refused
+        ApiError
             502, there is no picture, or it is too large or too slow.
         """
         deadline = time.monotonic() + self.seconds
@@ -97,7 +102,11 @@ class Fetcher:
                 "send the picture itself as image, in base64",
                 field=field,
             )
-        if len(url) > MAX_URL_CHARS or not (url.isascii() and url.isprintable()) or " " in url:
+        if (
+            len(url) > MAX_FETCH_URL_CHARS
+            or not (url.isascii() and url.isprintable())
+            or " " in url
+        ):
             raise _refused(field, "it is too long, or holds what no address has")
         try:
             parts = urlsplit(url)
@@ -216,5 +225,5 @@ def _refused(field: str, reason: str) -> InvalidArgument:
     return InvalidArgument(f"{field} is not fetched: {reason}", field=field)
 
 
-def _failed(reason: str) -> Refused:
-    return Refused(502, "not_fetched", f"the picture could not be fetched: {reason}")
+def _failed(reason: str) -> ApiError:
+    return ApiError(502, "not_fetched", f"the picture could not be fetched: {reason}")

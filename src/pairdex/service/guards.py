@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pairdex.service.errors import Refused, error_answer
+from pairdex.service.errors import ApiError, error_response
 from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
 
 __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
@@ -17,25 +18,40 @@ __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
 # What must be readable without the token: the page that asks for it, and whether the service is up.
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
 _OPEN_FOLDER = "/page/"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d{1,5})?")
 
 
 class CheckHost:
-    """Refuses requests for other hosts, with which a foreign page could read a local service.
+    """Refuses requests for other hosts, through which a page of another site could read a local service.
 
-    A foreign page's name can be made to lead to 127.0.0.1 (DNS rebinding); its requests then carry
-    that name.
+    The name of another site can be made to resolve to 127.0.0.1 (DNS rebinding). Its requests then
+    carry that name in their Host header.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    # Not Starlette's TrustedHostMiddleware: it reads the first of several Host headers (a proxy may
+    # have read the last), answers 400 as plain text, redirects to www., and cut "[::1]" at its first
+    # colon until recently.
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through if it is for one of the hosts."""
-        host = _without_port(Headers(scope=scope).get("host", "")) if _is_http(scope) else ""
-        if _is_http(scope) and host not in self._hosts:
-            refusal = error_answer(
-                421, "wrong_host", f"this service is not {host[:80]!r}; ask it by its own name"
+        """Let a request through if it names one host, and that is one of `hosts`, or those are None."""
+        if not _is_http(scope):
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).getlist("host")
+        if len(given) > 1:
+            refusal = error_response(
+                400, "bad_request", f"the request has {len(given)} Host headers, expected one"
+            )
+            await refusal(scope, receive, send)
+            return
+        host = _without_port(given[0]) if given else ""
+        if self._hosts is not None and host not in self._hosts:
+            refusal = error_response(
+                421, "wrong_host", f"this service is not {host[:80]!r}; use one of its own names"
             )
             await refusal(scope, receive, send)
             return
@@ -54,7 +70,7 @@ class CheckToken:
         if not _is_http(scope) or is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        refusal = error_answer(
+        refusal = error_response(
             401,
             "unauthorized",
             "this service asks for a token; send it as Authorization: Bearer TOKEN",
@@ -85,7 +101,7 @@ class LimitBody:
             return
         stated = Headers(scope=scope).get("content-length", "0")
         if not stated.isdecimal() or int(stated[:20]) > self._max_bytes:
-            refusal = error_answer(413, "body_too_large", self._too_large())
+            refusal = error_response(413, "body_too_large", self._too_large())
             await refusal(scope, receive, send)
             return
         await self._app(scope, self._limited(receive), send)
@@ -105,13 +121,13 @@ class LimitBody:
                 message = await asyncio.wait_for(receive(), deadline - now)
             except asyncio.TimeoutError as error:
                 slow = f"the body took longer than {self._seconds:g} seconds"
-                raise Refused(
+                raise ApiError(
                     408, "body_too_slow", slow, headers={"Connection": "close"}
                 ) from error
             read_bytes += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
             if read_bytes > self._max_bytes:
-                raise Refused(413, "body_too_large", self._too_large())
+                raise ApiError(413, "body_too_large", self._too_large())
             return message
 
         return limited
@@ -130,6 +146,6 @@ def is_open(path: str) -> bool:
 
 
 def _without_port(host: str) -> str:
-    """Return `localhost` of `localhost:8420`, `[::1]` of `[::1]:8420`."""
-    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
-    return (host if end <= 0 else host[:end]).lower()
+    """Return `localhost` of `localhost:8420`, `[::1]` of `[::1]:8420`; what is neither as it is."""
+    found = _HOST.fullmatch(host)
+    return (found["name"] if found else host).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BODY_SECONDS",
     "BURST_SECONDS",
-    "CODES_PATIENCE",
+    "CODES_RETRIES",
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
@@ -21,17 +21,18 @@ __all__ = [
     "MAX_CLIENTS",
     "MAX_DEPTH",
     "MAX_FETCH_BYTES",
+    "MAX_FETCH_URL_CHARS",
     "MAX_HEAD_BYTES",
     "MAX_ID",
     "MAX_IDS",
     "MAX_IN_PROGRESS",
     "MAX_K",
     "MAX_KEYWORDS_CHARS",
+    "MAX_ON_CHARS",
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
     "MAX_REDIRECTS",
     "MAX_RESULT_IDS",
-    "MAX_SPACE_CHARS",
     "MAX_URL_CHARS",
     "MAX_VECTOR_VALUES",
     "MIN_PICTURE_SIDE",
@@ -53,9 +54,9 @@ MAX_K = 1_000  # rows an answer: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k: deeper pages sort more rows than anyone looks at
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
-MAX_URL_CHARS = 8_192  # longer ones no browser follows
+MAX_URL_CHARS = 8_192  # of a URL to look up: browsers follow no longer ones
 MAX_ID = 2**63 - 1  # ids are int64
-MAX_SPACE_CHARS = 64  # far above "hamming", the longest name of what can be searched
+MAX_ON_CHARS = 64  # far above "hamming", the longest name of what can be searched
 MAX_VECTOR_VALUES = 16_384  # far above the dimension of any embedding
 
 MIN_PICTURE_SIDE = 16  # pixels, longer side of a served picture
@@ -68,9 +69,7 @@ FILTER_SECONDS = 20.0  # for the filters of one of them; what takes longer would
 GRACE_SECONDS = 10  # for running requests to end after Ctrl-C or SIGTERM
 
 MAX_BATCH = 64  # searches, or texts to encode, that are done together: more gain nothing
-KEPT_BATCHES = (
-    256  # kinds of searches (by collection, space, filter, k) that wait to be asked again
-)
+KEPT_BATCHES = 256  # kinds of searches (by collection, on, filter, k) that wait to be asked again
 KEPT_TEXTS = 4_096  # texts whose vectors are kept: 8 MB at 512 dimensions
 
 MAX_IN_PROGRESS = (
@@ -78,7 +77,7 @@ MAX_IN_PROGRESS = (
 )
 
 POLL_SECONDS = 1.0  # between looks at the dates of a collection's files: some microseconds each
-CODES_PATIENCE = 60  # looks, for a build to end that keeps us from making codes; then without
+CODES_RETRIES = 60  # looks, for a build to end that keeps us from making codes; then without
 
 BURST_SECONDS = 2.0  # of its rate, that a client may ask at once: a page asks for several things
 MAX_RATE = 100_000  # requests a second of one client: more is no limit
@@ -88,6 +87,6 @@ FETCHERS = 8  # pictures being fetched at once: slow hosts keep no search waitin
 FETCH_SECONDS = 10.0  # for a picture to arrive, redirects included
 MAX_FETCH_BYTES = 16 * 2**20  # of a fetched picture: as of one that is sent
 MAX_REDIRECTS = 3  # more is a loop
-MAX_URL_CHARS = 2_048  # of an address that is fetched: longer ones lead nowhere
+MAX_FETCH_URL_CHARS = 2_048  # of a URL to fetch: image hosts accept no longer ones
 
 MAX_RESULT_IDS = 3_000  # of POST /knn-service: what clip-front asks for

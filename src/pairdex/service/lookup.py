@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pairdex.collection import Hits
 from pairdex.files import json_values
 from pairdex.search import Facet, Query
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
-from pairdex.service.requests import ContainsRequest, FacetsRequest, SearchRequest
+from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
 
 __all__ = [
     "FIRST",
@@ -33,13 +33,13 @@ __all__ = [
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
 
 
-def find(served: Served, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
+def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
     """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
     found = find_table(served, asked)
     return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
 
 
-def find_table(served: Served, asked: SearchRequest) -> Hits:
+def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
     """Return what a search finds as a table, as the library does; raises as `query_of`."""
     return served.collection.hits(
         query_of(served, asked),
@@ -54,7 +54,7 @@ def find_table(served: Served, asked: SearchRequest) -> Hits:
     )
 
 
-def contains(served: Served, asked: ContainsRequest) -> dict[str, Any]:
+def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]:
     """Return which rows have some URLs, or whether a picture is there."""
     started = time.perf_counter()
     urls = image = None
@@ -71,13 +71,13 @@ def contains(served: Served, asked: ContainsRequest) -> dict[str, Any]:
     return {"urls": urls, "image": image, "seconds": time.perf_counter() - started}
 
 
-def vectors_of(served: Served, ids: list[int], on: str) -> NDArray[np.float32]:
+def vectors_of(served: ServedCollection, ids: list[int], on: str) -> NDArray[np.float32]:
     """Return the stored vectors (n, dim) of rows, of the kind that a search `on` compares."""
     view = served.collection.vectors(served.collection.kind_of(on))
     return view[np.array(ids, np.int64)].astype(np.float32)
 
 
-def facets(served: Served, asked: FacetsRequest) -> dict[str, Any]:
+def facets(served: ServedCollection, asked: FacetsRequest) -> dict[str, Any]:
     """Return what the columns hold among the rows that satisfy a filter."""
     is_safe = wants_safe(served, asked.safe)
     found = served.collection.facets(where=asked.where, safe=is_safe)
@@ -91,17 +91,19 @@ def _counted(column: Facet) -> list[dict[str, Any]] | None:
     return [{"value": value, "count": count} for value, count in column.values]
 
 
-def wants_safe(served: Served, asked: bool | None) -> bool:
+def wants_safe(served: ServedCollection, asked: bool | None) -> bool:
     """Return whether safe mode applies: as asked, else where the collection has it."""
     return served.collection.has_safe_mode if asked is None else asked
 
 
-def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[dict[str, Any]]:
+def read_rows(
+    served: ServedCollection, ids: list[int], field: str | None = None
+) -> list[dict[str, Any]]:
     """Return all columns of rows, in the order of `ids`.
 
     Raises
     ------
-    Refused
+    ApiError
         404, an id is not in the collection, or was removed.
     """
     for row_id in ids:
@@ -110,10 +112,10 @@ def read_rows(served: Served, ids: list[int], field: str | None = None) -> list[
     return [_item(row_id, row) for row_id, row in zip(ids, rows, strict=True)]
 
 
-def check_id(served: Served, row_id: int, field: str | None = None) -> None:
+def check_id(served: ServedCollection, row_id: int, field: str | None = None) -> None:
     """Refuse an id that is not in the collection, or was removed."""
     if row_id not in served.collection:
-        raise Refused(404, "not_found", no_such_row(served, row_id), field)
+        raise ApiError(404, "not_found", no_such_row(served, row_id), field)
 
 
 def _item(row_id: int, row: dict[str, Any]) -> dict[str, Any]:

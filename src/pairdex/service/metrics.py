@@ -1,143 +1,156 @@
-"""Counts and times of what the service does, in the text format that Prometheus reads."""
+"""Counts and times of the service for Prometheus, in a registry of its own for each application."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from threading import Lock
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
 from pairdex.service.catalogue import Catalogue
 from pairdex.version import __version__
 
-__all__ = ["Metrics"]
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_SECONDS = (0.0001, 0.0005, *_REQUEST_SECONDS)
 _BATCH_ITEMS = (1, 2, 4, 8, 16, 32, 64)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CREATED = "_created"  # of each series, when it began: it would double their number
 
 
-class Metrics:
-    """What has been counted since the service began; workers' threads count too."""
+class Metrics(Collector):
+    """Counts since the application was made; worker threads count too.
+
+    Attributes
+    ----------
+    in_progress
+        Requests being answered.
+    waiting
+        Searches and texts that wait for their batch to begin.
+    reopened
+        How many times a collection was opened again because it had changed.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._lock = Lock()
-        self._requests: dict[tuple[str, str, int], int] = defaultdict(int)
-        self._errors: dict[str, int] = defaultdict(int)
-        self._caches: dict[tuple[str, str], int] = defaultdict(int)
-        self._routes: dict[str, _Histogram] = defaultdict(lambda: _Histogram(_REQUEST_SECONDS))
-        self._stages: dict[str, _Histogram] = defaultdict(lambda: _Histogram(_STAGE_SECONDS))
-        self._batches: dict[str, _Histogram] = defaultdict(lambda: _Histogram(_BATCH_ITEMS))
-        self.in_progress = 0  # requests
-        self.waiting = 0  # searches and texts that wait for their batch to begin
-        self.reopened = 0  # collections, because they had changed
+        self.in_progress = 0
+        self.waiting = 0
+        self.reopened = 0
+        self._registry = registry = CollectorRegistry()
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "pairdex_requests_total",
+            "Answered requests.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self._errors = Counter(
+            "pairdex_errors_total", "Error responses by code.", ["code"], registry=registry
+        )
+        self._caches = Counter(
+            "pairdex_cache_requests_total",
+            "Cache look-ups.",
+            ["cache", "result"],
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "pairdex_request_seconds",
+            "Time from the head of a request to the end of its response.",
+            ["route"],
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
+        self._stage_seconds = Histogram(
+            "pairdex_stage_seconds",
+            "Time of a stage: of each search for queue and serialise, of a batch for the others.",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self._batch_items = Histogram(
+            "pairdex_batch_items",
+            "Searches or texts in a batch.",
+            ["stage"],
+            buckets=_BATCH_ITEMS,
+            registry=registry,
+        )
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests[route, method if method in _METHODS else "OTHER", status] += 1
-        self._routes[route].add(seconds)
+        known = method if method in _METHODS else "OTHER"
+        self._requests.labels(route, known, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
 
     def error(self, code: str) -> None:
-        """Count an error that was answered."""
-        self._errors[code] += 1
+        """Count an error response."""
+        self._errors.labels(code).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
-        """Count the time that a stage of the work took."""
-        with self._lock:
-            self._stages[stage].add(seconds)
+        """Count the time of a stage of the work."""
+        self._stage_seconds.labels(stage).observe(seconds)
 
     def batch(self, stage: str, waited: Sequence[float]) -> None:
         """Count a batch that begins, and how many seconds each of its items has waited."""
-        with self._lock:
-            self._batches[stage].add(len(waited))
-            for seconds in waited:
-                self._stages["queue"].add(seconds)
+        self._batch_items.labels(stage).observe(len(waited))
+        for seconds in waited:
+            self._stage_seconds.labels("queue").observe(seconds)
 
     def cache(self, name: str, *, hit: bool) -> None:
-        """Count what was asked of a cache."""
-        with self._lock:
-            self._caches[name, "hit" if hit else "miss"] += 1
+        """Count a look-up in a cache."""
+        self._caches.labels(name, "hit" if hit else "miss").inc()
 
     def text(self) -> str:
-        """Return all of it in Prometheus' text format, version 0.0.4."""
-        with self._lock:
-            return "\n".join([*self._gauges(), *self._counters(), *self._histograms(), ""])
+        """Return all of it in Prometheus' text format, version 0.0.4: the media type CONTENT_TYPE."""
+        return generate_latest(_WithoutCreated(self._registry)).decode()
 
-    def _gauges(self) -> Iterator[str]:
-        yield from _head("pairdex_info", "gauge", "The running version.")
-        yield f'pairdex_info{{version="{__version__}"}} 1'
-        yield from _head("pairdex_rows", "gauge", "Rows of a collection.")
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is known without counting."""
+        info = GaugeMetricFamily("pairdex_info", "The running version.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+        rows = GaugeMetricFamily("pairdex_rows", "Rows of a collection.", labels=["collection"])
+        up = GaugeMetricFamily(
+            "pairdex_available",
+            "1 if a collection can be served; 0 while its files are missing or damaged.",
+            labels=["collection"],
+        )
         for served in self._catalogue:
-            yield f'pairdex_rows{{collection="{_escaped(served.name)}"}} {len(served.collection)}'
-        yield from _head("pairdex_requests_in_progress", "gauge", "Requests being answered.")
-        yield f"pairdex_requests_in_progress {self.in_progress}"
-        yield from _head("pairdex_queue_length", "gauge", "Searches and texts that wait to begin.")
-        yield f"pairdex_queue_length {self.waiting}"
+            is_available = self._catalogue.trouble(served.name) is None
+            up.add_metric([served.name], is_available)
+            if is_available:
+                rows.add_metric([served.name], len(served.collection))
+        yield rows
+        yield up
+        yield GaugeMetricFamily(
+            "pairdex_requests_in_progress", "Requests being answered.", self.in_progress
+        )
+        yield GaugeMetricFamily(
+            "pairdex_queue_length", "Searches and texts that wait to begin.", self.waiting
+        )
+        yield CounterMetricFamily(
+            "pairdex_reopened_total",
+            "Times that a collection was opened again because it had changed.",
+            self.reopened,
+        )
 
-    def _counters(self) -> Iterator[str]:
-        yield from _head("pairdex_requests_total", "counter", "Answered requests.")
-        for (route, method, status), count in sorted(self._requests.items()):
-            labels = f'route="{route}",method="{method}",status="{status}"'
-            yield f"pairdex_requests_total{{{labels}}} {count}"
-        yield from _head("pairdex_errors_total", "counter", "Answered errors by their code.")
-        for code, count in sorted(self._errors.items()):
-            yield f'pairdex_errors_total{{code="{code}"}} {count}'
-        yield from _head("pairdex_cache_requests_total", "counter", "What was asked of caches.")
-        for (name, result), count in sorted(self._caches.items()):
-            yield f'pairdex_cache_requests_total{{cache="{name}",result="{result}"}} {count}'
-        yield from _head("pairdex_reopened_total", "counter", "Collections opened anew: changed.")
-        yield f"pairdex_reopened_total {self.reopened}"
-
-    def _histograms(self) -> Iterator[str]:
-        for name, label, meaning, found in (
-            (
-                "pairdex_request_seconds",
-                "route",
-                "Time from a request's head to its answer's end.",
-                self._routes,
-            ),
-            (
-                "pairdex_stage_seconds",
-                "stage",
-                "Time of a stage: of each search in the queue and when serialised, else of a batch.",
-                self._stages,
-            ),
-            ("pairdex_batch_items", "stage", "Searches or texts done together.", self._batches),
-        ):
-            yield from _head(name, "histogram", meaning)
-            for value, histogram in sorted(found.items()):
-                yield from histogram.lines(name, f'{label}="{value}"')
+    def describe(self) -> list[Metric]:
+        """Return nothing: registering it collects nothing."""
+        return []
 
 
-class _Histogram:
-    """Counts by upper bounds, as Prometheus has them."""
+class _WithoutCreated(Collector):
+    """A registry whose series do not say when they began."""
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
 
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def lines(self, name: str, label: str) -> Iterator[str]:
-        """Yield its lines."""
-        total = 0
-        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
-            total += count
-            yield f'{name}_bucket{{{label},le="{bound}"}} {total}'
-        yield f"{name}_sum{{{label}}} {self._sum:.6f}"
-        yield f"{name}_count{{{label}}} {total}"
-
-
-def _head(name: str, kind: str, meaning: str) -> Iterator[str]:
-    yield f"# HELP {name} {meaning}"
-    yield f"# TYPE {name} {kind}"
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [one for one in metric.samples if not one.name.endswith(_CREATED)]
+            yield metric

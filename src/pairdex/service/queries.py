@@ -13,19 +13,19 @@ from PIL.Image import Image
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, PairdexError
 from pairdex.search import Query, Term
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
-from pairdex.service.requests import SearchRequest, TermRequest
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
+from pairdex.service.request_models import SearchRequest, TermRequest
 
 __all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
 
 
-def query_of(served: Served, asked: SearchRequest) -> Query:
+def query_of(served: ServedCollection, asked: SearchRequest) -> Query:
     """Return what a request searches for, checked against its collection.
 
     Raises
     ------
-    Refused
+    ApiError
         409, texts and pictures cannot be searched for, since the model is not at hand.
     InvalidArgument
         A row that is not there, a vector of another dimension, an empty text, no picture.
@@ -43,7 +43,7 @@ def query_of(served: Served, asked: SearchRequest) -> Query:
     return Query(only.text, only.image, only.like, only.vector, unlike=asked.unlike)
 
 
-def _term(served: Served, asked: SearchRequest | TermRequest) -> Term:
+def _term(served: ServedCollection, asked: SearchRequest | TermRequest) -> Term:
     _check_row(served, asked.like)
     return Term(
         text=asked.text,
@@ -54,19 +54,19 @@ def _term(served: Served, asked: SearchRequest | TermRequest) -> Term:
     )
 
 
-def check_model(served: Served, field: str) -> None:
+def check_model(served: ServedCollection, field: str) -> None:
     """Refuse a text or a picture where the collection's model is not at hand."""
     if served.no_model is not None:
         message = f"{field} needs the collection's model: {served.no_model}"
-        raise Refused(409, "model_missing", message, field)
+        raise ApiError(409, "model_missing", message, field)
 
 
-def _check_row(served: Served, row_id: int | None) -> None:
+def _check_row(served: ServedCollection, row_id: int | None) -> None:
     if row_id is not None and row_id not in served.collection:
         raise InvalidArgument(no_such_row(served, row_id), field="like")
 
 
-def no_such_row(served: Served, row_id: int) -> str:
+def no_such_row(served: ServedCollection, row_id: int) -> str:
     """Return what is said of an id that is not there."""
     ids = len(served.collection) + served.collection.removed
     if 0 <= row_id < ids:
@@ -74,7 +74,7 @@ def no_such_row(served: Served, row_id: int) -> str:
     return f"there is no row {row_id}: {served.name} has the ids 0 to {ids - 1}"
 
 
-def _vector(served: Served, values: list[float] | None) -> NDArray[np.float32] | None:
+def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.float32] | None:
     if values is None:
         return None
     if len(values) != served.collection.dim:

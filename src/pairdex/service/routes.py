@@ -16,14 +16,17 @@ from starlette.responses import Response, StreamingResponse
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.service import clip_retrieval as clip
-from pairdex.service import downloads, limits, lookup, models, requests, thumbnails
+from pairdex.service import downloads, limits, lookup, thumbnails
+from pairdex.service import request_models as requests
+from pairdex.service import response_models as responses
 from pairdex.service.answers import answer
 from pairdex.service.atlas import Atlases
-from pairdex.service.catalogue import Catalogue, Served
-from pairdex.service.errors import Refused
+from pairdex.service.catalogue import Catalogue, ServedCollection
+from pairdex.service.errors import ApiError
 from pairdex.service.fetching import Fetcher
+from pairdex.service.metrics import CONTENT_TYPE
 from pairdex.service.queries import query_of
-from pairdex.service.readers import Readers
+from pairdex.service.reloader import CollectionReloader
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
@@ -46,10 +49,14 @@ Side = Annotated[
 
 async def health(request: Request) -> Response:
     """Say whether the service is ready: 200 once every collection has answered a search, else 503."""
-    readers: Readers = request.app.state.readers
-    if readers.is_warm:
+    reloader: CollectionReloader = request.app.state.reloader
+    catalogue = _catalogue(request)
+    if any(catalogue.trouble(served.name) for served in catalogue):
+        status = "unavailable"
+    elif reloader.is_warm:
         return answer({"status": "ok", "version": __version__})
-    status = "warming" if readers.failed is None else "failed"
+    else:
+        status = "warming" if reloader.failed is None else "failed"
     return answer(
         {"status": status, "version": __version__}, status=503, headers={"Retry-After": "1"}
     )
@@ -57,16 +64,14 @@ async def health(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Return counts and times in Prometheus' text format."""
-    return Response(
-        request.app.state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8"
-    )
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
 
 
 async def collections(request: Request) -> Response:
     """Return what collections there are, their columns and how they can be searched."""
     return answer(
         {
-            "collections": [served.describe() for served in _catalogue(request)],
+            "collections": [served.describe() for served in _catalogue(request).available()],
             "limits": {
                 "body_bytes": limits.MAX_BODY_BYTES,
                 "k": limits.MAX_K,
@@ -94,7 +99,8 @@ async def search(
     content = {
         "hits": hits,
         "exact": exact,
-        "space": asked.on,
+        "on": asked.on,
+        "space": asked.on,  # the name of `on` in version 0.1, for its clients
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }
@@ -115,7 +121,7 @@ async def _with_picture(request: Request, asked: Search) -> Search:
 
 
 async def _found(
-    request: Request, served: Served, asked: requests.SearchRequest
+    request: Request, served: ServedCollection, asked: requests.SearchRequest
 ) -> tuple[list[dict[str, Any]], bool]:
     """Search together with others where that can be; by itself for a picture, keywords, folding, or in a projection."""
     if asked.on in served.kinds and not asked.goes_alone:
@@ -135,7 +141,9 @@ async def _found(
     return await _workers(request).run(partial(lookup.find, served, asked))
 
 
-async def _where(request: Request, served: Served, asked: requests.SearchRequest) -> str | None:
+async def _where(
+    request: Request, served: ServedCollection, asked: requests.SearchRequest
+) -> str | None:
     """Return the filter with safe mode in it; checking one that is new takes a worker's time."""
     is_safe = lookup.wants_safe(served, asked.safe)
     narrow = partial(served.collection.narrowed, asked.where, safe=is_safe)
@@ -213,17 +221,17 @@ async def picture(
     return Response(drawn.data, media_type=drawn.media_type, headers=headers)
 
 
-async def _fetched(request: Request, served: Served, row_id: int) -> bytes:
+async def _fetched(request: Request, served: ServedCollection, row_id: int) -> bytes:
     """Return the picture at a row's own address, if the service may fetch it."""
     fetcher: Fetcher = request.app.state.fetcher
     url = served.collection.values([row_id])[0].get("url") if fetcher.hosts else None
     if not isinstance(url, str):
-        raise Refused(404, "no_picture", f"row {row_id} has no local picture", "id")
+        raise ApiError(404, "no_picture", f"row {row_id} has no local picture", "id")
     fetchers: Workers = request.app.state.fetchers
     try:
         return await fetchers.run(partial(fetcher.fetch, url, "its url"))
     except InvalidArgument as error:
-        raise Refused(404, "no_picture", f"row {row_id}: {error}", "id") from error
+        raise ApiError(404, "no_picture", f"row {row_id}: {error}", "id") from error
 
 
 async def atlas(request: Request, collection: CollectionName = None) -> Response:
@@ -256,21 +264,21 @@ class Route:
 
 
 ROUTES = (
-    Route("GET", "/health", health, models.Health),
+    Route("GET", "/health", health, responses.HealthResponse),
     Route("GET", "/metrics", metrics, media=("text/plain",)),
-    Route("GET", "/api/collections", collections, models.Collections),
-    Route("POST", "/api/search", search, models.Hits),
+    Route("GET", "/api/collections", collections, responses.CollectionsResponse),
+    Route("POST", "/api/search", search, responses.SearchResponse),
     Route("POST", "/api/download", download, media=tuple(downloads.MEDIA.values())),
-    Route("POST", "/api/contains", contains, models.Contained),
-    Route("POST", "/api/facets", facets, models.Facets),
-    Route("POST", "/api/items", items, models.Items),
-    Route("GET", "/api/items/{id}", item, models.Item),
+    Route("POST", "/api/contains", contains, responses.ContainsResponse),
+    Route("POST", "/api/facets", facets, responses.FacetsResponse),
+    Route("POST", "/api/items", items, responses.ItemsResponse),
+    Route("GET", "/api/items/{id}", item, responses.RowItem),
     Route("GET", "/api/items/{id}/picture", picture, media=("image/jpeg", "image/webp")),
-    Route("POST", "/knn-service", clip.knn_service, list[clip.Found], body=clip.KnnRequest),
+    Route("POST", "/knn-service", clip.knn_service, list[clip.KnnHit], body=clip.KnnRequest),
     Route("POST", "/metadata", clip.metadata, list[clip.RowMetadata], body=clip.MetadataRequest),
     Route("GET", "/indices-list", clip.indices_list, list[str]),
-    Route("GET", "/api/atlas", atlas, models.AtlasMap),
-    Route("POST", "/api/atlas/places", places, models.Places),
+    Route("GET", "/api/atlas", atlas, responses.AtlasResponse),
+    Route("POST", "/api/atlas/places", places, responses.AtlasPlacesResponse),
 )
 
 

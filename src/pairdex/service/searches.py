@@ -1,6 +1,6 @@
 """Searches that come at the same time, encoded together and searched together.
 
-What batches have in common: the collection, in one version of it; the space; the filter; and how many
+What batches have in common: the collection, in one version of it; what is searched (`on`); the filter; and how many
 neighbours are wanted, within a factor of two, since all of a batch are searched for as many as the one
 that wants the most.
 """
@@ -22,18 +22,18 @@ from pairdex.errors import InvalidArgument
 from pairdex.search import Query
 from pairdex.service import limits
 from pairdex.service.batches import Batches
-from pairdex.service.catalogue import Served
+from pairdex.service.catalogue import ServedCollection
 from pairdex.service.lookup import FIRST, hit_columns
 from pairdex.service.metrics import Metrics
 from pairdex.service.workers import Workers
 
-__all__ = ["Found", "Searches"]
+__all__ = ["SearchResult", "Searches"]
 
 _LEAST_K = 32  # searches for fewer neighbours than that go together: it costs them nothing
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What one search found, ready for JSON."""
 
     hits: list[dict[str, Any]]
@@ -59,7 +59,7 @@ class _Wanted:
 class _Key:
     """What the searches of a batch have in common."""
 
-    served: Served
+    served: ServedCollection
     on: str
     where: str | None
     exact: bool
@@ -72,13 +72,13 @@ class Searches:
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
         self._workers = workers
         self._metrics = metrics
-        self._searching: dict[_Key, Batches[_Wanted, Found]] = {}
-        self._encoding: dict[Served, Batches[str, NDArray[np.float32]]] = {}
+        self._searching: dict[_Key, Batches[_Wanted, SearchResult]] = {}
+        self._encoding: dict[ServedCollection, Batches[str, NDArray[np.float32]]] = {}
         self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
 
     async def find(
         self,
-        served: Served,
+        served: ServedCollection,
         query: Query,
         *,
         on: str,
@@ -86,14 +86,14 @@ class Searches:
         k: int,
         offset: int,
         exact: bool = False,
-    ) -> Found:
+    ) -> SearchResult:
         """Return what `Collection.hits` finds.
 
         Raises
         ------
         PairdexError
             A value of the query cannot be used.
-        Refused
+        ApiError
             503, it was not done in time.
         """
         asked = _texts(query)
@@ -115,7 +115,7 @@ class Searches:
             )
         return await batches.run(wanted)
 
-    async def _encode(self, served: Served, text: str, field: str) -> NDArray[np.float32]:
+    async def _encode(self, served: ServedCollection, text: str, field: str) -> NDArray[np.float32]:
         try:
             check_text(text)
         except InvalidArgument as error:
@@ -142,7 +142,7 @@ class Searches:
             self._texts.popitem(last=False)
         return vector
 
-    def _encode_all(self, served: Served, texts: list[str]) -> list[NDArray[np.float32]]:
+    def _encode_all(self, served: ServedCollection, texts: list[str]) -> list[NDArray[np.float32]]:
         started = time.perf_counter()
         unique = list(dict.fromkeys(texts))
         vectors = served.collection.encoder.encode_texts(unique)
@@ -150,7 +150,7 @@ class Searches:
         self._metrics.stage("encode", time.perf_counter() - started)
         return [vectors[place[text]] for text in texts]
 
-    def _search(self, key: _Key, batch: list[_Wanted]) -> list[Found]:
+    def _search(self, key: _Key, batch: list[_Wanted]) -> list[SearchResult]:
         started = time.perf_counter()
         collection = key.served.collection
         k = max(wanted.neighbours for wanted in batch)
@@ -160,13 +160,13 @@ class Searches:
         self._metrics.stage("search", searched - started)
         live = collection.live
         results = [
-            Found(_hits(key.served, wanted, ids, distances, live), found.report.exact)
+            SearchResult(_hits(key.served, wanted, ids, distances, live), found.report.exact)
             for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)
         return results
 
-    def keep_only(self, served: set[Served]) -> None:
+    def keep_only(self, served: set[ServedCollection]) -> None:
         """Forget versions of collections that are served no more; batches that run hold their own."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
         self._encoding = {k: b for k, b in self._encoding.items() if k in served}
@@ -199,7 +199,7 @@ def _texts(query: Query) -> list[tuple[str, str]]:
 
 
 def _hits(
-    served: Served,
+    served: ServedCollection,
     wanted: _Wanted,
     ids: NDArray[np.int64],
     distances: NDArray[np.float64],

@@ -1,4 +1,4 @@
-"""Running the service: a socket of its own, a clean end at Ctrl-C."""
+"""Running the service on a socket, with a clean end at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import errno
 import gc
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import uvicorn
 
-from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.progress import Progress
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
+from pairdex.service.catalogue import Served
+from pairdex.service.http_protocol import LimitedHttpProtocol
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
 from pairdex.service.policy import CLOSED, Policy
-from pairdex.service.wire import Wire
 
 __all__ = ["serve"]
 
@@ -24,7 +24,7 @@ _MAX_PORT = 65_535
 
 
 def serve(
-    collections: Sequence[Collection],
+    collections: Served | Iterable[Served],
     *,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
@@ -34,40 +34,44 @@ def serve(
     ready: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Serve collections until a signal ends it; Ctrl-C then raises KeyboardInterrupt, as ever.
+    """Serve collections until a signal ends the service; Ctrl-C then raises KeyboardInterrupt.
 
     Parameters
     ----------
+    collections
+        One or more, opened or as paths; the first is the default.
     host, port
         Address to listen on; port 0 takes a free one.
     token
-        What every request for data has to bring as `Authorization: Bearer TOKEN`.
+        Requests for data must carry it as `Authorization: Bearer TOKEN`.
     hosts
-        Names the service answers to. By default those of this machine when `host` is one of them,
-        else all.
+        Host names that the service answers to. Default: the names of this machine if `host` is one
+        of them, otherwise all.
     policy
         What is allowed beyond the defaults.
     ready
-        Called with the service's URL once it answers; it may still warm, as `/health` says.
+        Called with the service's URL once it answers. It may still be warming: see `/health`.
     progress
-        Called with what is being made, the rows done and the rows in all, while it warms.
+        Called from another thread as (step, rows done, rows) while the service warms.
 
     Raises
     ------
     InvalidArgument
-        The address cannot be listened on; nothing to serve; an empty token.
+        The address cannot be used; there are no collections; the token is empty.
+    MissingFile, DamagedFile, UnsupportedFormat
+        A path has no collection, a damaged one, or one of a newer format version.
     """
     if hosts is None and _is_loopback(host):
         hosts = sorted({*LOOPBACK_HOSTS, _in_url(host)})
     app = make_app(collections, token=token, hosts=hosts, policy=policy, progress=progress)
-    app.state.readers.when_warm = _spare_what_stays
+    app.state.reloader.when_warm = _spare_what_stays
     listening = _listen(host, port)
     url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
-        http=Wire,
+        http=LimitedHttpProtocol,
         lifespan="on",
-        log_config=None,  # as `logs.log_to`, or the caller, has it
+        log_config=None,  # `logs.log_to`, or the caller, configures it
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -78,7 +82,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Calls `ready` once it answers."""
 
     def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None] | None) -> None:
         super().__init__(config)
@@ -91,9 +95,9 @@ class _Server(uvicorn.Server):
 
 
 def _spare_what_stays() -> None:
-    """Take what start and warming have made out of the garbage collector's rounds, which stop all requests.
+    """Exclude the objects made so far from garbage collection, which stops all requests.
 
-    With 130,000 objects, mostly of modules, each full round takes 80 ms.
+    With 130,000 objects, mostly of modules, each full collection takes 80 ms.
     """
     gc.collect()
     gc.freeze()
@@ -138,7 +142,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Return an address that a browser here can open, also where all addresses are listened on."""
+    """Return an address that a browser on this machine can open, even if `host` means all addresses."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import PairdexError
-from pairdex.service.catalogue import Served
-from pairdex.service.errors import Refused
+from pairdex.service.catalogue import ServedCollection
+from pairdex.service.errors import ApiError
 
 __all__ = ["PictureFile", "Thumbnail", "draw", "draw_bytes", "find"]
 
@@ -36,7 +36,7 @@ class Thumbnail:
     media_type: str
 
 
-def find(served: Served, row_id: int) -> PictureFile | None:
+def find(served: ServedCollection, row_id: int) -> PictureFile | None:
     """Return the local picture of a row, which is in the collection; None where it has none."""
     path = served.collection.picture(row_id)
     try:
@@ -56,7 +56,7 @@ def draw(picture_file: PictureFile, side: int) -> Thumbnail:
 
     Raises
     ------
-    Refused
+    ApiError
         404, the file is no picture, or too large a one.
     """
     return _drawn(picture_file.path, side, f"the local picture of row {picture_file.row_id}")
@@ -71,7 +71,7 @@ def _drawn(source: Path | BytesIO, side: int, name: str) -> Thumbnail:
     try:
         picture = ImageOps.exif_transpose(open_picture(source))
     except PairdexError as error:
-        raise Refused(404, "no_picture", f"{name} cannot be decoded", "id") from error
+        raise ApiError(404, "no_picture", f"{name} cannot be decoded", "id") from error
     picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     picture.info.clear()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pairdex.predicate import time_limit
-from pairdex.service.errors import Refused
+from pairdex.service.errors import ApiError
 from pairdex.service.limits import FILTER_SECONDS, WORK_SECONDS, WORKERS
 
 __all__ = ["Workers", "bounded"]
@@ -28,7 +28,7 @@ class Workers:
 
         Raises
         ------
-        Refused
+        ApiError
             503, it was not done in time; if it had begun, it keeps its thread until it ends.
         """
         waiting = asyncio.get_running_loop().run_in_executor(self.pool, bounded(work))
@@ -36,7 +36,7 @@ class Workers:
             return await asyncio.wait_for(waiting, self._seconds)
         except asyncio.TimeoutError as error:
             message = f"this took longer than {self._seconds:g} seconds; ask for less, or later"
-            raise Refused(503, "timeout", message, headers={"Retry-After": "1"}) from error
+            raise ApiError(503, "timeout", message, headers={"Retry-After": "1"}) from error
 
     def close(self) -> None:
         """Take no more work, and drop what has not begun."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pairdex.errors import MissingFile
-from pairdex.files import atomic
+from pairdex.files import atomic, checksums
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 from pairdex.parts.model_record import ModelRecord
 
@@ -147,6 +147,17 @@ class Manifest:
     def checksum(self) -> str:
         """The checksum of the manifest, which names every file's: it stands for the collection."""
         return seal_of(_content(self))
+
+    def vector_checksums(self, on: Kind) -> list[str]:
+        """Return the checksums of the files of image or text vectors, part after part."""
+        return [part.files[on].checksum for part in self.parts]
+
+    def vectors_checksum(self, on: Kind) -> str:
+        """Return one checksum that stands for all image or all text vectors.
+
+        Derived data carries it to say which vectors it was made from.
+        """
+        return checksums.of_all(self.vector_checksums(on))
 
     def files(self) -> Iterator[FileEntry]:
         """Yield every data file of the collection."""

@@ -1,12 +1,12 @@
 """The tombstones of a collection, `removed.arrow`: which rows were taken down, why and when.
 
 A row that is named here is found by no search and shown by nothing, although its vectors stay in their
-files: ids never change. What cannot be read is an error and never taken for "nothing was removed".
+files: ids never change. A file that cannot be read, or that has gone, is an error. It never means that
+nothing was removed. The file is small and is read whole: a map of it could shrink under its reader.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,15 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, UnsupportedFormat
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    UnsupportedFormat,
+)
 from pairdex.files import atomic, checksums
-from pairdex.store.manifest import Manifest
+from pairdex.store.manifest import MANIFEST, Kind, Manifest
 
 __all__ = [
     "MAX_REASON_CHARS",
@@ -29,6 +35,7 @@ __all__ = [
     "Tombstones",
     "add_removed",
     "check_reason",
+    "missing",
     "read_removed",
     "state_of",
 ]
@@ -38,6 +45,7 @@ FORMAT = "pairdex-removed"
 FORMAT_VERSION = "1"
 MAX_REASON_CHARS = 1_000  # a longer one is a mistake: it is stored with every row
 
+_OWNER: Kind = "image"  # ids are those of these vectors: every collection has them
 _MAGIC = b"ARROW1"
 _BATCH_ROWS = 1 << 20  # of the file: 30 MB, or more with long reasons
 _NO_CHECKSUM = b"0" * 32  # stands where the file's own checksum will be, while it is computed
@@ -49,7 +57,7 @@ _FIELDS = [
 REMEDY = "restore it from a copy; deleting it would bring the removed rows back"
 
 State = tuple[int, int, int, int]
-"""What tells one version of the file from another without reading it."""
+"""Identifies a version of the file without reading it: inode, size, mtime, ctime."""
 
 
 @dataclass(frozen=True)
@@ -72,31 +80,52 @@ class Tombstones:
 
 
 def state_of(folder: Path) -> State | None:
-    """Return what changes whenever the file does; None where there is none."""
+    """Return a value that changes whenever the file does; None if the collection has no such file.
+
+    Raises
+    ------
+    MissingFile
+        There is no collection in the folder any more, so whether rows were removed is not known.
+    """
     try:
         status = (folder / REMOVED).stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if not (folder / MANIFEST).exists():
+            raise MissingFile(
+                f"{folder} was moved or deleted: it has no {MANIFEST} any more; put it back, or open "
+                "the collection where it is now"
+            ) from None
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_removed(folder: Path, manifest: Manifest) -> Tombstones | None:
-    """Read the tombstones of a collection; None where there are none.
+    """Read the tombstones of a collection from its file; None if they name no row of `manifest`.
 
     Ids of parts that were added after `manifest` was read are left out.
 
     Raises
     ------
+    MissingFile
+        There is no such file, or not any more.
     DamagedFile, UnsupportedFormat, Mismatch
         The file is damaged, foreign or of a newer version, or of another collection.
     """
-    ids = np.array(_read_table(folder / REMOVED, manifest)["id"], np.int64)
+    content = _content(folder / REMOVED)
+    if content is None:
+        raise missing(folder)
+    ids = np.array(_table(folder / REMOVED, content, manifest)["id"], np.int64)
     ids = ids[: np.searchsorted(ids, manifest.rows)]
     if not len(ids):
         return None
     live = np.ones(manifest.rows, np.bool_)
     live[ids] = False
     return Tombstones(live, len(ids), checksums.of_bytes(ids.astype("<i8").tobytes()))
+
+
+def missing(folder: Path) -> MissingFile:
+    """Return the error for a collection whose file of removed rows has gone."""
+    return MissingFile(f"{folder / REMOVED} is missing, although rows were removed: {REMEDY}")
 
 
 def check_reason(reason: str) -> None:
@@ -138,7 +167,10 @@ def add_removed(
         The file that is there cannot be read, or the new one not written; the old one is untouched.
     """
     path = folder / REMOVED
-    before = _read_table(path, manifest)
+    content = _content(path)
+    before = (
+        pa.schema(_FIELDS).empty_table() if content is None else _table(path, content, manifest)
+    )
     new = np.setdiff1d(ids, np.array(before["id"], np.int64), assume_unique=True)
     if not len(new):
         return 0
@@ -147,7 +179,7 @@ def add_removed(
     metadata = {
         b"format": FORMAT.encode(),
         b"version": FORMAT_VERSION.encode(),
-        b"vectors": "\n".join(_vectors(manifest)).encode(),
+        b"vectors": "\n".join(manifest.vector_checksums(_OWNER)).encode(),
         b"checksum": _NO_CHECKSUM,
     }
     with atomic.replacing(path) as file:
@@ -158,26 +190,25 @@ def add_removed(
     return len(new)
 
 
-def _read_table(path: Path, manifest: Manifest) -> pa.Table:
-    """Return the rows of the file, mapped and proved to be as they were written; none without it.
-
-    It is opened once: a takedown may put another in its place at any moment.
-    """
+def _content(path: Path) -> bytes | None:
+    """Return the bytes of the file; None if there is no such file."""
     try:
-        file = path.open("rb")
+        return path.read_bytes()
     except FileNotFoundError:
-        return pa.schema(_FIELDS).empty_table()
-    with file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise UnsupportedFormat(f"{path} is no file of removed rows: {REMEDY}")
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return None
+
+
+def _table(path: Path, content: bytes, manifest: Manifest) -> pa.Table:
+    """Return the rows of a file with these bytes, once they are proved to be as they were written."""
+    if not content.startswith(_MAGIC):
+        raise UnsupportedFormat(f"{path} is not a file of removed rows: {REMEDY}")
     try:
-        source = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(content)))
+        source = pa.ipc.open_file(pa.BufferReader(content))
         metadata = source.schema.metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     if metadata.get(b"format") != FORMAT.encode():
-        raise UnsupportedFormat(f"{path} is no file of removed rows: {REMEDY}")
+        raise UnsupportedFormat(f"{path} is not a file of removed rows: {REMEDY}")
     if metadata.get(b"version") != FORMAT_VERSION.encode():
         version = metadata.get(b"version", b"")
         if not version.isdigit():
@@ -199,7 +230,7 @@ def _read_table(path: Path, manifest: Manifest) -> pa.Table:
 
 def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
     """Refuse tombstones of other rows; parts may have been added since, or since the manifest."""
-    ours = _vectors(manifest)
+    ours = manifest.vector_checksums(_OWNER)
     shared = min(len(ours), len(vectors))
     if ours[:shared] != vectors[:shared]:
         raise Mismatch(f"{path} is of another collection: its ids are not those of the rows here")
@@ -207,11 +238,6 @@ def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
 
 def _damaged(path: Path, reason: str) -> DamagedFile:
     return DamagedFile(f"{path} is damaged: {reason}; {REMEDY}")
-
-
-def _vectors(manifest: Manifest) -> list[str]:
-    """Return what the ids stand for: the checksums of the image vectors, part after part."""
-    return [part.files["image"].checksum for part in manifest.parts]
 
 
 def _merged(
@@ -236,32 +262,29 @@ def _merged(
 
 
 def _write_checksum(file: BinaryIO) -> None:
-    """Put the checksum of a file that was written with _NO_CHECKSUM into its places."""
+    """Replace _NO_CHECKSUM, with which the file was written, by its checksum."""
     file.flush()
-    with (
-        Path(file.name).open("rb") as written,
-        mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        places = _places(content, _NO_CHECKSUM)
-        checksum = _checksum(content, places)
+    content = Path(file.name).read_bytes()
+    places = _places(content, _NO_CHECKSUM)
+    checksum = _checksum(content, places)
     for place in places:
         file.seek(place)
         file.write(checksum)
 
 
-def _places(content: mmap.mmap, checksum: bytes) -> list[int]:
+def _places(content: bytes, checksum: bytes) -> list[int]:
     """Return where the file says its checksum: in the schema, which stands before and behind the rows."""
     return sorted({content.find(checksum), content.rfind(checksum)} - {-1})
 
 
-def _checksum(content: mmap.mmap, places: list[int]) -> bytes:
+def _checksum(content: bytes, places: list[int]) -> bytes:
     """Return the XXH3-128 of the file as it was while _NO_CHECKSUM stood in these places."""
     digest = xxhash.xxh3_128()
     done = 0
-    with memoryview(content) as view:
-        for place in places:
-            digest.update(view[done:place])
-            digest.update(_NO_CHECKSUM)
-            done = place + len(_NO_CHECKSUM)
-        digest.update(view[done:])
+    view = memoryview(content)
+    for place in places:
+        digest.update(view[done:place])
+        digest.update(_NO_CHECKSUM)
+        done = place + len(_NO_CHECKSUM)
+    digest.update(view[done:])
     return digest.hexdigest().encode()

@@ -22,22 +22,25 @@ from pairdex.store.manifest import Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 
 __all__ = [
+    "NOTE",
     "SCORES",
     "Joined",
     "ScoreNote",
     "ScoredPart",
     "joined",
+    "open_score",
     "open_values",
     "read_score",
     "read_scores",
     "score_folder",
+    "score_names",
     "write_score",
 ]
 
 SCORES = "scores"
 TYPE = pa.float32()
 
-_NOTE = "score.json"
+NOTE = "score.json"
 _FORMAT, _VERSION = "pairdex-score", 1
 _ATTEMPTS = 3  # files may be replaced between reading the note and opening them
 
@@ -79,6 +82,11 @@ def score_folder(collection: Path, name: str) -> Path:
     return collection / SCORES / name
 
 
+def score_names(collection: Path) -> list[str]:
+    """Return the names of all computed columns."""
+    return sorted(path.parent.name for path in (collection / SCORES).glob(f"*/{NOTE}"))
+
+
 def read_scores(collection: Path) -> list[ScoreNote]:
     """Return the notes of all computed columns, by name.
 
@@ -87,8 +95,7 @@ def read_scores(collection: Path) -> list[ScoreNote]:
     DamagedFile, UnsupportedFormat
         A note is damaged, or of a newer release.
     """
-    names = sorted(path.parent.name for path in (collection / SCORES).glob(f"*/{_NOTE}"))
-    notes = (read_score(collection, name) for name in names)
+    notes = (read_score(collection, name) for name in score_names(collection))
     return [note for note in notes if note is not None]
 
 
@@ -100,11 +107,26 @@ def read_score(collection: Path, name: str) -> ScoreNote | None:
     DamagedFile, UnsupportedFormat
         It is damaged, or of a newer release.
     """
-    path = score_folder(collection, name) / _NOTE
     try:
-        return _parsed(path, path.read_bytes())
-    except FileNotFoundError:
+        return open_score(collection, name)
+    except MissingFile:
         return None
+
+
+def open_score(collection: Path, name: str) -> ScoreNote:
+    """Return the note of a computed column that there is.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        There is none; it is damaged, or of a newer release.
+    """
+    path = score_folder(collection, name) / NOTE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFile(f"{collection} has no scores {name}; run pairdex score") from error
+    return _parsed(path, data)
 
 
 def write_score(collection: Path, note: ScoreNote) -> None:
@@ -116,7 +138,7 @@ def write_score(collection: Path, note: ScoreNote) -> None:
         It could not be written; an older one is untouched.
     """
     content = {"format": _FORMAT, "version": _VERSION, **asdict(note)}
-    atomic.write_bytes(score_folder(collection, note.name) / _NOTE, sealed(content))
+    atomic.write_bytes(score_folder(collection, note.name) / NOTE, sealed(content))
 
 
 class Joined:

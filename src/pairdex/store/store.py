@@ -21,11 +21,11 @@ from pairdex.predicate import Predicate
 from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
-from pairdex.store.removed import State, Tombstones, read_removed, state_of
+from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Kind", "Store", "as_ids"]
+__all__ = ["Kind", "Store", "as_ids", "check_size"]
 
 
 class Store:
@@ -48,7 +48,7 @@ class Store:
         self.manifest: Manifest = read_manifest(path)
         self.rows = self.manifest.rows
         for file in self.manifest.files():
-            _check_size(path / file.path, file.bytes)
+            check_size(path / file.path, file.bytes)
         self._ends = np.cumsum([part.rows for part in self.manifest.parts], dtype=np.int64)
         self._firsts = [
             int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
@@ -65,7 +65,8 @@ class Store:
         self._metadata = joined(path, self.manifest, released)
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
         self._masks = MaskCache()
-        _ = self.tombstones  # damaged ones are said now
+        if self.tombstones is None:  # damaged ones raise here
+            self._check_same_folder()
 
     @property
     def dim(self) -> int:
@@ -79,19 +80,43 @@ class Store:
 
     @property
     def tombstones(self) -> Tombstones | None:
-        """The removed rows as they are on disk now; None where there are none.
+        """The removed rows as they are on disk now; None if no row was removed.
 
         Raises
         ------
+        MissingFile
+            The folder has gone, or the file that named removed rows.
         DamagedFile, UnsupportedFormat, Mismatch
             The file that names them is damaged, foreign, or of another collection.
         """
         state = state_of(self.path)
         known, tombstones = self._removed
         if state != known:
+            if state is None:
+                raise missing(self.path)
             tombstones = read_removed(self.path, self.manifest)
             self._removed = (state, tombstones)  # one assignment: threads see the old or the new
         return tombstones
+
+    def check_follows(self, earlier: Store) -> None:
+        """Raise MissingFile if rows that were removed from an earlier version are present in this one.
+
+        Only rows of the same parts are compared: another collection in the same folder has other rows.
+        """
+        removed = earlier._removed[1]  # as last read: the file may have gone since
+        if removed is None or not _shares_rows(self.manifest, earlier.manifest):
+            return
+        live, n = self.allowed(), min(self.rows, earlier.rows)
+        if live is None or (live[:n] & ~removed.live[:n]).any():
+            raise missing(self.path)
+
+    def _check_same_folder(self) -> None:
+        """Raise MissingFile if another collection was put in this folder while it was being opened.
+
+        Then the manifest and the absence of a file of removed rows are not of the same collection.
+        """
+        if not _shares_rows(read_manifest(self.path), self.manifest):
+            raise MissingFile(f"{self.path} was replaced while it was being opened; open it again")
 
     @property
     def removed(self) -> NDArray[np.bool_] | None:
@@ -275,10 +300,18 @@ class Store:
         return table.append_column("id", pa.array(np.arange(first, first + len(table))))
 
 
+def _shares_rows(one: Manifest, other: Manifest) -> bool:
+    """Whether two versions have the same first parts, so that their ids mean the same rows."""
+    return all(
+        mine.files["image"].checksum == theirs.files["image"].checksum
+        for mine, theirs in zip(one.parts, other.parts, strict=False)
+    )
+
+
 def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store) -> None:
     if schema.names != store.manifest.column_names or not schema.equals(first):
         raise DamagedFile(
-            f"{path} has not the columns that the manifest says: it is damaged; build the collection again"
+            f"{path} has columns that do not match the manifest: it is damaged; build the collection again"
         )
 
 
@@ -302,7 +335,8 @@ def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _check_size(path: Path, expected_bytes: int) -> None:
+def check_size(path: Path, expected_bytes: int) -> None:
+    """Raise MissingFile or DamagedFile unless a file exists and has the size that the manifest says."""
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:

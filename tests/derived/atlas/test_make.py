@@ -10,7 +10,8 @@ import pytest
 
 import pairdex
 from conftest import save_part, unit_rows
-from pairdex.derived.atlas.files import atlas_checks, folder_of, has_atlas, open_atlas, read_record
+from pairdex.derived.atlas.files import folder_of, has_atlas, open_atlas, read_record
+from pairdex.derived.atlas.kind import ATLAS
 from pairdex.errors import (
     CollectionBusy,
     DamagedFile,
@@ -192,7 +193,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
 
 
 def test_verify_reads_its_files(collection):
-    assert len(list(atlas_checks(collection))) == 4
+    assert len(list(ATLAS.checks(collection, "atlas"))) == 4
     assert pairdex.verify(collection).damaged == []
     ids = next(folder_of(collection).glob("ids-*.npy"))
     data = bytearray(ids.read_bytes())

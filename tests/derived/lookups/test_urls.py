@@ -57,7 +57,7 @@ def test_a_collection_that_is_being_written_is_looked_up_all_the_same(made, capl
 
     with lock.writing(made.path):
         assert made.find_urls(["http://a/1"]) == [[0, 4]]
-    assert "looking up urls without files" in caplog.text
+    assert "looking up urls in memory" in caplog.text
     assert not (made.path / "indexes").exists()
 
 

@@ -158,7 +158,7 @@ def test_datasets_refs_and_pool_are_a_model_too_and_others_are_refused(tmp_path)
     np.testing.assert_array_equal(read.pool, model.pool)
     with h5py.File(tmp_path / "twice.h5", "w") as file:
         file["refs"], file["pool"] = model.refs, np.ones((16, 64), np.int32)
-    with pytest.raises(DamagedFile, match="no permutation of 1 to 1024"):
+    with pytest.raises(DamagedFile, match="not a permutation of 1 to 1024"):
         read_model(tmp_path / "twice.h5")
     with h5py.File(tmp_path / "few.h5", "w") as file:
         file["refs"], file["pool"] = model.refs[:64], model.pool
@@ -166,5 +166,5 @@ def test_datasets_refs_and_pool_are_a_model_too_and_others_are_refused(tmp_path)
         read_model(tmp_path / "few.h5")
     with h5py.File(tmp_path / "model.jld2", "w") as file:
         file["model"] = np.zeros(3)
-    with pytest.raises(UnsupportedFormat, match="is no model of a projection"):
+    with pytest.raises(UnsupportedFormat, match="is not the model of a projection"):
         read_model(tmp_path / "model.jld2")

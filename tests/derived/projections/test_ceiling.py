@@ -72,7 +72,7 @@ def test_removed_rows_are_neither_asked_nor_found(collection):
 
 def test_too_few_rows_for_a_ceiling_are_told(make_parts, build, tmp_path):
     build(make_parts(30), tmp_path / "c")
-    with pytest.raises(InvalidArgument, match="has 30 rows, too few to tell 30 neighbours"):
+    with pytest.raises(InvalidArgument, match="has 30 rows, a recall ceiling needs more than 30"):
         pairdex.project(tmp_path / "c", "pca2", ceiling=True)
 
 

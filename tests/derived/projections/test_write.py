@@ -197,7 +197,7 @@ def test_a_model_for_another_dimension_or_no_model_is_refused(
         pairdex.project(collection, "pca3", model=tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(UnsupportedFormat, match="is no model of a projection"):
+    with pytest.raises(UnsupportedFormat, match="is not the model of a projection"):
         pairdex.project(collection, "pca3", model=tmp_path / "other.h5")
 
 

@@ -7,9 +7,7 @@ written last: a reader sees one atlas or the other, never a mixture.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.atlas.regions import Region
-from pairdex.derived.verify import Check, complaint, difference
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.files import atomic, checksums
 from pairdex.files.sealed_json import read_sealed, sealed
@@ -25,15 +22,15 @@ from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
 
 __all__ = [
+    "NOTE",
     "Atlas",
     "Record",
-    "atlas_checks",
     "folder_of",
     "has_atlas",
     "open_atlas",
     "read_record",
+    "remedy_of",
     "save_array",
-    "source_of",
     "write_record",
 ]
 
@@ -64,7 +61,7 @@ class Record:
 
     def is_current(self, store: Store) -> bool:
         """Whether it is of the collection's vectors as they are now."""
-        return self.source == source_of(store, self.on)
+        return self.source == store.manifest.vectors_checksum(self.on)
 
 
 @dataclass(frozen=True)
@@ -99,14 +96,8 @@ def folder_of(collection: Path) -> Path:
 
 
 def has_atlas(collection: Path) -> bool:
-    """Whether an atlas was made, be it of other vectors."""
+    """Whether there is an atlas, current or not."""
     return (folder_of(collection) / NOTE).exists()
-
-
-def source_of(store: Store, on: Kind) -> str:
-    """Return one checksum that stands for all vectors that an atlas is made of."""
-    files = [part.files[on].checksum for part in store.manifest.parts]
-    return checksums.of_bytes("\n".join(files).encode())
 
 
 def open_atlas(store: Store) -> Atlas:
@@ -153,7 +144,7 @@ def read_record(collection: Path) -> Record:
             f"{collection} has no atlas; make it with pairdex atlas {collection}"
         ) from error
     content = read_sealed(
-        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_remedy(collection)
+        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=remedy_of(collection)
     )
     return Record(
         **{
@@ -199,21 +190,6 @@ def write_record(collection: Path, record: Record) -> None:
             other.unlink()
 
 
-def atlas_checks(collection: Path) -> Iterator[Check]:
-    """Yield a check of every file of the collection's atlas, for `pairdex verify`."""
-    if not has_atlas(collection):
-        return
-    path = folder_of(collection) / NOTE
-    remedy = _remedy(collection)
-    inside = str(path.relative_to(collection))
-    reads = partial(complaint, partial(read_record, collection))
-    yield Check(inside, path.stat().st_size, reads, remedy)
-    if reads() is not None:
-        return  # it cannot say which other files there are
-    for file in read_record(collection).files.values():
-        yield Check(file.path, file.bytes, partial(difference, collection, file), remedy)
-
-
 def _mapped(collection: Path, record: Record, name: str) -> NDArray[Any]:
     file = record.files[name]
     path = collection / file.path
@@ -221,17 +197,17 @@ def _mapped(collection: Path, record: Record, name: str) -> NDArray[Any]:
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
-        raise MissingFile(f"{path} is missing; {_remedy(collection)}") from error
+        raise MissingFile(f"{path} is missing; {remedy_of(collection)}") from error
     if size != file.bytes:
         raise DamagedFile(
-            f"{path} has {size:,} bytes, expected {file.bytes:,}; {_remedy(collection)}"
+            f"{path} has {size:,} bytes, expected {file.bytes:,}; {remedy_of(collection)}"
         )
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
-        raise DamagedFile(f"{path} is damaged: {error}; {_remedy(collection)}") from error
+        raise DamagedFile(f"{path} is damaged: {error}; {remedy_of(collection)}") from error
     if (array.shape, array.dtype) != (shape[name], ARRAYS[name]):
-        raise DamagedFile(f"{path} is damaged: its header does not fit; {_remedy(collection)}")
+        raise DamagedFile(f"{path} is damaged: its header does not fit; {remedy_of(collection)}")
     return np.asarray(array)
 
 
@@ -241,9 +217,10 @@ def _check_values(store: Store, atlas: Atlas) -> Atlas:
     inside = atlas.ids[0] >= 0 and atlas.ids[-1] < store.rows
     placed = atlas.places.min() >= 0 and atlas.places.max() < len(atlas.ids)
     if not (rising and inside and placed and np.isfinite(atlas.positions).all()):
-        raise DamagedFile(f"the atlas of {store.path} is damaged; {_remedy(store.path)}")
+        raise DamagedFile(f"the atlas of {store.path} is damaged; {remedy_of(store.path)}")
     return atlas
 
 
-def _remedy(collection: Path) -> str:
+def remedy_of(collection: Path) -> str:
+    """Return what to do about a damaged atlas."""
     return f"delete {folder_of(collection)} and run pairdex atlas {collection} again"

@@ -112,7 +112,7 @@ def _main_directions(directions: NDArray[np.float32], seed: int) -> NDArray[np.f
     two = two * np.sign(two[np.abs(two).argmax(axis=0), [0, 1]])  # the sign is else by chance
     positions = centred @ two
     positions *= _INITIAL_SIDE / max(np.abs(positions).max(), 1e-6)
-    # Equal rows have to be told apart; UMAP itself adds as much to positions that it begins with.
+    # Equal rows need different positions; UMAP itself adds as much to positions that it begins with.
     noise = np.random.Generator(np.random.PCG64(seed)).random(positions.shape)
     return np.asarray(positions + _NOISE * noise, np.float32)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.atlas import layout
-from pairdex.derived.atlas.files import Record, folder_of, save_array, source_of, write_record
+from pairdex.derived.atlas.files import Record, folder_of, save_array, write_record
 from pairdex.derived.atlas.regions import find_regions
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
@@ -25,7 +25,7 @@ from pairdex.version import __version__
 
 __all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
 
-DEFAULT_SAMPLE = 20_000  # points: what one screen can tell apart; their layout takes seconds
+DEFAULT_SAMPLE = 20_000  # points: as many as one screen can show apart; their layout takes seconds
 MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
 MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
 _BLOCK_ROWS = 8_192
@@ -114,7 +114,7 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Have the atlas's folder; where nothing comes of it, no empty one is left."""
+    """Make the atlas's folder; remove it again if nothing was written."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
@@ -142,7 +142,7 @@ def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Re
         points=len(ids),
         seed=seed,
         rows=store.rows,
-        source=source_of(store, on),
+        source=store.manifest.vectors_checksum(on),
         drawn_from=drawn_from,
         method={
             "name": "umap",

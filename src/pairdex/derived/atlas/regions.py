@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 __all__ = ["LEVELS", "Region", "find_regions", "k_means"]
 
-# For each level: so many regions at most, and so many points in each on average at least.
+# For each level: the most regions, and the least number of points in each on average.
 LEVELS = ((12, 60), (60, 40))
 _ROUNDS = 40  # of k-means; it is settled long before
 _WORDS = 3  # a name
-_MIN_LIFT = 1.5  # a word is distinctive if captions there have it so many times as often as all do
+_MIN_LIFT = 1.5  # a word is distinctive if it is this many times as frequent in captions there as in all captions
 _MIN_SHARE = 0.04  # of a region's captions that have the word; rarer ones are about single pictures
 # Words that hold sentences together say nothing of a region, however much oftener they stand there.
 _FILLERS = frozenset(

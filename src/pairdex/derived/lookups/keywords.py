@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pairdex.derived.lookups.parts import Kind, have_arrays
+from pairdex.derived.lookups.parts import Lookup, have_arrays
 from pairdex.derived.lookups.words import Keywords, split_words
 from pairdex.files.array_files import Arrays
 from pairdex.progress import StepProgress
@@ -198,4 +198,4 @@ def _sorted(
     }
 
 
-KEYWORDS = Kind("keywords", 1, "caption", _make)
+KEYWORDS = Lookup("keywords", 1, "caption", _make)

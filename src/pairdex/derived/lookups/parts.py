@@ -14,19 +14,19 @@ import pyarrow as pa
 
 from pairdex.errors import CollectionBusy, InvalidArgument, WriteFailed
 from pairdex.files import atomic, lock
-from pairdex.files.array_files import Arrays, open_arrays, write_arrays
+from pairdex.files.array_files import Arrays, open_arrays, read_source, write_arrays
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["Kind", "have_arrays"]
+__all__ = ["Lookup", "have_arrays", "made_parts", "make_files", "part_files"]
 
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What is derived: its name and version, the column it is of, and how a part's is made."""
+class Lookup:
+    """What is looked up: its name and version, the column it is of, and how a part's is made."""
 
     name: str
     version: int
@@ -34,67 +34,112 @@ class Kind:
     make: Callable[[list[pa.ChunkedArray]], Arrays]
 
 
-def have_arrays(store: Store, kind: Kind, *, progress: StepProgress | None = None) -> list[Arrays]:
+def have_arrays(
+    store: Store, lookup: Lookup, *, progress: StepProgress | None = None
+) -> list[Arrays]:
     """Return the arrays of each part, made and written first where they are missing.
 
     Where they cannot be written (no room, no permission, another writer) they are kept in memory, and
-    a warning says so.
+    a warning reports it.
 
     Raises
     ------
     InvalidArgument
-        The collection has not the column.
+        The collection does not have the column.
     DamagedFile, UnsupportedFormat
         There is a file, but it is damaged or of another version.
     """
-    if kind.column not in store.schema.names:
-        raise InvalidArgument(
-            f"{store.path} has no column {kind.column}; it has {', '.join(store.schema.names)}",
-            field=kind.name,
-        )
-    found = [_opened(store, kind, index) for index in range(len(store.manifest.parts))]
+    _check_column(store, lookup)
+    found = [_opened(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
         try:
-            with lock.writing(store.path):
-                return [
-                    _had(store, kind, index, progress, write=True) for index in range(len(found))
-                ]
+            return make_files(store, lookup, progress=progress)
         except (WriteFailed, CollectionBusy) as error:
-            _log.warning("looking up %s without files, made anew each time: %s", kind.name, error)
-            return [_had(store, kind, index, progress, write=False) for index in range(len(found))]
+            _log.warning("looking up %s in memory, made again each time: %s", lookup.name, error)
+            return [
+                _had(store, lookup, index, progress, write=False) for index in range(len(found))
+            ]
     return [arrays for arrays in found if arrays is not None]
 
 
+def make_files(
+    store: Store, lookup: Lookup, *, progress: StepProgress | None = None
+) -> list[Arrays]:
+    """Return the arrays of each part; those that were missing have been made and written.
+
+    Raises
+    ------
+    InvalidArgument, DamagedFile, UnsupportedFormat
+        As `have_arrays`.
+    CollectionBusy, WriteFailed
+        Another writer; no room, or no permission.
+    """
+    _check_column(store, lookup)
+    parts = range(len(store.manifest.parts))
+    with lock.writing(store.path):
+        return [_had(store, lookup, index, progress, write=True) for index in parts]
+
+
+def made_parts(store: Store, lookup: Lookup) -> list[int]:
+    """Return the numbers, from 0, of the parts that have their file; only headers are read.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat
+        The header of a file is damaged, or of another version.
+    """
+    return [
+        index
+        for index in range(len(store.manifest.parts))
+        if read_source(_path(store, lookup, index), kind=lookup.name, version=lookup.version)
+        == _source(store, index)
+    ]
+
+
+def part_files(collection: Path, lookup: Lookup) -> list[Path]:
+    """Return the files of a look-up, also of parts that have changed since."""
+    found = (collection / "indexes" / lookup.name).glob("*")
+    return sorted(path for path in found if path.name.isdigit())  # others are being written
+
+
+def _check_column(store: Store, lookup: Lookup) -> None:
+    if lookup.column not in store.schema.names:
+        raise InvalidArgument(
+            f"{store.path} has no column {lookup.column}; it has {', '.join(store.schema.names)}",
+            field=lookup.name,
+        )
+
+
 def _had(
-    store: Store, kind: Kind, index: int, progress: StepProgress | None, *, write: bool
+    store: Store, lookup: Lookup, index: int, progress: StepProgress | None, *, write: bool
 ) -> Arrays:
-    arrays = _opened(store, kind, index)
+    arrays = _opened(store, lookup, index)
     if arrays is not None:
         return arrays
-    arrays = kind.make([table[kind.column] for table in store.part_tables(index)])
+    arrays = lookup.make([table[lookup.column] for table in store.part_tables(index)])
     if progress is not None:
         progress(store.first_id(index) + store.manifest.parts[index].rows, store.rows)
     if write:
-        path = _path(store, kind, index)
+        path = _path(store, lookup, index)
         atomic.make_folder(path.parent)
         atomic.discard_partials(path.parent)
         write_arrays(
-            path, arrays, kind=kind.name, version=kind.version, source=_source(store, index)
+            path, arrays, kind=lookup.name, version=lookup.version, source=_source(store, index)
         )
     return arrays
 
 
-def _opened(store: Store, kind: Kind, index: int) -> Arrays | None:
+def _opened(store: Store, lookup: Lookup, index: int) -> Arrays | None:
     return open_arrays(
-        _path(store, kind, index),
-        kind=kind.name,
-        version=kind.version,
+        _path(store, lookup, index),
+        kind=lookup.name,
+        version=lookup.version,
         source=_source(store, index),
     )
 
 
-def _path(store: Store, kind: Kind, index: int) -> Path:
-    return store.path / "indexes" / kind.name / f"{index:05}"
+def _path(store: Store, lookup: Lookup, index: int) -> Path:
+    return store.path / "indexes" / lookup.name / f"{index:05}"
 
 
 def _source(store: Store, index: int) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from pairdex.derived.lookups.parts import Kind, have_arrays
+from pairdex.derived.lookups.parts import Lookup, have_arrays
 from pairdex.files.array_files import Arrays
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
@@ -76,4 +76,4 @@ def _hash(url: str) -> int:
     return xxhash.xxh3_64_intdigest(url.encode(errors="surrogatepass"))
 
 
-URLS = Kind("urls", 1, "url", _make)
+URLS = Lookup("urls", 1, "url", _make)

@@ -12,7 +12,7 @@ from pairdex.errors import InvalidArgument
 
 __all__ = ["MAX_KEYWORDS", "Keywords", "parse_keywords", "split_words"]
 
-MAX_KEYWORDS = 64  # words asked for at once: more is no search for words
+MAX_KEYWORDS = 64  # words asked for at once; a longer list is a mistake
 
 _BETWEEN = r"[^\p{L}\p{N}]+"  # letters and digits make words, whatever the script
 _ASKED = re.compile(r'(-?)"([^"]*)"|(\S+)')
@@ -54,7 +54,7 @@ def parse_keywords(asked: str) -> Keywords:
     Raises
     ------
     InvalidArgument
-        There is no word in it, or too many.
+        It has no words, or too many.
     """
     words: list[str] = []
     phrases, excluded = [], []

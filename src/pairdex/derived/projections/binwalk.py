@@ -56,14 +56,14 @@ class BinWalk:
         Raises
         ------
         ValueError
-            They have other shapes, or `pool` is no permutation from 1.
+            They have other shapes, or `pool` is not a permutation from 1.
         """
         refs, pool = np.asarray(arrays["refs"]), np.asarray(arrays["pool"])
         if refs.ndim != 2 or len(refs) != BITS or not np.isfinite(refs).all():
             raise ValueError(f"refs have shape {refs.shape}, expected ({BITS}, dim), finite")
         if pool.shape != (WORDS, _WORD) or set(pool.flat) != set(range(1, BITS + 1)):
             raise ValueError(
-                f"pool of shape {pool.shape} is no permutation of 1 to {BITS} in {WORDS} rows"
+                f"pool of shape {pool.shape} is not a permutation of 1 to {BITS} in {WORDS} rows"
             )
         return cls(np.ascontiguousarray(refs, np.float32), pool.astype(np.int32))
 

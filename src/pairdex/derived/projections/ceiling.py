@@ -81,8 +81,8 @@ def recall_ceilings(
     """
     if store.live_rows <= max(CEILING_KS):
         raise InvalidArgument(
-            f"{store.path} has {store.live_rows:,} rows, too few to tell "
-            f"{max(CEILING_KS)} neighbours from the others",
+            f"{store.path} has {store.live_rows:,} rows, "
+            f"a recall ceiling needs more than {max(CEILING_KS)}",
             field="ceiling",
         )
     asked = _sampled(store) if queries is None else [_Asked("given", queries)]

@@ -32,10 +32,9 @@ __all__ = [
     "find_projections",
     "folder_of",
     "open_projection",
+    "projection_names",
     "read_record",
     "record_bytes",
-    "source_of",
-    "sources",
 ]
 
 MANIFEST = "projection.json"
@@ -82,12 +81,12 @@ class Record:
     @property
     def source(self) -> str:
         """The checksum of the vectors that were projected, over those of their files."""
-        return _joined([file.source for file in self.files])
+        return checksums.of_all(file.source for file in self.files)
 
     def is_current(self, store: Store) -> bool:
         """Whether it holds all rows of the collection as they are now."""
         made_of = [file.source for file in self.files]
-        return made_of[: len(store.manifest.parts)] == sources(store)
+        return made_of[: len(store.manifest.parts)] == store.manifest.vector_checksums(self.on)
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,12 @@ def folder_of(collection: Path, name: str) -> Path:
 
 def find_projections(store: Store) -> list[str]:
     """Return the names of the collection's finished projections, also of those that are stale."""
-    found = (path.parent.name for path in store.path.glob(f"projections/*/{MANIFEST}"))
+    return projection_names(store.path)
+
+
+def projection_names(collection: Path) -> list[str]:
+    """Return what `find_projections` does of the collection in a folder."""
+    found = (path.parent.name for path in collection.glob(f"projections/*/{MANIFEST}"))
     return sorted((name for name in found if _NAME.fullmatch(name)), key=lambda n: (len(n), n))
 
 
@@ -231,20 +235,6 @@ def record_bytes(record: Record) -> bytes:
     head = {"format": FORMAT, "version": FORMAT_VERSION}
     totals = {"rows": record.rows, "source": record.source}
     return sealed({**head, **totals, **asdict(record)})
-
-
-def sources(store: Store) -> list[str]:
-    """Return the checksums of the vector files that a projection of the collection is made of."""
-    return [part.files[ON].checksum for part in store.manifest.parts]
-
-
-def source_of(store: Store) -> str:
-    """Return one checksum that stands for all vectors that a projection is made of."""
-    return _joined(sources(store))
-
-
-def _joined(parts: list[str]) -> str:
-    return checksums.of_bytes("\n".join(parts).encode())
 
 
 def _mapped(folder: Path, file: PartFile, model: Model) -> NDArray[Any]:

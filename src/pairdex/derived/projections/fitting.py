@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pairdex.derived.projections.binwalk import BinWalk, draw_pool
 from pairdex.derived.projections.bits import BITS
-from pairdex.derived.projections.files import ON, check_name, source_of
+from pairdex.derived.projections.files import ON, check_name
 from pairdex.derived.projections.models import Fit, Model, read_model
 from pairdex.derived.projections.moments import moments
 from pairdex.derived.projections.pca import fit_pca
@@ -77,7 +77,7 @@ class Wish:
         )
 
     def completed(self, name: str, rows: int) -> Wish:
-        """Return what a fit to so many rows is asked for, nothing left open."""
+        """Return the options of a fit to `rows` rows, with every default filled in."""
         if check_name(name)[0] == "pca":
             return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
         method = self.method or DEFAULT_METHOD
@@ -92,7 +92,7 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is no model, or not a whole one.
+        The model is missing or damaged.
     Mismatch
         It is for vectors of another dimension, or makes something else.
     """
@@ -123,7 +123,7 @@ def fit_model(
         )
     wish = wish.completed(name, store.rows)
     assert wish.fit_rows is not None, "it is completed"
-    fit = Fit(wish.fit_rows, source_of(store), wish.seed)
+    fit = Fit(wish.fit_rows, store.manifest.vectors_checksum(ON), wish.seed)
     _, dim = check_name(name)
     if wish.method == "binwalk":
         return _fit_binwalk(store, fit), fit

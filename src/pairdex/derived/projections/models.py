@@ -100,7 +100,7 @@ def read_model(path: Path) -> tuple[Model, Fit | None]:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No such file; it cannot be read or holds arrays that do not fit; it is no model.
+        No such file; it cannot be read or holds arrays that do not fit; it is not a model.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected the model of a projection")
@@ -120,7 +120,9 @@ def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
         organisers = read_organisers(file)
         if organisers is not None:
             return organisers, None
-        raise UnsupportedFormat(f"{path} is no model of a projection: it lacks format {FORMAT}")
+        raise UnsupportedFormat(
+            f"{path} is not the model of a projection: it lacks format {FORMAT}"
+        )
     version, method = int(file.attrs["version"]), str(file.attrs["method"])
     if version != FORMAT_VERSION or method not in _READERS:
         raise UnsupportedFormat(

@@ -2,7 +2,7 @@
 
 A projection killed at any instant is resumed by the same call: a model that was fitted and parts that
 were projected are kept. Where the collection has grown, only the new parts are projected, with the
-same model. `projection.json` is written last, and goes first where all has to be made anew.
+same model. `projection.json` is written last, and removed first where everything has to be made again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from pairdex.derived.projections.files import (
     folder_of,
     read_record,
     record_bytes,
-    source_of,
-    sources,
 )
 from pairdex.derived.projections.fitting import Wish, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
@@ -108,7 +106,7 @@ def project_collection(
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[Path]:
-    """Have the projection's folder; where nothing comes of it, no empty one is left."""
+    """Make the projection's folder; remove it again if nothing was written."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
@@ -144,15 +142,19 @@ def _is_kept(
         return False
     if finished:
         made_of = [file.source for file in read_record(folder).files]
-        if made_of != sources(store)[: len(made_of)]:
-            return False  # the collection was built anew
+        if made_of != store.manifest.vector_checksums(ON)[: len(made_of)]:
+            return False  # the collection was built again
     if given is not None:
         return (folder / MODEL).read_bytes() == model_bytes(*given)
     model, fit = read_model(folder / MODEL)
     if finished:
         return wish.is_met_by(model, fit)
     exactly = wish.completed(folder.name, store.rows)
-    return fit is not None and fit.source == source_of(store) and exactly.is_met_by(model, fit)
+    return (
+        fit is not None
+        and fit.source == store.manifest.vectors_checksum(ON)
+        and exactly.is_met_by(model, fit)
+    )
 
 
 def _start_over(folder: Path) -> None:
@@ -171,9 +173,10 @@ def _project_parts(
     done = _done(folder, checksum)
     files: list[PartFile] = []
     projected = first = 0
+    made_of = store.manifest.vector_checksums(ON)
     atomic.make_folder(folder / _NOTES)
     for index, vectors in enumerate(vector_files(store, ON)):
-        name, source = f"{index:05d}.npy", sources(store)[index]
+        name, source = f"{index:05d}.npy", made_of[index]
         entry = done.get(name)
         if entry is None or entry.source != source:
 
@@ -246,7 +249,7 @@ def _record(
 
 
 def _finish(folder: Path, record: Record) -> None:
-    """Make the projection visible as it is now, and remove what is no longer needed."""
+    """Write `projection.json`, which readers see, and remove files that it does not name."""
     data = record_bytes(record)
     path = folder / MANIFEST
     if not path.exists() or path.read_bytes() != data:

@@ -46,10 +46,11 @@ _WEIGHTS = (
 
 def read_weights_file(path: Path, activation: Activation | None) -> Published:
     """Read a .pt: OpenAI's models have QuickGELU, a state dict of open_clip's does not say."""
+    tokenizer = clip_tokenizer(path.parent)
     shape = Shape(activation or "quick_gelu")
     towers = read_openai_towers(read_weights(path), path, shape)
     image = ImageSpec(towers[1].size, "crop", "bicubic", OPENAI_MEAN, OPENAI_STD)
-    return clip_model(path.stem, "OpenAI", towers, clip_tokenizer(), image)
+    return clip_model(path.stem, "OpenAI", towers, tokenizer, image)
 
 
 def read_open_clip(folder: Path, activation: Activation | None) -> Published:
@@ -65,6 +66,7 @@ def read_open_clip(folder: Path, activation: Activation | None) -> Published:
         text_heads=model["text_cfg"].get("heads", 8),
         vision_heads=width // model["vision_cfg"].get("head_width", 64),
     )
+    tokenizer = tokenizer_of(folder) or clip_tokenizer(folder)
     file, weights = find_weights(folder, _WEIGHTS)
     towers = read_openai_towers(weights, file, shape)
     resize = pictures.get("resize_mode") or "shortest"
@@ -77,7 +79,6 @@ def read_open_clip(folder: Path, activation: Activation | None) -> Published:
         tuple(pictures.get("mean") or OPENAI_MEAN),
         tuple(pictures.get("std") or OPENAI_STD),
     )
-    tokenizer = tokenizer_of(folder) or clip_tokenizer()
     return clip_model(folder.resolve().name, "open_clip", towers, tokenizer, image)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pairdex.errors import DamagedFile, MissingFile
+from pairdex.errors import DamagedFile, MissingExtra, MissingFile
 
 __all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
 
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 
-_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP; see NOTICE.txt
+# Too large to carry for the few models that come without it. Read without importing the package.
+_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP
+_VOCABULARY_SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
+_PACKAGES = ("open_clip", "clip")  # of open_clip_torch; of clip-anytorch and OpenAI's own
 _MERGES = slice(1, 49152 - 256 - 2 + 1)  # those that are used, clip/simple_tokenizer.py
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
@@ -41,10 +45,21 @@ def tokenizer_of(folder: Path) -> bytes | None:
     return _serialised(_json(vocabulary, vocabulary.read_bytes()), pairs)
 
 
-def clip_tokenizer() -> bytes:
-    """Return CLIP's own tokenizer as a `tokenizer.json`: 49,408 tokens."""
-    packed = resources.files("pairdex.encoders.export").joinpath(_VOCABULARY).read_bytes()
-    lines = gzip.decompress(packed).decode("utf-8").split("\n")[_MERGES]
+def clip_tokenizer(folder: Path) -> bytes:
+    """Return CLIP's own tokenizer as a `tokenizer.json`: 49,408 tokens.
+
+    Parameters
+    ----------
+    folder
+        Where the model lies. The vocabulary is read from there, or from an installed package of
+        CLIP's or open_clip's.
+
+    Raises
+    ------
+    MissingExtra, DamagedFile
+        There is no vocabulary; it is not the published one.
+    """
+    lines = gzip.decompress(_vocabulary(folder)).decode("utf-8").split("\n")[_MERGES]
     pairs = [tuple(line.split()) for line in lines]
     letters = _byte_letters()
     tokens = [
@@ -55,6 +70,22 @@ def clip_tokenizer() -> bytes:
         EOT,
     ]
     return _serialised({token: i for i, token in enumerate(tokens)}, pairs)
+
+
+def _vocabulary(folder: Path) -> bytes:
+    specs = [find_spec(package) for package in _PACKAGES]
+    installed = [place for spec in specs if spec for place in spec.submodule_search_locations or ()]
+    for place in (folder, *map(Path, installed)):
+        path = place / _VOCABULARY
+        if path.is_file():
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != _VOCABULARY_SHA256:
+                raise DamagedFile(f"{path} differs from the published vocabulary; fetch it again")
+            return data
+    raise MissingExtra(
+        f"{folder} holds no tokenizer, and CLIP's vocabulary is not installed; "
+        f"pip install --no-deps open_clip_torch, or put {_VOCABULARY} of openai/CLIP beside the model"
+    )
 
 
 def token_id(tokenizer: bytes, token: str, path: Path) -> int:

@@ -1,0 +1,107 @@
+"""What is done with every request from outside: named, counted, logged, its answer's headers added."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pairdex.service.answers import HEADERS
+from pairdex.service.errors import ERROR, REQUEST_ID, error_response
+from pairdex.service.limits import MAX_IN_PROGRESS
+from pairdex.service.metrics import Metrics
+
+__all__ = ["LogRequests"]
+
+_UNMATCHED = "unmatched"  # one name for all unknown paths: a scanner must not grow the memory
+_NEVER_BUSY = frozenset({"/health", "/metrics"})  # what tells how busy the service is
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # what may come back in a header and in a log
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_KEEP_NOTHING = (b"cache-control", b"no-cache")  # a new release shows its own page
+
+_logger = logging.getLogger("pairdex.requests")
+
+
+class LogRequests:
+    """Lets requests through, so many at a time, and watches their answers."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, max_in_progress: int = MAX_IN_PROGRESS
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_in_progress = max_in_progress
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through; without an answer it counts as a 500."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope[REQUEST_ID] = request_id
+        status = 500
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, request_id)
+            await send(message)
+
+        started = time.perf_counter()
+        metrics = self._metrics
+        app = self._app
+        if metrics.in_progress >= self._max_in_progress and scope["path"] not in _NEVER_BUSY:
+            app = error_response(
+                503,
+                "busy",
+                f"{metrics.in_progress:,} requests are being answered; ask again in a moment",
+                headers={"Retry-After": "1"},
+            )
+        metrics.in_progress += 1
+        try:
+            await app(scope, receive, send_noted)
+        finally:
+            metrics.in_progress -= 1
+            self._note(scope, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", _UNMATCHED)
+        self._metrics.count(route, scope["method"], status, seconds)
+        code = scope.get(ERROR) or ("internal_error" if status >= 500 else None)
+        if code is not None:
+            self._metrics.error(code)
+        if _logger.isEnabledFor(logging.INFO):
+            facts = {
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1e3, 2),
+                "client": (scope.get("client") or ("",))[0],
+            }
+            if code is not None:
+                facts["error"] = code
+            facts["request_id"] = scope[REQUEST_ID]
+            _logger.info("%s %s %d in %.1f ms", *list(facts.values())[:4], extra={"facts": facts})
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the name that a client gave its request, if it is one, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return str(value, "ascii")
+    return secrets.token_hex(8)
+
+
+def _add_headers(message: Message, request_id: str) -> None:
+    """Add the protecting headers; those that an answer brings itself stay."""
+    headers = list(message.get("headers", ()))
+    there = {name.lower() for name, _ in headers}
+    headers += [header for header in _HEADERS if header[0] not in there]
+    if _KEEP_NOTHING[0] not in there:
+        headers.append(_KEEP_NOTHING)
+    headers.append((b"x-request-id", request_id.encode()))
+    message["headers"] = headers

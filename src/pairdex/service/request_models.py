@@ -1,0 +1,255 @@
+"""The shapes of requests, checked on the way in and told to clients by /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pairdex.curate.dedup import DEFAULT_THRESHOLD
+from pairdex.encoders.text import MAX_TEXT_CHARS
+from pairdex.errors import InvalidArgument
+from pairdex.predicate import MAX_PREDICATE_CHARS
+from pairdex.search import DEFAULT_K, MAX_TERMS, MAX_WEIGHT
+from pairdex.search.folding import MAX_FOLD
+from pairdex.service.limits import (
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_FETCH_URL_CHARS,
+    MAX_ID,
+    MAX_IDS,
+    MAX_K,
+    MAX_KEYWORDS_CHARS,
+    MAX_ON_CHARS,
+    MAX_URL_CHARS,
+    MAX_VECTOR_VALUES,
+)
+
+__all__ = [
+    "ContainsRequest",
+    "DownloadRequest",
+    "FacetsRequest",
+    "Id",
+    "ItemsRequest",
+    "SearchRequest",
+    "TermRequest",
+    "Value",
+]
+
+_FLOAT32_MAX = 3.4028234663852886e38
+_QUERIES = ("text", "image", "like", "vector")
+
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Value = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX, allow_inf_nan=False)]
+CollectionName = Annotated[
+    str | None, Field(description="Name of a collection; the first by default.")
+]
+Text = Annotated[str | None, Field(max_length=MAX_TEXT_CHARS, description="A text.")]
+Picture = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_BODY_BYTES, description="A picture file (JPEG, PNG, WebP, ...) in base64."
+    ),
+]
+Like = Annotated[Id | None, Field(description="The id of a row: rows like it, without itself.")]
+Vector = Annotated[
+    list[Value] | None,
+    Field(
+        min_length=1,
+        max_length=MAX_VECTOR_VALUES,
+        description="A vector of the collection's dimension, of any length but zero.",
+    ),
+]
+Where = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_PREDICATE_CHARS,
+        description="A SQL predicate over the columns: only rows that satisfy it are found.",
+        examples=["width >= 512 AND nsfw = 'UNLIKELY'"],
+    ),
+]
+Safe = Annotated[
+    bool | None,
+    Field(
+        description="Find only rows that are known to be safe. By default on where the collection "
+        "has a column punsafe or nsfw to know it by."
+    ),
+]
+
+
+class _StrictRequest(BaseModel):
+    """A body: values of exactly the stated types, and no others than the stated fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class TermRequest(_StrictRequest):
+    """One of several terms: exactly one of `text`, `image`, `like` and `vector`, and its weight."""
+
+    text: Text = None
+    image: Picture = None
+    like: Like = None
+    vector: Vector = None
+    weight: float = Field(
+        1.0,
+        ge=-MAX_WEIGHT,
+        le=MAX_WEIGHT,
+        allow_inf_nan=False,
+        description="Not 0; a negative one keeps away from the term.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_addresses(cls, content: Any) -> Any:  # noqa: ANN401 - any JSON
+        return _without_address(content)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> TermRequest:
+        _check_one("a term", self, _QUERIES, "terms")
+        if self.weight == 0:
+            raise InvalidArgument(
+                "the weight of a term is 0: leave the term out, or give it another", field="terms"
+            )
+        return self
+
+
+class SearchRequest(_StrictRequest):
+    """What is searched for: exactly one of `text`, `image`, `like`, `vector` and `terms`."""
+
+    collection: CollectionName = None
+    text: Text = None
+    image: Picture = None
+    image_url: str | None = Field(
+        None,
+        max_length=MAX_FETCH_URL_CHARS,
+        description="The address of a picture; refused unless the service may fetch from its host.",
+    )
+    like: Like = None
+    vector: Vector = None
+    terms: list[TermRequest] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_TERMS,
+        description="Several things together, wanted and (with a negative weight) unwanted.",
+    )
+    unlike: str | None = Field(
+        None, max_length=MAX_TEXT_CHARS, description="A text to keep away from."
+    )
+    on: str = Field(
+        "image",
+        max_length=MAX_ON_CHARS,
+        description="What is searched: the vectors of pictures (image) or of captions (text), or a "
+        "projection of the collection (pca96, hamming).",
+    )
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="How many rows to find.")
+    offset: int = Field(
+        0, ge=0, le=MAX_DEPTH, description="How many of the nearest rows to leave out, for paging."
+    )
+    where: Where = None
+    safe: Safe = None
+    keywords: str | None = Field(
+        None,
+        max_length=MAX_KEYWORDS_CHARS,
+        description="Words that captions should have; a quoted phrase has to appear, a word after - "
+        "must not.",
+        examples=['dog "red car" -cat'],
+    )
+    fold: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_FOLD,
+        allow_inf_nan=False,
+        description="Fold rows within this cosine distance of an earlier hit into that hit, which "
+        "tells their ids as `folded`; 0.06 for near-duplicates.",
+    )
+    vectors: bool = Field(False, description="Let each hit carry its vector, as it is stored.")
+    exact: bool = Field(
+        False,
+        description="Search exactly although the collection has an approximate index; the answer's "
+        "`exact` says whether it is.",
+    )
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it has to be searched for by itself, not together with others."""
+        has_pictures = any(each.image is not None for each in (self, *(self.terms or ())))
+        return has_pictures or self.keywords is not None or self.fold is not None
+
+    @model_validator(mode="after")
+    def _one_query(self) -> SearchRequest:
+        _check_one("search", self, ("text", "image", "image_url", "like", "vector", "terms"))
+        if self.offset + self.k > MAX_DEPTH:
+            raise InvalidArgument(
+                f"offset + k is {self.offset + self.k:,}, expected at most {MAX_DEPTH:,}",
+                field="offset",
+            )
+        return self
+
+
+class DownloadRequest(SearchRequest):
+    """A search whose hits are sent as a file."""
+
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_DEPTH, description="How many rows to find.")
+    format: Literal["jsonl", "csv", "parquet", "urls"] = Field(
+        description="JSON lines, CSV, Parquet, or the URLs alone, as img2dataset's txt."
+    )
+
+
+class FacetsRequest(_StrictRequest):
+    """Of which rows the columns are described."""
+
+    collection: CollectionName = None
+    where: Where = None
+    safe: Safe = None
+
+
+class ContainsRequest(_StrictRequest):
+    """What is looked for in the collection: exactly one of `urls` and `image`."""
+
+    collection: CollectionName = None
+    urls: list[Annotated[str, Field(max_length=MAX_URL_CHARS)]] | None = Field(
+        None, max_length=MAX_IDS, description="URLs, compared exactly but for spaces around them."
+    )
+    image: Picture = None
+    max_distance: float = Field(
+        DEFAULT_THRESHOLD,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="How far the nearest row may be from the picture to be the same, 1 - cos.",
+    )
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> ContainsRequest:
+        _check_one("contains", self, ("urls", "image"), "urls")
+        return self
+
+
+class ItemsRequest(_StrictRequest):
+    """Which rows are asked for."""
+
+    collection: CollectionName = None
+    ids: list[Id] = Field(max_length=MAX_IDS, description="Ids of rows, in the order wanted.")
+
+
+def _without_address(content: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a body as it is, unless it names a picture by its address."""
+    if isinstance(content, dict) and "image_url" in content:
+        raise InvalidArgument(
+            "image_url is refused: this service fetches nothing from addresses; "
+            "send the picture itself as image, in base64",
+            field="image_url",
+        )
+    return content
+
+
+def _check_one(
+    what: str, request: _StrictRequest, names: tuple[str, ...], field: str | None = None
+) -> None:
+    given = [name for name in names if getattr(request, name) is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "none of them"
+        raise InvalidArgument(
+            f"{what} takes exactly one of {', '.join(names[:-1])} and {names[-1]}, got {got}",
+            field=field or (given[1] if given else "text"),
+        )

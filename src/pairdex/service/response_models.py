@@ -1,0 +1,246 @@
+"""Shapes of responses, as /openapi.json describes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pairdex.store.store import Kind
+
+__all__ = [
+    "AtlasPlacesResponse",
+    "AtlasResponse",
+    "CollectionsResponse",
+    "ContainsResponse",
+    "ErrorResponse",
+    "FacetsResponse",
+    "HealthResponse",
+    "ItemsResponse",
+    "RowItem",
+    "SearchResponse",
+]
+
+
+class AtlasRegion(BaseModel):
+    """A region of the map and the words that are most typical of its captions."""
+
+    level: int = Field(description="0: one of the few large regions of the map; 1: a smaller one.")
+    x: float
+    y: float
+    points: int
+    words: list[str]
+
+
+class AtlasResponse(BaseModel):
+    """The map of a collection: a sample of its rows in the unit square, similar rows close together.
+
+    `ids`, `positions` and `weights` are little-endian numbers in base64, all in the same order of
+    points.
+    """
+
+    on: Kind = Field(description="The vectors that the map was computed from.")
+    rows: int = Field(description="The number of rows that have a position on the map.")
+    points: int
+    seed: int
+    regions: list[AtlasRegion]
+    ids: str = Field(description="float64: the row id of each point.")
+    positions: str = Field(description="uint16: x and y of each point, in 65,535ths.")
+    weights: str = Field(
+        description="uint32: the number of rows placed at each point, including the point's own row."
+    )
+
+
+class AtlasPlacesResponse(BaseModel):
+    """Positions of rows on the map."""
+
+    places: list[list[float]] = Field(description="x and y, in the order of the ids.")
+
+
+class RowItem(BaseModel):
+    """A row: its id, url, caption, and all other columns of its collection."""
+
+    model_config = ConfigDict(extra="allow")
+    id: int
+    url: str | None
+    caption: str | None
+
+
+class SearchHit(RowItem):
+    """A row that a search found; `similarity` is the cosine.
+
+    If the collection has a column `similarity`, it appears as `pair_similarity`.
+    """
+
+    distance: float = Field(
+        description="Smaller is nearer. 1 - cos (0 to 2); in a PCA projection the squared Euclidean "
+        "distance; in a binary sketch the number of bits that differ."
+    )
+    similarity: float
+    folded: list[int] | None = Field(
+        None, description="Ids of near-duplicates folded into this hit; only with `fold`."
+    )
+    vector: list[float] | None = Field(
+        None, description="The vector as stored, not scaled to unit length; only with `vectors`."
+    )
+
+
+class SearchResponse(BaseModel):
+    """The result of a search, nearest first."""
+
+    hits: list[SearchHit]
+    exact: bool = Field(description="True if no other row is nearer.")
+    on: str = Field(description="What was searched, as in the request.")
+    space: str = Field(
+        description="Same as `on`, under its name in version 0.1; the next version drops it.",
+        deprecated=True,
+    )
+    safe: bool = Field(description="True if the search was limited to rows known to be safe.")
+    seconds: float = Field(description="Time that the service spent on the search.")
+
+
+class ItemsResponse(BaseModel):
+    """Rows in the order of the requested ids."""
+
+    items: list[RowItem]
+
+
+class UrlMatch(BaseModel):
+    """A URL and the ids of the rows that have it."""
+
+    url: str
+    ids: list[int]
+
+
+class PictureMatch(BaseModel):
+    """The row nearest to a picture; null if the collection is empty."""
+
+    id: int | None
+    distance: float | None
+    contained: bool = Field(description="True if the distance is at most `max_distance`.")
+
+
+class ContainsResponse(BaseModel):
+    """Which of the requested URLs, or whether the picture, is in the collection."""
+
+    urls: list[UrlMatch] | None = Field(description="In the order of the request.")
+    image: PictureMatch | None
+    seconds: float
+
+
+class ValueCount(BaseModel):
+    """A value and the number of rows that have it."""
+
+    value: str | bool
+    count: int
+
+
+class ColumnFacet(BaseModel):
+    """Statistics of one column over the rows that pass the filter."""
+
+    name: str
+    type: str
+    nulls: int = Field(
+        description="Rows without a value; for numbers, rows that are not finite count too."
+    )
+    values: list[ValueCount] | None = Field(
+        description="The 20 most frequent values, for booleans and for text columns with at most "
+        "1,000 distinct values."
+    )
+    distinct: int | None = Field(description="Number of distinct values, if they were counted.")
+    least: float | str | None = Field(description="Smallest value; for numbers and times.")
+    most: float | str | None = Field(description="Largest value; for numbers and times.")
+    quantiles: list[float] | None = Field(
+        description="For numbers: the 5th, 25th, 50th, 75th and 95th percentiles."
+    )
+
+
+class FacetsResponse(BaseModel):
+    """Column statistics over the rows that pass the filter."""
+
+    rows: int
+    counted: int = Field(
+        description="Number of rows read: all rows of a collection of up to two million, otherwise "
+        "an even sample."
+    )
+    safe: bool = Field(description="True if only rows known to be safe were counted.")
+    columns: list[ColumnFacet]
+
+
+class ColumnInfo(BaseModel):
+    """A column and its Arrow type."""
+
+    name: str
+    type: str
+
+
+class ModelInfo(BaseModel):
+    """The model that made the vectors."""
+
+    name: str
+    dim: int
+
+
+class CollectionInfo(BaseModel):
+    """What a collection contains and how it can be searched."""
+
+    name: str
+    rows: int
+    removed: int = Field(description="Number of removed rows; `rows` does not include them.")
+    dim: int
+    columns: list[ColumnInfo] = Field(description="Columns that `where` can use, besides `id`.")
+    vectors: list[Kind] = Field(description="Values that `on` accepts, besides projections.")
+    projections: list[str] = Field(description="Projections that `on` accepts.")
+    queries: list[Literal["text", "image", "like", "vector"]] = Field(
+        description="Supported kinds of query; text and image need the collection's model."
+    )
+    model: ModelInfo | None
+    examples: list[str] = Field(description="Example texts to search for.")
+    pictures: bool = Field(description="True if rows have local pictures.")
+    safe: bool = Field(
+        description="True if safe mode is available: a column says which rows are safe."
+    )
+
+
+class LimitsInfo(BaseModel):
+    """The largest values that the service accepts."""
+
+    body_bytes: int
+    k: int
+    depth: int = Field(description="offset + k")
+    ids: int
+    text_chars: int
+
+
+class CollectionsResponse(BaseModel):
+    """The collections of the service; the first is the default."""
+
+    collections: list[CollectionInfo]
+    limits: LimitsInfo
+
+
+class HealthResponse(BaseModel):
+    """Whether the service is ready."""
+
+    status: Literal["ok", "warming", "failed", "unavailable"] = Field(
+        description="`warming` until every collection has answered a search; `failed` if one cannot "
+        "be searched; `unavailable` while the files of one are missing or damaged."
+    )
+    version: str
+
+
+class ErrorDetail(BaseModel):
+    """A code for programs, a message for people, and the field that is wrong, if one is."""
+
+    code: str
+    message: str
+    field: str | None = None
+    request_id: str | None = Field(
+        None, description="The same as in the header X-Request-ID and in the log."
+    )
+
+
+class ErrorResponse(BaseModel):
+    """Every error response."""
+
+    error: ErrorDetail
