@@ -28,7 +28,7 @@ from pairdex.store.doubts import check_order, check_tags
 from pairdex.store.folder import claimed, make_folders, tidy
 from pairdex.store.manifest import Manifest, PartEntry, write_manifest
 from pairdex.store.plan import Selection, check_additions, plan_additions, plan_collection
-from pairdex.store.removed import add_removed, read_removed
+from pairdex.store.removed import add_removed, read_removed, state_of
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
@@ -169,7 +169,8 @@ def build_collection(
         *arrivals.notes,
         *build_notes(found.parts, entries, manifest, selection),
     ]
-    removed = read_removed(collection, manifest)
+    has_removed = state_of(collection) is not None
+    removed = read_removed(collection, manifest) if has_removed else None
     return replace(
         BuildReport.of(
             manifest, sum(e.rows for e in entries), time.perf_counter() - started, notes
