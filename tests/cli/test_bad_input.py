@@ -64,10 +64,10 @@ DAMAGES = {
         change(IMAGE, lambda data: data[:60]),
         r"img_emb_1\.npy has an unreadable",
     ),
-    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is no \.npy file"),
+    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is empty"),
     "another format": (
         change(IMAGE, b"PK\x03\x04" + bytes(100)),
-        r"img_emb_1\.npy is no \.npy file",
+        r"img_emb_1\.npy is not an \.npy file",
     ),
     "more rows claimed": (
         change(IMAGE, npy(header("(41, 8)"))),
@@ -88,13 +88,7 @@ DAMAGES = {
         change(IMAGE, saved(np.array([{}] * ROWS, object), allow_pickle=True)),
         r"unreadable \.npy header",
     ),
-    "Fortran order": (change(IMAGE, npy(header(order="True"))), r"Fortran-ordered float16"),
     "one dimension": (change(IMAGE, saved(ONES.ravel())), r"float16 of shape \(320,\)"),
-    "float32": (
-        change(IMAGE, saved(ONES.astype("<f4"))),
-        r"img_emb_1\.npy holds float32, expected",
-    ),
-    "big-endian": (change(IMAGE, saved(ONES.astype(">f2"))), r"img_emb_1\.npy holds >f2, expected"),
     "integers": (change(IMAGE, saved(ONES.astype(int))), r"holds int64 of shape"),
     "another dimension": (
         change(IMAGE, saved(ONES[:, :7])),
