@@ -47,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--pictures", type=int, default=320)
     parser.add_argument("--size", default="600x450")
-    parser.add_argument("--only", type=int, default=len(RUNS), help="so many of the runs")
+    parser.add_argument("--only", type=int, default=len(RUNS), help="how many of the runs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))

@@ -6,7 +6,7 @@
 `--data` is a number of rows made by `clip_like.py`, or `real`: the real ViT-B/32 vectors, of which 1,000
 images and 1,000 texts are held out as queries. Every library is built and swept in a process of its own,
 one after the other (`index_peers.py` says how to install them), and what it measured is kept in the cache,
-so that a long run can go on; `--again` measures anew. Reported are, for image and text queries, the figures
+so that a long run can go on; `--again` measures again. Reported are, for image and text queries, the figures
 at recall@10 of .90, .95, .97 and .99, between neighbouring operating points, null where no effort reaches
 it. Compare ratios of one run on a quiet machine, not figures between machines.
 """
@@ -77,7 +77,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
         parser.error(f"--data is {arguments.data!r}, expected a number of rows or {REAL}")
     for name in names(arguments.peers) + names(arguments.skip_peers):
         if name not in PEERS:
-            parser.error(f"there is no peer {name!r}; there are {', '.join(PEERS)}")
+            parser.error(f"unknown peer {name!r}; expected one of {', '.join(PEERS)}")
     if arguments.plot:
         check_plot(arguments.plot)
 

@@ -2,10 +2,9 @@
 
     python benchmarks/index_memory.py COLLECTION... [--memory SIZE] [--json]
 
-Every collection is indexed anew by a process of its own, beside its files: its own index stays as it is. What is
-told is the process' anonymous memory at its highest, looked at every hundredth of a second: what it has to have. The
-pages of mapped vectors that it reads, and those of the file that it writes, belong to the system, which takes them back
-when memory is short.
+A separate process indexes each collection, beside its files; the existing index stays as it is. The figure is
+the peak of the process' anonymous memory, sampled every hundredth of a second: the memory that it needs. The pages
+of the mapped vectors and of the file that it writes belong to the system, which reclaims them when memory is short.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ REFINED = (5, 20, 50)  # times k
 
 @dataclass(frozen=True)
 class Built:
-    """A searchable index, and what tells all the bytes it holds."""
+    """A searchable index, and a function that returns the bytes it holds."""
 
     search: Search
     index_bytes: Callable[[], int]

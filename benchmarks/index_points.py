@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 KINDS = ("image", "text")
 LEVELS = (0.90, 0.95, 0.97, 0.99)
-REPEATS, REPEAT_SECONDS = 3, 0.3  # each figure is the best of so many runs of at least so long
+REPEATS, REPEAT_SECONDS = (
+    3,
+    0.3,
+)  # each figure is the best of REPEATS runs of at least REPEAT_SECONDS
 LONGEST_BATCH_SECONDS = 2.0  # efforts beyond are not swept
 SINGLES = 300  # queries asked one at a time
 TIMED_FROM, ENOUGH = 0.75, 0.994  # recalls outside are of no level
 STANDSTILL = 0.0005  # less gained by the next effort ends a climb
-TIE = 1e-6  # rows that float32 cannot tell from the k-th are right too
+TIE = 1e-6  # rows that float32 cannot distinguish from the k-th are right too
 
 Effort = int | tuple[int, int]
 Search = Callable[[NDArray[np.float32], Effort, int], NDArray[Any]]  # queries, effort, threads: ids

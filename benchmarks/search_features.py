@@ -2,7 +2,7 @@
 
     python benchmarks/search_features.py COLLECTION [--rounds 30] [--json]
 
-What is built once (codes, words, URLs) is built first and its time is told. Facets are told as first
+What is built once (codes, words, URLs) is built first and its time is reported. Facets are reported as first
 asked for. Vectors of rows stand for texts, so that no model is needed.
 """
 

@@ -190,10 +190,10 @@ def serving(collection: Path, *, instant: bool) -> Iterator[tuple[str, subproces
 def ready(log: Path, process: subprocess.Popen[bytes]) -> str:
     """Wait for the service to be warm; return its URL."""
     while process.poll() is None:
-        told = re.search(r"serving (http://\S+)", log.read_text())
+        found = re.search(r"serving (http://\S+)", log.read_text())
         try:
-            if told and urllib.request.urlopen(f"{told[1]}/health").status == 200:
-                return told[1]
+            if found and urllib.request.urlopen(f"{found[1]}/health").status == 200:
+                return found[1]
         except urllib.error.HTTPError:
             pass
         time.sleep(0.02)

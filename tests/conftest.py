@@ -41,6 +41,16 @@ LAYOUTS = {
 }
 
 
+def pytest_addoption(parser):
+    """Take how long the campaigns of `tests/campaigns` are, and their seed."""
+    parser.addoption(
+        "--rounds", type=int, default=45, help="Damages of each file in tests/campaigns."
+    )
+    parser.addoption(
+        "--seed", type=int, default=1, help="What tests/campaigns draw at random from."
+    )
+
+
 def unit_rows(rows, dim, seed):
     """Random directions, (rows, dim) float16."""
     vectors = np.random.default_rng(seed).standard_normal((rows, dim))

@@ -177,8 +177,8 @@ def test_a_k_larger_than_the_collection_gives_all_rows(opened):
         ({"like": 1, "where": ""}, InvalidPredicate, "the filter is empty"),
         ({"like": 1, "where": "nosuch = 1"}, InvalidPredicate, "the unknown column nosuch"),
         ({"vector": np.ones(9)}, Mismatch, r"has shape \(9,\), expected \(8,\)"),
-        ({"text": "a car"}, MissingFile, "does not say which model made its vectors"),
-        ({"like": 1, "unlike": "a car"}, MissingFile, "does not say which model"),
+        ({"text": "a car"}, MissingFile, "does not record which model made its vectors"),
+        ({"like": 1, "unlike": "a car"}, MissingFile, "does not record which model"),
     ],
 )
 def test_what_cannot_be_searched_is_told(opened, given, error, told):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
     from pairdex.exports.training.examples import examples
+    from pairdex.follow.photos import photos
     from pairdex.reference.reference import gold, queries
     from pairdex.search.query import Query, Term
     from pairdex.store.verify_model import verify_model
@@ -58,6 +59,7 @@ __all__ = [
     "index",
     "info",
     "open",
+    "photos",
     "project",
     "queries",
     "releases",
@@ -84,6 +86,7 @@ _MODULES = {
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
     "pairdex.exports.training.examples": "examples",
+    "pairdex.follow.photos": "photos",
     "pairdex.reference.reference": "gold queries",
     "pairdex.search.query": "Query Term",
     "pairdex.store.verify_model": "verify_model",

@@ -21,7 +21,7 @@ from pairdex.encoders.encoder import Encoder
 from pairdex.errors import InvalidArgument
 from pairdex.exports.training.examples import examples
 from pairdex.exports.training.features import Config, Example
-from pairdex.ivf.efforts import Points
+from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.parts.model_record import ModelRecord
@@ -47,6 +47,14 @@ class Hits:
 
     table: pa.Table
     report: cosine.Report
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How a collection was opened; see `Collection.open`."""
+
+    model: str | Path | None
+    use_codes: bool
 
 
 class Collection:
@@ -114,6 +122,11 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+
+    @property
+    def options(self) -> OpenOptions:
+        """How it was opened, for another process to open it the same way."""
+        return OpenOptions(self._model_source, self._use_codes)
 
     @property
     def path(self) -> Path:
@@ -458,7 +471,7 @@ class Collection:
         space = self._searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, Points] | None:
+    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.
@@ -479,4 +492,4 @@ class Collection:
         if "image_path" not in self.columns:
             return None
         name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
-        return picture_path(self._store.part_of(row_id).pictures, name)
+        return picture_path(self._store.part_of(row_id), name)

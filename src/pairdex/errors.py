@@ -1,22 +1,23 @@
-"""Every error that pairdex raises on purpose.
+"""All errors that pairdex raises deliberately.
 
-The tree (each also derives from the built-in that a caller would expect)::
+The tree (each error also derives from the built-in that a caller would expect)::
 
     PairdexError
     ├── InvalidArgument (ValueError)       a value from the caller: k of 0, an id out of range, empty text
-    │   └── InvalidPredicate               a --where that is no predicate over the columns
+    │   └── InvalidPredicate               a --where that is not a predicate over the columns
     ├── DamagedFile (ValueError)           truncated, corrupt, or not what its header says
-    ├── UnsupportedFormat (ValueError)     a foreign file, or one of a newer format version
-    ├── Mismatch (ValueError)              things that do not belong together: rows, dims, models
-    ├── MissingFile (FileNotFoundError)    a file or folder that should be there
+    ├── UnsupportedFormat (ValueError)     a foreign file, or a newer format version
+    ├── Mismatch (ValueError)              two things that do not belong together: rows, dims, models
+    ├── MissingFile (FileNotFoundError)    a file or folder that should exist
     ├── CollectionBusy (RuntimeError)      another process is writing this collection
-    ├── FetchFailed (ConnectionError)      files that could not be fetched: gone, refused, unreachable
+    ├── FetchFailed (ConnectionError)      a file could not be fetched: gone, refused, unreachable
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
-    ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or failed
-    ├── ServiceFailed (RuntimeError)       a pairdex service refused, failed, or is not there
+    ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or fails
+    ├── ServiceFailed (RuntimeError)       a pairdex service refused, failed, or is unreachable
     └── MissingExtra (ImportError)         an optional dependency is not installed
 
-A message says what, where, got, expected and what to do, in one line: lower-case start, no full stop.
+A message is one line that says what is wrong, where, what was found, what was expected, and what to
+do. It starts in lower case and has no full stop.
 """
 
 from __future__ import annotations
@@ -41,13 +42,20 @@ __all__ = [
 
 
 class PairdexError(Exception):
-    """Base of all errors that pairdex raises on purpose; `code` names the kind for machines."""
+    """Base of all errors that pairdex raises deliberately; `code` names the kind for programs.
+
+    The message is one printable line, whatever names and bytes of files it repeats.
+    """
 
     code: ClassVar[str] = "error"
 
+    def __str__(self) -> str:
+        text = str(self.args[0]) if self.args else ""
+        return text if text.isprintable() else "".join(map(_printable, text))
+
 
 class InvalidArgument(PairdexError, ValueError):
-    """A value from the caller cannot be used; `field` names the argument where there is one."""
+    """A value from the caller cannot be used; `field` names the argument if there is one."""
 
     code = "invalid_argument"
 
@@ -57,7 +65,7 @@ class InvalidArgument(PairdexError, ValueError):
 
 
 class InvalidPredicate(InvalidArgument):
-    """A filter that is not one SQL predicate over the columns at hand."""
+    """A filter that is not a single SQL predicate over the columns."""
 
     code = "invalid_predicate"
 
@@ -72,7 +80,7 @@ class DamagedFile(PairdexError, ValueError):
 
 
 class UnsupportedFormat(PairdexError, ValueError):
-    """A file is of a foreign kind or of a format version that this release does not know."""
+    """A file of a foreign kind, or of a format version that this release does not know."""
 
     code = "unsupported_format"
 
@@ -84,12 +92,9 @@ class Mismatch(PairdexError, ValueError):
 
 
 class MissingFile(PairdexError, FileNotFoundError):
-    """A file or folder that should be there is not."""
+    """A file or folder does not exist."""
 
     code = "missing_file"
-
-    def __str__(self) -> str:  # OSError would print a tuple
-        return str(self.args[0]) if self.args else ""
 
 
 class CollectionBusy(PairdexError, RuntimeError):
@@ -99,12 +104,9 @@ class CollectionBusy(PairdexError, RuntimeError):
 
 
 class FetchFailed(PairdexError, ConnectionError):
-    """A file could not be fetched: it is gone, refused, unreachable, or never arrives whole."""
+    """A file could not be fetched: it is gone, refused, unreachable, or never arrives complete."""
 
     code = "fetch_failed"
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
 
 
 class WriteFailed(PairdexError, OSError):
@@ -112,27 +114,24 @@ class WriteFailed(PairdexError, OSError):
 
     code = "write_failed"
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
 
 class EngineFailed(PairdexError, RuntimeError):
-    """A database engine is down, refuses, is too old, or failed at what was asked of it."""
+    """A database engine is down, refuses, is too old, or failed."""
 
     code = "engine_failed"
 
 
 class ServiceFailed(PairdexError, RuntimeError):
-    """A service refused a request, failed at it, or cannot be reached; the message is the service's own.
+    """A service refused a request, failed, or cannot be reached; the message is that of the service.
 
     Attributes
     ----------
     status
-        The HTTP status; 0 where there was no answer.
+        The HTTP status; 0 if there was no answer.
     reason
-        The service's code for it, as `not_found`; `unavailable` where no pairdex service answered.
+        The service's error code, e.g. `not_found`; `unavailable` if no pairdex service answered.
     field
-        The field of the request that it is about, where there is one.
+        The field of the request that caused it, if there is one.
     """
 
     code = "service_failed"
@@ -149,6 +148,13 @@ class WeakFileSystem(UserWarning):
 
 
 class MissingExtra(PairdexError, ImportError):
-    """An optional dependency is not installed; the message holds the exact install line."""
+    """An optional dependency is not installed; the message contains the command that installs it."""
 
     code = "missing_extra"
+
+
+def _printable(character: str) -> str:
+    """Return a character as a terminal and UTF-8 can carry it: spaces for breaks, escapes for the rest."""
+    if character.isprintable():
+        return character
+    return " " if character in "\t\r\n" else character.encode("unicode_escape").decode("ascii")

@@ -163,18 +163,11 @@ def a_flipped_byte_in_a_page(source):
     (source / META).write_bytes(data)
 
 
-def a_value_that_does_not_fit(source):
-    table = pq.read_table(source / META)
-    wide = pa.array([2**40] * ROWS)
-    pq.write_table(table.set_column(5, "width", wide), source / META)
-
-
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
         (overwritten_pages, r"metadata_1\.parquet cannot be read: .*; fetch it again"),
         (a_flipped_byte_in_a_page, r"metadata_1\.parquet cannot be read: .*; fetch it again"),
-        (a_value_that_does_not_fit, r"metadata_1\.parquet: the column width does not fit int32"),
     ],
 )
 def test_damage_that_shows_only_when_rows_are_read(
@@ -262,7 +255,7 @@ def test_a_rule_without_its_column_ends_in_one_line(make_parts, run, tmp_path):
         (["--like", 3, "-k", 1_000_001], "k is 1,000,001, expected 1 to 1,000,000"),
         ([], "exactly one of text, image, like, vector and terms, got none of them"),
         (["--like", 3, "--text", "a"], "got text and like"),
-        (["--text", "a car"], "does not say which model made its vectors"),
+        (["--text", "a car"], "does not record which model made its vectors"),
         (["--like", 3, "--out", "found.csv"], "got the suffix '.csv', expected .h5 or .parquet"),
         (["--like", 3, "--out", "absent/found.h5"], "cannot write absent/found.h5: No such file"),
         (["--vectors", "absent.npy"], "absent.npy does not exist"),
@@ -298,10 +291,10 @@ def test_query_files_that_cannot_be_used_end_in_one_line(collection, run, tmp_pa
     np.savez(tmp_path / "two.npz", a=np.ones((1, 8)), b=np.ones((1, 8)))
     (tmp_path / "q.txt").write_text("1 2 3")
     for name, told in (
-        ("empty.npy", "(is not an .npy file|is empty)"),
+        ("empty.npy", "is empty"),
         ("two.npz", "holds the arrays a, b: say which"),
         ("two.npz:c", "holds the arrays a, b: got c"),
-        ("q.txt", "is no file of query vectors: got .txt"),
+        ("q.txt", "is not a file of query vectors: got .txt"),
     ):
         assert told in run("search", collection, "--vectors", f"{tmp_path}/{name}").complaint
 
@@ -371,12 +364,12 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "is no collection: it has no collection.json; make one with pairdex build"),
+        (None, "is not a collection: it has no collection.json; make one with pairdex build"),
         ({"version": 99}, "has format version 99, this release reads version 1; upgrade pairdex"),
-        ({"format": "other"}, "is no manifest of a pairdex-collection"),
-        (b"{", "is damaged: it is no JSON"),
-        (b"[]", "is no manifest of a pairdex-collection"),
-        ({"rows": 61}, "its checksum does not fit"),
+        ({"format": "other"}, "is not the manifest of a pairdex-collection"),
+        (b"{", "is damaged: it is not JSON"),
+        (b"[]", "is not the manifest of a pairdex-collection"),
+        ({"rows": 61}, "its checksum does not match"),
     ],
 )
 def test_what_is_no_collection_of_ours_is_refused_by_every_command(
@@ -396,7 +389,7 @@ def test_what_is_no_collection_of_ours_is_refused_by_every_command(
 def test_a_damaged_manifest_is_never_built_over(collection, run, tmp_path, tree):
     (collection / "collection.json").write_bytes(b"{")
     before = tree(collection)
-    assert "is no JSON" in run("build", tmp_path / "parts", collection).complaint
+    assert "is not JSON" in run("build", tmp_path / "parts", collection).complaint
     assert tree(collection) == before
 
 
@@ -587,4 +580,7 @@ def test_standard_output_that_is_full_ends_in_one_line(collection):
             check=False,
         )
     assert ran.returncode == 1
-    assert ran.stderr == "pairdex: cannot write to the standard output: No space left on device\n"
+    assert ran.stderr == (
+        "pairdex: cannot write to the standard output: No space left on device; free space and run the "
+        "same command again\n"
+    )

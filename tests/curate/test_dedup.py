@@ -228,7 +228,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(
         )
         assert ended.returncode == -signal.SIGKILL
         assert not report.exists()
-        with pytest.raises(pairdex.PairdexError, match="is no collection"):
+        with pytest.raises(pairdex.PairdexError, match="is not a collection"):
             pairdex.open(new)
     monkeypatch.setattr(near_duplicates, "_BLOCK_ROWS", 8)
     monkeypatch.setattr(near_duplicates, "_BLOCKS_BETWEEN_SAVES", 3)

@@ -7,7 +7,6 @@ import pytest
 import pairdex
 from pairdex.curate.id_files import read_ids_of
 from pairdex.errors import (
-    DamagedFile,
     InvalidArgument,
     Mismatch,
     MissingFile,
@@ -77,7 +76,7 @@ def damaged(tmp_path, kind):
         ("absent", MissingFile, r"absent\.h5 does not exist; expected a file of ids"),
         ("floats", UnsupportedFormat, r"q\.h5 has no integers \(n,\) named ids; it has emb, ids"),
         ("no dataset", UnsupportedFormat, r"q\.h5 has no integers \(n,\) named ids; it has emb:"),
-        ("no HDF5", DamagedFile, r"q\.h5 cannot be read"),
+        ("no HDF5", UnsupportedFormat, r"q\.h5 is not an HDF5 file"),
     ],
 )
 def test_a_file_that_holds_no_ids_is_named(collection, tmp_path, kind, error, told):

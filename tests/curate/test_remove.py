@@ -212,7 +212,7 @@ def test_a_subset_of_rows_that_are_removed_meanwhile_is_refused(collection, tmp_
 
 
 def test_no_collection_is_told_and_not_made(tmp_path):
-    with pytest.raises(PairdexError, match="is no collection"):
+    with pytest.raises(PairdexError, match="is not a collection"):
         remove(tmp_path / "absent", ids=[1])
     assert not (tmp_path / "absent").exists()
 

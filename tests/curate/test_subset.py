@@ -133,7 +133,9 @@ def test_a_subset_of_a_subset_has_the_rows_of_both_filters(
 def test_an_empty_result_is_refused(collection, tmp_path):
     with pytest.raises(InvalidArgument, match=r"no row of .* is left by subset where=false"):
         pairdex.subset(collection, tmp_path / "new", where="false")
-    with pytest.raises(InvalidArgument, match=r"sample is 3 rows, .* at most the 0 to draw from"):
+    with pytest.raises(
+        InvalidArgument, match=r"sample is 3 rows, .* at most 0, the rows to draw from"
+    ):
         pairdex.subset(collection, tmp_path / "new", where="false", sample=3)
     assert not (tmp_path / "new").exists()
 

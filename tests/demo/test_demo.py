@@ -1,4 +1,4 @@
-"""The demo goes the whole way, and a second call goes it in no time."""
+"""The demo runs the whole pipeline, and a second call only searches."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def made(tmp_path_factory):
     return folder, report, steps
 
 
-def test_pictures_become_a_collection_that_finds_them(made):
+def test_pictures_become_a_searchable_collection(made):
     folder, report, _ = made
     assert report.rows == 400
     collection = pairdex.open(report.collection)
@@ -23,7 +23,7 @@ def test_pictures_become_a_collection_that_finds_them(made):
     assert collection.picture(17) == (folder / "pictures/00017.jpg").resolve()
 
 
-def test_each_query_comes_with_hits_that_name_what_was_asked(made):
+def test_the_hits_of_each_query_match_it(made):
     _, report, _ = made
     assert [query.text for query in report.queries] == list(QUERIES)
     by_text = {query.text: query.hits for query in report.queries}
@@ -42,7 +42,7 @@ def test_every_step_is_reported_to_its_end(made):
         assert done == total == 400
 
 
-def test_a_second_call_makes_nothing_new_and_finds_the_same(made, monkeypatch):
+def test_a_second_call_writes_nothing_and_finds_the_same(made, monkeypatch):
     folder, report, _ = made
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
     monkeypatch.setattr(
@@ -55,5 +55,5 @@ def test_a_second_call_makes_nothing_new_and_finds_the_same(made, monkeypatch):
 
 def test_a_folder_with_another_demo_is_refused(made):
     folder, _, _ = made
-    with pytest.raises(InvalidArgument, match="holds something else; name a new folder"):
+    with pytest.raises(InvalidArgument, match="contains other files; name a new folder"):
         make_demo(folder, count=401, seed=1)

@@ -1,4 +1,4 @@
-"""The demo model finds what it is asked for, on combinations that it was never shown.
+"""The demo model finds pictures of combinations that it was not trained on.
 
 The floors are those of the issue that asked for the model; docs/demo-model.md has the figures.
 """
@@ -54,7 +54,7 @@ def crowd(encoder):
     return scenes, encoded(encoder, scenes, rng)
 
 
-def test_a_caption_finds_its_picture_among_a_thousand_never_seen(held_out):
+def test_a_caption_finds_its_picture_among_a_thousand_held_out_ones(held_out):
     _, texts, sizes = held_out
     cosines = np.stack([texts @ images.T for images in sizes.values()])
     assert np.mean(cosines.argmax(axis=2) == np.arange(SCENES)) >= 0.98
@@ -71,7 +71,9 @@ def test_a_caption_finds_its_picture_among_a_thousand_never_seen(held_out):
     ],
     ids=["a thing", "thing", "colour", "place"],
 )
-def test_things_colours_and_places_are_told_by_name(encoder, held_out, words, attribute, floor):
+def test_things_colours_and_places_are_recognised_by_name(
+    encoder, held_out, words, attribute, floor
+):
     scenes, _, sizes = held_out
     images = sizes[SCENE_PIXELS]
     singles = [i for i, scene in enumerate(scenes) if len(scene.items) == 1]

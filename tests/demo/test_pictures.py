@@ -1,4 +1,4 @@
-"""A folder of drawn pictures appears whole, the same for the same seed, and never over other things."""
+"""A folder of drawn pictures appears whole, depends only on the seed, and never replaces other files."""
 
 import os
 import resource
@@ -21,7 +21,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_so_many_pictures_are_drawn_each_with_a_caption(folder):
+def test_n_pictures_are_drawn_each_with_a_caption(folder):
     calls = []
     draw_pictures(folder, count=120, seed=3, progress=lambda *call: calls.append(call))
     listed = list_pictures(folder)
@@ -56,10 +56,10 @@ def test_a_second_call_draws_nothing(folder):
 
 
 @pytest.mark.parametrize("options", [{"count": 11}, {"count": 10, "seed": 9}])
-def test_a_folder_with_other_pictures_is_refused_and_left_alone(folder, options):
+def test_a_folder_with_other_pictures_is_refused_and_unchanged(folder, options):
     draw_pictures(folder, count=10)
     before = contents(folder)
-    with pytest.raises(InvalidArgument, match="holds something else; name a new folder"):
+    with pytest.raises(InvalidArgument, match="contains other files; name a new folder"):
         draw_pictures(folder, **options)
     assert contents(folder) == before
 
@@ -84,7 +84,7 @@ def test_an_interrupted_call_leaves_nothing_and_the_next_completes(folder):
     assert len(contents(folder)) == 61
 
 
-def test_what_a_killed_call_left_is_cleared_away(folder):
+def test_files_left_by_a_killed_call_are_deleted(folder):
     left = folder.with_name(".pictures.partial")
     left.mkdir()
     (left / "99999.jpg").write_bytes(b"half")

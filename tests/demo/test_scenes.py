@@ -1,4 +1,4 @@
-"""Scenes are drawn from a seed, every thing to be told from every other."""
+"""Scenes are drawn from a seed, and all things can be distinguished."""
 
 from collections import Counter
 from itertools import combinations
@@ -55,7 +55,7 @@ def test_no_two_things_look_alike():
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_an_outline_can_be_told_from_its_colour(colour):
+def test_an_outline_contrasts_with_its_colour(colour):
     tones = tones_of(colour, PAINTS[colour])
     assert sum(abs(a - b) for a, b in zip(tones.main, tones.ink, strict=True)) > 100
 
@@ -109,7 +109,7 @@ def test_one_combination_in_sixteen_is_held_out_whatever_is_drawn():
     )
 
 
-def test_a_caption_says_all_of_its_scene():
+def test_a_caption_describes_the_whole_scene():
     rng = Random(0)
     for _ in range(500):
         scene = random_scene(rng)
@@ -134,7 +134,7 @@ def test_the_article_fits_the_noun(noun, said):
     assert article(noun) == said
 
 
-def test_words_are_replaced_by_synonyms_as_often_as_asked():
+def test_words_are_replaced_by_synonyms_with_the_given_probability():
     assert reworded("a gray cat", Random(0), 0.0) == "a gray cat"
     assert reworded("a gray cat", Random(0), 1.0) == "a grey kitten"
 

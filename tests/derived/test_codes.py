@@ -1,4 +1,4 @@
-"""Codes are made once, belong to the vectors as they are, and change no answer."""
+"""Codes are made once, match the current vectors, and change no answer."""
 
 import logging
 
@@ -35,7 +35,7 @@ def test_a_search_without_codes_finds_the_same_and_writes_nothing(collection, tr
     assert (plain.report.scanned, by_codes.report.scanned > 0) == (0, True)
 
 
-def test_codes_of_both_kinds_of_vectors_stand_side_by_side(collection):
+def test_codes_of_both_kinds_of_vectors_are_stored_separately(collection):
     opened = pairdex.open(collection)
     opened.nearest(QUERY, 1, on="text")
     opened.nearest(QUERY, 1, on="image")
@@ -43,7 +43,7 @@ def test_codes_of_both_kinds_of_vectors_stand_side_by_side(collection):
     assert codes_path(collection, "image").is_file()
 
 
-def test_codes_are_made_anew_when_parts_are_added(collection, make_parts, build):
+def test_codes_are_made_again_after_parts_are_added(collection, make_parts, build):
     pairdex.open(collection).nearest(QUERY, 1)
     build(make_parts(25, folder="more", numbers=[7]), collection)
     store = Store(collection)
@@ -53,7 +53,7 @@ def test_codes_are_made_anew_when_parts_are_added(collection, make_parts, build)
     assert find_codes(store, "image") is not None
 
 
-def test_a_reader_of_the_version_before_searches_without_codes(
+def test_a_reader_of_the_previous_version_searches_without_codes(
     collection, make_parts, build, caplog
 ):
     old = pairdex.open(collection)
@@ -64,7 +64,7 @@ def test_a_reader_of_the_version_before_searches_without_codes(
     assert "has changed since it was opened" in caplog.text
 
 
-def test_where_another_process_writes_a_search_goes_without_codes_and_says_so(collection, caplog):
+def test_while_another_process_writes_searches_run_without_codes_and_warn(collection, caplog):
     with lock.writing(collection), caplog.at_level(logging.WARNING, "pairdex.derived.codes"):
         ids, _ = pairdex.open(collection).nearest(QUERY, 3)
     assert (ids >= 0).all()
@@ -72,7 +72,7 @@ def test_where_another_process_writes_a_search_goes_without_codes_and_says_so(co
     assert not codes_path(collection, "image").exists()
 
 
-def test_damaged_codes_are_refused_by_name(collection):
+def test_damaged_codes_are_an_error_that_names_the_file(collection):
     store = Store(collection)
     have_codes(store, "image")
     path = codes_path(collection, "image")
@@ -89,7 +89,7 @@ def test_verify_finds_a_flipped_byte_in_the_codes(collection, run):
     path.write_bytes(content)
     out = run("verify", collection, "--json")
     assert out.json["damaged"][0]["file"] == "indexes/image/codes"
-    assert "delete it: the next search makes it again" in out.complaint
+    assert "delete it; the next search builds it again" in out.complaint
 
 
 def test_info_lists_codes_and_whether_they_are_current(collection, make_parts, build, run):

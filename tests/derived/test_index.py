@@ -1,4 +1,4 @@
-"""The approximate index of a collection: it reaches the recall it is asked for, or says that it does not."""
+"""The approximate index of a collection reaches the requested recall, or reports that it does not."""
 
 import json
 import logging
@@ -58,7 +58,7 @@ def indexed(made, tmp_path):
 
 
 def recall(collection, queries, k=10, **how):
-    """Recall against the exact search, rows as near as the k-th counted; and whether the index was used."""
+    """Recall against the exact search, counting ties with the k-th row; and whether the index was used."""
     opened = pairdex.open(collection)
     found = opened.neighbours(queries, k, **how)
     how.pop("recall", None)
@@ -71,7 +71,7 @@ def recall(collection, queries, k=10, **how):
 
 @pytest.mark.parametrize("wanted", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("kind", ["image", "text"])
-def test_the_recall_that_is_asked_for_is_reached_by_queries_it_was_not_tuned_on(made, kind, wanted):
+def test_the_requested_recall_is_reached_by_queries_it_was_not_tuned_on(made, kind, wanted):
     share, by_index = recall(made / "c", held_out(kind), recall=wanted)
     assert by_index
     assert share >= wanted - NEARLY
@@ -87,7 +87,7 @@ def test_the_recall_of_a_hundred_neighbours_is_reached(made):
         assert np.mean(found.distances <= true.distances[:, 99:] + 1e-9) >= 0.9 - NEARLY
 
 
-def test_texts_are_indexed_as_well(made, tmp_path):
+def test_text_vectors_can_be_indexed_too(made, tmp_path):
     shutil.copytree(made / "c", tmp_path / "c")
     report = pairdex.index(tmp_path / "c", on="text")
     assert report.efforts["text"].recall >= 0.95
@@ -118,7 +118,7 @@ def test_distances_are_those_of_the_stored_vectors(made):
     assert (np.diff(found.distances, axis=1) >= 0).all()
 
 
-def test_one_query_finds_what_it_finds_among_many(made):
+def test_a_query_finds_the_same_rows_alone_and_in_a_batch(made):
     opened = pairdex.open(made / "c")
     queries = np.concatenate([held_out("image")[:20], held_out("text")[:20]])
     index, points = opened.index()
@@ -128,7 +128,7 @@ def test_one_query_finds_what_it_finds_among_many(made):
     np.testing.assert_array_equal(together.ids, alone)
 
 
-def test_many_neighbours_and_few_rows_are_searched_for_exactly(made):
+def test_many_neighbours_or_few_rows_are_searched_exactly(made):
     opened = pairdex.open(made / "c")
     assert opened.neighbours(held_out("image"), 101).report.exact
     assert opened.neighbours(held_out("image"), 10, where="id < 300").report.exact
@@ -137,7 +137,7 @@ def test_many_neighbours_and_few_rows_are_searched_for_exactly(made):
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
 @pytest.mark.parametrize("which", ["chance < {n}", "nearness < {n}", "nearness >= {rest}"])
 def test_filters_keep_the_recall(made, share, which):
-    """Of 50 to 0.1 % of the rows: by chance, the nearest to the queries, the farthest from them."""
+    """Filters that keep 50 to 0.1 % of the rows: random rows, the nearest to the queries, the farthest."""
     count = int(share * ROWS)
     where = which.format(n=count, rest=ROWS - count)
     near_first = held_out("image")[:1] + 0.2 * held_out("image")[:40]
@@ -163,10 +163,10 @@ def test_new_parts_are_added_to_the_index(made, indexed, caplog):
     pairdex.build(made / "parts", indexed, parts={0, 1})
     with caplog.at_level(logging.WARNING):
         share, by_index = recall(indexed, held_out("image"))
-    assert (share, by_index) == (1.0, False)  # the old one is said and left alone
-    assert "bring it up to date with pairdex index" in caplog.text
+    assert (share, by_index) == (1.0, False)  # the outdated index causes a warning and is not used
+    assert "update it with pairdex index" in caplog.text
     centroids = np.array(IvfFile(ivf_path(indexed, "image")).section("centroids"))
-    pairdex.index(indexed)  # twice the rows: the lists are trained anew
+    pairdex.index(indexed)  # twice the rows: the lists are trained again
     assert not np.array_equal(IvfFile(ivf_path(indexed, "image")).section("centroids"), centroids)
     for kind in ("image", "text"):
         share, by_index = recall(indexed, held_out(kind))
@@ -198,7 +198,7 @@ def test_a_few_new_rows_keep_the_lists_and_the_recall(made, tmp_path):
     assert np.mean(own.ids[:, 0] == np.arange(ROWS, ROWS + 100)) > 0.95
 
 
-def test_the_same_rows_give_the_same_bytes_whatever_the_parts_were_added_by(made, tmp_path):
+def test_the_same_rows_give_the_same_bytes_however_the_parts_were_added(made, tmp_path):
     for name in ("a", "b"):
         pairdex.build(made / "parts", tmp_path / name, parts={0, 1})
         pairdex.index(tmp_path / name)
@@ -206,7 +206,7 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_parts_were_added_by(made
     assert one == other
 
 
-def test_an_up_to_date_index_is_left_alone(indexed):
+def test_a_current_index_is_not_changed(indexed):
     written = ivf_path(indexed, "image").stat().st_mtime_ns
     report = pairdex.index(indexed)
     assert report.how == "unchanged"
@@ -214,7 +214,7 @@ def test_an_up_to_date_index_is_left_alone(indexed):
 
 
 @pytest.mark.parametrize("together", [1, 333, 5000])
-def test_the_lists_are_the_same_however_many_rows_are_taken_together(monkeypatch, together):
+def test_the_lists_do_not_depend_on_the_block_size(monkeypatch, together):
     images, texts = image_and_text_rows(6000, 1)
     parameters = choose(len(images), DIM, nlist=70)
     whole = train([images], parameters, other_blocks=[texts])
@@ -223,7 +223,7 @@ def test_the_lists_are_the_same_however_many_rows_are_taken_together(monkeypatch
     np.testing.assert_array_equal(pieces.centroids, whole.centroids)
 
 
-def test_a_build_that_is_killed_goes_on_and_ends_with_the_same_bytes(made, tmp_path):
+def test_a_killed_build_resumes_and_gives_the_same_bytes(made, tmp_path):
     pairdex.build(made / "parts", tmp_path / "c", parts={0, 1})
     shutil.copytree(tmp_path / "c", tmp_path / "whole")
     pairdex.index(tmp_path / "whole")
@@ -240,7 +240,7 @@ def test_a_build_that_is_killed_goes_on_and_ends_with_the_same_bytes(made, tmp_p
 
 
 @pytest.mark.parametrize("place", [0, 60, 5000, 0.3, 0.5])
-def test_damage_is_said_and_never_wrong(indexed, place, caplog):
+def test_damage_causes_a_warning_and_exact_answers(indexed, place, caplog):
     path = ivf_path(indexed, "image")
     data = bytearray(path.read_bytes())
     at = place if isinstance(place, int) else int(place * len(data))
@@ -260,7 +260,7 @@ def test_damage_is_said_and_never_wrong(indexed, place, caplog):
 
 
 @pytest.mark.parametrize("keep", [0, 10, 100, 5000, 100_000])
-def test_a_truncated_index_is_said(indexed, keep, caplog):
+def test_a_truncated_index_causes_a_warning(indexed, keep, caplog):
     path = ivf_path(indexed, "image")
     path.write_bytes(path.read_bytes()[:keep])
     with caplog.at_level(logging.WARNING):
@@ -268,8 +268,8 @@ def test_a_truncated_index_is_said(indexed, keep, caplog):
     assert "searching exactly, without the index" in caplog.text
 
 
-def test_made_up_codes_do_not_crash_a_search(indexed):
-    """The codes are not read when an index is opened: whatever they are, a search stays within the rows."""
+def test_random_codes_do_not_crash_a_search(indexed):
+    """Opening an index does not check its codes, but with any codes a search returns valid rows."""
     path = ivf_path(indexed, "image")
     clean = path.read_bytes()
     header = IvfFile(path).header
@@ -288,10 +288,10 @@ def test_operating_points_of_another_index_are_refused(made, indexed, caplog):
     shutil.copy(made / "c/indexes/image/ivf.json", indexed / "indexes/image/ivf.json")
     with caplog.at_level(logging.WARNING):
         assert find_index(Store(indexed), "image") is None
-    assert "is of another index" in caplog.text
+    assert "belongs to another index" in caplog.text
 
 
-def test_queries_unlike_any_row_are_searched_for_exactly_where_texts_are_not_known(tmp_path):
+def test_queries_unlike_all_rows_are_searched_exactly_without_text_vectors(tmp_path):
     images, _ = image_and_text_rows(ROWS, 1)
     save_part(tmp_path / "parts", 0, images, None, laion_columns(0, ROWS), "laion2b")
     shutil.rmtree(tmp_path / "parts" / "text_emb", ignore_errors=True)
@@ -324,14 +324,15 @@ def test_wrong_values_are_refused(indexed):
     with pytest.raises(InvalidArgument, match="nlist is 0, expected 1 to"):
         pairdex.index(indexed, nlist=0)
     with pytest.raises(
-        InvalidArgument, match="bytes of memory are too few for an index of 24,000 rows"
+        InvalidArgument,
+        match=r"an index of 24,000 rows needs at least [0-9,]+ bytes of memory, got",
     ):
         pairdex.index(indexed, memory_bytes=10**6)
     with pytest.raises(InvalidArgument, match=r"expected 0\.5 to 0\.999"):
         pairdex.open(indexed).nearest(held_out("image"), recall=0.1)
 
 
-def test_the_command_says_what_was_measured(indexed, run):
+def test_the_command_prints_what_was_measured(indexed, run):
     done = run("index", indexed, "--recall", "0.9", "--json")
     assert done.status == 0
     said = json.loads(done.out)
@@ -348,7 +349,7 @@ def test_the_command_says_what_was_measured(indexed, run):
     assert "4GB" in run("index", indexed, "--memory", "lots").err
 
 
-def test_info_and_bench_know_the_index(indexed, run):
+def test_info_and_bench_report_the_index(indexed, run):
     indexes = json.loads(run("info", indexed, "--json").out)["indexes"]
     assert [one["kind"] for one in indexes if one["on"] == "image"][-1] == "ivf"
 
@@ -371,5 +372,5 @@ def test_real_vectors_are_found_by_images_and_texts(tmp_path):
         assert np.mean(found.distances <= true.distances[:, 9:] + 1e-9) >= 0.93
 
 
-def test_the_made_rows_are_as_wide_as_they_say():
+def test_the_generated_rows_have_their_stated_dimension():
     assert image_and_text_rows(3, 0)[0].shape == (3, DIM)

@@ -1,4 +1,4 @@
-"""An index that is renewed keeps the settings it was made with."""
+"""Renewing an index keeps its settings."""
 
 import shutil
 
@@ -47,9 +47,9 @@ def test_recall_and_size_are_kept_when_parts_are_added(root):
     assert header.coded == choose(ROWS, DIM, size="compact").coded < DIM - 2
 
 
-def test_vectors_that_were_left_on_disk_stay_there(root, tree):
+def test_vectors_left_on_disk_stay_on_disk(root, tree):
     need = pairdex.index(root / "c", size="compact").bytes + 96 * 2**20
-    for room in range(0, 4_000_000, 20_000):  # the least memory that an index fits into
+    for room in range(0, 4_000_000, 20_000):  # find the least memory that is enough
         try:
             report = pairdex.index(root / "c", size="compact", memory_bytes=need + room)
         except pairdex.PairdexError:
@@ -62,7 +62,7 @@ def test_vectors_that_were_left_on_disk_stay_there(root, tree):
     assert tree(root / "c") == before
 
 
-def test_without_an_index_or_with_a_damaged_one_it_is_made_with_the_defaults(root):
+def test_a_missing_or_damaged_index_is_made_with_the_defaults(root):
     assert renew_index(root / "c", "image").how == "built"
     header, points = found(root)
     assert (points.recall, header.coded) == (DEFAULT_RECALL, DIM - 2)

@@ -1,4 +1,4 @@
-"""Every kind of derived data lives the same life: made, current, stale when parts come, extended, verified, described."""
+"""All kinds of derived data behave alike: made, outdated once parts are added, extended, verified, described."""
 
 import contextlib
 import shutil
@@ -75,7 +75,7 @@ def make(kind, head):
 
 
 def described(collection, kind):
-    """What `info` says of the kind."""
+    """The entries of `info` for the kind."""
     return [one for one in pairdex.info(collection).derived if one.kind == kind.name]
 
 
@@ -88,7 +88,7 @@ def states(collection, kind):
     return {(str(path), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
-def test_it_is_made_goes_stale_and_is_extended(kind, make, root):
+def test_data_is_made_becomes_outdated_and_is_extended(kind, make, root):
     collection = root / "collection"
     assert (kind.find(collection), described(collection, kind)) == ([], [])
     assert states(collection, kind) == set()
@@ -103,7 +103,7 @@ def test_it_is_made_goes_stale_and_is_extended(kind, make, root):
     assert first
 
     make(collection)
-    assert states(collection, kind) == first  # nothing was to be done
+    assert states(collection, kind) == first  # there was nothing to do
 
     add_part(root / "parts", 1, MORE)
     pairdex.build(root / "parts", collection)
@@ -119,7 +119,7 @@ def test_it_is_made_goes_stale_and_is_extended(kind, make, root):
     assert states(collection, kind) != first
 
 
-def test_it_does_not_count_removed_rows_as_a_change(kind, make, root):
+def test_removing_rows_does_not_make_data_outdated(kind, make, root):
     collection = root / "collection"
     make(collection)
     pairdex.remove(collection, ids=[3], reason="asked")
@@ -127,7 +127,7 @@ def test_it_does_not_count_removed_rows_as_a_change(kind, make, root):
     assert one.current
 
 
-def test_verify_names_every_file_of_it_in_which_a_byte_is_flipped(kind, make, root):
+def test_verify_names_every_file_with_a_flipped_byte(kind, make, root):
     collection = root / "collection"
     before = {path for path in collection.rglob("*") if path.is_file()}
     name = make(collection)
@@ -146,7 +146,7 @@ def test_verify_names_every_file_of_it_in_which_a_byte_is_flipped(kind, make, ro
     assert missed == []
 
 
-def test_what_is_deleted_can_be_made_again(kind, make, root):
+def test_deleted_data_can_be_made_again(kind, make, root):
     collection = root / "collection"
     name = make(collection)
     for path in files_of(collection, kind, name):
@@ -167,7 +167,7 @@ def test_data_of_a_collection_without_rows_is_made_or_refused(kind, make, root):
     assert all(one.current for one in pairdex.info(empty).derived)
 
 
-def test_kinds_have_one_name_each_and_tell_their_files_apart(sources):
+def test_kinds_have_distinct_names_and_files(sources):
     assert len({kind.name for kind in KINDS}) == len(KINDS)
     patterns = [pattern for kind in KINDS for pattern in kind.files]
     assert len(set(patterns)) == len(patterns)

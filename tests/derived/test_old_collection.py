@@ -1,4 +1,4 @@
-"""A collection made by version 0.1.0, with everything that a collection can have, opens and answers as it did.
+"""A collection with all kinds of data, made by version 0.1.0, opens and answers as before.
 
 `collection-0.1.0.json` holds the answers that version 0.1.0 gave.
 """
@@ -36,7 +36,7 @@ def answers():
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
-    """The unpacked folder; when the tests of this file have ended, it has to be as it was."""
+    """The unpacked folder; after the tests of this file it must be unchanged."""
     root = tmp_path_factory.mktemp("old")
     with tarfile.open(DATA / "collection-0.1.0.tar.xz") as archive:
         archive.extractall(root, filter="data")
@@ -83,7 +83,7 @@ def test_info_lists_every_kind_of_derived_data_as_current(unpacked):
     assert {one.rows for one in facts.derived} == {259}
 
 
-def test_the_json_of_info_has_the_keys_it_had(unpacked, run):
+def test_the_json_keys_of_info_have_not_changed(unpacked, run):
     facts = run("info", unpacked, "--json").json
     assert list(facts) == KEYS.split()
     entries = {name: {frozenset(one) for one in facts[name]} for name in ENTRIES if name != "atlas"}
@@ -93,7 +93,7 @@ def test_the_json_of_info_has_the_keys_it_had(unpacked, run):
     assert all(one.title in shown for one in pairdex.info(unpacked).derived)
 
 
-def test_rows_and_columns_are_as_they_were(old, answers):
+def test_rows_and_columns_have_not_changed(old, answers):
     assert len(old) == answers["rows"]
     assert old.columns == answers["columns"]
     assert old.take([0, 201, 240]).to_pylist() == answers["rows taken"]
@@ -101,7 +101,7 @@ def test_rows_and_columns_are_as_they_were(old, answers):
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("asked", QUERIES)
-def test_the_nearest_rows_are_as_they_were(old, answers, asked, space):
+def test_the_nearest_rows_have_not_changed(old, answers, asked, space):
     on, first, end = QUERIES[asked]
     expected = answers[f"{asked} on {space}"]
     vectors = old.vectors(on)[first:end].astype(np.float32)
@@ -110,13 +110,13 @@ def test_the_nearest_rows_are_as_they_were(old, answers, asked, space):
     np.testing.assert_allclose(distances, expected["distances"], rtol=1e-6, atol=1e-9)
 
 
-def test_searches_with_keywords_and_filters_find_what_they_did(old, answers):
+def test_searches_with_keywords_and_filters_find_the_same_rows(old, answers):
     found = old.search(like=30, k=5, keywords="red")
     assert found["id"].to_pylist() == answers["keywords"]
     found = old.search(like=30, k=5, where="width >= 512 AND aesthetic > 5")
     assert found["id"].to_pylist() == answers["filtered"]
 
 
-def test_urls_are_found_where_they_were(old, answers):
+def test_urls_are_found_in_the_same_rows(old, answers):
     url = old.take([229], ["url"])["url"][0].as_py()
     assert old.find_urls([url]) == answers["urls"]

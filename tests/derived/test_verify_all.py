@@ -1,4 +1,4 @@
-"""`pairdex verify` reads every byte of every file that a collection may have."""
+"""`pairdex verify` checks every byte of every file that a collection can have."""
 
 import numpy as np
 import pytest

@@ -52,4 +52,4 @@ def test_the_int8_model_is_refused_for_the_float32_collection(workplace, run):
     run("encode", "my-pictures", "parts8", "--model", "int8")
     assert "has the model my-clip" in run("build", "parts8", "collection").complaint
     query = ["search", "collection", "--text", "a cat", "--model", "int8"]
-    assert "queries need the collection's own model" in run(*query).complaint
+    assert "use the collection's own model" in run(*query).complaint

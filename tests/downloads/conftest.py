@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairdex.downloads.patience import Patience
+from pairdex.downloads.retry import Retry
 
 _buffer = pa.BufferOutputStream()
 pq.write_table(pa.table({"url": ["https://example.org/0.jpg"]}), _buffer)
@@ -200,12 +200,12 @@ def clock():
 
 
 @pytest.fixture
-def patience(clock):
-    """The usual patience, but nobody waits in truth, and chance is always at its least."""
+def retry(clock):
+    """The default retry, but without waiting, and with the least chance."""
 
     def make(**limits):
         given = {"attempts": 4, "stall_seconds": 10.0} | limits
-        return Patience(sleep=clock.sleep, now=lambda: clock.seconds, chance=lambda: 0.0, **given)
+        return Retry(sleep=clock.sleep, now=lambda: clock.seconds, chance=lambda: 0.0, **given)
 
     return make
 

@@ -31,22 +31,20 @@ def content_of(folder):
 
 
 @pytest.mark.parametrize("sent", [0, 70_000, 399_999])
-def test_a_fetch_killed_in_the_middle_goes_on(server, data, tmp_path, patience, sent):
+def test_a_fetch_killed_in_the_middle_goes_on(server, data, tmp_path, retry, sent):
     url = server.put("a.bin", data(SIZE), Fault(stall_after=sent))
     child = start(url, tmp_path)
     assert server.arrived.wait(30)
     child.kill()
     child.communicate()
     assert not (tmp_path / "a.bin").exists()
-    report = fetch(url, tmp_path, patience=patience())
+    report = fetch(url, tmp_path, retry=retry())
     assert content_of(tmp_path) == data(SIZE)
     assert report.received <= SIZE
     assert server.asked("a.bin")[0].get("Range") is None
 
 
-def test_an_interrupted_fetch_ends_with_130_and_leaves_what_it_has(
-    server, data, tmp_path, patience
-):
+def test_an_interrupted_fetch_ends_with_130_and_leaves_what_it_has(server, data, tmp_path, retry):
     url = server.put("a.bin", data(SIZE), Fault(stall_after=300_000))
     child = start(url, tmp_path)
     assert server.arrived.wait(30)
@@ -56,7 +54,7 @@ def test_an_interrupted_fetch_ends_with_130_and_leaves_what_it_has(
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out, err) == (130, b"", b"")
-    report = fetch(url, tmp_path, patience=patience())
+    report = fetch(url, tmp_path, retry=retry())
     assert report.received == SIZE - 300_000
     assert content_of(tmp_path) == data(SIZE)
 
@@ -64,7 +62,7 @@ def test_an_interrupted_fetch_ends_with_130_and_leaves_what_it_has(
 EVENTS = ("open", "os.rename", "os.remove", "fcntl.flock", "os.truncate")
 
 
-def killed_at(instant, url, folder, patience):
+def killed_at(instant, url, folder, retry):
     """Fetch in a forked process that kills itself before its `instant`-th act on a file."""
     child = os.fork()
     if child:
@@ -81,7 +79,7 @@ def killed_at(instant, url, folder, patience):
 
     sys.addaudithook(count)
     try:
-        fetch(url, folder, files=["a.bin"], patience=patience)
+        fetch(url, folder, files=["a.bin"], retry=retry)
     finally:
         os._exit(0)
 
@@ -89,7 +87,7 @@ def killed_at(instant, url, folder, patience):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork beside the server
 @pytest.mark.parametrize("sums", [True, False])
 def test_a_fetch_killed_before_any_act_on_its_files_gives_the_right_file_later(
-    server, data, tmp_path, patience, sums
+    server, data, tmp_path, retry, sums
 ):
     content, rng = data(SIZE), Random(5)
     server.put("a.bin", content)
@@ -101,10 +99,10 @@ def test_a_fetch_killed_before_any_act_on_its_files_gives_the_right_file_later(
         folder = tmp_path / str(instant)
         folder.mkdir()
         server.files["a.bin"].faults = [Fault(break_after=rng.randrange(SIZE))]
-        killed = killed_at(instant, server.url, folder, patience())
+        killed = killed_at(instant, server.url, folder, retry())
         got = folder / "a.bin"
         assert not got.exists() or got.read_bytes() == content
         server.files["a.bin"].faults = []
-        fetch(server.url, folder, files=["a.bin"], patience=patience())
+        fetch(server.url, folder, files=["a.bin"], retry=retry())
         assert content_of(folder) == content
     assert instant > 8

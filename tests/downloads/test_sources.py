@@ -10,7 +10,7 @@ from pairdex.downloads.fetch import fetch
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
-from pairdex.downloads.patience import Hosts
+from pairdex.downloads.retry import Hosts
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
 
 from .conftest import TABLE, Served
@@ -26,8 +26,8 @@ class Place:
 
 
 @pytest.fixture
-def web(patience):
-    source = HttpSource(Hosts(patience()), patience())
+def web(retry):
+    source = HttpSource(Hosts(retry()), retry())
     yield source
     source.close()
 
@@ -108,18 +108,18 @@ def test_what_is_not_there_is_a_failure(place):
         list_files(place.source, f"{place.url}/nothing/", parts=None, patterns=())
 
 
-def test_everything_below_an_address_is_fetched(place, data, tmp_path, patience):
-    report = fetch(place.url, tmp_path / "got", patience=patience())
+def test_everything_below_an_address_is_fetched(place, data, tmp_path, retry):
+    report = fetch(place.url, tmp_path / "got", retry=retry())
     for number, (path, count) in enumerate(PATHS.items()):
         assert (tmp_path / "got" / path).read_bytes() == data(count, number)
     assert (report.files, report.bytes) == (3, 6000)
-    assert fetch(place.url, tmp_path / "got", patience=patience()).fetched == 0
+    assert fetch(place.url, tmp_path / "got", retry=retry()).fetched == 0
 
 
-def test_a_mirror_may_be_a_folder(tmp_path, patience):
+def test_a_mirror_may_be_a_folder(tmp_path, retry):
     (tmp_path / "m" / "metadata").mkdir(parents=True)
     (tmp_path / "m" / "metadata" / "metadata_5.parquet").write_bytes(TABLE)
-    options = {"parts": frozenset([5]), "files": ["meta*"], "patience": patience()}
+    options = {"parts": frozenset([5]), "files": ["meta*"], "retry": retry()}
     report = fetch("laion400m", tmp_path / "got", mirror=f"file://{tmp_path}/m", **options)
     assert (report.files, report.failed) == (1, [])
 
@@ -141,7 +141,7 @@ def test_an_address_of_no_known_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError("reset"), ZeroDivisionError("a kind of its own")])
 def test_errors_of_other_file_systems_are_tried_again_and_then_told(
-    data, tmp_path, patience, clock, monkeypatch, error
+    data, tmp_path, retry, clock, monkeypatch, error
 ):
     memory = pytest.importorskip("fsspec").filesystem("memory")
     memory.store.clear()
@@ -155,20 +155,20 @@ def test_errors_of_other_file_systems_are_tried_again_and_then_told(
         return given(self, path, mode, **options)
 
     monkeypatch.setattr(type(memory), "open", troubled)
-    assert fetch("memory://folder", tmp_path / "a", patience=patience()).files == 1
+    assert fetch("memory://folder", tmp_path / "a", retry=retry()).files == 1
     assert clock.waits == [0.5]
     errors += [error] * 9
-    report = fetch("memory://folder", tmp_path / "b", patience=patience())
+    report = fetch("memory://folder", tmp_path / "b", retry=retry())
     assert str(error) in report.failed[0].reason
 
 
-def test_a_file_that_ends_before_its_size_is_a_failure(data, tmp_path, patience, monkeypatch):
+def test_a_file_that_ends_before_its_size_is_a_failure(data, tmp_path, retry, monkeypatch):
     memory = pytest.importorskip("fsspec").filesystem("memory")
     memory.store.clear()
     memory.pipe("/folder/a.bin", data(5000))
     given = type(memory).info
     monkeypatch.setattr(type(memory), "info", lambda self, path: given(self, path) | {"size": 5010})
-    report = fetch("memory://folder/a.bin", tmp_path, patience=patience())
+    report = fetch("memory://folder/a.bin", tmp_path, retry=retry())
     assert "it ended after 5,000 of 5,010 bytes" in report.failed[0].reason
     assert not (tmp_path / "a.bin").exists()
 

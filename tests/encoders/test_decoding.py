@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pairdex.encoders.decoding import Decoded, Failure, decoder
+from pairdex.encoders.decoding import Decoded, DecodingRules, Failure, decoder
 from pairdex.encoders.encode import encode
 from pairdex.encoders.model import load_model
 from pairdex.encoders.preprocess import fitted
@@ -36,10 +36,10 @@ def samples(folder):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_results_come_in_order_with_failures_in_their_place(pictures, workers):
-    with decoder(SPEC, workers=workers, threads=2) as decoding:
+    with decoder(DecodingRules(SPEC), workers=workers, threads=2) as decoding:
         results = list(decoding.decoded(samples(pictures)))
     assert isinstance(results[7], Failure)
-    assert "no picture of a known format" in results[7].reason
+    assert "not a picture of a known format" in results[7].reason
     for i, result in enumerate(results):
         if i != 7:
             assert isinstance(result, Decoded)
@@ -55,7 +55,7 @@ def test_threads_and_processes_give_the_same_bytes(pictures, tmp_path, tree):
 
 
 def test_a_sample_without_a_place_fails_with_its_own_reason():
-    with decoder(SPEC, workers=0, threads=1) as decoding:
+    with decoder(DecodingRules(SPEC), workers=0, threads=1) as decoding:
         results = list(decoding.decoded([Sample("x", "", (), None, "it was not there")]))
     assert results == [Failure("x", "it was not there")]
 
@@ -70,18 +70,18 @@ def test_a_worker_that_is_ended_from_outside_is_one_clear_error(pictures, tmp_pa
         for child in multiprocessing.active_children():
             child.kill()
 
-    with pytest.raises(WriteFailed, match="a worker was ended from outside"):
+    with pytest.raises(WriteFailed, match="a worker was killed from outside"):
         encode(pictures, tmp_path / "parts", model="demo", workers=1, part_rows=5, progress=kill)
 
 
 def test_workers_end_when_their_leader_is_killed(pictures):
     program = f"""
-from pairdex.encoders.decoding import decoder
+from pairdex.encoders.decoding import DecodingRules, decoder
 from pairdex.encoders.model import load_model
 from pairdex.encoders.sources import Place, Sample
 if __name__ == "__main__":
     samples = [Sample("0", "", (), Place({str(pictures / "0.png")!r}))] * 100
-    with decoder(load_model("demo").image, workers=1, threads=1) as decoding:
+    with decoder(DecodingRules(load_model("demo").image), workers=1, threads=1) as decoding:
         next(decoding.decoded(samples))
         print(*decoding._executor._processes, flush=True)
         input()

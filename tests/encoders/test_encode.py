@@ -103,6 +103,7 @@ def test_the_table_holds_path_caption_size_similarity_and_further_columns(drawn,
     table = metadata(parts)
     assert table.column_names == [
         "image_path", "caption", "width", "height", "similarity",
+        "taken", "camera", "latitude", "longitude", "folder",
         "things", "colours", "place", "layout",
     ]  # fmt: skip
     assert table["image_path"][3].as_py() == "00003.jpg"
@@ -119,6 +120,7 @@ def test_the_note_names_the_model_and_the_pictures(drawn, parts):
         "format": 1,
         "model": dict(load_model("demo").record()),
         "pictures": str(drawn.resolve()),
+        "orientation": "upright",
     }
 
 
@@ -127,7 +129,8 @@ def test_without_captions_there_are_no_text_vectors_and_no_similarity(pictures, 
     report = encode(pictures, parts, model="demo")
     assert report.without_caption == COUNT
     assert not (parts / "text_emb").exists()
-    assert metadata(parts).column_names == ["image_path", "caption", "width", "height"]
+    assert metadata(parts).column_names[:4] == ["image_path", "caption", "width", "height"]
+    assert "similarity" not in metadata(parts).column_names
 
 
 def test_an_empty_caption_is_encoded_as_one_and_counted(pictures, parts):
@@ -153,7 +156,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_listed(pictures, parts):
     lines = (parts / "failed.tsv").read_text().splitlines()
     assert lines[0] == "file\treason"
     assert [line.split("\t")[0] for line in lines[1:]] == ["00002.jpg", "00004.jpg", "00006.jpg"]
-    assert "no picture of a known format" in lines[2]
+    assert "not a picture of a known format" in lines[2]
     kept = metadata(parts)["image_path"].to_pylist()
     assert kept[:5] == ["00000.jpg", "00001.jpg", "00003.jpg", "00005.jpg", "00007.jpg"]
     assert np.load(parts / "img_emb/img_emb_0.npy").shape == (COUNT - 3, 64)
@@ -164,7 +167,7 @@ def test_a_name_that_is_no_utf8_is_listed_and_the_rest_encoded(pictures, parts):
     shutil.copy(pictures / "00000.jpg", os.fsdecode(name))
     report = encode(pictures, parts, model="demo")
     assert (report.rows, report.failed) == (COUNT, 1)
-    assert b"no UTF-8 name" in (parts / "failed.tsv").read_bytes()
+    assert b"not a UTF-8 name" in (parts / "failed.tsv").read_bytes()
 
 
 def test_no_picture_that_can_be_read_is_an_error_that_leaves_nothing(tmp_path, parts):

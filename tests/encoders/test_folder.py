@@ -66,8 +66,56 @@ def test_a_folder_without_captions_has_none(tmp_path):
 
 
 def test_a_missing_folder_and_one_without_pictures_are_refused(tmp_path):
-    with pytest.raises(MissingFile, match="is no folder; expected a folder of pictures"):
+    with pytest.raises(MissingFile, match="is not a folder; expected a folder of pictures"):
         list_pictures(tmp_path / "none")
     touch(tmp_path, "notes.txt")
     with pytest.raises(MissingFile, match=r"holds no pictures; expected \.jpg"):
         list_pictures(tmp_path)
+
+
+def test_a_caption_file_belongs_to_its_picture_whatever_the_case_of_its_suffix(tmp_path):
+    touch(tmp_path, "IMG_1.JPG", "IMG_2.JPG")
+    (tmp_path / "IMG_1.TXT").write_text("one")
+    (tmp_path / "IMG_2.TXT").write_text("other")
+    (tmp_path / "IMG_2.txt").write_text("two")
+    assert [picture.caption for picture in list_pictures(tmp_path).pictures] == ["one", "two"]
+
+
+def test_captions_of_another_encoding_are_detected_together_and_said(tmp_path):
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "a.txt").write_bytes("собака".encode("cp1251"))
+    (tmp_path / "b.txt").write_bytes("кошка на дереве, два человека на улице".encode("cp1251"))
+    first, second = list_pictures(tmp_path).pictures
+    assert first.caption == "собака"
+    assert second.note == "b.txt was read as cp1251"
+
+
+def test_a_bad_json_beside_a_picture_costs_itself(tmp_path):
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "b.json").write_text('{"caption": "a dog", "year": 1999}')
+    folder = list_pictures(tmp_path)
+    assert [(one.caption, one.values) for one in folder.pictures] == [
+        ("", (None,)),
+        ("a dog", (1999,)),
+    ]
+    assert folder.pictures[0].note == "a.json: it is not JSON"
+
+
+def test_several_captions_are_kept_as_a_list_beside_the_first(tmp_path):
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "captions.txt").write_text(
+        "image,caption\na.jpg,a dog\na.jpg,the dog\nb.jpg,a cat\n"
+    )
+    folder = list_pictures(tmp_path)
+    assert folder.columns == ("captions",)
+    assert [(one.caption, one.values) for one in folder.pictures] == [
+        ("a dog", (["a dog", "the dog"],)),
+        ("a cat", (None,)),
+    ]
+
+
+def test_a_key_that_is_a_column_of_ours_gets_another_name(tmp_path):
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "a.json").write_text('{"camera": "mine", "width": 3}')
+    assert list_pictures(tmp_path).columns == ("source_camera",)

@@ -103,7 +103,7 @@ def test_only_parts_with_a_changed_picture_are_encoded_again(folder):
 def test_a_table_without_paths_names_its_columns(folder):
     table = write(folder / "list.csv", {"url": ["u"], "caption": ["c"]})
     with pytest.raises(
-        Mismatch, match="has no column of paths: its columns are url, caption, expected"
+        Mismatch, match="has no column of paths or pictures: its columns are url, caption, expected"
     ):
         open_source(table)
 

@@ -1,12 +1,14 @@
 """Pictures that nobody vouches for: opened whole, or refused in one line."""
 
 import io
+import os
 import struct
 import sys
 import warnings
 import zlib
 from random import Random
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -56,9 +58,9 @@ def test_the_suffix_does_not_decide_the_format(tmp_path):
 def test_what_is_no_picture_is_refused(data, tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_bytes(data)
-    with pytest.raises(InvalidArgument, match=r"notes\.jpg is no picture of a known format"):
+    with pytest.raises(InvalidArgument, match=r"notes\.jpg is not a picture of a known format"):
         open_picture(path)
-    with pytest.raises(InvalidArgument, match="the picture is no picture") as caught:
+    with pytest.raises(InvalidArgument, match="the picture is not a picture") as caught:
         open_picture(io.BytesIO(data))
     assert caught.value.field == "image"
 
@@ -68,14 +70,14 @@ def test_a_truncated_picture_is_refused(kind, tmp_path):
     data = encoded(kind)
     path = tmp_path / "half.bin"
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(PairdexError, match=r"half\.bin (cannot be decoded|is no picture)"):
+    with pytest.raises(PairdexError, match=r"half\.bin (cannot be decoded|is not a picture)"):
         open_picture(path)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(MissingFile, match="does not exist"):
         open_picture(tmp_path / "none.jpg")
-    with pytest.raises(DamagedFile, match="cannot be read"):
+    with pytest.raises(DamagedFile, match="is a folder, expected a picture"):
         open_picture(tmp_path)
 
 
@@ -111,11 +113,39 @@ def test_of_an_animated_picture_the_first_frame_is_taken():
     assert open_picture(file).convert("RGB").getpixel((5, 5)) == (255, 0, 0)
 
 
-def test_a_picture_is_not_turned_by_its_exif():
+def test_a_picture_is_turned_upright_by_its_exif_unless_it_is_wanted_as_stored():
     file, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6  # Orientation: turn by 90 degrees
     Image.new("RGB", (30, 10)).save(file, "JPEG", exif=exif)
+    assert open_picture(file).size == (10, 30)
+    assert open_picture(file, orientation="as stored").size == (30, 10)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_does_not_cost_the_picture():
+    file = io.BytesIO()
+    Image.new("RGB", (30, 10)).save(file, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\xff\xff\xff")
     assert open_picture(file).size == (30, 10)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_pictures_of_phones_are_read_and_upright(kind):
+    pillow_heif.register_heif_opener()
+    drawn = Image.new("RGB", (64, 32), "red")
+    drawn.paste("blue", (32, 0, 64, 32))
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    drawn.save(file, kind, exif=exif.tobytes())
+    picture = open_picture(file).convert("RGB")
+    assert picture.size == (32, 64)
+    red, _, blue = picture.getpixel((16, 8))
+    assert red > 200 > 50 > blue
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DamagedFile, match=r"a\.jpg is a FIFO, expected a picture"):
+        open_picture(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "TGA", "ICO", "PPM"])

@@ -128,14 +128,16 @@ def test_what_is_wrong_with_a_member_is_counted_and_listed(tmp_path):
         ],
     )
     report, table = encoded(tmp_path / "a.tar", tmp_path / "parts")
-    assert (report.rows, report.failed) == (1, 5)
-    assert table["image_path"].to_pylist() == ["a.tar/1.png"]
+    assert (report.rows, report.failed, report.noted) == (3, 3, 2)
+    assert table["image_path"].to_pylist() == ["a.tar/1.png", "a.tar/4.png", "a.tar/6.png"]
     reasons = failures(tmp_path / "parts")
     assert "cannot be decoded" in reasons["a.tar/2.png"]
     assert reasons["a.tar/3"] == "the sample has no picture"
-    assert reasons["a.tar/4.png"] == "4.json is no JSON object"
-    assert "no picture of a known format" in reasons["a.tar/5.png"]
-    assert reasons["a.tar/6.png"] == "6.txt is no UTF-8 text"
+    assert "not a picture of a known format" in reasons["a.tar/5.png"]
+    assert (tmp_path / "parts/notes.tsv").read_text().splitlines()[1:] == [
+        "a.tar/4.png\t4.json is not a JSON object",
+        "a.tar/6.png\t6.txt was read as cp1252",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_pictures_in_folders_with_json_beside_them_are_read_as_img2dataset_write
     _, table = encoded(tmp_path / "set", tmp_path / "parts")
     assert table["caption"].to_pylist() == ["caption 0", "caption 1", "caption 2"]
     assert table["url"].to_pylist() == ["u0", "u1", "u2"]
-    assert table.column_names[5:] == ["url", "key", "exif"]
+    assert table.column_names[10:] == ["url", "key", "exif"]
 
 
 def test_a_folder_of_tars_and_pictures_is_refused_and_so_is_another_kind_of_file(tmp_path):
@@ -289,7 +291,7 @@ def test_a_folder_of_tars_and_pictures_is_refused_and_so_is_another_kind_of_file
         open_source(tmp_path / "set")
     with pytest.raises(InvalidArgument, match="is neither a folder nor a"):
         open_source(tmp_path / "set/b.png")
-    with pytest.raises(MissingFile, match="is no folder; expected a folder of pictures, a tar or"):
+    with pytest.raises(MissingFile, match="is not a folder; expected pictures: a folder, tars or"):
         open_source(tmp_path / "none")
     write_tar(tmp_path / "empty/a.tar", [])
     with pytest.raises(MissingFile, match="its tars are empty"):
@@ -304,3 +306,47 @@ def test_another_tar_of_the_same_folder_is_not_mixed_into_the_parts(tmp_path):
         Mismatch, match=r"holds parts of the pictures in .*/a.tar, asked for .*/b.tar"
     ):
         encode(tmp_path / "b.tar", tmp_path / "parts", model="demo")
+
+
+def test_dots_in_names_are_part_of_the_key_where_that_gives_pictures(tmp_path):
+    members = [("22.05.png", picture(1)), ("22.05.txt", "one"), ("22.06.png", picture(2))]
+    members += [("22.06.txt", "two"), ("3.png", picture(3)), ("3.seg.png", picture(4))]
+    write_tar(tmp_path / "a.tar", members)
+    report, table = encoded(tmp_path / "a.tar", tmp_path / "parts")
+    assert report.failed == 0
+    assert table["image_path"].to_pylist() == ["a.tar/22.05.png", "a.tar/22.06.png", "a.tar/3.png"]
+    assert table["caption"].to_pylist() == ["one", "two", ""]
+
+
+def test_suffixes_that_are_not_known_are_named_with_those_that_are(tmp_path):
+    write_tar(tmp_path / "a.tar", [("a.img", picture(1)), ("a.cap", "one"), ("b.png", picture(2))])
+    encoded(tmp_path / "a.tar", tmp_path / "parts")
+    reason = failures(tmp_path / "parts")["a.tar/a"]
+    assert reason.startswith("the sample has no picture: its members end in .img, .cap; known are")
+    assert ".jpg" in reason
+
+
+def test_all_pictures_may_come_before_all_captions(tmp_path):
+    members = [(f"{i}.png", picture(i)) for i in range(3)] + [
+        (f"{i}.txt", f"c{i}") for i in range(3)
+    ]
+    write_tar(tmp_path / "a.tar", members)
+    _, table = encoded(tmp_path / "a.tar", tmp_path / "parts")
+    assert table["caption"].to_pylist() == ["c0", "c1", "c2"]
+
+
+def test_what_macos_writes_beside_files_is_passed_over(tmp_path):
+    double = b"\0\5\x16\7" + bytes(100)
+    members = [("./._a.png", double), ("./a.png", picture(1)), ("./._a.txt", double)]
+    members += [("./a.txt", "mac"), ("__MACOSX/b.png", double)]
+    write_tar(tmp_path / "a.tar", members)
+    report, table = encoded(tmp_path / "a.tar", tmp_path / "parts")
+    assert (report.rows, report.failed) == (1, 0)
+    assert table["caption"].to_pylist() == ["mac"]
+
+
+def test_several_tars_are_named_by_braces(tmp_path):
+    for i in range(3):
+        write_tar(tmp_path / f"{i:03d}.tar", [(f"{i}.png", picture(i))])
+    source = open_source(str(tmp_path / "{000..001}.tar"))
+    assert [one.name for one in source.samples(0, 2)] == ["000.tar/0.png", "001.tar/1.png"]

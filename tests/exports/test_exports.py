@@ -1,4 +1,4 @@
-"""Every format of a folder: whole or not at all, the same bytes, nothing lost; then each by its own reader."""
+"""Every format is written whole or not at all, reproducibly and completely; then each by its own reader."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def export(request):
 
 
 class Killed(BaseException):
-    """Ends an export as SIGKILL would: nothing after it runs but context managers."""
+    """Ends an export as SIGKILL would, except that context managers still run."""
 
 
 def test_an_export_counts_its_rows_and_files(export, collection, tmp_path):
@@ -54,7 +54,7 @@ def test_the_same_collection_gives_the_same_bytes(export, collection, tmp_path, 
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-def test_an_export_killed_after_any_write_goes_on_to_the_same_bytes(
+def test_an_export_killed_after_any_write_resumes_and_gives_the_same_bytes(
     export, collection, tmp_path, tree, monkeypatch
 ):
     export(Store(collection), tmp_path / "whole")
@@ -82,7 +82,7 @@ def test_an_export_killed_after_any_write_goes_on_to_the_same_bytes(
     assert survived > 4, "no kill was tried"
 
 
-def test_units_that_were_done_are_not_done_again(collection, tmp_path, monkeypatch):
+def test_finished_units_are_not_written_again(collection, tmp_path, monkeypatch):
     target, tried = tmp_path / "out", []
 
     def stop(done, total):
@@ -97,7 +97,7 @@ def test_units_that_were_done_are_not_done_again(collection, tmp_path, monkeypat
     assert (target / "00001.parquet").stat().st_ino == before
 
 
-def test_what_an_export_of_other_options_left_is_thrown_away(collection, tmp_path):
+def test_files_left_by_an_export_with_other_options_are_deleted(collection, tmp_path):
     store, target = Store(collection), tmp_path / "out"
 
     def stop(done, total):
@@ -109,10 +109,10 @@ def test_what_an_export_of_other_options_left_is_thrown_away(collection, tmp_pat
     assert "image_embedding" in pq.read_schema(target / "00000.parquet").names
 
 
-def test_a_target_that_is_there_is_refused_and_untouched(export, collection, tmp_path):
+def test_an_existing_target_is_refused_and_unchanged(export, collection, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine").write_text("precious")
-    with pytest.raises(InvalidArgument, match="out exists already; name a new folder"):
+    with pytest.raises(InvalidArgument, match="out already exists; name a new folder"):
         export(Store(collection), tmp_path / "out")
     assert (tmp_path / "out/mine").read_text() == "precious"
 
@@ -122,9 +122,7 @@ def test_an_empty_folder_may_be_the_target(export, collection, tmp_path):
     assert export(Store(collection), tmp_path / "out").rows == 60
 
 
-def test_parts_go_through_a_collection_and_back_with_the_same_bytes(
-    make_parts, build, tmp_path, tree
-):
+def test_building_and_exporting_parts_gives_the_same_bytes(make_parts, build, tmp_path, tree):
     source = make_parts(30, 10, 20, numbers=[9, 10, 11], layout="laion400m")
     build(source, tmp_path / "c")
     export_laion(Store(tmp_path / "c"), tmp_path / "again")
@@ -139,7 +137,7 @@ def test_parts_go_through_a_collection_and_back_with_the_same_bytes(
     assert one == other
 
 
-def test_parts_of_one_number_are_numbered_anew(make_parts, build, tmp_path):
+def test_parts_with_the_same_number_are_renumbered(make_parts, build, tmp_path):
     build(make_parts(5, folder="a"), tmp_path / "c")
     other = make_parts(6, folder="b", columns=lambda _, rows: laion_columns("b", rows))
     np.save(other / "img_emb_0.npy", -np.load(other / "img_emb_0.npy"))
@@ -170,7 +168,7 @@ def test_duckdb_reads_the_parquet_with_its_vectors(collection, tmp_path):
     assert np.array_equal(np.array(rows[0][1], np.float16), Store(collection).vectors("text")[33])
 
 
-def test_vectors_that_are_not_there_cannot_be_exported(make_parts, build, tmp_path):
+def test_missing_vectors_cannot_be_exported(make_parts, build, tmp_path):
     build(make_parts(3, text=False), tmp_path / "c")
     with pytest.raises(InvalidArgument, match="has no 'text' vectors"):
         export_parquet(Store(tmp_path / "c"), tmp_path / "out", vectors=["text"])
@@ -179,7 +177,7 @@ def test_vectors_that_are_not_there_cannot_be_exported(make_parts, build, tmp_pa
 
 @pytest.fixture
 def own_pictures(tmp_path, build):
-    """A collection of five own pictures, one of which is gone since."""
+    """A collection of five local pictures, one of which was deleted."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(5):
@@ -202,7 +200,7 @@ def members(folder):
     return found
 
 
-def test_a_webdataset_holds_pictures_captions_metadata_and_vectors(own_pictures, tmp_path):
+def test_a_webdataset_has_pictures_captions_metadata_and_vectors(own_pictures, tmp_path):
     store = Store(own_pictures)
     report = export_webdataset(store, tmp_path / "out", tar_rows=2)
     found = members(tmp_path / "out")
@@ -220,7 +218,7 @@ def test_a_webdataset_holds_pictures_captions_metadata_and_vectors(own_pictures,
     assert ("00001", "000000003", "json") in found
 
 
-def test_a_webdataset_killed_while_its_tars_get_their_names_goes_on(
+def test_a_webdataset_killed_while_tars_are_renamed_resumes(
     collection, tmp_path, tree, monkeypatch
 ):
     export_webdataset(Store(collection), tmp_path / "whole", tar_rows=7)
@@ -242,12 +240,12 @@ def test_a_webdataset_killed_while_its_tars_get_their_names_goes_on(
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
-def test_a_tar_of_no_rows_is_refused(collection, tmp_path):
-    with pytest.raises(InvalidArgument, match="the rows a tar are 0"):
+def test_tars_of_zero_rows_are_refused(collection, tmp_path):
+    with pytest.raises(InvalidArgument, match="the number of rows per tar is 0"):
         export_webdataset(Store(collection), tmp_path / "out", tar_rows=0)
 
 
-def test_two_exports_to_one_place_do_not_meet(collection, tmp_path):
+def test_two_exports_to_one_target_exclude_each_other(collection, tmp_path):
     def again(done, total):
         export_parquet(Store(collection), tmp_path / "out")
 
@@ -255,7 +253,7 @@ def test_two_exports_to_one_place_do_not_meet(collection, tmp_path):
         export_parquet(Store(collection), tmp_path / "out", progress=again)
 
 
-def test_clickhouse_loads_the_files_by_their_script(collection, tmp_path):
+def test_clickhouse_loads_the_files_with_the_script(collection, tmp_path):
     pytest.importorskip("chdb")
     export_clickhouse(Store(collection), tmp_path / "out")
     program = """

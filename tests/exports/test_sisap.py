@@ -1,4 +1,4 @@
-"""SISAP's bundle and metadata file: read by HDF5 and CSV readers, row i of one with row i of the other."""
+"""SISAP's bundle and metadata file, read by HDF5 and CSV readers: row i is the same in all files."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ AWKWARD = [
 
 @pytest.fixture
 def awkward(make_parts, build, tmp_path):
-    """A collection whose captions, tags, licences and addresses are all that can be awkward."""
+    """A collection with awkward captions, tags, licences and URLs."""
     columns = {
         "url": [None if c is None else f"http://example.org/{c}" for c in AWKWARD],
         "caption": AWKWARD,
@@ -73,7 +73,7 @@ def test_every_awkward_text_is_read_back(awkward, tmp_path):
     assert rows[3][3] == 'http://example.org/a "quoted" word'
 
 
-def test_fields_are_quoted_only_where_they_must_be(awkward, tmp_path):
+def test_fields_are_quoted_only_where_necessary(awkward, tmp_path):
     pairdex.export(awkward, tmp_path / "out", "tsv")
     text = (tmp_path / "out" / "meta-16.tsv").read_bytes().decode()
     assert text.startswith("caption\tNSFW\tLICENSE\turl\nplain\t")
@@ -83,21 +83,21 @@ def test_fields_are_quoted_only_where_they_must_be(awkward, tmp_path):
     assert text.endswith("\n")
 
 
-def test_columns_that_are_not_there_are_empty_and_noted(make_parts, build, tmp_path, run):
+def test_missing_columns_are_empty_and_noted(make_parts, build, tmp_path, run):
     build(make_parts(3, columns={"url": ["a", "b", "c"]}), tmp_path / "c")
     out = run("export", tmp_path / "c", tmp_path / "out", "--format", "tsv")
-    assert "note: the collection has no caption, NSFW, LICENSE: left empty" in out.out
+    assert "note: the collection has no caption, NSFW, LICENSE: these columns are empty" in out.out
     assert read_tsv(tmp_path / "out" / "meta-3.tsv")[1:] == [["", "", "", one] for one in "abc"]
 
 
-def test_removed_rows_are_left_out_and_ids_say_which_rows_there_are(collection, run, tmp_path):
+def test_removed_rows_are_left_out_and_ids_lists_the_rows(collection, run, tmp_path):
     gone = [0, 7, 31, 59]
     (tmp_path / "ids.txt").write_text("\n".join(map(str, gone)))
     assert run("remove", collection, "--ids", tmp_path / "ids.txt", "--reason", "x").status == 0
     live = np.setdiff1d(np.arange(60), gone)
     out = run("export", collection, tmp_path / "out", "--format", "sisap", "--json")
     assert (out.json["rows"], out.json["left_out"]) == (56, {"removed": 4})
-    assert "numbered without the removed ones" in out.json["notes"][0]
+    assert "removed rows were left out" in out.json["notes"][0]
     with h5py.File(tmp_path / "out" / "collection-clip8-n=56.h5") as file:
         np.testing.assert_array_equal(file["ids"], live)
         np.testing.assert_array_equal(file["emb"], Store(collection).vectors("image")[live])
@@ -106,7 +106,7 @@ def test_removed_rows_are_left_out_and_ids_say_which_rows_there_are(collection, 
     assert [row[0] for row in rows] == captions
 
 
-def test_projections_are_files_of_their_own(collection, tmp_path):
+def test_projections_are_separate_files(collection, tmp_path):
     pairdex.project(collection, "pca4")
     report = pairdex.export(collection, tmp_path / "out", "sisap")
     assert (report.rows, report.files) == (60, 3)
@@ -118,7 +118,7 @@ def test_projections_are_files_of_their_own(collection, tmp_path):
 
 
 @pytest.mark.parametrize("export", [export_sisap, export_tsv])
-def test_the_same_collection_gives_the_same_bytes_however_often_it_was_killed(
+def test_the_same_collection_gives_the_same_bytes_after_any_number_of_kills(
     export, collection, tmp_path, tree, monkeypatch
 ):
     pairdex.project(collection, "pca4")
@@ -150,31 +150,31 @@ def test_the_same_collection_gives_the_same_bytes_however_often_it_was_killed(
     assert survived > 2
 
 
-def test_progress_runs_to_the_end_once(collection, tmp_path):
+def test_progress_reaches_the_end_once(collection, tmp_path):
     seen = []
     export_sisap(Store(collection), tmp_path / "out", progress=lambda *at: seen.append(at))
     assert seen == sorted(seen)
     assert seen[-1] == (120, 120)
 
 
-def test_rows_removed_meanwhile_end_the_export(collection, run, tmp_path):
+def test_removing_rows_during_an_export_is_an_error(collection, run, tmp_path):
     (tmp_path / "ids.txt").write_text("5")
 
     def remove(done, rows):
         if not (collection / "removed.arrow").exists():
             run("remove", collection, "--ids", tmp_path / "ids.txt", "--reason", "x")
 
-    with pytest.raises(Mismatch, match=r"rows were removed from .* meanwhile"):
+    with pytest.raises(Mismatch, match=r"rows were removed from .* during the export"):
         export_sisap(Store(collection), tmp_path / "out", progress=remove)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_is_there_is_refused(collection, run, tmp_path):
+def test_an_existing_folder_is_refused(collection, run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     for form in ("sisap", "tsv"):
         out = run("export", collection, tmp_path / "out", "--format", form)
-        assert "exists already" in out.complaint
+        assert "already exists" in out.complaint
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
     with pytest.raises(InvalidArgument, match="has no option rows"):
         pairdex.export(collection, tmp_path / "other", "sisap", rows=10)

@@ -1,4 +1,4 @@
-"""What we write for TFDS is opened by TFDS itself, without TensorFlow, and holds what was written."""
+"""TFDS itself opens the export without TensorFlow, and reads the examples that were written."""
 
 import sys
 
@@ -24,7 +24,7 @@ def opened(folder):
 
 
 def as_read(example):
-    """An example as TFDS gives it: texts as bytes, float64 by way of the float32 that it stores."""
+    """An example as TFDS returns it: texts as bytes, float64 rounded to the stored float32."""
     texts = {n: v.encode() for n, v in example.items() if isinstance(v, str)}
     return example | texts | {"similarity": np.float64(np.float32(example["similarity"]))}
 
@@ -35,7 +35,7 @@ def same(one, other):
 
 @pytest.fixture
 def with_gaps(make_parts, build, tmp_path):
-    """A collection whose metadata lack what releases lack."""
+    """A collection with the gaps that released metadata has."""
 
     def columns(number, rows):
         tags = ["UNLIKELY", "UNSURE", "NSFW", None, "unlikely", "odd"]
@@ -53,7 +53,7 @@ def with_gaps(make_parts, build, tmp_path):
     return tmp_path / "gaps"
 
 
-def test_tfds_reads_every_embedding_example_as_we_give_it(with_gaps, tmp_path):
+def test_tfds_reads_the_same_embedding_examples_as_pairdex(with_gaps, tmp_path):
     report = export_tfds(with_gaps, tmp_path / "out", config="embeddings", shard_rows=5)
     builder, rows = opened(tmp_path / "out")
     expected = [as_read(example) for example in examples(with_gaps, "embeddings")]
@@ -86,7 +86,7 @@ def test_the_features_are_those_of_laion400m(with_gaps, tmp_path):
 
 @pytest.fixture
 def own_pictures(tmp_path, build):
-    """A collection of own pictures: RGB, grey, with a palette, as WebP; one is gone since."""
+    """A collection of local pictures: RGB, grey, palette, WebP; one was deleted."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i, (suffix, mode) in enumerate(
@@ -124,13 +124,15 @@ def test_the_same_collection_gives_the_same_bytes(with_gaps, tmp_path, tree):
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-def test_pictures_that_are_all_elsewhere_cannot_be_exported(collection, tmp_path):
-    with pytest.raises(InvalidArgument, match=r"no example of the configuration images .*no local"):
+def test_a_collection_without_local_pictures_cannot_be_exported_as_images(collection, tmp_path):
+    with pytest.raises(
+        InvalidArgument, match=r"no examples of the configuration images .*no local"
+    ):
         export_tfds(collection, tmp_path / "out", config="images")
     assert not (tmp_path / "out").exists()
 
 
-def test_without_the_extra_the_line_that_installs_it_is_said(with_gaps, tmp_path, monkeypatch):
+def test_without_the_extra_the_error_says_how_to_install_it(with_gaps, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[tfds\]'"):
         export_tfds(with_gaps, tmp_path / "out", config="embeddings")

@@ -28,7 +28,7 @@ def test_the_source_is_read_from_the_header_alone(path):
     data[-64] ^= 1
     path.write_bytes(data)
     assert read_source(path, kind="urls", version=1) == "abc"
-    with pytest.raises(DamagedFile, match="00000 is damaged: its checksum does not fit"):
+    with pytest.raises(DamagedFile, match="00000 is damaged: its checksum does not match"):
         open_arrays(path, kind="urls", version=1, source=None)
 
 

@@ -45,7 +45,7 @@ def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path, rais
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_is_told_with_the_file_and_what_to_do(tmp_path, number):
+def test_a_full_disk_is_reported_with_the_file_and_the_remedy(tmp_path, number):
     with pytest.raises(WriteFailed) as caught:
         break_off(tmp_path / "file", OSError(number, os.strerror(number)))
     assert str(caught.value) == (
@@ -86,19 +86,19 @@ def test_the_bytes_are_durable_before_the_name_appears(tmp_path, monkeypatch):
     assert steps == ["fsync", "rename", "fsync"]
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(WriteFailed, match="No such file or directory; choose a writable place"):
         atomic.write_bytes(tmp_path / "absent" / "file", b"")
 
 
-def test_a_folder_in_the_way_of_a_file_is_told(tmp_path):
+def test_a_folder_in_the_way_of_a_file_is_reported(tmp_path):
     (tmp_path / "file").mkdir()
     with pytest.raises(WriteFailed, match="Is a directory"):
         atomic.write_bytes(tmp_path / "file", b"")
     assert names(tmp_path) == ["file"]
 
 
-def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
+def test_a_file_in_the_way_of_a_folder_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(WriteFailed, match="File exists"):
         atomic.make_folder(tmp_path / "file")

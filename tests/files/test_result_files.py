@@ -73,7 +73,7 @@ def test_ids_beyond_int32_are_refused_not_wrapped(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["found.h5", "found.parquet"])
-def test_a_place_that_cannot_be_written_is_told(tmp_path, name):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path, name):
     with pytest.raises(WriteFailed, match=r"cannot write .*: No such file or directory"):
         write_results(tmp_path / "absent" / name, IDS, DISTANCES, attributes={})
 

@@ -30,7 +30,7 @@ def test_another_byte_is_noticed(old, new):
         read(data[:at] + new + data[at + len(old) :])
 
 
-def test_a_foreign_file_and_a_newer_version_are_told_apart():
+def test_a_foreign_file_and_a_newer_version_are_distinguished():
     with pytest.raises(UnsupportedFormat, match='expected "format": "thing"'):
         read(sealed({**CONTENT, "format": "other"}))
     with pytest.raises(UnsupportedFormat, match="version 2, this release reads version 1"):

@@ -171,7 +171,7 @@ ROWS = np.zeros((4, 2), np.float32)
         (Mismatch, "queries are complex64", {"queries": ROWS.astype(np.complex64)}),
         (Mismatch, "queries have dim 3", {"queries": np.zeros((1, 3))}),
         (Mismatch, "block 0 is float16, expected float32", {"blocks": [ROWS.astype("f2")]}),
-        (Mismatch, "one flag a row", {"allowed": np.ones(5, bool)}),
+        (Mismatch, "one flag for each row", {"allowed": np.ones(5, bool)}),
     ],
 )
 def test_wrong_arguments_are_named(error, message, call):

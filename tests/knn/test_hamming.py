@@ -142,7 +142,7 @@ ROWS = np.zeros((4, 2), np.uint64)
         (Mismatch, "queries have dim 3", {"queries": np.zeros((1, 3), np.uint64)}),
         (Mismatch, "block 0 is float32, expected uint64", {"blocks": [np.zeros((4, 2), "f4")]}),
         (Mismatch, "expected C-contiguous", {"blocks": [np.asfortranarray(ROWS)]}),
-        (Mismatch, "one flag a row", {"allowed": np.ones(5, bool)}),
+        (Mismatch, "one flag for each row", {"allowed": np.ones(5, bool)}),
     ],
 )
 def test_wrong_arguments_are_named(error, message, call):

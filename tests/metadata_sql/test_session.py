@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -186,6 +187,64 @@ def test_what_needs_more_memory_than_allowed_ends_and_leaves_no_file(asked, tmp_
         values(asked, "SELECT 1", memory="much")
 
 
+GREEDY = [
+    "SELECT len(list_resize([1], 1000000000))",
+    "SELECT list(a.caption || i) FROM pairs a, range(100000) r(i)",
+    "SELECT string_agg(a.caption, ',') FROM pairs a, range(100000)",
+    "SELECT repeat(caption, 10000000) FROM pairs",
+    "SELECT len(range(1000000000))",
+    "SELECT DISTINCT a.caption || i FROM pairs a, range(100000) r(i)",
+]
+_PEAK = """
+import json, resource, sys
+import pairdex
+from pairdex.errors import InvalidArgument
+said = []
+for statement in json.load(sys.stdin):
+    try:
+        pairdex.sql(sys.argv[1], statement, memory="300MB")
+    except InvalidArgument as error:
+        said.append(str(error))
+print(json.dumps([said, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+
+
+def test_no_statement_takes_more_memory_than_it_is_given(asked):
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, asked],
+        input=json.dumps(GREEDY),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=400,
+    )
+    said, peak_kb = json.loads(done.stdout)
+    assert len(said) == len(GREEDY)
+    assert all("needs more memory than it may use" in line for line in said)
+    # The program itself and what is loaded before the statement takes about 200 MB.
+    assert peak_kb * 1024 < 300e6 + (350 << 20)
+
+
+@pytest.mark.parametrize("memory", ["500MB", "0.5GB", "1GiB", " 2 gb "])
+def test_a_size_is_read_as_people_write_it(asked, memory):
+    assert values(asked, "SELECT 1 AS one", memory=memory) == [{"one": 1}]
+
+
+@pytest.mark.parametrize("memory", ["", "much", "-1GB", "80%", "9" * 5000 + "GB", "1e9", "inf"])
+def test_what_is_not_a_size_is_refused(asked, memory):
+    with pytest.raises(InvalidArgument, match=r"the memory is .*, expected a size like 2GB"):
+        values(asked, "SELECT 1", memory=memory)
+
+
+def test_the_process_ends_with_the_answer_that_nobody_reads_on(asked):
+    with selecting(pairdex.open(asked), "SELECT id FROM pairs, range(100000)") as rows:
+        assert len(rows.read_next_batch()) > 0
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        assert children
+    left = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert len(left) < len(children)
+
+
 def test_a_large_answer_comes_in_batches(asked):
     counted = 0
     with selecting(pairdex.open(asked), "SELECT id FROM pairs, range(1000)", memory="60MB") as rows:
@@ -193,6 +252,26 @@ def test_a_large_answer_comes_in_batches(asked):
             assert len(batch) <= 16_384
             counted += len(batch)
     assert counted == 300_000
+
+
+HOSTILE_NAMES = ['a"b', 'x" INTEGER, "y', "it's", "a.b", "`", "]; --", "漢字", "select", "$1"]
+
+
+def test_column_names_of_other_peoples_files_never_leave_their_quotes(make_parts, tmp_path):
+    def columns(number, rows):
+        odd = {name: [f"{name} {row}" for row in range(rows)] for name in HOSTILE_NAMES}
+        nested = pa.array([dict.fromkeys(HOSTILE_NAMES, row) for row in range(rows)])
+        return {"url": [f"http://e.org/{row}" for row in range(rows)], "nested": nested} | odd
+
+    pairdex.build(
+        make_parts(20, dim=64, columns=columns), tmp_path / "odd", nsfw="none", model="demo"
+    )
+    collection = pairdex.open(tmp_path / "odd")
+    table = pairdex.sql(collection, "SELECT * FROM nearest('a red car', 20)")
+    assert set(table.column_names) >= set(HOSTILE_NAMES)
+    assert table.to_pylist() == collection.search(text="a red car", k=20).to_pylist()
+    rows = pairdex.sql(collection, "SELECT * FROM pairs ORDER BY id").to_pylist()
+    assert [row[HOSTILE_NAMES[1]] for row in rows] == [f"{HOSTILE_NAMES[1]} {i}" for i in range(20)]
 
 
 # --- what is wrong is said ---
@@ -226,7 +305,7 @@ def test_a_wrong_statement_is_said_in_one_line(asked, statement, error, message)
 
 def test_a_collection_without_a_model_still_answers_what_needs_none(collection):
     assert values(collection, "SELECT count(*) n FROM pairs") == [{"n": 60}]
-    with pytest.raises(MissingFile, match="does not say which model"):
+    with pytest.raises(MissingFile, match="does not record which model"):
         values(collection, "SELECT * FROM nearest('a red car')")
 
 

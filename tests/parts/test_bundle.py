@@ -231,7 +231,7 @@ def test_a_damaged_chunk_is_named_with_its_row(build, tmp_path, monkeypatch):
     data[place + 50] ^= 255
     path.write_bytes(data)
     monkeypatch.setattr(write_part, "_BLOCK_BYTES", 10 * 768 * 2)
-    with pytest.raises(DamagedFile, match=r"n=10M\.h5 cannot be read at row 50: .*; fetch it"):
+    with pytest.raises(DamagedFile, match=r"n=10M\.h5 at row 50 cannot be read: .*; fetch it"):
         build(path, tmp_path / "c")
     assert not (tmp_path / "c").exists()
 

@@ -122,7 +122,7 @@ def test_what_is_no_gold_standard_is_refused_with_the_reason(save, tmp_path):
 
 def test_files_of_another_kind_are_refused_by_name(tmp_path):
     (tmp_path / "a.h5").write_text("no HDF5")
-    with pytest.raises(UnsupportedFormat, match=r"a\.h5 is no HDF5 file"):
+    with pytest.raises(UnsupportedFormat, match=r"a\.h5 is not an HDF5 file"):
         read_gold(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["neighbors"], file["distances"] = IDS, DISTANCES

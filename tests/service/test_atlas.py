@@ -105,6 +105,6 @@ def test_an_atlas_of_other_vectors_is_refused(folder, scenes):
 
 def test_a_damaged_atlas_is_the_service_s_own_trouble(client, folder):
     next((folder / "atlas").glob("ids-*.npy")).write_bytes(b"")
-    told = error(client.get("/api/atlas"), 500)
+    told = error(client.get("/api/atlas"), 503)
     assert told["code"] == "damaged_file"
     assert str(folder) not in told["message"]

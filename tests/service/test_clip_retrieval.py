@@ -177,17 +177,17 @@ def test_safety_and_looks_are_honoured_where_the_columns_are(scored):
     [
         ({"text": None}, "text", "got none of them"),
         ({"image": "AA=="}, "image", "got text and image"),
-        ({"use_mclip": True}, "use_mclip", "leave it out"),
+        ({"use_mclip": True}, "use_mclip", "omit it"),
         ({"aesthetic_score": 5}, "aesthetic_score", "pairdex score --aesthetic"),
-        ({"aesthetic_weight": 0.9}, "aesthetic_score", "leave aesthetic_score and"),
+        ({"aesthetic_weight": 0.9}, "aesthetic_score", "omit aesthetic_score and"),
         ({"aesthetic_score": 11}, "aesthetic_score", "less than or equal to 10"),
         ({"modality": "audio"}, "modality", "'image' or 'text'"),
         ({"num_images": 0}, "num_images", "greater than or equal to 1"),
         ({"num_images": 1001}, "num_images", "less than or equal to 1000"),
         ({"num_result_ids": 3001}, "num_result_ids", "less than or equal to 3000"),
-        ({"no_such_option": 1}, "no_such_option", "is not known here"),
-        ({"text": None, "image": "no base64!"}, "image", "no base64"),
-        ({"text": None, "image_url": "http://127.0.0.1/"}, "image_url", "fetches nothing"),
+        ({"no_such_option": 1}, "no_such_option", "is not a field"),
+        ({"text": None, "image": "no base64!"}, "image", "not valid base64"),
+        ({"text": None, "image_url": "http://127.0.0.1/"}, "image_url", "does not fetch URLs"),
         ({"text": None, "embedding_input": [1.0, 2.0]}, "vector", "has 2 values, expected"),
         ({"text": " "}, "text", "is empty"),
     ],
@@ -218,7 +218,7 @@ def test_the_collection_is_named_by_the_index_name(client):
     assert first == found(client, indice_name="", text="cat")
     error = refusal(ask(client, indice_name="laion5B", text="cat"), 404)
     assert error["field"] == "indice_name"
-    assert "there is scenes, web" in error["message"]
+    assert "available: scenes, web" in error["message"]
     assert refusal(ask(client, indice_name="web", text="cat"), 409)["code"] == "model_missing"
     error = refusal(ask(client, indice_name="web", embedding_input=vector, modality="text"))
     assert "'text'" in error["message"]

@@ -35,7 +35,7 @@ pytestmark = MARKS
 def test_the_first_look_shows_rows_and_texts_to_try(page, site):
     page.goto(site)
     expect(page.get_by_role("heading", level=1)).to_have_text(
-        "200 pictures, found by what they show"
+        "Search 200 pictures by what they show"
     )
     expect(tiles(page)).to_have_count(24)
     page.get_by_role("button", name="a red car", exact=True).click()
@@ -229,7 +229,7 @@ def test_there_is_no_safe_mode_where_nothing_says_what_is_safe(page, site):
 
 def test_a_filter_that_nothing_passes_offers_to_go_without(page, site):
     page.goto(f"{site}/?q=cat&where=width+%3C+0")
-    expect(page.locator("#notice-title")).to_have_text("Nothing here")
+    expect(page.locator("#notice-title")).to_have_text("No results")
     page.get_by_role("button", name="Remove the filters").click()
     expect(tiles(page)).to_have_count(24)
     expect(page.locator("#notice")).to_be_hidden()
@@ -356,10 +356,10 @@ def test_the_token_is_asked_for_once(tolerant, collections):
     page = tolerant
     with running(make_app(collections, token=TOKEN)) as url:
         page.goto(url)
-        expect(page.get_by_role("dialog")).to_contain_text("asks for a token")
+        expect(page.get_by_role("dialog")).to_contain_text("requires a token")
         page.locator("#token-input").fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.locator("#token-error")).to_have_text("That is not the token of this service.")
+        expect(page.locator("#token-error")).to_have_text("Wrong token.")
         page.locator("#token-input").fill(TOKEN)
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_hidden()
@@ -379,7 +379,7 @@ def test_a_service_that_has_gone_is_said_so_and_can_be_tried_again(tolerant, sit
     page.route("**/api/search", lambda route: route.abort())
     page.get_by_label("Describe a picture").fill("cat")
     page.keyboard.press("Enter")
-    expect(page.locator("#notice-text")).to_contain_text("The service does not answer")
+    expect(page.locator("#notice-text")).to_contain_text("The service does not respond")
     page.unroute("**/api/search")
     page.get_by_role("button", name="Try again").click()
     expect(tiles(page)).to_have_count(24)

@@ -66,7 +66,7 @@ def test_values_are_chosen_by_their_counts(tolerant, site):
         facets.get_by_label("it's <b>").check()
     assert json.loads(asked.value.post_data)["where"] == "license IN ('it''s <b>')"
     expect(facets.get_by_label("it's <b>")).to_be_focused()
-    expect(page.locator("#notice-title")).to_have_text("Nothing here")
+    expect(page.locator("#notice-title")).to_have_text("No results")
     page.get_by_role("button", name="Remove the filters").click()
     expect(tiles(page)).to_have_count(24)
 
@@ -82,7 +82,7 @@ def test_filters_come_back_with_the_address_beside_the_expert_s_sql(page, site):
 def test_captions_have_the_keywords_and_near_duplicates_are_folded(page, site):
     page.goto(f"{site}/?q=cat")
     panel(page)
-    page.get_by_label("Captions should have").fill("snow -tiny")
+    page.get_by_label("Caption keywords").fill("snow -tiny")
     with page.expect_response("**/api/search") as answered:
         page.keyboard.press("Enter")
     captions = [hit["caption"] for hit in answered.value.json()["hits"]]
@@ -93,3 +93,36 @@ def test_captions_have_the_keywords_and_near_duplicates_are_folded(page, site):
     body = json.loads(asked.value.post_data)
     assert (body["keywords"], body["fold"]) == ("snow -tiny", 0.06)
     assert query_of(page) == {"q": "cat", "words": "snow -tiny", "fold": "1"}
+
+
+def test_filters_apply_at_once_where_nothing_is_searched_for(page, site):
+    page.goto(site)
+    height = panel(page).locator("details", has_text="height")
+    height.locator("summary").click()
+    page.get_by_label("height at most").fill("150")
+    with page.expect_response("**/api/search") as answered:
+        page.get_by_label("height at most").blur()
+    assert {hit["height"] for hit in answered.value.json()["hits"]} == {144}
+    expect(status(page)).to_have_text("Showing 24 rows that match the filters.")
+    expect(tiles(page)).to_have_count(24)
+    expect(page.locator(".tile-similarity").first).to_be_empty()
+    page.get_by_role("button", name="Show more").click()
+    expect(status(page)).to_have_text("Showing 48 rows that match the filters.")
+    page.reload()
+    expect(status(page)).to_have_text("Showing 48 rows that match the filters.")
+    page.get_by_role("button", name="Refine").click()
+    page.get_by_label("Filter", exact=True).fill("id < 8")
+    page.keyboard.press("Enter")
+    expect(status(page)).to_have_text("Showing all 2 rows that match the filters.")
+    page.get_by_label("Filter", exact=True).fill("id < 0")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notice-title")).to_have_text("No results")
+    page.get_by_role("button", name="Remove the filters").click()
+    expect(page.get_by_role("heading", name="Search 200 pictures")).to_be_visible()
+
+
+def test_columns_whose_statistics_fail_are_said_to(tolerant, site):
+    tolerant.route("**/api/facets", lambda route: route.fulfill(status=503, json={"error": {}}))
+    tolerant.goto(f"{site}/?q=cat")
+    tolerant.get_by_role("button", name="Refine").click()
+    expect(tolerant.locator("#facets-note")).to_have_text("Column statistics are unavailable.")

@@ -138,9 +138,9 @@ def test_what_the_index_misses_is_marked(page, site):
     page.route("**/api/search", answer)
     page.get_by_role("button", name="Compare exact and approximate").click()
     dialog = page.get_by_role("dialog", name="Exact and approximate")
-    expect(dialog.locator("#compare-words")).to_contain_text("has 23 of the 24 nearest rows")
+    expect(dialog.locator("#compare-words")).to_contain_text("found 23 of the 24 nearest rows")
     expect(dialog.locator("strong")).to_have_count(1)
-    expect(dialog.locator("li").first).to_contain_text("only here")
+    expect(dialog.locator("li").first).to_contain_text("only in this list")
 
 
 def test_what_is_shown_can_be_saved(page, site, tmp_path):

@@ -36,7 +36,7 @@ def test_origins_are_taken(origin):
     ],
 )
 def test_what_is_no_origin_is_refused(origin):
-    with pytest.raises(InvalidArgument, match="is none; expected one like https://"):
+    with pytest.raises(InvalidArgument, match="is invalid; expected one like https://"):
         Policy(cors=(origin,))
 
 
@@ -58,5 +58,5 @@ def test_hosts_are_taken(host):
     ["", "*", "*.", "a.*", "http://a.example", "a.example:80", "a..b", "A.example", "a/b", "-a"],
 )
 def test_what_is_no_host_is_refused(host):
-    with pytest.raises(InvalidArgument, match="is none; expected one like images"):
+    with pytest.raises(InvalidArgument, match="is invalid; expected one like images"):
         Policy(proxy_hosts=(host,))

@@ -78,7 +78,7 @@ def test_what_cannot_be_shown_is_told(collections, answer, status, told):
 def test_nothing_is_fetched_unless_it_is_switched_on(client):
     response = client.get("/api/items/3/picture?collection=web")
     assert response.status_code == 404
-    assert response.json()["error"]["message"] == "row 3 has no local picture"
+    assert response.json()["error"]["message"] == "row 3 does not have a local picture"
 
 
 def test_other_schemes_in_a_url_column_are_refused(collections):
@@ -86,7 +86,7 @@ def test_other_schemes_in_a_url_column_are_refused(collections):
     client = TestClient(app, base_url="http://localhost")
     response = client.get("/api/items/0/picture?collection=web")  # its url is javascript:alert(1)
     assert response.status_code == 404
-    assert "only http and https are fetched" in response.json()["error"]["message"]
+    assert "only http and https are allowed" in response.json()["error"]["message"]
 
 
 def test_clip_clients_may_name_an_address_that_is_allowed(collections):

@@ -36,7 +36,7 @@ def test_a_removed_row_is_gone_from_every_route(client, folder):
     picture = client.get(f"/api/items/{GONE}/picture")
     assert picture.status_code == 200
     remove(folder, GONE)
-    gone = f"there is no row {GONE} any more: it was removed from scenes"
+    gone = f"row {GONE} was removed from scenes"
     assert error(client.get(f"/api/items/{GONE}"), 404)["message"] == gone
     assert error(client.post("/api/items", json={"ids": [1, GONE]}), 404)["message"] == gone
     known = {"If-None-Match": picture.headers["etag"]}
@@ -67,7 +67,7 @@ def test_counts_are_of_live_rows(client, folder):
 def test_ids_behind_the_last_row_are_still_told(client, folder):
     remove(folder, GONE)
     told = error(client.get("/api/items/200"), 404)["message"]
-    assert told == "there is no row 200: scenes has the ids 0 to 199"
+    assert told == "row 200 does not exist: scenes has the ids 0 to 199"
     assert client.get("/api/items/199").status_code == 200
 
 

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+import pairdex
 from pairdex.service.app import make_app
 from pairdex.service.limits import DEFAULT_PICTURE_SIDE
 from pairdex.version import __version__
@@ -120,6 +121,31 @@ def test_a_collection_is_picked_in_the_body_or_in_the_address(client):
     by_body = search(client, collection="web", like=1)
     by_address = client.post("/api/search?collection=web", json={"like": 1}).json()
     assert by_body["hits"] == by_address["hits"]
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+@pytest.mark.parametrize("others", [{}, {"keywords": "car"}, {"fold": 0.1}])
+def test_exact_and_fold_reach_the_library(client, monkeypatch, others, is_exact):
+    """Without an index both searches are exact, so the answer alone would not show it."""
+    name = "hits" if others else "neighbours"
+    real, seen = getattr(pairdex.Collection, name), []
+
+    def noted(self, *arguments, **options):
+        seen.append(options)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(pairdex.Collection, name, noted)
+    search(client, text="a red car", exact=is_exact, **others)
+    (options,) = seen
+    assert options["exact"] is is_exact
+    assert options.get("fold") == others.get("fold")
+
+
+def test_folded_hits_name_what_was_folded_into_them(client):
+    hits = search(client, like=3, k=5, fold=0.3)["hits"]
+    folded = [row_id for hit in hits for row_id in hit["folded"]]
+    assert folded
+    assert not {hit["id"] for hit in hits} & set(folded)
 
 
 def test_values_of_every_type_become_json(client):

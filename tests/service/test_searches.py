@@ -123,6 +123,28 @@ def test_kinds_of_searches_that_have_ended_are_forgotten(searches, monkeypatch):
     assert len(searching._searching) <= 5
 
 
+def test_vectors_of_texts_are_forgotten_above_a_number(searches, monkeypatch):
+    monkeypatch.setattr("pairdex.service.limits.KEPT_TEXTS", 3)
+    for number in range(6):
+        searches((Query(text=f"{number} cats"), {}))
+    held = searches.__closure__
+    (searching,) = [c.cell_contents for c in held if isinstance(c.cell_contents, Searches)]
+    assert [text for _, text in searching._texts] == ["3 cats", "4 cats", "5 cats"]
+
+
+def test_a_row_that_is_removed_after_it_was_found_is_not_a_hit(searches, collections, monkeypatch):
+    """Between the search and the reading of its rows."""
+    (before,) = searches((Query(like=1), {"k": 5}))
+    gone = before.hits[2]["id"]
+    live = np.ones(len(collections[0]), np.bool_)
+    live[gone] = False
+    monkeypatch.setattr(pairdex.Collection, "live", property(lambda _: live))
+    (after,) = searches((Query(like=1), {"k": 5}))
+    assert [hit["id"] for hit in after.hits] == [
+        hit["id"] for hit in before.hits if hit["id"] != gone
+    ]
+
+
 def test_stages_are_measured(searches):
     searches((Query(text="a green tree"), {}))
     told = searches.metrics.text()

@@ -56,11 +56,11 @@ def test_terms_of_every_kind_go_together(client, collections):
         ([{"text": "a", "weight": "1"}], "terms.0.weight", "valid number"),
         ([{"text": "a", "weight": -1}], "terms", "at least one has to say what is wanted"),
         ([{"like": 3}, {"like": 3, "weight": -1}], "terms", "the same as the plus terms"),
-        ([{"like": 999}], "like", "there is no row 999"),
+        ([{"like": 999}], "like", "row 999 does not exist"),
         ([{"vector": [1.0]}], "vector", "expected 64"),
         ([{"image_url": "http://169.254.169.254/"}], "image_url", "refused"),
-        ([{"image": "!!!"}], "image", "no base64"),
-        ([{"text": "a", "terms": []}], "terms.0.terms", "not known here"),
+        ([{"image": "!!!"}], "image", "not valid base64"),
+        ([{"text": "a", "terms": []}], "terms.0.terms", "not a field"),
     ],
 )
 def test_wrong_terms_are_refused(client, terms, field, message):

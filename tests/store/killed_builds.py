@@ -1,6 +1,7 @@
-"""Run by test_store_kill.py: builds that are killed at chosen instants, and what a reader sees then.
+"""Run by test_kill.py: kill builds at chosen instants, and record what a reader sees then.
 
-A source that is a collection is not built from but derived from. Every build runs in a forked process, so that the package is imported only once. Prints one JSON object.
+If the source is a collection, another is derived from it. Every build runs in a forked process, so the
+package is imported only once. Prints one JSON array.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def build(source, collection, workers=1):
 
 
 def in_a_child(work):
-    """Start `work` in a forked process; it ends with status 0 when `work` returns."""
+    """Start `work` in a forked process, which exits with status 0 if `work` returns."""
     child = os.fork()
     if child:
         return child
@@ -50,23 +51,23 @@ def in_a_child(work):
     try:
         work()
         status = 0
-    except Exception:  # noqa: BLE001 - the child has no other way to tell
+    except Exception:  # noqa: BLE001 - the child has no other way to report it
         traceback.print_exc()
     finally:
         os._exit(status)
 
 
 def ended(child):
-    """Wait for a child and for all that it has started; tell how it ended."""
+    """Wait for a child and all its descendants; return the exit status of the child."""
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(ChildProcessError):
-        while True:  # what a killed child leaves behind is ours now, and must end by itself
+        while True:  # we adopt the processes of a killed child; they must end by themselves
             os.wait()
     return os.waitstatus_to_exitcode(status)
 
 
 def watch(collection, at):
-    """Call `at(n)` before the n-th thing that this process does to the collection's files."""
+    """Call `at(n)` before the n-th operation of this process on the collection's files."""
     seen = 0
 
     def hook(event, arguments):
@@ -87,7 +88,7 @@ def seen_by_a_reader(collection):
 
 
 def count_events(source, collection):
-    """Build undisturbed; give the number of things that were done to files."""
+    """Build without a kill; return the number of operations on files."""
     read, write = os.pipe()
 
     def work():
@@ -100,7 +101,7 @@ def count_events(source, collection):
 
 
 def kill_at_every_event(source, targets, first):
-    """For each n, kill a build before its n-th event, look, and build again."""
+    """For each n, kill a build before its n-th event, read the collection, and build again."""
 
     def prepared(name):
         collection = targets / name / "c"
@@ -123,7 +124,7 @@ def kill_at_every_event(source, targets, first):
 
 
 def kill_at_random(source, targets, rounds, kills, workers):
-    """For each round, kill builds of one collection one after the other, then let one end."""
+    """For each round, kill builds of one collection one after another, then let one finish."""
     clock = random.Random(1)
     started = time.monotonic()
     undisturbed = targets / "undisturbed" / "c"

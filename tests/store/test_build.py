@@ -532,7 +532,7 @@ def test_a_part_that_turns_out_damaged_keeps_the_collection_from_appearing(
         build(source, tmp_path / "c", workers=workers)
     assert not (tmp_path / "c/collection.json").exists()
     assert not list((tmp_path / "c").rglob("*.partial"))
-    with pytest.raises(MissingFile, match="is no collection"):
+    with pytest.raises(MissingFile, match="is not a collection"):
         Store(tmp_path / "c")
 
 
@@ -621,11 +621,11 @@ def test_a_worker_that_is_ended_is_told_and_the_build_goes_on(
     source = make_parts(5, 6)
 
     def sent_to_death(tasks, **options):
-        tasks = [dataclasses.replace(task, pictures=Deadly()) for task in tasks]
+        tasks = [dataclasses.replace(task, note=Deadly()) for task in tasks]
         return staging.run_tasks(tasks, **options)
 
     monkeypatch.setattr("pairdex.store.build.run_tasks", sent_to_death)
-    with pytest.raises(WriteFailed, match=r"a worker was ended from outside, .* fewer --workers"):
+    with pytest.raises(WriteFailed, match=r"a worker was killed from outside, .* fewer --workers"):
         build(source, tmp_path / "disturbed" / "c", workers=2)
     assert not (tmp_path / "disturbed" / "c").exists()
     monkeypatch.undo()

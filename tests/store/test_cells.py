@@ -1,4 +1,4 @@
-"""Cells read from Arrow's buffers: the same values as Arrow gives, and never another row's memory."""
+"""Cells read from Arrow's buffers: the same values as Arrow's, and never memory of another row."""
 
 import datetime
 import decimal
@@ -38,27 +38,27 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_a_cell_is_what_the_slow_way_gives(name):
+def test_a_cell_has_the_value_that_the_slow_reader_returns(name):
     column = COLUMNS[name]
     cell = cell_of(column)
     expected = [row["x"] for row in json_values.rows(pa.table({"x": column}))]
     assert [cell(row) for row in range(5)] == expected
 
 
-def test_a_slice_is_read_from_where_it_begins():
+def test_a_slice_is_read_from_its_offset():
     cell = cell_of(pa.array(["a", "b", "c"])[1:])
     assert [cell(0), cell(1)] == ["b", "c"]
 
 
 @pytest.mark.parametrize("offsets", [[0, 5, 3], [0, -2, 3], [0, 2**31 - 1, 3]])
-def test_offsets_that_lead_elsewhere_are_refused(offsets):
+def test_offsets_outside_the_buffer_are_refused(offsets):
     buffers = [None, pa.py_buffer(np.array(offsets, np.int32)), pa.py_buffer(b"abc")]
     cell = cell_of(pa.Array.from_buffers(pa.string(), 2, buffers))
     with pytest.raises(ValueError, match="has text from"):
         [cell(0), cell(1)]
 
 
-def test_bytes_that_are_no_text_are_refused():
+def test_bytes_that_are_not_utf8_are_refused():
     buffers = [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
     with pytest.raises(UnicodeDecodeError):
         cell_of(pa.Array.from_buffers(pa.string(), 1, buffers))(0)
@@ -74,7 +74,7 @@ def test_rows_of_every_batch_are_found(tmp_path):
     assert file.values(asked) == [[row, f"row {row}"] for row in asked]
 
 
-def test_no_more_batches_stay_open_than_are_allowed(tmp_path, monkeypatch):
+def test_the_number_of_open_batches_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr("pairdex.store.metadata._KEPT_BATCHES", 1)
     table = pa.table({"n": pa.array(range(3 * BATCH_ROWS))})
     with writing_metadata(tmp_path / "m.arrow", table.schema) as writer:
@@ -85,7 +85,7 @@ def test_no_more_batches_stay_open_than_are_allowed(tmp_path, monkeypatch):
         assert len(file._cells) == 1
 
 
-def test_values_of_a_collection_are_those_of_its_tables(make_parts, build, tmp_path):
+def test_values_of_a_collection_equal_those_of_its_tables(make_parts, build, tmp_path):
     def columns(number, rows):
         return {"caption": [f"{number} {row}" for row in range(rows)], "width": list(range(rows))}
 

@@ -1,4 +1,4 @@
-"""Builds killed at any instant: a reader never sees half of one, and the same call ends with the same bytes."""
+"""Builds killed at any instant: readers never see half of one, and the same call gives the same bytes."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def drive(source, targets, **options):
-    """Run the driver; give (how a build ended, how many rows a reader saw then) for each kill."""
+    """Run the driver; return (exit status of the build, rows that a reader then saw) for each kill."""
     given = [f"--{name}={value}" for name, value in options.items()]
     ran = subprocess.run(
         [sys.executable, str(DRIVER), str(source), str(targets), *given],
@@ -33,7 +33,7 @@ def drive(source, targets, **options):
     return [tuple(view) for view in json.loads(ran.stdout)]
 
 
-def assert_all_alike(targets, tree):
+def assert_all_equal(targets, tree):
     undisturbed = tree(targets / "undisturbed")
     assert "c/collection.json" in undisturbed
     assert not any("partial" in name or ".build" in name for name in undisturbed)
@@ -41,31 +41,31 @@ def assert_all_alike(targets, tree):
         assert tree(target) == undisturbed, target.name
 
 
-def test_a_new_collection_survives_a_kill_before_everything_it_does(make_parts, tmp_path, tree):
+def test_a_new_collection_survives_a_kill_before_each_of_its_events(make_parts, tmp_path, tree):
     source = make_parts(7, 5)
     views = drive(source, tmp_path / "targets")
     assert len(views) > 30
     assert set(views) == {(KILLED, None), (KILLED, 12)}
-    assert_all_alike(tmp_path / "targets", tree)
+    assert_all_equal(tmp_path / "targets", tree)
 
 
-def test_adding_parts_survives_a_kill_before_everything_it_does(make_parts, build, tmp_path, tree):
+def test_adding_parts_survives_a_kill_before_each_of_its_events(make_parts, build, tmp_path, tree):
     build(make_parts(4, folder="first", text=False), tmp_path / "c")
     source = make_parts(7, numbers=[1], text=False)
     views = drive(source, tmp_path / "targets", first=tmp_path / "c")
     assert len(views) > 20
     assert set(views) == {(KILLED, 4), (KILLED, 11)}
-    assert_all_alike(tmp_path / "targets", tree)
+    assert_all_equal(tmp_path / "targets", tree)
 
 
-def test_a_collection_of_another_survives_a_kill_before_everything_it_does(
+def test_a_derived_collection_survives_a_kill_before_each_of_its_events(
     make_parts, build, tmp_path, tree
 ):
     build(make_parts(7, 5, text=False), tmp_path / "c")
     views = drive(tmp_path / "c", tmp_path / "targets")
     assert len(views) > 25
     assert set(views) == {(KILLED, None), (KILLED, 4)}
-    assert_all_alike(tmp_path / "targets", tree)
+    assert_all_equal(tmp_path / "targets", tree)
 
 
 def test_a_build_survives_kills_at_random_instants(make_parts, tmp_path, tree):
@@ -74,16 +74,16 @@ def test_a_build_survives_kills_at_random_instants(make_parts, tmp_path, tree):
     assert len(views) == 24
     assert set(views) <= {(KILLED, None), (KILLED, 35_000), (DONE, 35_000)}
     assert (KILLED, None) in views
-    assert_all_alike(tmp_path / "targets", tree)
+    assert_all_equal(tmp_path / "targets", tree)
 
 
-def test_a_build_with_workers_survives_kills_and_leaves_no_worker_behind(
+def test_a_build_with_workers_survives_kills_and_leaves_no_worker_running(
     make_parts, tmp_path, tree
 ):
     source = make_parts(20_000, 5_000, 10_000, dim=32)
     views = drive(source, tmp_path / "targets", rounds=1, kills=3, workers=2)
     assert set(views) <= {(KILLED, None), (KILLED, 35_000), (DONE, 35_000)}
-    assert_all_alike(tmp_path / "targets", tree)
+    assert_all_equal(tmp_path / "targets", tree)
 
 
 def test_a_reader_sees_one_version_or_the_next_while_parts_are_added(make_parts, build, tmp_path):
@@ -98,14 +98,14 @@ def test_a_reader_sees_one_version_or_the_next_while_parts_are_added(make_parts,
     with subprocess.Popen(command) as builder:
         seen = []
         while builder.poll() is None:
-            seen.append(rows_that_fit_together(tmp_path / "c"))
+            seen.append(consistent_rows(tmp_path / "c"))
     assert builder.returncode == 0
-    assert [*sorted(seen), 28_000] == [*seen, rows_that_fit_together(tmp_path / "c")]
+    assert [*sorted(seen), 28_000] == [*seen, consistent_rows(tmp_path / "c")]
     assert set(seen) <= {3_000, 28_000}
     assert seen[0] == 3_000
 
 
-def rows_that_fit_together(collection):
+def consistent_rows(collection):
     store = Store(collection)
     last = store.take(np.array([store.rows - 1]))
     assert last["row"].to_pylist() == [store.manifest.parts[-1].rows - 1]
@@ -115,7 +115,7 @@ def rows_that_fit_together(collection):
     return store.rows
 
 
-def test_an_opened_collection_stays_what_it_was_while_parts_are_added(make_parts, build, tmp_path):
+def test_an_opened_collection_does_not_change_while_parts_are_added(make_parts, build, tmp_path):
     build(make_parts(30, folder="first"), tmp_path / "c")
     store = Store(tmp_path / "c")
     before, vectors = store.take(np.arange(30)), store.vectors("image")
@@ -130,7 +130,7 @@ def test_before_the_first_build_has_ended_there_is_no_collection(make_parts, bui
         pass
 
     def look(done, total):
-        with pytest.raises(MissingFile, match="is no collection: it has no"):
+        with pytest.raises(MissingFile, match="is not a collection: it has no"):
             Store(tmp_path / "c")
         if done == total:
             raise Ended

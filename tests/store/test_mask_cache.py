@@ -1,4 +1,4 @@
-"""Masks are kept for the next time, within bounds, and cannot be changed."""
+"""The cache of masks: limited in size, read-only."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def mask(rows):
     return np.ones(rows, np.bool_)
 
 
-def test_what_was_not_used_for_longest_goes_first():
+def test_the_least_recently_used_mask_is_evicted_first():
     cache = MaskCache(max_bytes=20)
     for where in ("a", "b"):
         cache.keep(where, mask(10))
@@ -22,19 +22,19 @@ def test_what_was_not_used_for_longest_goes_first():
     assert cache.get("c") is not None
 
 
-def test_a_mask_that_is_larger_than_all_is_given_and_not_kept():
+def test_a_mask_larger_than_the_cache_is_returned_but_not_kept():
     cache = MaskCache(max_bytes=20)
     assert len(cache.keep("a", mask(30))) == 30
     assert cache.get("a") is None
 
 
-def test_a_kept_mask_cannot_be_changed(collection):
+def test_a_cached_mask_is_read_only(collection):
     kept = Store(collection).matching("width > 110")
     with pytest.raises(ValueError, match="read-only"):
         kept[0] = True
 
 
-def test_a_filter_is_evaluated_once_and_removed_rows_are_gone_all_the_same(collection, run):
+def test_a_filter_is_evaluated_once_but_later_removals_still_apply(collection, run):
     store = Store(collection)
     first = store.mask("width >= 100")
     assert store.matching("width >= 100") is store.matching("width >= 100")

@@ -1,4 +1,4 @@
-"""Tombstones: written whole or not at all, read only as they were written, seen at once by everybody."""
+"""Tombstones: written whole or not at all, checked when read, visible at once to every open store."""
 
 import shutil
 from datetime import datetime, timezone
@@ -37,7 +37,7 @@ def rows_of(collection):
         return pa.ipc.open_file(file).read_all()
 
 
-def test_the_file_is_arrow_that_anyone_reads(collection):
+def test_the_file_is_plain_arrow(collection):
     remove(collection, 3, 59)
     table = rows_of(collection)
     assert table.to_pylist() == [
@@ -56,7 +56,7 @@ def test_the_file_is_arrow_that_anyone_reads(collection):
     assert metadata[b"vectors"].decode().split("\n") == checksums
 
 
-def test_rows_that_were_removed_before_keep_their_reason_and_time(collection):
+def test_rows_removed_earlier_keep_their_reason_and_time(collection):
     assert remove(collection, 5, 20) == 2
     assert remove(collection, 2, 5, 30, reason="other", time=LATER) == 2
     assert rows_of(collection)["id"].to_pylist() == [2, 5, 20, 30]
@@ -86,7 +86,7 @@ def test_the_same_removal_gives_the_same_bytes(make_parts, build, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 1000])
-def test_batches_change_no_row(collection, monkeypatch, batch):
+def test_the_batch_size_changes_no_row(collection, monkeypatch, batch):
     monkeypatch.setattr("pairdex.store.removed._BATCH_ROWS", batch)
     remove(collection, 0, 7, 8, 40)
     remove(collection, 1, 9, 41, 59, reason="b")
@@ -95,7 +95,7 @@ def test_batches_change_no_row(collection, monkeypatch, batch):
     assert read_removed(collection, read_manifest(collection)).count == 8
 
 
-def test_a_store_knows_what_was_removed_before_and_while_it_is_open(collection):
+def test_a_store_sees_rows_removed_before_and_after_it_was_opened(collection):
     store = Store(collection)
     assert (store.removed, store.live_rows, store.allowed()) == (None, 60, None)
     assert store.checksum == store.manifest.checksum
@@ -109,7 +109,7 @@ def test_a_store_knows_what_was_removed_before_and_while_it_is_open(collection):
 
 
 @pytest.mark.parametrize("ask", ["live_rows", "removed", "checksum", "allowed", "take", "mask"])
-def test_a_file_of_tombstones_that_has_gone_is_an_error_in_an_open_store(collection, ask):
+def test_a_missing_file_of_tombstones_is_an_error_in_an_open_store(collection, ask):
     remove(collection, 4, 9)
     store = Store(collection)
     asking = {
@@ -126,7 +126,7 @@ def test_a_file_of_tombstones_that_has_gone_is_an_error_in_an_open_store(collect
 
 
 @pytest.mark.parametrize("removed", [[], [4, 9]])
-def test_a_folder_that_has_gone_is_an_error_in_an_open_store(collection, tmp_path, removed):
+def test_a_missing_folder_is_an_error_in_an_open_store(collection, tmp_path, removed):
     remove(collection, *removed)
     store = Store(collection)
     collection.rename(tmp_path / "elsewhere")
@@ -140,7 +140,7 @@ def test_a_folder_that_has_gone_is_an_error_in_an_open_store(collection, tmp_pat
     assert store.live_rows == 60 - len(removed)
 
 
-def test_a_folder_that_goes_while_its_tombstones_are_read_is_an_error(collection, monkeypatch):
+def test_a_file_that_disappears_before_it_is_read_is_an_error(collection, monkeypatch):
     remove(collection, 4)
     store = Store(collection)
     monkeypatch.setattr("pairdex.store.store.state_of", lambda _: (0, 0, 0, 0))  # seen a moment ago
@@ -187,7 +187,7 @@ def test_a_later_version_must_not_bring_removed_rows_back(make_parts, build, tmp
     assert len(opened.reopened()) == 8
 
 
-def test_the_checksum_is_that_of_the_live_rows(collection):
+def test_the_checksum_depends_on_the_live_rows_only(collection):
     store = Store(collection)
     seen = [store.checksum]
     remove(collection, 4)
@@ -200,7 +200,7 @@ def test_the_checksum_is_that_of_the_live_rows(collection):
     assert store.checksum == seen[2]
 
 
-def test_a_removed_row_is_not_taken_and_all_others_are(collection):
+def test_a_removed_row_cannot_be_taken_but_all_others_can(collection):
     store = Store(collection)
     expected = store.take(np.array([0, 59]))
     remove(collection, 5)
@@ -267,7 +267,7 @@ def test_foreign_and_newer_files_are_refused(collection):
     with pytest.raises(UnsupportedFormat, match="has format version 2, this release reads"):
         Store(collection)
     write_foreign(path, pa.schema([], {"format": "pairdex-removed", "version": "1"}))
-    with pytest.raises(DamagedFile, match="its checksum does not fit"):
+    with pytest.raises(DamagedFile, match="its checksum does not match"):
         Store(collection)
 
 
@@ -276,7 +276,7 @@ def test_tombstones_of_another_collection_are_refused(make_parts, build, tmp_pat
     build(make_parts(10, folder="b", numbers=[7]), tmp_path / "other")
     remove(tmp_path / "one", 3)
     (tmp_path / "other" / REMOVED).write_bytes((tmp_path / "one" / REMOVED).read_bytes())
-    with pytest.raises(Mismatch, match=r"other/removed\.arrow is of another collection"):
+    with pytest.raises(Mismatch, match=r"other/removed\.arrow belongs to another collection"):
         Store(tmp_path / "other")
     assert [damage.file for damage in verify(tmp_path / "other").damaged] == [REMOVED]
 
@@ -305,7 +305,7 @@ def test_a_collection_whose_manifest_is_lost_is_not_built_over(make_parts, build
     assert (collection / REMOVED).exists()
 
 
-def test_what_cannot_be_written_leaves_the_old_tombstones(collection, monkeypatch, tree):
+def test_a_failed_write_leaves_the_old_tombstones(collection, monkeypatch, tree):
     remove(collection, 3)
     before = tree(collection)
 

@@ -1,4 +1,4 @@
-"""Sampling: so many rows, each as likely as any other, and the same ones for the same seed."""
+"""Sampling: exactly n rows, each equally likely, and the same rows for the same seed."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from pairdex.store.sample import draw
 
 
 @pytest.mark.parametrize("n", [1, 2, 500, 999, 1000])
-def test_exactly_so_many_of_the_rows_to_keep_are_drawn(n):
+def test_exactly_n_of_the_kept_rows_are_drawn(n):
     keep = np.arange(3000) % 3 == 1
     drawn = draw(keep, n, seed=7)
     assert int(drawn.sum()) == n
     assert not (drawn & ~keep).any()
 
 
-def test_every_row_is_as_likely_as_any_other():
+def test_every_row_is_equally_likely():
     keep = np.ones(50, np.bool_)
     keep[10:20] = False
     times = np.sum([draw(keep, 8, seed=seed) for seed in range(4000)], axis=0)
@@ -26,7 +26,7 @@ def test_every_row_is_as_likely_as_any_other():
     assert chi_square < 73  # of 39 degrees of freedom: the 99.9th percentile
 
 
-def test_a_smaller_sample_is_within_a_larger_one_of_the_same_seed():
+def test_a_smaller_sample_is_a_subset_of_a_larger_one_with_the_same_seed():
     keep = np.ones(2000, np.bool_)
     large, small = draw(keep, 700, seed=3), draw(keep, 50, seed=3)
     assert not (small & ~large).any()
@@ -37,7 +37,7 @@ def test_another_seed_draws_other_rows():
     assert (draw(keep, 100, seed=3) != draw(keep, 100, seed=4)).any()
 
 
-def test_the_rows_of_a_seed_are_these_for_ever():
+def test_the_rows_of_a_seed_never_change():
     assert np.flatnonzero(draw(np.ones(1000, np.bool_), 5, seed=1)).tolist() == [
         93,
         323,
@@ -47,7 +47,7 @@ def test_the_rows_of_a_seed_are_these_for_ever():
     ]
 
 
-def test_the_size_of_blocks_changes_nothing(monkeypatch):
+def test_the_block_size_changes_nothing(monkeypatch):
     keep = np.random.default_rng(1).random(5000) < 0.6
     whole = draw(keep, 1234)
     monkeypatch.setattr(sample, "_BLOCK_ROWS", 77)
@@ -62,13 +62,13 @@ def test_equal_high_bits_are_decided_by_the_whole_key(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n", "seed", "told"),
+    ("n", "seed", "message"),
     [
-        (0, 1, "the sample is 0 rows, expected at least 1 and at most the 4 to draw from"),
-        (5, 1, "the sample is 5 rows, expected at least 1 and at most the 4 to draw from"),
+        (0, 1, "the sample is 0 rows, expected at least 1 and at most 4, the rows to draw from"),
+        (5, 1, "the sample is 5 rows, expected at least 1 and at most 4, the rows to draw from"),
         (2, -1, "the seed is -1, expected 0 or more"),
     ],
 )
-def test_a_sample_that_cannot_be_drawn_is_refused(n, seed, told):
-    with pytest.raises(InvalidArgument, match=told):
+def test_a_sample_that_cannot_be_drawn_is_refused(n, seed, message):
+    with pytest.raises(InvalidArgument, match=message):
         draw(np.arange(8) % 2 == 0, n, seed=seed)

@@ -1,4 +1,4 @@
-"""Deliberately wrong models are told apart from the one that made a collection's vectors."""
+"""Deliberately wrong models are distinguished from the model that made a collection's vectors."""
 
 import hashlib
 import json
@@ -91,7 +91,7 @@ def draw(folder):
 
 
 def edited(folder, target, **text):
-    """A copy of a model whose texts are prepared otherwise."""
+    """A copy of a model that prepares texts differently."""
     shutil.copytree(folder, target)
     content = json.loads((target / "model.json").read_text())
     content["text"] |= text
@@ -99,7 +99,7 @@ def edited(folder, target, **text):
     return target
 
 
-def test_the_right_model_is_the_same_to_the_last_digits(made):
+def test_the_right_model_agrees_to_the_last_digits(made):
     report = verify_model(made / "collection")
     assert (report.verdict, report.recorded) == ("same", True)
     assert report.agreement > 0.999999
@@ -112,10 +112,10 @@ def test_gelu_for_quick_gelu_is_found_and_proved(made):
     report = verify_model(made / "collection", model=made / "gelu")
     assert (report.verdict, report.recorded) == ("activation", False)
     assert report.agreement < 0.99999
-    assert "GELU and QuickGELU are mistaken" in report.explanation
+    assert "GELU and QuickGELU are confused" in report.explanation
 
 
-def test_the_other_way_round_as_well(made, tmp_path):
+def test_quick_gelu_for_gelu_is_found_too(made, tmp_path):
     encode(made / "pictures", tmp_path / "parts", model=made / "gelu")
     pairdex.build(tmp_path / "parts", tmp_path / "collection")
     assert verify_model(tmp_path / "collection", model=made / "model").verdict == "activation"
@@ -130,7 +130,7 @@ def test_texts_that_were_not_cleaned_are_found(made, tmp_path):
     assert report.texts.same < 0.9
 
 
-def test_an_int8_form_is_near_but_not_the_same(made):
+def test_an_int8_version_is_close_but_not_the_same(made):
     report = verify_model(made / "collection", model=made / "int8")
     assert report.verdict == "precision"
     assert report.agreement > 0.97
@@ -158,7 +158,7 @@ def test_without_text_vectors_and_pictures_the_similarity_decides(made, tmp_path
     assert report.similarity.rows == 60
 
 
-def test_removed_rows_are_not_looked_at(made, tmp_path):
+def test_removed_rows_are_not_compared(made, tmp_path):
     collection = shutil.copytree(made / "collection", tmp_path / "collection")
     pairdex.remove(collection, where="id < 50", reason="test")
     assert verify_model(collection).texts.rows == 10
@@ -181,7 +181,7 @@ def test_a_collection_that_names_no_model_or_has_nothing_to_compare_says_so(
     tmp_path, make_parts, build
 ):
     build(make_parts(20, dim=64, columns=lambda _, n: {"url": ["u"] * n}), tmp_path / "collection")
-    with pytest.raises(MissingFile, match="does not say which model made its vectors; name it"):
+    with pytest.raises(MissingFile, match="does not record which model made its vectors; name the"):
         verify_model(tmp_path / "collection")
     with pytest.raises(InvalidArgument, match="has neither captions nor local pictures"):
         verify_model(tmp_path / "collection", model="demo")
@@ -189,7 +189,7 @@ def test_a_collection_that_names_no_model_or_has_nothing_to_compare_says_so(
         make_parts(20, dim=64, text=False, folder="b", columns=lambda _, n: {"caption": ["c"] * n}),
         tmp_path / "images",
     )
-    with pytest.raises(InvalidArgument, match="neither text vectors nor the similarity"):
+    with pytest.raises(InvalidArgument, match="neither text vectors nor a column similarity"):
         verify_model(tmp_path / "images", model="demo")
 
 
@@ -207,7 +207,7 @@ def test_pictures_outside_their_folder_are_not_opened(made, tmp_path):
     assert verify_model(tmp_path / "collection").pictures is None
 
 
-def test_pictures_that_have_gone_bad_since_are_passed_over(made, tmp_path):
+def test_deleted_and_damaged_pictures_are_skipped(made, tmp_path):
     pictures = shutil.copytree(made / "pictures", tmp_path / "pictures")
     encode(pictures, tmp_path / "parts", model=made / "model")
     pairdex.build(tmp_path / "parts", tmp_path / "collection")
@@ -223,7 +223,7 @@ def test_the_command_prints_the_verdict_and_fails_on_another_model(made, run):
     assert "same: this model made the vectors" in run("model", "verify", made / "collection").out
     wrong = run("model", "verify", made / "collection", "--model", made / "gelu", "--json")
     assert wrong.json["verdict"] == "activation"
-    assert "is activation: the right weights, but with the wrong activation" in wrong.complaint
+    assert "is activation: the right weights, but the wrong activation" in wrong.complaint
 
 
 def test_swapping_the_activation_twice_gives_the_first_vectors(made, tmp_path):

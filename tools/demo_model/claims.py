@@ -1,7 +1,7 @@
 """Training texts and what they claim of a scene: a text may fit many pictures of a batch.
 
 A batch holds several pictures that "a red car" is true of. Taking all but one for wrong would teach
-the model to tell them apart, so the loss is told which fit: `fits`.
+the model to distinguish them, so the loss learns which match: `fits`.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ COMMANDS = (
     Entry("index", _SEARCH, "Build or update the approximate index, and measure its recall."),
     Entry("serve", _SEARCH, "Serve collections as a web page and a REST API."),
     Entry("atlas", _SEARCH, "Compute the map of a collection that the page shows."),
+    Entry("photos", _COLLECT, "Search your own pictures: encode, build and serve them."),
     Entry("releases", _COLLECT, "List the known releases, or the files of one release."),
     Entry("fetch", _COLLECT, "Download files of a release and verify them."),
     Entry("encode", _COLLECT, "Encode pictures and captions into parts."),

@@ -12,7 +12,7 @@ import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.encoders.encode import PART_ROWS
+from pairdex.encoders.encode import PART_ROWS, EncodeReport
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 
 EXAMPLES = (
@@ -21,11 +21,11 @@ EXAMPLES = (
 )
 
 ImagesArgument = Annotated[
-    Path,
+    list[str],
     typer.Argument(
         metavar="IMAGES",
-        help="Folder of pictures or WebDataset tars, a single tar, or a table of picture paths "
-        "(.parquet, .csv, .tsv).",
+        help="Folder of pictures or WebDataset tars; tars, such as {000..099}.tar; a table of picture "
+        "paths (.parquet, .csv, .tsv, .jsonl); or Parquet tables that hold the pictures.",
     ),
 ]
 PartsArgument = Annotated[Path, typer.Argument(metavar="PARTS", help="Folder for the parts.")]
@@ -36,6 +36,18 @@ EncodingOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where the model runs.")]
+AsStoredOption = Annotated[
+    bool,
+    typer.Option(
+        "--as-stored", help="Do not turn pictures upright by EXIF; OpenAI's code does not."
+    ),
+]
+NoExifOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-exif", help="Leave out the columns taken, camera, latitude, longitude and folder."
+    ),
+]
 PartRowsOption = Annotated[int, typer.Option(metavar="N", help="Number of pictures per part.")]
 DecodersOption = Annotated[
     int,
@@ -50,6 +62,8 @@ def command(
     parts: PartsArgument,
     model: EncodingOption,
     device: DeviceOption = DEFAULT_DEVICE,
+    as_stored: AsStoredOption = False,
+    no_exif: NoExifOption = False,
     part_rows: PartRowsOption = PART_ROWS,
     workers: DecodersOption = 0,
     as_json: JsonOption = False,
@@ -64,6 +78,8 @@ def command(
             parts,
             model=model_place(model),
             device=device,
+            as_stored=as_stored,
+            exif=not no_exif,
             part_rows=part_rows,
             workers=workers,
             progress=progress,
@@ -77,7 +93,21 @@ def command(
             "rows": report.rows,
             "failed": report.failed,
             "without caption": report.without_caption,
+            "pictures": report.orientation,
             "model": f"{report.model}, {report.dim} dimensions, {report.precision}",
             "time": f"{duration(report.seconds)}, {duration(report.model_seconds)} in the model",
         }
+        | _notes(report, parts)
     )
+
+
+def _notes(report: EncodeReport, parts: Path) -> dict[str, str]:
+    """Return what a user should look at, by the name of its line."""
+    notes = {"note": report.knows} if report.knows else {}
+    for count, file, what in (
+        (report.failed, "failed.tsv", "pictures could not be read"),
+        (report.noted, "notes.tsv", "files need a look"),
+    ):
+        if count:
+            notes[file] = f"{count:,} {what}: {parts / file} lists them"
+    return notes

@@ -32,6 +32,7 @@ def main() -> None:
         sys.exit()
     # Pillow's own warning of a large picture would be a second line beside our error.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid text
     _note_weak_file_systems()

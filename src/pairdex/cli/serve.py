@@ -12,6 +12,7 @@ import pairdex
 from pairdex.cli.model_option import model_place
 from pairdex.cli.options import ModelOption
 from pairdex.cli.output import progress_bars
+from pairdex.encoders.model import what_it_knows
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
 EXAMPLES = (
@@ -92,6 +93,8 @@ def command(
     log_to(log_format)
     place = None if model is None else model_place(model)
     opened = [pairdex.open(path, model=place) for path in collections]
+    for knows in {what_it_knows(collection.model) for collection in opened} - {""}:
+        sys.stderr.write(f"note: {knows}\n")
     with progress_bars() as progress:
         serve(
             opened,

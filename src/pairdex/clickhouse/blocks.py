@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex.clickhouse.columns import sent
 from pairdex.clickhouse.schema import Table
 from pairdex.exports.clickhouse import tutorial_columns, vector_column
 from pairdex.files.vectors import open_vectors
@@ -59,7 +60,7 @@ class Rows:
         for on in self._table.kinds:
             columns[vector_column(on)] = self._vectors(index, on, rows)
         for name in self._table.extra:
-            columns[name] = metadata[name]
+            columns[name] = sent(metadata[name])
         # What is said to be never NULL is taken as it is, not copied into something without NULL.
         fields = [
             pa.field(name, column.type, nullable=name in self._table.extra)

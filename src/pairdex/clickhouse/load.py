@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.clickhouse.blocks import Rows
+from pairdex.clickhouse.columns import quoted
 from pairdex.clickhouse.connection import Place, connected, explained
 from pairdex.clickhouse.schema import (
     BLOCK_ROWS,
@@ -186,7 +187,7 @@ class _Load:
         with explained(self.where):
             self.client.raw_insert(
                 self._table.name,
-                column_names=[name for name, _ in self._table.columns],
+                column_names=[quoted(name) for name, _ in self._table.columns],
                 insert_block=self._rows.stream(ids),  # type: ignore[arg-type]
                 settings=_ONE_PART,
                 fmt="ArrowStream",

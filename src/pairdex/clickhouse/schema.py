@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
-
+from pairdex.clickhouse.columns import clickhouse_type, is_name, quoted
 from pairdex.clickhouse.connection import Place, explained
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.exports.clickhouse import TUTORIAL_COLUMNS, vector_column
@@ -110,14 +109,20 @@ def table_of(
     columns = [*TUTORIAL_COLUMNS.items(), *vectors]
     taken = {column for column, _ in columns} | {"nsfw"}
     if extra == ("all",):
-        extra = tuple(column for column in store.schema.names if column not in taken)
+        extra = tuple(c for c in store.schema.names if c not in taken and is_name(c))
     for column in extra:
         if column not in store.schema.names or column in taken:
             free = ", ".join(c for c in store.schema.names if c not in taken)
             raise InvalidArgument(
                 f"{store.path} has no further column {column}; it has {free}", field="columns"
             )
-        columns.append((column, _clickhouse_type(column, store.schema.field(column).type)))
+        if not is_name(column):
+            raise InvalidArgument(
+                f"{store.path} has a column called {column!r}, a name that ClickHouse cannot have; "
+                "name the columns to load without it",
+                field="columns",
+            )
+        columns.append((column, clickhouse_type(store.schema.field(column).type)))
     return Table(name, tuple(columns), extra, cluster)
 
 
@@ -160,7 +165,7 @@ def have_table(client: Client, table: Table, store: Store, shard: Shard, place: 
 def _create(table: Table, store: Store, shard: Shard, *, embedded: bool) -> str:
     vectors = {vector_column(kind) for kind in table.kinds}
     lines = ",\n".join(
-        f"    `{name}` {kind}{' CODEC(NONE)' if name in vectors else ''}"
+        f"    {quoted(name)} {kind}{' CODEC(NONE)' if name in vectors else ''}"
         for name, kind in table.columns
     )
     merging = f", max_parts_to_merge_at_once = {_MERGED_PARTS}" if embedded else ""
@@ -239,22 +244,3 @@ def _take_over(client: Client, table: Table, store: Store, shard: Shard, where: 
     if check_owner(client, table.local, store, shard, where) != ours:
         for name in sorted({table.local, table.name}):
             client.command(f"ALTER TABLE {name}{table.on_cluster} MODIFY COMMENT '{ours}'")
-
-
-def _clickhouse_type(name: str, kind: pa.DataType) -> str:
-    """Return the type for a metadata column; a NULL becomes NULL."""
-    if pa.types.is_boolean(kind):
-        inner = "Bool"
-    elif pa.types.is_integer(kind):
-        inner = ("Int" if pa.types.is_signed_integer(kind) else "UInt") + str(kind.bit_width)
-    elif pa.types.is_float32(kind) or pa.types.is_float16(kind):
-        inner = "Float32"
-    elif pa.types.is_float64(kind):
-        inner = "Float64"
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        inner = "String"
-    else:
-        raise InvalidArgument(
-            f"the column {name} is {kind}: expected text, numbers or booleans", field="columns"
-        )
-    return f"Nullable({inner})"

@@ -48,7 +48,7 @@ def carry_scores(collection: Path, new: Path, parts: Sequence[Kept]) -> None:
     for note in read_scores(collection):
         atomic.make_folder(score_folder(new, note.name))
         carried = [_carry(collection, new, note, index, part) for index, part in enumerate(parts)]
-        write_score(new, replace(note, parts=tuple(one for one in carried if one is not None)))
+        write_score(new, replace(note, parts=[one for one in carried if one is not None]))
 
 
 def _carry(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import WriteFailed
-from pairdex.files import atomic
+from pairdex.files import atomic, foreign_json
 
 __all__ = ["COPY", "KEPT", "NEAR", "NOT_YET", "Decisions"]
 
@@ -84,7 +84,7 @@ class Decisions:
 
     def _recorded(self) -> int | None:
         try:
-            content = json.loads((self._folder / _PROGRESS).read_bytes())
+            content = foreign_json.parse((self._folder / _PROGRESS).read_bytes())
         except (FileNotFoundError, ValueError):  # nothing is known to be decided
             return None
         if content["plan"] != self._plan:

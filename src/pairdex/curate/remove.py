@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 from pairdex.files import lock
-from pairdex.files.vectors import READ_ERRORS
+from pairdex.files.boundary import reading
 from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import add_removed, check_reason
 from pairdex.store.store import Store, as_ids
@@ -184,12 +184,10 @@ def read_urls(path: Path) -> list[str]:
 
 
 def _read_npy(path: Path) -> NDArray[np.int64]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path} does not exist; expected a file of ids") from error
-    except READ_ERRORS as error:
-        raise DamagedFile(f"{path} cannot be read: {error}") from error
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected a file of ids")
+    with reading(path, advice="write it again"):
+        array = np.asarray(np.load(path, allow_pickle=False))
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidArgument(
             f"{path} holds {array.dtype} of shape {array.shape}, expected integers (n,)",

@@ -157,7 +157,7 @@ def _score(store: Store, head: Head, meter: Meter) -> int:
         said = known.get(str(path.relative_to(store.path))) if done else None
         parts.append(said or described_values(store.path, path, entry.rows, source))
     made_from = {"kind": head.kind, "dim": head.dim, "checksum": head.checksum}
-    note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, tuple(parts))
+    note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, list(parts))
     if earlier != note:
         write_score(store.path, note)
     named = {store.path / part.path for part in parts}

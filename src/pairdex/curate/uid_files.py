@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, PairdexError
-from pairdex.files.vectors import READ_ERRORS, npy_description
+from pairdex.errors import InvalidArgument, PairdexError
+from pairdex.files.boundary import reading
+from pairdex.files.vectors import npy_description
 from pairdex.store.store import Store
 
 __all__ = ["ids_of_uids", "is_uid_file"]
@@ -51,10 +52,8 @@ def ids_of_uids(store: Store, path: Path) -> NDArray[np.int64]:
             f"{', '.join(store.schema.names)}",
             field="ids",
         )
-    try:
+    with reading(path):
         pairs = np.load(path, allow_pickle=False)
-    except READ_ERRORS as error:
-        raise DamagedFile(f"{path} cannot be read: {error}; fetch it again") from error
     wanted = pa.array(_written(pairs), pa.string())
     ids = [np.empty(0, np.int64)]
     for first, table in store.tables():

@@ -1,4 +1,4 @@
-"""The places that the demo's scenes are set in, each told from the others by colour and pattern."""
+"""The backgrounds of the demo's scenes, which differ in colour and pattern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["draw_background"]
 
 
 def draw_background(background: Background, rng: Random, pixels: int) -> Image.Image:
-    """Return a square RGB picture of the place, `pixels` wide."""
+    """Return a square RGB picture of the background, `pixels` wide."""
     return _PLACES[background](rng, pixels)
 
 

@@ -1,4 +1,4 @@
-"""What a scene is called: captions from templates, in words of the demo's vocabulary."""
+"""Captions of scenes, from templates and the demo's vocabulary."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _FRAMES = ("{}", "{}", "{}", "a picture of {}", "a drawing of {}", "there is {}"
 
 
 def caption_scene(scene: Scene, rng: Random) -> str:
-    """Return a caption that says all of the scene: its items, its layout and its place."""
+    """Return a caption that describes the whole scene: its items, layout and background."""
     place = rng.choice(PLACES[scene.background])
     if len(scene.items) == 1:
         size = rng.choice(SIZES[scene.layout])
-        said = article(f"{size} {name_item(scene.items[0])}")
+        phrase = article(f"{size} {name_item(scene.items[0])}")
     else:
         first, second = (article(name_item(item)) for item in scene.items)
         if rng.random() < 0.25:
-            said = f"{second} {_REVERSED[scene.layout]} {first}"
+            phrase = f"{second} {_REVERSED[scene.layout]} {first}"
         else:
-            said = f"{first} {rng.choice(_BETWEEN[scene.layout])} {second}"
-    return rng.choice(_FRAMES).format(f"{said} {place}")
+            phrase = f"{first} {rng.choice(_BETWEEN[scene.layout])} {second}"
+    return rng.choice(_FRAMES).format(f"{phrase} {place}")
 
 
 def name_item(item: Item) -> str:
-    """Return the item's colour and thing, as `red car`."""
+    """Return the item's colour and thing, e.g. `red car`."""
     return f"{item.colour} {item.thing}"
 
 
@@ -54,7 +54,7 @@ def article(noun: str) -> str:
 
 
 def reworded(caption: str, rng: Random, share: float) -> str:
-    """Replace each word that has synonyms by one of them, in `share` of the cases."""
+    """Replace each word that has synonyms by one of them, with probability `share`."""
     for word, others in SYNONYMS.items():
         if word in caption and rng.random() < share:
             caption = caption.replace(word, rng.choice(others))

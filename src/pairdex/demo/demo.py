@@ -1,4 +1,4 @@
-"""The whole way in one call: draw pictures, encode them, build a collection, search it."""
+"""Run the whole pipeline in one call: draw pictures, encode them, build a collection, search it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pairdex.progress import Progress, at_step
 __all__ = ["DemoHit", "DemoQuery", "DemoReport", "make_demo"]
 
 QUERIES = EXAMPLES[:5]
-HITS = 5  # a query, enough to judge by
+HITS = 5  # per query: enough to judge the result
 
 
 @dataclass(frozen=True)
 class DemoHit:
-    """A row that was found."""
+    """One result of a search."""
 
     id: int
     distance: float
@@ -32,7 +32,7 @@ class DemoHit:
 
 @dataclass(frozen=True)
 class DemoQuery:
-    """A text that was searched for, and the nearest rows."""
+    """A text query and its nearest rows."""
 
     text: str
     hits: list[DemoHit]
@@ -40,7 +40,7 @@ class DemoQuery:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """The collection that was made, and what was found in it."""
+    """The folder and size of the collection, and the results of the example queries."""
 
     collection: str
     rows: int
@@ -55,27 +55,27 @@ def make_demo(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
 ) -> DemoReport:
-    """Make `folder`/pictures, `folder`/parts and `folder`/collection; search for a few texts.
+    """Make `folder`/pictures, `folder`/parts and `folder`/collection, and search for a few texts.
 
-    The same call goes on where a killed one stopped.
+    If a call is killed, the same call resumes it.
 
     Raises
     ------
     PairdexError
-        The folder holds something else, or the disk is full.
+        The folder contains other files, or the disk is full.
     """
     started = time.perf_counter()
     root = Path(folder)
     pictures, parts, path = root / "pictures", root / "parts", root / "collection"
     draw_pictures(pictures, count=count, seed=seed, progress=at_step(progress, "drawing"))
-    encode(pictures, parts, model=BUILT_IN, progress=progress)
+    encode(pictures, parts, model=BUILT_IN, exif=False, progress=progress)
     build(parts, path, progress=progress)
     collection = Collection.open(path)
-    queries = [_asked(collection, text) for text in QUERIES]
+    queries = [_searched(collection, text) for text in QUERIES]
     return DemoReport(str(path), len(collection), queries, time.perf_counter() - started)
 
 
-def _asked(collection: Collection, text: str) -> DemoQuery:
+def _searched(collection: Collection, text: str) -> DemoQuery:
     found = collection.search(text=text, k=HITS)
     rows = found.select(["id", "distance", "caption", "image_path"]).to_pylist()
     return DemoQuery(text, [DemoHit(**row) for row in rows])

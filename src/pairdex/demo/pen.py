@@ -1,4 +1,4 @@
-"""A pen that draws outlined shapes in the coordinates of one thing: -1 to 1, x to the right, y down."""
+"""Draw outlined shapes in the coordinates of one thing: -1 to 1, x to the right, y down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OUTLINE = 0.055  # width of an outline in the thing's coordinates
 
 @dataclass(frozen=True)
 class Tones:
-    """A colour with what is needed to draw a thing in it: `ink` outlines and stands out from `main`."""
+    """The tones of a colour to draw a thing with; `ink` is for outlines and contrasts with `main`."""
 
     main: Rgb
     dark: Rgb
@@ -42,7 +42,7 @@ class Tones:
 
 
 def tones_of(colour: Colour, main: Rgb) -> Tones:
-    """Return the tones around `main`, a shade of `colour`."""
+    """Return the tones for `main`, which is a shade of `colour`."""
     light = _mixed(main, (255, 255, 255), 0.6)
     if colour == "black":  # nothing is darker than black: its outline is lighter
         return Tones(main, (78, 78, 84), light, (120, 120, 128))
@@ -53,7 +53,7 @@ def tones_of(colour: Colour, main: Rgb) -> Tones:
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws around the centre (x, y), in pixels, with `radius` pixels to the unit."""
+    """Draws around the centre (x, y), in pixels; one unit is `radius` pixels."""
 
     draw: ImageDraw.ImageDraw
     x: float
@@ -94,13 +94,13 @@ class Pen:
         self.draw.polygon(self._placed(points), fill=fill)
 
     def line(self, points: Sequence[Point], width: float, fill: Rgb) -> None:
-        """Draw a line of a width given in the thing's coordinates."""
+        """Draw a line; `width` is in the thing's coordinates."""
         self.draw.line(self._placed(points), fill=fill, width=self._pixels(width), joint="curve")
 
     def arc(
         self, box: tuple[float, float, float, float], degrees: Point, width: float, fill: Rgb
     ) -> None:
-        """Draw a part of the ellipse (x, y, rx, ry), clockwise from the right."""
+        """Draw an arc of the ellipse (x, y, rx, ry); angles are in degrees, clockwise from the right."""
         placed = self._box(*box)
         self.draw.arc(placed, degrees[0], degrees[1], fill=fill, width=self._pixels(width))
 

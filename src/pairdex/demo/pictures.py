@@ -1,4 +1,4 @@
-"""A folder of drawn pictures with a table of captions: the demo's stand-in for one's own pictures."""
+"""Draw a folder of pictures with a table of captions, in place of a user's own pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 
 from pairdex.demo.captions import caption_scene
 from pairdex.demo.scenes import Scene, draw_scene, random_scene
-from pairdex.encoders.captions import TABLE
+from pairdex.encoders.caption_tables import TABLE
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
@@ -17,7 +17,7 @@ from pairdex.progress import StepProgress
 __all__ = ["DEFAULT_COUNT", "DEFAULT_SEED", "MAX_COUNT", "draw_pictures"]
 
 DEFAULT_COUNT = 5_000  # drawn, encoded and built in seconds
-MAX_COUNT = 1_000_000  # about as many as there are different scenes; 5 GB
+MAX_COUNT = 1_000_000  # about the number of different scenes; 5 GB
 DEFAULT_SEED = 0
 
 _QUALITY = 85  # of the JPEG files
@@ -32,22 +32,22 @@ def draw_pictures(
     seed: int = DEFAULT_SEED,
     progress: StepProgress | None = None,
 ) -> None:
-    """Fill a new folder with `count` pictures and their `captions.tsv`; equal seeds, equal bytes.
+    """Fill a new folder with `count` pictures and their `captions.tsv`; equal seeds give equal bytes.
 
-    The folder appears when all is drawn. If it is there already with the same captions, nothing
-    is done.
+    The folder appears once all pictures are drawn. If it already exists with the same captions, nothing is
+    done.
 
     Parameters
     ----------
     progress
-        Called with the pictures drawn and the pictures in all.
+        Called with the pictures drawn and the pictures in total.
 
     Raises
     ------
     InvalidArgument
-        A count out of range, or the folder holds something else.
+        `count` is out of range, or the folder contains other files.
     WriteFailed
-        A full disk or a read-only place.
+        The disk is full or read-only.
     """
     if not 1 <= count <= MAX_COUNT:
         raise InvalidArgument(f"count is {count:,}, expected 1 to {MAX_COUNT:,}", field="count")
@@ -62,7 +62,7 @@ def draw_pictures(
     atomic.make_folder(partial)
     try:
         for i in numbers:
-            # Not synced one by one: all that is lost in a power cut can be drawn again.
+            # Not synced: pictures lost in a power failure can be drawn again.
             (partial / names[i]).write_bytes(_jpeg(scenes[i], _rng(seed, i, "draw")))
             if progress is not None and ((i + 1) % _REPORT_EVERY == 0 or i + 1 == count):
                 progress(i + 1, count)
@@ -72,22 +72,22 @@ def draw_pictures(
         raise
     except OSError as error:
         raise WriteFailed(
-            f"cannot write {folder}: {error.strerror or error}; free space or choose another place"
+            f"cannot write {folder}: {error.strerror or error}; free space or name another folder"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _jpeg(scene: Scene, rng: Random) -> bytes:
-    # Pillow writing to a file of its own takes no notice of a disk that fills up in between.
+    # Written from memory: Pillow does not report a full disk when it writes the file itself.
     file = BytesIO()
     draw_scene(scene, rng).save(file, "JPEG", quality=_QUALITY)
     return file.getvalue()
 
 
 def _rng(seed: int, number: int, purpose: str) -> Random:
-    """Return the source of chance for one purpose of one picture, the same on every machine."""
-    return Random(f"{seed} {number} {purpose}")  # noqa: S311 - nothing is secret here
+    """Return the random generator for one purpose of one picture, the same on every machine."""
+    return Random(f"{seed} {number} {purpose}")  # noqa: S311 - not used for security
 
 
 def _is_drawn(folder: Path, table: bytes) -> bool:
@@ -98,7 +98,7 @@ def _is_drawn(folder: Path, table: bytes) -> bool:
         return True
     if folder.is_dir() and not any(folder.iterdir()):
         return False
-    raise InvalidArgument(f"{folder} holds something else; name a new folder", field="folder")
+    raise InvalidArgument(f"{folder} contains other files; name a new folder", field="folder")
 
 
 def _table(scenes: list[Scene], names: list[str], seed: int) -> bytes:

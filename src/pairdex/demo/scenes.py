@@ -1,4 +1,4 @@
-"""Small scenes of one or two things, drawn with Pillow alone from a seed."""
+"""Small scenes of one or two things, drawn with Pillow from a seed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["SCENE_PIXELS", "Item", "Layout", "Scene", "draw_scene", "is_held_out
 
 Layout = Literal["small", "large", "left of", "above"]
 
-SCENE_PIXELS = 192  # a sharp tile on the page, and 5,000 of them are about 25 MB
-_OVERSAMPLING = 2  # drawn so many times larger, then averaged: smooth edges
-_HELD_OUT_SHARE = 16  # one combination in so many is never trained on
+SCENE_PIXELS = 192  # sharp as a tile on the page; 5,000 pictures are about 25 MB
+_OVERSAMPLING = 2  # scenes are drawn this many times larger and then averaged, for smooth edges
+_HELD_OUT_SHARE = 16  # one combination in 16 is not used for training
 _SINGLE_SHARE = 0.5
 
-# Radius of a thing as a share of the picture's width, least and most.
+# The smallest and largest radius of a thing, as a share of the picture's width.
 _RADII: dict[Layout, tuple[float, float]] = {
     "small": (0.15, 0.19),
     "large": (0.33, 0.39),
@@ -34,7 +34,7 @@ _RADII: dict[Layout, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Item:
-    """A thing in its colour."""
+    """A thing and its colour."""
 
     thing: Thing
     colour: Colour
@@ -42,7 +42,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is to be seen: one item, small or large, or a first item left of or above a second."""
+    """One item, small or large; or two items, the first left of or above the second."""
 
     items: tuple[Item, ...]
     layout: Layout
@@ -50,7 +50,7 @@ class Scene:
 
 
 def random_scene(rng: Random) -> Scene:
-    """Return one of about a million combinations, half of the time one with a single item."""
+    """Return one of about a million combinations; half of the scenes have a single item."""
     count = 1 if rng.random() < _SINGLE_SHARE else 2
     things = rng.sample(THINGS, count)
     items = tuple(Item(thing, rng.choice(COLOURS)) for thing in things)
@@ -59,12 +59,12 @@ def random_scene(rng: Random) -> Scene:
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether the demo model was never shown this combination, so that it can be tested on it."""
+    """Whether this combination was excluded from training, so that the model can be tested on it."""
     return zlib.crc32(repr(scene).encode()) % _HELD_OUT_SHARE == 0
 
 
 def draw_scene(scene: Scene, rng: Random, *, pixels: int = SCENE_PIXELS) -> Image.Image:
-    """Draw a scene; `rng` places the things and varies shades and backgrounds a little.
+    """Draw a scene; `rng` decides positions and slightly varies shades and backgrounds.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How each thing of the demo's vocabulary is drawn: recognisable in any colour, also at 15 pixels."""
+"""Draw each thing of the demo's vocabulary, recognisable in any colour, even at 15 pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _ring(count: int, radius: float, start: float = -90.0) -> list[Point]:
 
 
 def _bow(box: tuple[float, float, float, float], start: float, end: float) -> list[Point]:
-    """Return points on a part of the ellipse (x, y, rx, ry), degrees clockwise from the right."""
+    """Return points on an arc of the ellipse (x, y, rx, ry), in degrees clockwise from the right."""
     x, y, rx, ry = box
     angles = [math.radians(start + (end - start) * i / 24) for i in range(25)]
     return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]

@@ -1,4 +1,4 @@
-"""The words that the demo model knows, and queries made of them to try it with."""
+"""The words that the demo model knows, and example queries."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The codes of a collection: opened where they fit its vectors, built once where they do not.
+"""The codes of a collection: opened if they match its vectors, built otherwise.
 
-`indexes/<image|text>/codes` is derived: it may be deleted at any time and changes no answer, only its
-speed. It names the vectors it was made of, so that codes of an older version are noticed.
+`indexes/<image|text>/codes` is derived data. It may be deleted at any time; it changes the speed of
+searches, never their results. It records the checksum of its vectors, so outdated codes are detected.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _log = logging.getLogger(__name__)
 
 
 def codes_path(collection: Path, on: Kind) -> Path:
-    """Return where a collection's codes are, or would be."""
+    """Return the path of a collection's codes, which may not exist."""
     return collection / "indexes" / on / "codes"
 
 
 def find_codes(store: Store, on: Kind) -> Codes | None:
-    """Open the codes of the collection's vectors; None where there are none, or older ones.
+    """Open the codes of the collection's vectors; None if they are missing or outdated.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        There is a file of codes, but it is damaged or of another version.
+        The file of codes is damaged, or has another format version.
     """
     try:
         return open_codes(
@@ -53,19 +53,19 @@ def find_codes(store: Store, on: Kind) -> Codes | None:
 
 
 def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Codes | None:
-    """Open the codes of the collection's vectors, built first where they are missing.
+    """Open the codes of the collection's vectors; build them first if they are missing.
 
     Returns
     -------
     Codes or None
-        None where they cannot be written now (no room, no permission, another writer, or the
-        collection has got more parts since `store` was opened): a warning says so, and a search reads
-        the vectors themselves instead, for the same answer.
+        None if the codes cannot be written now: the disk is full or read-only, another process writes
+        the collection, or parts were added since `store` was opened. This logs a warning. A search then
+        reads the vectors and returns the same answer, more slowly.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        There is a file of codes, but it is damaged or of another version.
+        The file of codes is damaged, or has another format version.
     """
     codes = find_codes(store, on)
     if codes is not None or store.rows == 0:
@@ -73,14 +73,14 @@ def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) 
     try:
         _build_missing(store, on, progress)
     except (WriteFailed, CollectionBusy, Mismatch) as error:
-        _log.warning("searching without codes, more slowly: %s", error)
+        _log.warning("searching without codes, which is slower: %s", error)
         return None
     return find_codes(store, on)
 
 
 def _build_missing(store: Store, on: Kind, progress: StepProgress | None) -> None:
     with lock.writing(store.path):
-        if find_codes(store, on) is None:  # another process may have built them meanwhile
+        if find_codes(store, on) is None:  # another process may have built them by now
             _check_newest(store)
             _build(store, on, progress)
 
@@ -126,7 +126,7 @@ def _describe(store: Store, name: str) -> DerivedInfo:
 
 def _checks(collection: Path, name: str) -> Iterator[Check]:
     path = codes_path(collection, cast("Kind", name))
-    remedy = "delete it: the next search makes it again"
+    remedy = "delete it; the next search builds it again"
     yield reading_check(collection, path, partial(verify_codes, path), remedy=remedy)
 
 

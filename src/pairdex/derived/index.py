@@ -1,7 +1,7 @@
-"""The inverted file of a collection: built, brought up to date, and opened where it fits its vectors.
+"""The inverted file (IVF index) of a collection: built, extended, measured and opened.
 
-`indexes/<image|text>/ivf` is derived, as the codes beside it are: it may be deleted at any time, and
-searches are then exact again.
+`indexes/<image|text>/ivf` is derived data, like the codes beside it. It may be deleted at any time;
+searches are then exact.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pairdex.ivf.build import Rows, build, can_extend
 from pairdex.ivf.efforts import (
     TUNED_K,
     Effort,
-    Points,
+    OperatingPoints,
     QueryKind,
     check_recall,
     read_points,
@@ -50,31 +50,31 @@ __all__ = ["Built", "IndexReport", "find_index", "ivf_path", "make_index", "rene
 
 _log = logging.getLogger(__name__)
 
-# What a process needs besides the index: Python, its libraries, the rows that one search compares.
+# The memory of a process besides the index: Python, libraries, the rows that one search compares.
 _PROCESS_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What an index is and what it reaches.
+    """The properties of an index and the recall that it reaches.
 
     Attributes
     ----------
     rows, bytes
-        Indexed, and the size of the file.
+        The number of indexed rows, and the size of the file.
     seconds
-        To build and to measure it.
+        The time to build and measure the index.
     size, nlist
-        `fast` or `compact`; the number of lists.
+        `fast` or `compact`, and the number of lists.
     how
-        built, extended (rows were added), or unchanged.
+        `built`, `extended` (rows were added) or `unchanged`.
     on_disk
-        Whether the vectors are left on disk.
+        Whether searches read the vectors from disk.
     asked
-        The recall that searches ask for by default.
+        The target recall@10 of searches that name none.
     efforts
-        For each kind of query, image and text, the operating point at that recall with k = 10; None
-        where none is known.
+        For image and for text queries, the operating point at that recall with k = 10; None if it was
+        not measured.
     """
 
     rows: int
@@ -92,18 +92,18 @@ Built = str
 
 
 def ivf_path(collection: Path, on: Kind) -> Path:
-    """Return where a collection's inverted file is, or would be."""
+    """Return the path of a collection's inverted file, which may not exist."""
     return collection / "indexes" / on / "ivf"
 
 
-def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, Points] | None:
+def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
     """Open the index of the collection's vectors.
 
     Returns
     -------
-    (InvertedIndex, Points) or None
-        None where there is none; where it is damaged or of other vectors, a warning says so, and
-        searches are exact.
+    (InvertedIndex, OperatingPoints) or None
+        None if there is no index. If the index is damaged or does not match the vectors, a warning is
+        logged and the result is None too: searches are exact.
     """
     path = ivf_path(store.path, on)
     if not path.exists():
@@ -125,28 +125,31 @@ def make_index(
     nlist: int | None = None,
     progress: Progress | None = None,
 ) -> IndexReport:
-    """Build the index of a collection's vectors, or add the rows that it lacks, and measure it.
+    """Build the index of a collection's vectors, or add missing rows to it, and measure its recall.
 
     Parameters
     ----------
     recall
-        recall@10 that searches ask for by default.
+        The target recall@10 of searches that name none, 0 to 1.
     memory_bytes
-        What building and searching may take at most: decides the size, and whether the vectors stay
-        on disk.
+        The memory limit of building and searching. It decides the size, and whether the vectors stay on
+        disk. None: no limit.
     size
-        Instead of what `memory_bytes` decides.
+        `fast` or `compact`, instead of the choice by `memory_bytes`.
     nlist
-        The number of lists, instead of one that follows from the rows.
+        The number of lists, instead of a number chosen from the rows.
     progress
-        Called with what is being done, and how much of how much.
+        Called with the step, the rows done and the rows in total.
 
     Raises
     ------
     InvalidArgument
-        Nothing to index; a value out of bounds; too little memory.
-    CollectionBusy, WriteFailed
-        Another writer; no room.
+        The collection has no rows or no such vectors, a value is out of range, or the memory limit is
+        too small.
+    CollectionBusy
+        Another process writes the collection.
+    WriteFailed
+        The index cannot be written.
     """
     check_recall(recall)
     with _writing(collection, on) as store:
@@ -157,7 +160,7 @@ def make_index(
 
 
 def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None) -> IndexReport:
-    """Do what `make_index` does, with the recall, size and place in memory of the index there is.
+    """Run `make_index` with the recall, size and memory setting of the existing index.
 
     Raises
     ------
@@ -170,13 +173,15 @@ def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None)
 
 @contextmanager
 def _writing(collection: Path, on: Kind) -> Iterator[Store]:
-    """Give the collection's newest version, which nobody else writes, if it can be indexed."""
-    read_manifest(collection)  # raises MissingFile before the lock makes a file
+    """Lock the collection, and yield its newest version if it can be indexed."""
+    read_manifest(collection)  # raises MissingFile before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         if on not in store.manifest.vectors:
-            there = ", ".join(store.manifest.vectors)
-            raise InvalidArgument(f"{collection} has no {on} vectors, it has {there}", field="on")
+            existing = " and ".join(store.manifest.vectors)
+            raise InvalidArgument(
+                f"{collection} has no {on} vectors; it has {existing} vectors", field="on"
+            )
         if store.rows == 0:
             raise InvalidArgument(f"{collection} has no rows to index")
         yield store
@@ -184,7 +189,7 @@ def _writing(collection: Path, on: Kind) -> Iterator[Store]:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What kind of index is asked for."""
+    """The settings of an index."""
 
     recall: float
     size: Size
@@ -194,7 +199,7 @@ class _Wish:
 
 
 def _earlier_wish(store: Store, on: Kind) -> _Wish:
-    """Return the settings of the index there is; the defaults where there is none, or it is damaged."""
+    """Return the settings of the existing index; the defaults if it is missing or damaged."""
     path = ivf_path(store.path, on)
     sizes: tuple[Size, ...] = get_args(Size)
     fast = choose(store.rows, store.dim)
@@ -214,14 +219,14 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> Ind
     path = ivf_path(store.path, on)
     atomic.make_folder(path.parent)
     rows = _rows(store, on)
-    how = _bring_up_to_date(path, rows, wish, progress)
+    how = _build_or_extend(path, rows, wish, progress)
     file = IvfFile(path)
     points = _known_points(path, file) if how == "unchanged" else None
     if points is None or (points.recall, points.on_disk) != (wish.recall, wish.on_disk):
         efforts, counts = _measured(
             store, on, InvertedIndex(file, rows.blocks, on_disk=wish.on_disk), progress
         )
-        points = Points(wish.recall, efforts, counts, file.seal, wish.on_disk)
+        points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk)
         write_points(points_path(path), points)
     found: dict[Kind, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),
@@ -240,7 +245,7 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> Ind
     )
 
 
-def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Progress | None) -> Built:
+def _build_or_extend(path: Path, rows: Rows, wish: _Wish, progress: Progress | None) -> Built:
     old, parameters = _readable(path), wish.parameters
     if old is not None and wish.is_nlist_asked and old.header.nlist != parameters.nlist:
         old = None
@@ -255,19 +260,19 @@ def _bring_up_to_date(path: Path, rows: Rows, wish: _Wish, progress: Progress | 
 
 
 def _readable(path: Path) -> IvfFile | None:
-    """Open an index that may be built upon, every byte compared with its checksums."""
+    """Open an index to extend, after checking every checksum; None if it is missing or damaged."""
     try:
         file = IvfFile(path)
         file.verify()
     except MissingFile:
         return None
     except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the index again: %s", error)
+        _log.warning("building the index from scratch: %s", error)
         return None
     return file
 
 
-def _known_points(path: Path, file: IvfFile) -> Points | None:
+def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
     try:
         points = read_points(points_path(path))
     except (DamagedFile, MissingFile, UnsupportedFormat):
@@ -278,7 +283,10 @@ def _known_points(path: Path, file: IvfFile) -> Points | None:
 def _measured(
     store: Store, on: Kind, index: InvertedIndex, progress: Progress | None
 ) -> tuple[dict[QueryKind, dict[int, list[Effort]]], dict[QueryKind, int]]:
-    """Measure an index on rows and on vectors of the other kind: efforts, and how many queries of each."""
+    """Measure an index with its own rows and with vectors of the other kind as queries.
+
+    Return the efforts and the number of queries, by kind of query.
+    """
     blocks, header = store.vectors(on).blocks, index.file.header
     live, codes = store.allowed(), find_codes(store, on)
     efforts: dict[QueryKind, dict[int, list[Effort]]] = {"own": {}, "other": {}}
@@ -288,10 +296,12 @@ def _measured(
         if vectors not in store.manifest.vectors:
             continue
         step = at_step(progress, f"measuring on {vectors} queries")
-        may = np.ones(store.rows, np.bool_) if live is None else live.copy()
-        if kind == "own":  # a row that a list was trained on finds it too easily
-            may[trained_on(header.trained_rows, header.nlist, header.seed)] = False
-        queries, ids = tune.draw_queries(store.vectors(vectors).blocks, seed=header.seed, may=may)
+        eligible = np.ones(store.rows, np.bool_) if live is None else live.copy()
+        if kind == "own":  # training rows find their list too easily
+            eligible[trained_on(header.trained_rows, header.nlist, header.seed)] = False
+        queries, ids = tune.draw_queries(
+            store.vectors(vectors).blocks, seed=header.seed, may=eligible
+        )
         own = ids if kind == "own" else ids * 0 - 1
         truth = tune.find_truth(blocks, queries, own, codes=codes, allowed=live)
         efforts[kind] = tune.measure(index, truth, kind, allowed=live, progress=step)
@@ -314,7 +324,7 @@ def _other(on: Kind) -> Kind:
 
 
 def _fitting(store: Store, memory_bytes: int | None, size: Size | None) -> tuple[Size, bool]:
-    """Return which size fits into memory, and whether the vectors have to stay on disk."""
+    """Return the size of index that fits into memory, and whether the vectors must stay on disk."""
     if memory_bytes is None:
         return size or "fast", False
     vectors = store.rows * store.dim * 2
@@ -328,14 +338,14 @@ def _fitting(store: Store, memory_bytes: int | None, size: Size | None) -> tuple
             return each, True
     least = min(needs.values())
     raise InvalidArgument(
-        f"{memory_bytes:,} bytes of memory are too few for an index of {store.rows:,} rows, "
-        f"expected at least {least:,}",
+        f"an index of {store.rows:,} rows needs at least {least:,} bytes of memory, got "
+        f"{memory_bytes:,}; allow more with --memory",
         field="memory",
     )
 
 
 def _expected_bytes(rows: int, dim: int, size: Size) -> int:
-    """Of the file: the rows, half a group a list that is not filled, and the centroids."""
+    """Estimate the size of the file: rows, half an empty group per list on average, and centroids."""
     parameters = choose(rows, dim, size=size)
     a_row = row_bytes(parameters.coded) + 10
     centroid = 4 * (parameters.coded + 2) + a_row

@@ -1,4 +1,4 @@
-"""The approximate indexes of a collection as one kind of derived data."""
+"""The approximate indexes of a collection, as a kind of derived data."""
 
 from __future__ import annotations
 

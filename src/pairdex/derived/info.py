@@ -1,4 +1,4 @@
-"""What a collection is and which derived data it has, read without reading its rows."""
+"""The facts of a collection and its derived data, found without reading its rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CollectionInfo", "PartInfo", "info"]
 
 @dataclass(frozen=True)
 class PartInfo:
-    """One released part: its number, the rows that are in the collection, and the rows read."""
+    """One released part: its number, its rows in the collection, and the rows that were read."""
 
     number: int
     rows: int
@@ -26,30 +26,30 @@ class PartInfo:
 
 @dataclass(frozen=True)
 class CollectionInfo:
-    """What a collection holds and where it came from.
+    """The content and origin of a collection, and its derived data.
 
     Attributes
     ----------
     name
-        The name it was built under.
+        The name of the collection.
     rows, removed
-        Rows that searches can find, and rows that were removed since the build.
+        The rows that searches can find, and the rows that were removed since the build.
     rows_read, dropped
-        Rows of the parts that were looked at, and those that were not kept, by reason.
+        The rows of the parts that were read, and the rows that were dropped, by reason.
     dim, vectors
-        The dimension of the vectors, and the kinds there are: image, text.
+        The dimension of the vectors, and their kinds: image, text.
     columns
-        The metadata columns, computed ones too.
+        The metadata columns, including computed columns.
     model
-        The model that made the vectors, where that is known.
+        The model that made the vectors, or None if it is unknown.
     filter, origin
-        Which rows of the parts were kept; the collection that this one was made from, if any.
+        The rules that chose the rows; the collection that this one was made from, or None.
     bytes
-        The size of its own files, without derived data.
+        The size of the collection's files, without derived data.
     created_by
-        The release that built it.
+        The release that built the collection.
     derived
-        The data that was made from the collection, kind after kind.
+        The derived data, ordered by kind.
     """
 
     name: str
@@ -69,18 +69,18 @@ class CollectionInfo:
     derived: list[DerivedInfo]
 
     def under(self, heading: Heading) -> list[DerivedInfo]:
-        """Return the derived data of all kinds that stand under a heading."""
+        """Return the derived data of all kinds listed under a heading."""
         kinds = [kind.name for kind in KINDS if kind.heading == heading]
         return [one for one in self.derived if one.kind in kinds]
 
 
 def info(collection: str | os.PathLike[str]) -> CollectionInfo:
-    """Say what a collection holds, where it came from, and which derived data it has.
+    """Return the content and origin of a collection, and its derived data.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is no collection; a file is missing or damaged; it is of a newer format.
+        `collection` is not a collection, a file is missing or damaged, or a newer release wrote it.
     """
     store = Store(Path(collection))
     manifest, rows = store.manifest, store.live_rows

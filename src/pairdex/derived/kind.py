@@ -1,6 +1,6 @@
-"""What all data derived from a collection has in common: where it lies, whether it is current, how it is made.
+"""The interface of derived data: where it is stored, whether it is current, how it is made and checked.
 
-Each kind is one `DerivedKind` in a module of its own, and one line in `kinds.py`. See
+Each kind is one `DerivedKind` in its own module, and one line in `kinds.py`. See
 docs/decisions/derived-data.md.
 """
 
@@ -27,18 +27,17 @@ class DerivedInfo:
     Attributes
     ----------
     kind, name
-        The kind's name, and which of it: `codes` and `image`, `projection` and `pca96`.
+        The names of the kind and of the piece: `codes` and `image`, `projection` and `pca96`.
     title
-        What people call it: `codes of image vectors`, `pca96`.
+        The title to display: `codes of image vectors`, `pca96`.
     rows
-        How many rows of the collection it covers; None where that is not known, because it was made
-        from other vectors.
+        The number of rows that it covers; None if that is unknown because it was made from other vectors.
     bytes
         The size of its files.
     current
-        Whether it was made from the collection's rows as they are now.
+        Whether it was made from the collection's current rows.
     details
-        What only this kind has to say.
+        Facts that only this kind has.
     """
 
     kind: str
@@ -57,22 +56,21 @@ class DerivedKind:
     Attributes
     ----------
     name
-        `codes`, `ivf`, `projection`: the word for it in code and in `DerivedInfo.kind`.
+        The name of the kind in code and in `DerivedInfo.kind`: `codes`, `ivf`, `projection`.
     heading
-        Where `pairdex info` lists it.
+        The heading under which `pairdex info` lists it.
     files
-        Patterns, relative to the collection's folder, of files one of which changes whenever data of
-        this kind does. A running service watches them.
+        Glob patterns relative to the collection's folder. Whenever data of this kind changes, at least
+        one matching file changes. A running service watches these files.
     find
-        Returns the names of the data there is in a collection's folder, current or not.
+        Return the names of the existing pieces in a collection's folder, current or not.
     describe
-        Says what one of them is. Raises DamagedFile or UnsupportedFormat where that cannot be read.
+        Describe one piece. Raises DamagedFile or UnsupportedFormat if it cannot be read.
     checks
-        Yields a check of every file of one of them.
+        Yield a check for every file of one piece.
     make
-        Makes one of them, or extends the one there is, with the settings that it has or with the
-        defaults; does nothing where it is current. None where that takes more than the collection:
-        scores need a head.
+        Make or extend one piece, with its existing settings or the defaults. Do nothing if it is current.
+        None if the collection alone is not enough to make it: scores need a head.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The list of all kinds of derived data: `verify`, `info` and a running service go over it."""
+"""The list of all kinds of derived data. `verify`, `info` and a running service iterate over it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns that heads computed, as one kind of derived data; the store joins them to the metadata."""
+"""Computed columns (scores), as a kind of derived data. The store joins them to the metadata."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _checks(collection: Path, name: str) -> Iterator[Check]:
     try:
         note: ScoreNote = reads()
     except (DamagedFile, UnsupportedFormat):
-        return  # it cannot say which other files there are
+        return  # the note lists the other files
     for part in note.parts:
         yield checksum_check(collection, part, remedy=remedy)
 

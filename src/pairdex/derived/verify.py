@@ -1,4 +1,4 @@
-"""Verifying a collection: every file, its own and those derived from it, is read again and checked."""
+"""Verify a collection: read and check every file of it and of its derived data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Damage", "VerifyReport", "verify"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not what it was, how it differs, and what to do."""
+    """A damaged file: what is wrong with it, and what to do."""
 
     file: str
     reason: str
@@ -27,7 +27,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """How many files and bytes were read again, and which of the files are damaged."""
+    """The number of files and bytes that were checked, and the damaged files."""
 
     files: int
     bytes: int
@@ -35,17 +35,17 @@ class VerifyReport:
 
 
 def verify(collection: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
-    """Read all files of a collection again and compare their sizes and checksums.
+    """Read all files of a collection and its derived data, and compare sizes and checksums.
 
     Parameters
     ----------
     progress
-        Called with the step, the bytes done and the bytes in all.
+        Called with the step, the bytes done and the bytes in total.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is no collection, or the manifest itself is damaged or of a newer format.
+        `collection` is not a collection, or its manifest is damaged or was written by a newer release.
     """
     folder = Path(collection)
     checks = [*own_checks(folder, read_manifest(folder)), *_derived_checks(folder)]

@@ -6,14 +6,13 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-import h5py
-
 from pairdex.errors import DamagedFile
+from pairdex.files.boundary import reading
+from pairdex.files.hdf5 import HDF5_SUFFIXES, check_whole
 from pairdex.files.vectors import npy_description
 
 __all__ = ["check_contents"]
 
-_HDF5 = (".h5", ".hdf5", ".jld2")
 _PARQUET_MAGIC = b"PAR1"  # the first four bytes, and the last four, after the footer and its length
 
 
@@ -39,8 +38,8 @@ def check_contents(path: Path, name: str) -> None:
             _check_parquet(file, path)
     if name.endswith(".npz"):
         _check_npz(path)
-    if name.endswith(_HDF5):
-        _check_hdf5(path)
+    if name.endswith(HDF5_SUFFIXES):
+        check_whole(path)
 
 
 def _check_npy(file: IO[bytes], path: Path) -> None:
@@ -66,16 +65,5 @@ def _check_parquet(file: IO[bytes], path: Path) -> None:
 
 
 def _check_npz(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path):
-            pass
-    except zipfile.BadZipFile as error:
-        raise DamagedFile(f"{path} is no whole NumPy archive: {error}") from error
-
-
-def _check_hdf5(path: Path) -> None:
-    try:
-        with h5py.File(path, "r"):
-            pass
-    except OSError as error:
-        raise DamagedFile(f"{path} is no whole HDF5 file: {error}") from error
+    with reading(path), zipfile.ZipFile(path):
+        pass

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.partial import Advance, Partial, adopt, digest_of, expected_digest, forget
-from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Known, Record
+from pairdex.downloads.retry import Hosts, Retry, Tries
 from pairdex.downloads.streams import Interrupted, Source, Stream, host_of, shown
 from pairdex.errors import DamagedFile, FetchFailed
+from pairdex.files.foreign_names import path_below
 
 __all__ = ["Arrival", "Downloader"]
 
@@ -39,7 +40,7 @@ class Downloader:
     source_of: Callable[[str], Source]
     record: Record
     hosts: Hosts
-    patience: Patience
+    retry: Retry
     progress: Callable[[str, int], None]
     expect: Callable[[str, int], None]
 
@@ -54,13 +55,13 @@ class Downloader:
         WriteFailed
             The disk is full or not writable.
         """
+        target = path_below(self.folder, entry.path)
         known = self._present(entry)
         if known is not None:
             forget(self.folder / entry.path)
             self.expect(entry.path, known.bytes)
             self.progress(entry.path, known.bytes)
             return Arrival(entry, known.bytes, expected_digest(entry) is not None, 0, already=True)
-        target = self.folder / entry.path
         if target.is_file():
             adopt(target)
         with Partial(target, entry) as partial:
@@ -94,7 +95,7 @@ class Downloader:
             with self.source_of(url).open(url) as stream:
                 return stream.total
 
-        return Tries(host_of(url), self.hosts, self.patience).persist(ask)
+        return Tries(host_of(url), self.hosts, self.retry).persist(ask)
 
     def _complete(self, partial: Partial, entry: Entry) -> tuple[str, int]:
         """Receive what is missing and finish; wrong bytes are fetched once more, from the beginning."""
@@ -114,7 +115,7 @@ class Downloader:
     def _receive(self, partial: Partial, entry: Entry) -> int:
         """Receive until the file is complete; return the number of bytes that were sent for it."""
         url = entry.urls[0]
-        tries, received = Tries(host_of(url), self.hosts, self.patience), 0
+        tries, received = Tries(host_of(url), self.hosts, self.retry), 0
         while True:
             start, validator = partial.position(url, self._progress_of(entry))
             if start and start == partial.size and partial.is_whole(url):

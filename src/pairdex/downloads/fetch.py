@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
 from pairdex.downloads.download import Arrival, Downloader
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
-from pairdex.downloads.patience import Hosts, Patience, Tries
 from pairdex.downloads.record import Record
-from pairdex.downloads.streams import Source, host_of, shown
+from pairdex.downloads.retry import Hosts, Retry, Tries
+from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
@@ -87,7 +87,7 @@ def fetch(
     jobs: int = DEFAULT_JOBS,
     mirror: str | None = None,
     progress: Progress | None = None,
-    patience: Patience | None = None,
+    retry: Retry | None = None,
 ) -> FetchReport:
     """Fetch files of a release into a folder; see `pairdex.fetch`.
 
@@ -96,15 +96,15 @@ def fetch(
     if not 1 <= jobs <= MAX_JOBS:
         raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
     began = time.monotonic()
-    patience = patience or Patience()
-    hosts = Hosts(patience)
-    with _Sources(hosts, patience) as sources:
+    retry = retry or Retry()
+    hosts = Hosts(retry)
+    with _Sources(hosts, retry) as sources:
         entries, known = _plan(sources, release, parts, files, mirror)
         make_folder(folder)
         _check_space(entries, folder)
         meter = Meter(entries, at_step(progress, "fetching"))
         downloader = Downloader(
-            folder, sources.of, Record(folder), hosts, patience, meter.progress, meter.expect
+            folder, sources.of, Record(folder), hosts, retry, meter.progress, meter.expect
         )
         results = side_by_side(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
@@ -113,9 +113,9 @@ def fetch(
 class _Sources:
     """The source of each kind of address, made when it is first needed."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
-        self._http = HttpSource(hosts, patience)
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
+        self._http = HttpSource(hosts, retry)
         self._file, self._remote = FileSource(), RemoteSource()
 
     def __enter__(self) -> _Sources:
@@ -126,11 +126,11 @@ class _Sources:
 
     def tries(self, url: str) -> Tries:
         """Return the tries that an address is granted."""
-        return Tries(host_of(url), self._hosts, self._patience)
+        return Tries(host_of(url), self._hosts, self._retry)
 
     def of(self, url: str) -> Source:
         """Return the source that reads an address."""
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         if scheme in ("http", "https"):
             return self._http
         return self._file if scheme == "file" else self._remote

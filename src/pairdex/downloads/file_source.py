@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.streams import Interrupted, Stream, shown
+from pairdex.downloads.streams import Interrupted, Stream, shown, split_url
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
 
 __all__ = ["FileSource", "RemoteSource"]
@@ -92,7 +92,7 @@ class RemoteSource:
         return entries
 
     def _system(self, url: str) -> tuple[Any, str]:
-        scheme = urlsplit(url).scheme
+        scheme = split_url(url).scheme
         try:
             from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
 
@@ -139,7 +139,9 @@ def _chunks(file: IO[bytes], url: str) -> Iterator[bytes]:
 
 
 def _path(url: str) -> Path:
-    split = urlsplit(url)
+    split = split_url(url)
     if split.netloc not in ("", "localhost"):
         raise FetchFailed(f"{url} is on another machine; expected file:///folder")
+    if not split.path:
+        raise FetchFailed(f"{url} names no folder; expected file:///folder")
     return Path(unquote(split.path))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import email.utils
+import html
 import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timezone
 from functools import cache
-from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin
 
 import httpx
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.patience import Hosts, Patience
-from pairdex.downloads.streams import Interrupted, Stream, host_of, shown
-from pairdex.errors import FetchFailed
+from pairdex.downloads.retry import Hosts, Retry
+from pairdex.downloads.streams import Interrupted, Stream, host_of, shown, split_url
+from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.version import __version__
 
 __all__ = ["HttpSource"]
@@ -28,23 +28,31 @@ _PAGE_LIMIT_BYTES = (
     32 << 20
 )  # of one folder's listing; a million files are 100 MB of anybody's HTML
 _PAGES_LIMIT = 1000  # folders below one address
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+# Lengths are bounded, so that a page of broken tags takes no longer than its bytes.
+_HREF = re.compile(
+    r"""<a\s[^<>]{0,2000}?\bhref\s{0,9}=\s{0,9}("[^"<>]{1,4096}"|'[^'<>]{1,4096}'|[^\s"'<>]{1,4096})""",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(r"[0-9]{1,18}")  # more than 18 digits are not a file's size
+_CONTENT_RANGE = re.compile(
+    rf"bytes (?:({_LENGTH.pattern})-{_LENGTH.pattern}|\*)/({_LENGTH.pattern}|\*)"
+)
+_RANGE_REFUSED = "206 or 416"
 
 
 class HttpSource:
     """Reads http:// and https:// addresses; one connection pool for all threads."""
 
-    def __init__(self, hosts: Hosts, patience: Patience) -> None:
-        self._hosts, self._patience = hosts, patience
+    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+        self._hosts, self._retry = hosts, retry
         self._client = httpx.Client(
             verify=_authorities(),
             follow_redirects=True,
             # Compressed bytes would be counted and ranged differently from the file's own.
             headers={"User-Agent": f"pairdex/{__version__}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(
-                patience.stall_seconds, connect=patience.connect_seconds, pool=None
-            ),
+            timeout=httpx.Timeout(retry.stall_seconds, connect=retry.connect_seconds, pool=None),
             limits=httpx.Limits(max_connections=None),
+            event_hooks={"response": [_check_redirect]},
         )
 
     def close(self) -> None:
@@ -64,6 +72,10 @@ class HttpSource:
             if stream is not None and _is_same(validator, stream):
                 yield stream
                 return
+        if not start:
+            raise Interrupted(
+                f"{host_of(url)} answers {_RANGE_REFUSED} to a request for the whole file"
+            )
         with self.open(url) as stream:  # it is another file now, or too short: from the beginning
             yield stream
 
@@ -100,12 +112,15 @@ class HttpSource:
                 reason = f"{host} cannot be reached ({error})"
                 raise Interrupted(reason, unreachable=True) from error
             except httpx.TimeoutException as error:
-                waited = self._patience.stall_seconds
+                waited = self._retry.stall_seconds
                 raise Interrupted(f"{host} sent nothing for {waited:g} s") from error
-            except httpx.TransportError as error:
-                raise Interrupted(f"{host} broke off ({error})") from error
-            except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
+            except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise FetchFailed(f"{shown(url)} cannot be fetched: {error}") from error
+            except httpx.HTTPError as error:
+                raise Interrupted(f"{host} broke off ({error})") from error
+            except (ValueError, OverflowError) as error:  # of an answer that is not HTTP
+                reason = " ".join(str(error).split())[:120]
+                raise FetchFailed(f"{host} answers {shown(url)} with nonsense: {reason}") from error
 
     def _check(self, answer: httpx.Response, url: str, host: str) -> None:
         self._hosts.note_answer(host)
@@ -131,7 +146,7 @@ class HttpSource:
         if answer.status_code == 200:
             _refuse_page(answer)
             length = answer.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
+            total = int(length) if _LENGTH.fullmatch(length) else None
             return Stream(0, total, validator, answer.iter_raw())
         said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
         total = int(said[2]) if said and said[2] != "*" else None
@@ -146,15 +161,15 @@ class HttpSource:
     def _asked_seconds(self, answer: httpx.Response) -> float | None:
         """Return how long the server asks to wait: seconds, or a date (RFC 9110, 10.2.3)."""
         asked = answer.headers.get("Retry-After", "").strip()
-        if asked.isdecimal():
+        if _LENGTH.fullmatch(asked):
             return float(asked)
         try:
             date = email.utils.parsedate_to_datetime(asked)
-        except (TypeError, ValueError):
+            if date.tzinfo is None:
+                date = date.replace(tzinfo=timezone.utc)
+            return max(0.0, date.timestamp() - self._retry.now())
+        except (TypeError, ValueError, LookupError, OverflowError):
             return None
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=timezone.utc)
-        return max(0.0, date.timestamp() - self._patience.now())
 
     def _links(self, page: str) -> list[str]:
         with self._answer(page, {}) as answer:
@@ -167,20 +182,34 @@ class HttpSource:
                 text += chunk
                 if len(text) > _PAGE_LIMIT_BYTES:
                     raise FetchFailed(f"{shown(page)} is no folder's listing: it is too long")
-        parser = _Links()
-        parser.feed(text.decode("utf-8", "replace"))
-        targets = (urldefrag(urljoin(page, href)).url for href in parser.targets)
-        return [target for target in targets if "?" not in target]
+        hrefs = _HREF.findall(text.decode("utf-8", "replace"))
+        targets = (_joined(page, html.unescape(href.strip("\"'"))) for href in hrefs)
+        return [target for target in targets if target and "?" not in target]
 
 
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.targets: list[str] = []
+def _joined(page: str, href: str) -> str | None:
+    """Return what a link leads to; None where it is not an address."""
+    try:
+        return urldefrag(urljoin(page, href)).url
+    except ValueError:
+        return None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.targets += [value for name, value in attrs if name == "href" and value]
+
+def _check_redirect(answer: httpx.Response) -> None:
+    """Refuse to go on to what is not a web server, before the client tries."""
+    if not answer.has_redirect_location:
+        return
+    target = _joined(str(answer.url), answer.headers["Location"])
+    try:
+        split = split_url(target or "")
+        is_web = split.scheme in ("http", "https") and bool(split.hostname)
+    except InvalidArgument:
+        is_web = False
+    if not is_web:
+        raise FetchFailed(
+            f"{shown(str(answer.url))} cannot be fetched: it leads to "
+            f"{answer.headers['Location'][:120]!r}, which is not a web address"
+        )
 
 
 @cache

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pairdex.downloads.catalogue import Entry, no_match
 from pairdex.downloads.record import RECORD
-from pairdex.downloads.streams import Source, shown
-from pairdex.errors import FetchFailed, InvalidArgument
+from pairdex.downloads.streams import Source, shown, split_url
+from pairdex.errors import FetchFailed, InvalidArgument, UnsupportedFormat
+from pairdex.files.foreign_names import local_name
 
 __all__ = ["list_files"]
 
@@ -41,14 +42,13 @@ def list_files(
     InvalidArgument
         No file is of these parts, or fits a pattern.
     """
-    path = urlsplit(url).path
+    path = split_url(url).path
     if _IS_FILE.search(path):
-        return [Entry(unquote(path.rpartition("/")[2]), (url,))]
+        return [_checked(Entry(unquote(path.rpartition("/")[2]), (url,)), url)]
     found = [entry for entry in source.find(url) if not _is_ours(entry.name)]
     if not found:
         raise FetchFailed(f"{shown(url)} holds no files")
-    for entry in found:
-        _check_path(entry.path, url)
+    found = [_checked(entry, url) for entry in found]
     return _chosen(_with_sums(source, found), url, parts, patterns)
 
 
@@ -105,11 +105,13 @@ def _is_ours(name: str) -> bool:
     return name == RECORD or name.endswith((".part", ".part.json"))
 
 
-def _check_path(path: str, url: str) -> None:
-    """Refuse names that would lie elsewhere than in the folder that files are fetched into."""
-    pieces = path.split("/")
-    if "\\" in path or "\0" in path or any(piece in ("", ".", "..") for piece in pieces):
-        raise FetchFailed(f"{shown(url)} lists a file of the name {path!r}, which is refused")
+def _checked(entry: Entry, url: str) -> Entry:
+    """Return a file whose name stays in the folder that files are fetched into."""
+    try:
+        local_name(entry.path, shown(url))
+    except UnsupportedFormat as error:
+        raise FetchFailed(str(error)) from error
+    return entry
 
 
 def _number(name: str) -> int | None:

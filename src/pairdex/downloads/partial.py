@@ -20,8 +20,9 @@ from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.contents import check_contents
 from pairdex.downloads.streams import Stream, shown
 from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
-from pairdex.files import lock
+from pairdex.files import foreign_json, lock
 from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
+from pairdex.files.foreign_names import open_without_links
 
 __all__ = ["Advance", "Partial", "adopt", "digest_of", "expected_digest", "forget"]
 
@@ -40,6 +41,13 @@ class _Origin:
     url: str
     validator: str | None
     total: int | None
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether the values are of their types: a note may hold anything."""
+        validator_fits = self.validator is None or isinstance(self.validator, str)
+        total_fits = self.total is None or (type(self.total) is int and 0 <= self.total < 1 << 63)
+        return isinstance(self.url, str) and validator_fits and total_fits
 
 
 def expected_digest(entry: Entry) -> tuple[str, str] | None:
@@ -64,7 +72,7 @@ def digest_of(path: Path, algorithm: str, progress: Advance) -> str:
 def adopt(target: Path) -> None:
     """Take a wrong file from its name; what it has of the right one may be its beginning."""
     partial, note = _part_paths(target)
-    if partial.exists():
+    if partial.exists() or target.is_symlink():  # what a link leads to is not ours
         target.unlink()
         return
     note.unlink(missing_ok=True)  # it told of other bytes
@@ -98,13 +106,15 @@ class Partial:
     def __enter__(self) -> Partial:
         make_folder(self._path.parent)
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = open_without_links(self._path, os.O_RDWR | os.O_CREAT)
             lock.acquire(self._file, self._path)
         except BlockingIOError as error:
             os.close(self._file)
             raise FetchFailed(
                 f"{self._path} is being fetched by another process; wait until it has ended"
             ) from error
+        except WriteFailed:
+            raise
         except OSError as error:
             raise self._failed(error) from error
         for leftover in partials(self._note.parent, self._note.name):
@@ -239,10 +249,11 @@ class Partial:
 
     def _read_note(self) -> _Origin | None:
         try:
-            facts = json.loads(self._note.read_bytes())
-            return _Origin(str(facts["url"]), facts["validator"], facts["total"])
+            facts = foreign_json.parse(self._note.read_bytes())
+            origin = _Origin(facts["url"], facts["validator"], facts["total"])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # the bytes are then of an unknown origin
+        return origin if origin.is_plausible else None
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._path.parent).free

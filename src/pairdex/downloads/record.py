@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pairdex.files import lock
+from pairdex.files import foreign_json, lock
 from pairdex.files.atomic import partials, write_bytes
 
 __all__ = ["RECORD", "Known", "Record"]
@@ -78,7 +78,7 @@ class Record:
     def _read(self) -> dict[str, Any]:
         """Return what is recorded, also by other processes."""
         try:
-            content = json.loads(self._path.read_bytes())
+            content = foreign_json.parse(self._path.read_bytes())
             if (content["format"], content["version"]) == (_FORMAT, _VERSION):
                 return dict(content["files"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -10,22 +10,44 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pairdex.downloads.catalogue import Entry
+from pairdex.errors import InvalidArgument
 
-__all__ = ["Interrupted", "Source", "Stream", "host_of", "shown"]
+__all__ = ["Interrupted", "Source", "Stream", "host_of", "shown", "split_url"]
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the pieces of an address.
+
+    Raises
+    ------
+    InvalidArgument
+        It is not an address: brackets that do not match, a port out of range, a host that is not a name.
+    """
+    try:
+        split = urlsplit(url)
+        _ = split.port
+        (split.hostname or "").encode("idna")
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:80]
+        raise InvalidArgument(
+            f"{url[:120]!r} is not an address: {reason}; expected one such as https://host/folder",
+            field="release",
+        ) from error
+    return split
 
 
 def host_of(url: str) -> str:
     """Return the host of an address, or its kind where it has none."""
-    split = urlsplit(url)
+    split = split_url(url)
     return split.netloc.rpartition("@")[2] or split.scheme
 
 
 def shown(url: str) -> str:
     """Return an address without what may be secret in it: the password, and signatures in the query."""
-    split = urlsplit(url)
+    split = split_url(url)
     if not split.netloc:
         return url
     return f"{split.scheme}://{host_of(url)}{split.path}"

@@ -8,18 +8,37 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["JsonColumns", "free_names"]
+__all__ = ["TAKEN", "JsonColumns", "Texts", "free_names", "nameless"]
 
 # What `encode` itself writes for each picture, besides what the build adds.
 TAKEN = frozenset(
     {"image_path", "caption", "width", "height", "similarity", "id", "distance", "part", "row"}
 )
 
-_TYPES = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+_TYPES = {
+    "bool": pa.bool_(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "texts": pa.list_(pa.string()),
+}
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
-def free_names(names: Sequence[str], places: Sequence[int] | None = None) -> tuple[str, ...]:
+def nameless(names: Sequence[str]) -> list[str]:
+    """Return the names of a table's columns, those that are empty or repeated named by their place."""
+    given = list[str]()
+    for place, name in enumerate(names, 1):
+        wanted = name or f"column_{place}"
+        given.append(f"{wanted}_{place}" if wanted in given else wanted)
+    return given
+
+
+def free_names(
+    names: Sequence[str],
+    places: Sequence[int] | None = None,
+    *,
+    taken: Iterable[str] = TAKEN,
+) -> tuple[str, ...]:
     """Return names that are neither empty nor taken nor given twice.
 
     Parameters
@@ -27,14 +46,18 @@ def free_names(names: Sequence[str], places: Sequence[int] | None = None) -> tup
     places
         The number of each column in its table, from 0, for those without a name.
     """
-    taken, free = set(TAKEN), []
+    used, free = set(taken), list[str]()
     for name, place in zip(names, places or range(len(names)), strict=True):
         wanted = name or f"column_{place + 1}"
         candidates = [wanted, f"source_{wanted}", f"source_{wanted}_{place + 1}"]
-        chosen = next(one for one in candidates if one.lower() not in taken)
-        taken.add(chosen.lower())
+        chosen = next(one for one in candidates if one.lower() not in used)
+        used.add(chosen.lower())
         free.append(chosen)
     return tuple(free)
+
+
+class Texts(list[str]):
+    """A list of texts that becomes a column of lists; lists of JSON become JSON."""
 
 
 @dataclass
@@ -42,10 +65,12 @@ class JsonColumns:
     """The columns that JSON objects make together, in the order in which their keys were first met.
 
     A key whose values are integers becomes int64, integers and other numbers float64, truth values
-    bool; anything else becomes text, and what is no text in it JSON.
+    bool; `Texts` become lists of texts; anything else becomes text, and what is not a text in
+    it JSON.
     """
 
     kinds: dict[str, str]
+    taken: frozenset[str] = TAKEN
 
     @classmethod
     def of(cls, objects: Iterable[Mapping[str, object]]) -> JsonColumns:
@@ -68,7 +93,7 @@ class JsonColumns:
     @property
     def schema(self) -> pa.Schema:
         """Their names, made free, and types."""
-        names = free_names(list(self.kinds))
+        names = free_names(list(self.kinds), taken=self.taken)
         types = [_TYPES.get(kind, pa.string()) for kind in self.kinds.values()]
         return pa.schema(list(zip(names, types, strict=True)))
 
@@ -91,6 +116,8 @@ def _kind(value: object) -> str:
         return "bool"
     if isinstance(value, int):
         return "int" if value in _INT64 else "text"
+    if isinstance(value, Texts):
+        return "texts"
     return "float" if isinstance(value, float) else "text"
 
 

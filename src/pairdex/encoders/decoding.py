@@ -9,21 +9,23 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.encoders.exif import Facts, facts_of
 from pairdex.encoders.model import ImageSpec
-from pairdex.encoders.pictures import open_picture
+from pairdex.encoders.pictures import Orientation, open_picture
 from pairdex.encoders.preprocess import fitted
 from pairdex.encoders.sources import Place, Sample
 from pairdex.errors import DamagedFile, PairdexError
+from pairdex.files import checksums
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
-__all__ = ["Decoded", "Decoder", "Failure", "decoder"]
+__all__ = ["Decoded", "Decoder", "DecodingRules", "Failure", "decoder"]
 
 _GROUP = 8  # pictures handed over at once, so that handing over costs little
 _AHEAD = 16  # groups decoded ahead: 20 MB at 224 pixels, enough to keep a model busy
@@ -39,23 +41,38 @@ class Failure:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture ready for the model: `levels` of shape (size, size, 3), and its size as it was."""
+    """A picture ready for the model: `levels` of shape (size, size, 3), and its size as it was.
+
+    `content` is the checksum of its file, where it was asked for.
+    """
 
     sample: Sample
     levels: NDArray[np.uint8]
     width: int
     height: int
+    facts: Facts
+    content: str | None
 
 
-_Outcome = tuple[NDArray[np.uint8], int, int] | str  # or the reason why there is none
+@dataclass(frozen=True)
+class DecodingRules:
+    """How pictures are decoded; `hashed`: with the checksums of their files."""
+
+    spec: ImageSpec
+    orientation: Orientation = "upright"
+    hashed: bool = False
+
+
+# levels, width, height, facts, content; or the reason why there is none
+_Outcome = tuple[NDArray[np.uint8], int, int, Facts, str | None] | str
 
 
 class Decoder:
     """Decodes samples with the help of an executor."""
 
-    def __init__(self, executor: Executor, spec: ImageSpec) -> None:
+    def __init__(self, executor: Executor, rules: DecodingRules) -> None:
         self._executor = executor
-        self._spec = spec
+        self._rules = rules
 
     def decoded(self, samples: Sequence[Sample]) -> Iterator[Decoded | Failure]:
         """Yield each sample's picture, or why there is none, in order."""
@@ -64,7 +81,7 @@ class Decoder:
             for start in range(0, len(samples), _GROUP):
                 group = samples[start : start + _GROUP]
                 with ctrl_c_blocked():
-                    waiting.append((group, self._executor.submit(_outcomes, group, self._spec)))
+                    waiting.append((group, self._executor.submit(_outcomes, group, self._rules)))
                 if len(waiting) > _AHEAD:
                     yield from _results(*waiting.popleft())
             while waiting:
@@ -75,7 +92,7 @@ class Decoder:
 
 
 @contextmanager
-def decoder(spec: ImageSpec, *, workers: int, threads: int) -> Iterator[Decoder]:
+def decoder(rules: DecodingRules, *, workers: int, threads: int) -> Iterator[Decoder]:
     """Give a decoder of `workers` processes or, where that is 0, of `threads` threads of this one.
 
     Raises
@@ -85,10 +102,10 @@ def decoder(spec: ImageSpec, *, workers: int, threads: int) -> Iterator[Decoder]
     """
     if workers:
         with process_pool(workers) as pool:
-            yield Decoder(pool, spec)
+            yield Decoder(pool, rules)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            yield Decoder(pool, spec)
+            yield Decoder(pool, rules)
 
 
 def _results(
@@ -98,27 +115,41 @@ def _results(
         if isinstance(outcome, str):
             yield Failure(sample.name, outcome)
         else:
-            yield Decoded(sample, *outcome)
+            yield Decoded(replace(sample, place=None), *outcome)
 
 
-def _outcomes(samples: Sequence[Sample], spec: ImageSpec) -> list[_Outcome]:
-    return [_outcome(sample, spec) for sample in samples]
+def _outcomes(samples: Sequence[Sample], rules: DecodingRules) -> list[_Outcome]:
+    return [_outcome(sample, rules) for sample in samples]
 
 
-def _outcome(sample: Sample, spec: ImageSpec) -> _Outcome:
+def _outcome(sample: Sample, rules: DecodingRules) -> _Outcome:
     if sample.place is None:
         return sample.reason
     try:
         sample.name.encode()
-        picture = open_picture(_opened(sample.place))
-        return fitted(picture, spec), picture.width, picture.height
+        source = _opened(sample.place)
+        picture = open_picture(source, orientation=rules.orientation)
+        content = _content(source) if rules.hashed else None
+        levels = fitted(picture, rules.spec)
+        return levels, picture.width, picture.height, facts_of(picture), content
     except UnicodeEncodeError:
-        return f"{sample.name!a} is no UTF-8 name; rename the file"
+        return f"{sample.name!a} is not a UTF-8 name; rename the file"
     except PairdexError as error:
         return str(error)
 
 
+def _content(source: Path | BytesIO) -> str:
+    if isinstance(source, BytesIO):
+        return checksums.of_bytes(source.getvalue())
+    try:
+        return checksums.of_file(source)
+    except OSError as error:
+        raise DamagedFile(f"{source} cannot be read: {error.strerror}") from error
+
+
 def _opened(place: Place) -> Path | BytesIO:
+    if place.data is not None:
+        return BytesIO(place.data)
     if place.size is None:
         return Path(place.path)
     try:

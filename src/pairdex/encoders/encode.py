@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.encoders.decoding import decoder
+from pairdex.encoders.decoding import DecodingRules, decoder
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import load_model
-from pairdex.encoders.open_source import open_source
+from pairdex.encoders.open_source import named_in, open_source
 from pairdex.encoders.part import (
     PartFiles,
     PartSummary,
@@ -18,6 +18,7 @@ from pairdex.encoders.part import (
     encode_part,
     read_summary,
 )
+from pairdex.encoders.pictures import Orientation
 from pairdex.encoders.sources import Source
 from pairdex.encoders.target import Claim, claimed
 from pairdex.errors import DamagedFile, InvalidArgument
@@ -35,26 +36,33 @@ PART_ROWS = 20_000
 class EncodeReport:
     """What was encoded: `rows` pictures, without the `failed` ones that `failed.tsv` lists.
 
-    `model_seconds` of the `seconds` were spent in loading and running the model.
+    `noted` files are listed in `notes.tsv`: captions of other encodings, links that were not followed.
+    `model_seconds` of the `seconds` were spent in loading and running the model. `knows` says what a
+    model knows that does not know everything.
     """
 
     rows: int
     failed: int
+    noted: int
     without_caption: int
     parts: int
     model: str
     dim: int
     precision: str
+    orientation: Orientation
     seconds: float
     model_seconds: float
+    knows: str
 
 
 def encode(
-    images: str | Path,
+    images: str | Path | Sequence[str | Path],
     parts: str | Path,
     *,
     model: str | Path,
     device: Device = DEFAULT_DEVICE,
+    as_stored: bool = False,
+    exif: bool = True,
     part_rows: int = PART_ROWS,
     workers: int = 0,
     progress: Progress | None = None,
@@ -67,11 +75,16 @@ def encode(
     Parameters
     ----------
     images
-        A folder of pictures (captions from `captions.tsv` in it, or from a `.txt` or `.json` beside
-        each), a folder of WebDataset tars or one tar (with img2dataset's tables beside them, or
-        without), or a Parquet, CSV or TSV table of paths and captions.
+        A folder of pictures (captions from a table in it, or from a `.txt` or `.json` beside each);
+        a folder of WebDataset tars, or tars (with img2dataset's tables beside them, or without); a
+        table of paths and captions (Parquet, CSV, TSV or JSON lines); Parquet tables, or a folder of
+        them, that hold the pictures. Patterns like `{000..099}.tar` and `*.tar` stand for several.
     model
         The name or folder of the model.
+    as_stored
+        Take pictures as they are stored, as OpenAI's code does; otherwise EXIF turns them upright.
+    exif
+        Whether folders of pictures get the columns taken, camera, latitude, longitude and folder.
     part_rows
         Pictures a part, at least 1.
     workers
@@ -91,15 +104,17 @@ def encode(
         raise InvalidArgument(f"part_rows is {part_rows}, expected at least 1", field="part_rows")
     if workers < 0:
         raise InvalidArgument(f"workers is {workers}, expected at least 0", field="workers")
-    place, target = Path(images), Path(parts)
     encoder = Encoder(load_model(model), device=device)
-    source = open_source(place)
+    source = open_source(images, exif=exif)
+    orientation: Orientation = "as stored" if as_stored else "upright"
     note = Note(
         encoder.model.record(),
         str(source.root.resolve()),
-        None if place.is_dir() else place.name,
+        named_in(images),
+        orientation,
+        tuple(source.linked),
     )
-    with claimed(target, note) as claim:
+    with claimed(Path(parts), note) as claim:
         summaries = _encode_parts(
             source,
             claim,
@@ -112,21 +127,29 @@ def encode(
         rows = sum(summary.rows for summary in summaries)
         if not rows:
             raise DamagedFile(
-                f"none of the {len(failures):,} pictures in {place} can be read; "
+                f"none of the {len(failures):,} pictures in {_shown(images)} can be read; "
                 f"the first: {failures[0].reason}"
             )
-        claim.publish(summaries, has_captions=source.has_captions)
+        notes = [*source.notes, *(note for summary in summaries for note in summary.notes)]
+        claim.publish(summaries, has_captions=source.has_captions, notes=notes)
     return EncodeReport(
         rows=rows,
         failed=len(failures),
+        noted=len(notes),
         without_caption=sum(summary.without_caption for summary in summaries),
         parts=sum(summary.rows > 0 for summary in summaries),
         model=encoder.model.name,
         dim=encoder.dim,
         precision=encoder.model.precision,
+        orientation=orientation,
         seconds=time.perf_counter() - started,
         model_seconds=encoder.seconds,
+        knows=encoder.model.knows,
     )
+
+
+def _shown(images: str | Path | Sequence[str | Path]) -> str:
+    return str(images) if isinstance(images, str | Path) else ", ".join(map(str, images))
 
 
 def _encode_parts(
@@ -140,7 +163,10 @@ def _encode_parts(
 ) -> Sequence[PartSummary]:
     """Have every part, made now or found finished; new ones lie in the staging folder."""
     summaries, total = [], len(source)
-    with decoder(encoder.model.image, workers=workers, threads=encoder.threads) as decoding:
+    rules = DecodingRules(
+        encoder.model.image, claim.note.orientation, hashed="content" in source.facts
+    )
+    with decoder(rules, workers=workers, threads=encoder.threads) as decoding:
         for number, start in enumerate(range(0, total, part_rows)):
 
             def report(now: int, _: int, before: int = start) -> None:
@@ -148,7 +174,7 @@ def _encode_parts(
                     progress(min(before + now, total), total)
 
             stop = min(start + part_rows, total)
-            digest = digest_of(source, start, stop, encoder)
+            digest = digest_of(source, start, stop, encoder, rules.orientation)
             places = [PartFiles(claim.folder, number), PartFiles(claim.staging, number)]
             summary = next(
                 (found for place in places if (found := _finished(place, digest, source))), None

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from PIL import Image
 
+from pairdex.encoders.graph import check_graph
 from pairdex.encoders.model import Model
 from pairdex.encoders.preprocess import preprocess
 from pairdex.encoders.text import MAX_TEXT_CHARS, TextTokenizer, check_text
 from pairdex.errors import DamagedFile, InvalidArgument, MissingExtra
+from pairdex.files.boundary import FOREIGN_ERRORS, reason_of
 from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_DEVICE", "Device", "Encoder"]
@@ -31,13 +33,16 @@ TEXT_BATCH = 256  # texts in one run, all of similar length
 
 _GPU = "CUDAExecutionProvider"
 _QUIET = 3  # onnxruntime's severity "error": its warnings are for those who export models
+# All of onnxruntime's own kinds, and Python's about a graph of other inputs and outputs than ours.
 _UNUSABLE = (
-    ort_errors.Fail,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
+    *(
+        kind
+        for kind in vars(ort_errors).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+    *FOREIGN_ERRORS,
 )
+_LENGTH_ERROR = 0.01  # of a vector that was scaled to unit length
 
 
 class Encoder:
@@ -89,7 +94,7 @@ class Encoder:
         """
         for text in texts:
             check_text(text)
-        return self._encode_texts(texts)
+        return _usable(self._encode_texts(texts), self.model.text_file)
 
     def encode_captions(self, captions: Sequence[str]) -> NDArray[np.float32]:
         """Encode captions as they come: empty ones too, and of long ones what the model reads.
@@ -117,7 +122,7 @@ class Encoder:
             for i, image in enumerate(batch):
                 pixels[i] = preprocess(image, self.model.image)
             vectors[start : start + len(batch)] = self.encode_pixels(pixels)
-        return vectors
+        return _usable(vectors, self.model.vision_file)
 
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode one batch of pictures that `preprocess` has prepared.
@@ -164,6 +169,7 @@ class Encoder:
         return self._opened(self.model.vision_file)
 
     def _opened(self, path: Path) -> ort.InferenceSession:
+        check_graph(path)
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -172,7 +178,7 @@ class Encoder:
         try:
             session = ort.InferenceSession(str(path), options, providers=self._providers)
         except _UNUSABLE as error:
-            raise DamagedFile(f"{path} cannot be run: {_first_line(error)}") from error
+            raise _unusable(path, error) from error
         if self._device == "cuda" and _GPU not in session.get_providers():
             raise MissingExtra(
                 "the device is cuda, but onnxruntime cannot load its libraries; "
@@ -185,20 +191,40 @@ class Encoder:
         self, session: ort.InferenceSession, path: Path, batch: NDArray[Any]
     ) -> NDArray[np.float32]:
         """Run one tower on a batch and scale what comes out to unit length."""
-        name = session.get_inputs()[0].name
         started = time.perf_counter()
         try:
-            vectors = np.asarray(session.run(None, {name: batch})[0], np.float32)
-        except (*_UNUSABLE, ort_errors.InvalidArgument) as error:
-            raise DamagedFile(f"{path} cannot be run: {_first_line(error)}") from error
+            name = session.get_inputs()[0].name
+            with np.errstate(all="ignore"):
+                vectors = np.asarray(session.run(None, {name: batch})[0], np.float32)
+        except _UNUSABLE as error:
+            raise _unusable(path, error) from error
         self.seconds += time.perf_counter() - started
         if vectors.shape != (len(batch), self.dim):
             raise DamagedFile(
                 f"{path} gives vectors of shape {vectors.shape}, model.json says "
                 f"{(len(batch), self.dim)}; export the model again"
             )
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / lengths, np.float32)
+        with np.errstate(all="ignore"):  # of the rows that `_usable` and `build` refuse
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            return np.asarray(vectors / lengths, np.float32)
+
+
+def _usable(vectors: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    """Return vectors of questions; a row without a direction cannot be searched for.
+
+    Raises
+    ------
+    DamagedFile
+        The model gave zeros or numbers that are not finite for a row.
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    wrong = np.flatnonzero(~(np.abs(lengths - 1) < _LENGTH_ERROR))
+    if len(wrong):
+        raise DamagedFile(
+            f"{path} gives zeros or numbers that are not finite for row {wrong[0]} of {len(vectors)}: "
+            "the model is damaged; export it again"
+        )
+    return vectors
 
 
 def _batches_by_length(lengths: Sequence[int]) -> Iterator[NDArray[np.intp]]:
@@ -219,5 +245,5 @@ def _providers(device: Device) -> list[str]:
     return [*([_GPU] if on_gpu else []), "CPUExecutionProvider"]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _unusable(path: Path, error: Exception) -> DamagedFile:
+    return DamagedFile(f"{path} cannot be run: {reason_of(error)}; export the model again")

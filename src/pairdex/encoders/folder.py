@@ -1,37 +1,53 @@
-"""A folder of pictures as a source: in natural order, with captions from a table or files beside them."""
+"""A folder of pictures as a source: in natural order, with captions from tables or files beside them."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
 
-from pairdex.encoders.captions import CaptionTable, read_caption_file, read_caption_table
-from pairdex.encoders.columns import JsonColumns
-from pairdex.encoders.pictures import SUFFIXES
-from pairdex.encoders.sources import Place, Sample, file_stamp
-from pairdex.errors import DamagedFile, MissingFile
+from pairdex.encoders.caption_tables import is_caption_table, read_caption_tables
+from pairdex.encoders.captions import ALL_CAPTIONS, CaptionTable, one_line
+from pairdex.encoders.columns import TAKEN, JsonColumns, Texts
+from pairdex.encoders.encodings import decoded_all
+from pairdex.encoders.scan import FileStamp, Scan, scan_folder, suffix_of
+from pairdex.encoders.sources import PHOTO_FACTS, Place, Sample, file_stamp
+from pairdex.errors import MissingFile
 
-__all__ = ["PictureFolder", "list_pictures", "natural"]
+__all__ = [
+    "FolderContent",
+    "PictureFolder",
+    "Said",
+    "list_pictures",
+    "natural",
+    "read_folder",
+    "sample_of",
+]
 
-_CAPTION = ""  # no key of JSON that names anything
+_BESIDE = (".txt", ".json")  # what may say a caption, before what it loses to
 _MEASURED = ("width", "height")  # of the picture: measured when it is decoded
 _NUMBERS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """The pictures of a folder in natural order; `schema` are the columns of their further values."""
+    """The pictures of a folder in natural order; `schema` are the columns of their further values.
+
+    `notes` are what one should know of files, by name; `linked` the folders elsewhere that links led to.
+    """
 
     root: Path
     schema: pa.Schema
     pictures: tuple[Sample, ...]
+    facts: Sequence[str] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+    linked: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,40 +69,157 @@ class PictureFolder:
     def stamp(self, start: int, stop: int) -> object:
         """Return the files as they stand, with captions and values."""
         return [
-            (one.name, file_stamp(self.root / one.name), one.caption, one.values)
+            (one.name, one.reason or file_stamp(self.root / one.name), one.caption, one.values)
             for one in self.pictures[start:stop]
         ]
 
 
-def list_pictures(root: Path) -> PictureFolder:
+@dataclass(frozen=True)
+class Said:
+    """What is said of a picture outside of it."""
+
+    caption: str = ""
+    values: dict[str, object] = field(default_factory=dict)
+    note: str = ""
+
+
+class FolderContent:
+    """What a folder holds, as far as its names and its tables of captions say.
+
+    Attributes
+    ----------
+    names
+        The pictures, and what is listed as one, in natural order.
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self.root = scan.root
+        self.table: CaptionTable = read_caption_tables(scan.root, scan.files)
+        found = {*scan.pictures(), *scan.troubles, *self.table.captions}
+        self.names = sorted(found, key=natural)
+        self._beside = _files_beside(scan)
+
+    def stamps(self, name: str) -> tuple[FileStamp | None, ...]:
+        """Return the stamps of a picture and of the files beside it; None first if it is not there."""
+        return (
+            self.scan.files.get(name),
+            *(self.scan.files[other] for other in self._others(name)),
+        )
+
+    def said(self, names: Iterable[str]) -> dict[str, Said]:
+        """Return what tables, and files beside the pictures, say of them; these files are read now."""
+        beside = {name: self._others(name) for name in names}
+        texts = {file for files in beside.values() for file in files if file not in self._objects}
+        data, notes = _read(self.root, texts)
+        captions, encodings = decoded_all(data)
+        notes |= {file: f"{file} was read as {code}" for file, code in encodings.items()}
+        return {name: self._joined(name, files, captions, notes) for name, files in beside.items()}
+
+    def trouble(self, name: str) -> str:
+        """Return why a name is not of a picture that can be read; empty if that is not known yet."""
+        return self.scan.troubles.get(name, "")
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """What one should know of the folder's files, by name."""
+        closed = [(name, f"not looked at: {why}") for name, why in self.scan.closed.items()]
+        again = [(name, "a link to what is here already") for name in self.scan.repeated]
+        return [*closed, *again, *self.table.problems]
+
+    @cached_property
+    def _objects(self) -> set[str]:
+        return {name for name in self.scan.files if suffix_of(name) == ".json"}
+
+    def _others(self, name: str) -> list[str]:
+        stem = name[: -len(suffix_of(name)) or None]
+        found = [self._beside.get((stem, suffix)) for suffix in _BESIDE]
+        return [other for other in found if other is not None]
+
+    def _joined(
+        self, name: str, files: Sequence[str], captions: dict[str, str], notes: dict[str, str]
+    ) -> Said:
+        values: dict[str, object] = {}
+        caption, said = "", [notes[file] for file in files if file in notes]
+        for file in files:
+            if file in captions:
+                caption = one_line(captions[file])
+            elif file in self._objects:
+                content, problem = _json_object(self.root / file)
+                said += [f"{file}: {problem}"] if problem else []
+                told = content.pop("caption", None)
+                values = {key: value for key, value in content.items() if key not in _MEASURED}
+                caption = caption or (one_line(told) if isinstance(told, str) else "")
+        if name in self.table.captions:
+            caption = self.table.captions[name]
+            values |= self.table.values[name]
+        else:
+            values = self.table.blank | values
+        if name in self.table.several:
+            values[ALL_CAPTIONS] = Texts(self.table.several[name])
+        return Said(caption, values, "; ".join(said))
+
+
+def read_folder(root: Path) -> FolderContent:
+    """Look at a folder of pictures.
+
+    Raises
+    ------
+    MissingFile
+        There is no such folder, or it cannot be listed.
+    """
+    if not root.is_dir():
+        raise MissingFile(f"{root} is not a folder; expected a folder of pictures")
+    scan = scan_folder(root)
+    if "." in scan.closed:
+        raise MissingFile(f"{root} cannot be listed: {scan.closed['.']}")
+    return FolderContent(scan)
+
+
+def list_pictures(root: Path, *, exif: bool = True) -> PictureFolder:
     """Find the pictures in a folder and the folders in it, hidden ones left out.
 
-    A picture is a file with the suffix of one, or a file that `captions.tsv` lists. The order is
+    A picture is a file with the suffix of one, or a file that a table of captions lists. The order is
     natural: `b2.jpg` comes before `b10.jpg`. A `.json` beside a picture, as img2dataset writes it,
     gives its caption and further columns.
+
+    Parameters
+    ----------
+    exif
+        Whether what the pictures say of themselves becomes columns: `PHOTO_FACTS`.
 
     Raises
     ------
     MissingFile
         There is no such folder, or no picture in it.
-    DamagedFile
-        Captions that cannot be read.
     """
-    if not root.is_dir():
-        raise MissingFile(f"{root} is no folder; expected a folder of pictures")
-    table = read_caption_table(root)
-    files = set(_files(root))
-    names = {name for name in files if Path(name).suffix.lower() in SUFFIXES}
-    names.update(table.captions)
-    if not names:
-        raise MissingFile(f"{root} holds no pictures; expected .jpg, .png, .webp or the like")
-    ordered = sorted(names, key=natural)
-    beside = {name: _beside(root, name, files) for name in ordered}
-    columns = JsonColumns(dict.fromkeys(table.columns, "text"))
-    for content in beside.values():
-        columns.see({key: value for key, value in content.items() if key != _CAPTION})
-    samples = tuple(_sample(root, name, table, beside[name], columns) for name in ordered)
-    return PictureFolder(root, columns.schema, samples)
+    content = read_folder(root)
+    if not set(content.names) - set(content.scan.troubles):
+        raise MissingFile(
+            f"{root} holds no pictures{_instead(content)}; expected .jpg, .png or the like"
+        )
+    said = content.said(content.names)
+    facts = PHOTO_FACTS if exif else ()
+    columns = JsonColumns(dict(content.table.columns.kinds), TAKEN | set(facts))
+    for one in said.values():
+        columns.see(one.values)
+    samples = tuple(sample_of(content, name, said[name], columns) for name in content.names)
+    return PictureFolder(
+        root, columns.schema, samples, facts, tuple(content.notes), tuple(content.scan.linked)
+    )
+
+
+def sample_of(content: FolderContent, name: str, said: Said, columns: JsonColumns) -> Sample:
+    """Return a picture of the folder as what can be encoded."""
+    place, reason = Place(os.fspath(content.root / name)), content.trouble(name)
+    return Sample(
+        name,
+        said.caption,
+        columns.values(said.values),
+        None if reason else place,
+        reason,
+        said.note,
+    )
 
 
 def natural(name: str) -> tuple[list[tuple[str, int]], str]:
@@ -96,48 +229,56 @@ def natural(name: str) -> tuple[list[tuple[str, int]], str]:
     return list(zip(words, [*numbers, -1], strict=True)), name
 
 
-def _files(root: Path) -> list[str]:
-    found = []
-    for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        place = Path(folder).relative_to(root)
-        found += [(place / name).as_posix() for name in files if not name.startswith(".")]
+def _instead(content: FolderContent) -> str:
+    """Return what a folder without pictures holds, where it is of a picture's kind."""
+    if not content.scan.troubles:
+        return ""
+    name, why = next(iter(content.scan.troubles.items()))
+    return f" that can be read ({name}: {why})"
+
+
+def _files_beside(scan: Scan) -> dict[tuple[str, str], str]:
+    """Return the files that may say something of a picture, by its name without suffix, and theirs.
+
+    `IMG_1.TXT` belongs to `IMG_1.JPG`; where there is `IMG_1.txt` too, that one does.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for name in scan.files:
+        suffix = suffix_of(name)
+        if suffix in _BESIDE and not is_caption_table(name):
+            key = name[: -len(suffix)], suffix
+            if key not in found or name.endswith(suffix):
+                found[key] = name
     return found
 
 
-def _beside(root: Path, name: str, files: set[str]) -> dict[str, object]:
-    """Return what the files beside a picture say of it; its caption under `_CAPTION`."""
-    text, more = (
-        PurePosixPath(name).with_suffix(suffix).as_posix() for suffix in (".txt", ".json")
-    )
-    content = _json_object(root / more) if more in files else {}
-    said = content.pop("caption", None)
-    found = {key: value for key, value in content.items() if key not in _MEASURED}
-    if text in files:
-        found[_CAPTION] = read_caption_file(root / text)
-    elif isinstance(said, str):
-        found[_CAPTION] = " ".join(said.split())
-    return found
+def _read(root: Path, names: Iterable[str]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Return the bytes of files, and why some cannot be read."""
+    data, notes = dict[str, bytes](), dict[str, str]()
+    for name in names:
+        content, problem = _bytes(root / name)
+        if problem:
+            notes[name] = f"{name}: {problem}"
+        else:
+            data[name] = content
+    return data, notes
 
 
-def _json_object(path: Path) -> dict[str, object]:
+def _bytes(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a file, or none and why."""
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{path} is no JSON; repair or remove it") from error
-    if not isinstance(content, dict):
-        raise DamagedFile(f"{path} is no JSON object; repair or remove it")
-    return content
+        return path.read_bytes(), ""
+    except OSError as error:
+        return b"", f"it cannot be read: {error.strerror}"
 
 
-def _sample(
-    root: Path, name: str, table: CaptionTable, beside: dict[str, object], columns: JsonColumns
-) -> Sample:
-    values: Mapping[str, object] = dict.fromkeys(table.columns, "") | beside
-    if name in table.values:
-        values = beside | dict(zip(table.columns, table.values[name], strict=True))
-    caption = table.captions.get(name)
-    if caption is None:
-        said = beside.get(_CAPTION)
-        caption = said if isinstance(said, str) else ""
-    return Sample(name, caption, columns.values(values), Place(os.fspath(root / name)))
+def _json_object(path: Path) -> tuple[dict[str, object], str]:
+    """Return a JSON object, or an empty one and why."""
+    data, problem = _bytes(path)
+    if problem:
+        return {}, problem
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}, "it is not JSON"
+    return (content, "") if isinstance(content, dict) else ({}, "it is not a JSON object")

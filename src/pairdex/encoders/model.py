@@ -16,12 +16,24 @@ from typing import Literal
 
 from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files import foreign_json
 from pairdex.parts.model_record import ModelRecord
 
-__all__ = ["BUILT_IN", "FORMAT", "ImageSpec", "Model", "Precision", "TextSpec", "load_model"]
+__all__ = [
+    "BUILT_IN",
+    "DEMO_KNOWS",
+    "FORMAT",
+    "ImageSpec",
+    "Model",
+    "Precision",
+    "TextSpec",
+    "load_model",
+    "what_it_knows",
+]
 
 FORMAT = 1
 BUILT_IN = "demo"
+DEMO_KNOWS = "the model demo knows 24 drawn things; for photographs: --model ViT-B/32"
 
 Precision = Literal["float32", "int8"]
 Cleaning = Literal["openai", "siglip", "none"]
@@ -97,6 +109,11 @@ class Model:
         """The tokenizer, in the format of the `tokenizers` library."""
         return self.folder / "tokenizer.json"
 
+    @property
+    def knows(self) -> str:
+        """What a model knows that does not know everything, in one line; empty for the others."""
+        return what_it_knows(self.record())
+
     def record(self) -> ModelRecord:
         """Return what a collection remembers of its model; the built-in one needs no folder."""
         folder = None if self.folder == _built_in() else str(self.folder.resolve())
@@ -106,6 +123,12 @@ class Model:
             "checksum": self.checksum,
             "folder": folder,
         }
+
+
+def what_it_knows(record: ModelRecord | None) -> str:
+    """Return what the recorded model knows, in one line; empty for a model that knows everything."""
+    is_built_in = record is not None and record["folder"] is None and record["name"] == BUILT_IN
+    return DEMO_KNOWS if is_built_in else ""
 
 
 def load_model(name_or_folder: str | Path) -> Model:
@@ -143,7 +166,7 @@ def _built_in() -> Path:
 def _read(folder: Path) -> Model:
     path = folder / _MANIFEST
     try:
-        content = json.loads(path.read_bytes())
+        content = foreign_json.parse(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingFile(f"{folder} is no model folder: it has no {_MANIFEST}") from error
     except ValueError as error:

@@ -1,22 +1,25 @@
-"""Finding out what is to be encoded: a folder of pictures, tars, or a table of paths."""
+"""Finding out what is to be encoded: a folder of pictures, tars, or tables of paths or of pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from pairdex.encoders.folder import list_pictures
+from pairdex.encoders.folder import list_pictures, natural
 from pairdex.encoders.path_table import SUFFIXES as TABLES
-from pairdex.encoders.path_table import PathTable
+from pairdex.encoders.path_table import PathTable, holds_pictures
+from pairdex.encoders.patterns import local_places
 from pairdex.encoders.pictures import SUFFIXES
 from pairdex.encoders.sources import Source
+from pairdex.encoders.tables import TableSource
 from pairdex.encoders.tars import open_tars
 from pairdex.errors import InvalidArgument, MissingFile
 
-__all__ = ["open_source"]
+__all__ = ["named_in", "open_source"]
 
 
-def open_source(place: Path) -> Source:
-    """Open pictures to encode, told by what `place` is.
+def open_source(images: str | Path | Sequence[str | Path], *, exif: bool = True) -> Source:
+    """Open pictures to encode, told by what is named.
 
     Raises
     ------
@@ -25,15 +28,21 @@ def open_source(place: Path) -> Source:
     InvalidArgument
         A folder with pictures and tars, or a file that is neither a tar nor a table.
     DamagedFile, Mismatch
-        Captions or a table that cannot be read.
+        A table that cannot be read, or tables that do not agree.
     """
+    places = local_places(images)
+    if len(places) > 1:
+        return _several(places)
+    (place,) = places
     if place.is_dir():
-        return _folder(place)
+        return _folder(place, exif=exif)
     suffix = place.suffix.lower()
+    if suffix == ".parquet" and place.is_file() and holds_pictures(place):
+        return TableSource(place.parent, [place])
     if suffix in TABLES:
         return PathTable(place)
     if not place.is_file():
-        raise MissingFile(f"{place} is no folder; expected a folder of pictures, a tar or a table")
+        raise MissingFile(f"{place} is not a folder; expected pictures: a folder, tars or a table")
     if suffix != ".tar":
         raise InvalidArgument(
             f"{place} is neither a folder nor a {', '.join(TABLES)} or .tar file", field="images"
@@ -41,19 +50,53 @@ def open_source(place: Path) -> Source:
     return _not_empty(open_tars(place.parent, [place]), place)
 
 
-def _folder(place: Path) -> Source:
+def named_in(images: str | Path | Sequence[str | Path]) -> str | None:
+    """Return what the note says of files that were named; None where a folder was."""
+    places = local_places(images)
+    if len(places) == 1 and places[0].is_dir():
+        return None
+    return ",".join(sorted((place.name for place in places), key=natural))
+
+
+def _several(places: Sequence[Path]) -> Source:
+    missing = [place for place in places if not place.is_file()]
+    if missing:
+        raise MissingFile(f"{missing[0]} is not a file; several places must be tars, or tables")
+    folders = {place.parent.resolve() for place in places}
+    if len(folders) > 1:
+        raise InvalidArgument(
+            f"{places[0]} and {places[-1]} lie in different folders; encode each folder by itself",
+            field="images",
+        )
+    kinds = {place.suffix.lower() for place in places}
+    if kinds == {".tar"}:
+        return _not_empty(open_tars(places[0].parent, places), places[0].parent)
+    if kinds == {".parquet"}:
+        return TableSource(places[0].parent, sorted(places, key=lambda one: natural(one.name)))
+    raise InvalidArgument(
+        f"{len(places)} files with the suffixes {', '.join(sorted(kinds))} are named, "
+        "expected .tar files or .parquet files",
+        field="images",
+    )
+
+
+def _folder(place: Path, *, exif: bool) -> Source:
     names = [path for path in place.iterdir() if not path.name.startswith(".")]
     tars = [path for path in names if path.suffix.lower() == ".tar"]
-    if not tars:
-        return list_pictures(place)
     pictures = sorted(path.name for path in names if path.suffix.lower() in SUFFIXES)
-    if pictures:
+    if tars and pictures:
         raise InvalidArgument(
             f"{place} holds tars ({tars[0].name}) and pictures ({pictures[0]}): "
             "name a folder of one kind",
             field="images",
         )
-    return _not_empty(open_tars(place, tars), place)
+    if tars:
+        return _not_empty(open_tars(place, tars), place)
+    tables = sorted(place.rglob("*.parquet"), key=lambda one: natural(one.as_posix()))
+    tables = [path for path in tables if not path.name.startswith(".") and holds_pictures(path)]
+    if tables and not pictures:
+        return TableSource(place, tables)
+    return list_pictures(place, exif=exif)
 
 
 def _not_empty(source: Source, place: Path) -> Source:

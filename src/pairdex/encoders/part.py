@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from pairdex.encoders.decoding import Decoded, Decoder, Failure
 from pairdex.encoders.encoder import Encoder
+from pairdex.encoders.exif import Facts
+from pairdex.encoders.pictures import Orientation
 from pairdex.encoders.preprocess import normalised
-from pairdex.encoders.sources import Sample, Source
+from pairdex.encoders.sources import FACTS, Sample, Source
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, checksums
 from pairdex.files.vectors import npy_header
@@ -38,6 +41,7 @@ class PartSummary:
     rows: int
     without_caption: int
     failures: tuple[Failure, ...]
+    notes: tuple[tuple[str, str], ...] = ()  # what one should know of pictures that are kept
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,21 @@ class PartFiles:
         return self.root / "metadata" / f"metadata_{self.number}.parquet"
 
 
+class _Known(NamedTuple):
+    """What is kept of a decoded picture."""
+
+    width: int
+    height: int
+    facts: Facts
+    content: str | None
+
+
 @dataclass
 class _Rows:
     """The rows of a part as they grow."""
 
     samples: list[Sample] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
+    decoded: list[_Known] = field(default_factory=list)
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -95,7 +108,8 @@ def encode_part(
     rows = _encoded(samples, encoder, decoder, progress)
     captions = [sample.caption for sample in rows.samples]
     missing = sum(not caption for caption in captions)
-    summary = PartSummary(digest, len(captions), missing, tuple(rows.failures))
+    notes = tuple((sample.name, sample.note) for sample in rows.samples if sample.note)
+    summary = PartSummary(digest, len(captions), missing, tuple(rows.failures), notes)
     if not captions:
         return summary
     images = np.concatenate(rows.vectors)
@@ -108,11 +122,14 @@ def encode_part(
     return summary
 
 
-def digest_of(source: Source, start: int, stop: int, encoder: Encoder) -> str:
+def digest_of(
+    source: Source, start: int, stop: int, encoder: Encoder, orientation: Orientation
+) -> str:
     """Return a checksum of all that decides a part: model, samples as they stand, columns."""
     columns = [(one.name, str(one.type)) for one in source.schema]
     stamp = source.stamp(start, stop)
-    content = (encoder.model.checksum, source.has_captions, columns, stamp)
+    how = (encoder.model.checksum, source.has_captions, orientation, list(source.facts))
+    content = (how, columns, stamp)
     return checksums.of_bytes(json.dumps(content, default=str).encode())
 
 
@@ -122,7 +139,10 @@ def read_summary(files: PartFiles) -> PartSummary | None:
         said = pq.read_metadata(files.metadata).metadata or {}
         content = json.loads(said[_KEY])
         failures = tuple(Failure(*pair) for pair in content["failures"])
-        return PartSummary(content["digest"], content["rows"], content["without_caption"], failures)
+        notes = tuple((name, note) for name, note in content["notes"])
+        return PartSummary(
+            content["digest"], content["rows"], content["without_caption"], failures, notes
+        )
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None
 
@@ -141,7 +161,7 @@ def _encoded(
             levels = np.stack([one.levels for one in batch])
             rows.vectors.append(encoder.encode_pixels(normalised(levels, encoder.model.image)))
             rows.samples += [one.sample for one in batch]
-            rows.sizes += [(one.width, one.height) for one in batch]
+            rows.decoded += [_Known(one.width, one.height, one.facts, one.content) for one in batch]
             batch = []
             progress(done, len(samples))
     progress(done, len(samples))
@@ -158,16 +178,27 @@ def _table(
     columns = {
         "image_path": pa.array([one.name for one in samples], pa.string()),
         "caption": pa.array([one.caption for one in samples], pa.string()),
-        "width": pa.array([width for width, _ in rows.sizes], pa.int32()),
-        "height": pa.array([height for _, height in rows.sizes], pa.int32()),
+        "width": pa.array([one.width for one in rows.decoded], pa.int32()),
+        "height": pa.array([one.height for one in rows.decoded], pa.int32()),
     }
     if texts is not None:
         empty = np.array([not one.caption for one in samples], bool)
         cosines = np.einsum("ij,ij->i", images.astype(np.float64), texts.astype(np.float64))
         columns["similarity"] = pa.array(cosines, pa.float64(), mask=empty)
+    for name in source.facts:
+        columns[name] = pa.array(_facts(name, rows), FACTS[name])
     for i, further in enumerate(source.schema):
         columns[further.name] = _column(further, [one.values[i] for one in samples])
     return pa.table(columns)
+
+
+def _facts(name: str, rows: _Rows) -> list[object]:
+    """Return what the pictures themselves say under a name of `FACTS`."""
+    if name == "folder":
+        return [sample.name.rpartition("/")[0] for sample in rows.samples]
+    if name == "content":
+        return [one.content for one in rows.decoded]
+    return [getattr(one.facts, name) for one in rows.decoded]
 
 
 def _column(further: pa.Field, values: list[object]) -> pa.Array:
@@ -193,6 +224,7 @@ def _write_table(path: Path, table: pa.Table, summary: PartSummary) -> None:
         "rows": summary.rows,
         "without_caption": summary.without_caption,
         "failures": [(failure.name, failure.reason) for failure in summary.failures],
+        "notes": summary.notes,
     }
     atomic.make_folder(path.parent)
     with atomic.replacing(path) as file:

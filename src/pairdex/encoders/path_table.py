@@ -1,4 +1,7 @@
-"""A table of paths as a source: Parquet, CSV or TSV with a column of pictures, read from front to back."""
+"""A table as a source: Parquet, CSV, TSV or JSON lines with a column of paths, read from front to back.
+
+In Parquet the column may hold the pictures themselves: bytes, or Hugging Face's struct of bytes and path.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,35 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pc
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from pairdex.encoders.captions import CAPTION_NAMES, one_line, split_captions
 from pairdex.encoders.columns import free_names
 from pairdex.encoders.sources import Place, Sample, file_stamp
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
 
-__all__ = ["SUFFIXES", "PathTable"]
+__all__ = ["SUFFIXES", "PathTable", "holds_pictures"]
 
-SUFFIXES = (".parquet", ".csv", ".tsv")
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 
 _PATHS = ("image_path", "path", "file_path", "filepath", "file", "filename", "file_name", "image")
-_CAPTIONS = ("caption", "text", "title", "name")
+_PICTURES = ("image", "jpg", "jpeg", "png", "webp", "img", "picture", "image_bytes", "bytes")
 _MEASURED = ("width", "height")  # measured when the picture is decoded
 _BATCH_ROWS = 10_000
+_PICTURE_ROWS = 64  # of a table that holds pictures: some hundred megabytes of large ones
 _BLOCK_BYTES = 8 << 20  # of CSV read at once
 
 
 class PathTable:
-    """The pictures that a table names, relative to its folder, in its order.
+    """The pictures that a table names, relative to its folder, or holds, in its order.
 
     The values of CSV and TSV stay texts, whatever they look like.
+
+    Parameters
+    ----------
+    root
+        The folder that the table is one of several in; otherwise its own.
 
     Raises
     ------
@@ -37,20 +48,26 @@ class PathTable:
         There is no such table, it cannot be read, or it has no column of paths.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.root = path.parent
+    facts: Sequence[str] = ()
+    linked: Sequence[str] = ()
+    notes: Sequence[tuple[str, str]] = ()
+
+    def __init__(self, path: Path, *, root: Path | None = None) -> None:
+        self.root = root or path.parent
         self._path = path
         if not path.is_file():
             raise MissingFile(f"{path} does not exist; expected a table of pictures")
         schema = self._schema()
-        self._picture = self._column(schema.names, _PATHS)
+        self._picture, self.holds_pictures = _picture_column(schema)
         if self._picture is None:
             raise Mismatch(
-                f"{path} has no column of paths: its columns are {', '.join(schema.names)}, "
-                f"expected one of {', '.join(_PATHS)}"
+                f"{path} has no column of paths or pictures: its columns are "
+                f"{', '.join(schema.names)}, expected one of {', '.join(_PATHS)}"
             )
-        self._caption = self._column(schema.names, _CAPTIONS)
-        own = (self._picture, self._caption, *_MEASURED)
+        self._caption = _column(schema.names, CAPTION_NAMES)
+        own = [self._picture, *_MEASURED]
+        if self._caption and not pa.types.is_nested(schema.field(self._caption).type):
+            own.append(self._caption)  # of a list the first is the caption, and the list is kept
         fields = [field for field in schema if field.name not in own]
         self._further = [field.name for field in fields]
         names = free_names(self._further)
@@ -85,14 +102,21 @@ class PathTable:
 
     def stamp(self, start: int, stop: int) -> object:
         """Return the table as it stands, which rows of it, and the pictures' files."""
+        name = self._path.relative_to(self.root).as_posix()
+        if self.holds_pictures:
+            return [name, self._stamp, start, stop]
         pictures = [one.place and file_stamp(one.place.path) for one in self.samples(start, stop)]
-        return [self._path.name, self._stamp, start, pictures]
+        return [name, self._stamp, start, pictures]
 
     def _sample(
         self, row: int, picture: object, caption: object, values: tuple[object, ...]
     ) -> Sample:
-        text = "" if caption is None else " ".join(str(caption).split())
-        name = "" if picture is None else str(picture).strip()
+        text = one_line(next(iter(split_captions(caption)), ""))
+        data, said = _bytes_and_path(picture)
+        if data is not None:
+            table = self._path.relative_to(self.root).as_posix()
+            return Sample(f"{table}/{said or row}", text, values, Place("", data=data))
+        name = said.strip()
         if not name:
             return Sample(f"row {row}", text, values, None, "the row names no picture")
         return Sample(name, text, values, Place(os.fspath(self.root / name)))
@@ -115,33 +139,50 @@ class PathTable:
 
     def _counted(self) -> tuple[int, bool]:
         rows, captions = 0, False
-        for table in self._tables():
+        only = None if self._caption is None else [self._caption]
+        if self.holds_pictures and only is None:
+            return pq.read_metadata(self._path).num_rows, False
+        for table in self._tables(only):
             rows += len(table)
             if self._caption and not captions:
-                captions = any(str(one).strip() for one in table[self._caption].to_pylist() if one)
+                captions = any(split_captions(one) for one in table[self._caption].to_pylist())
         if not rows:
             raise MissingFile(f"{self._path} has no rows; expected a row for each picture")
         return rows, captions
 
     def _schema(self) -> pa.Schema:
+        if self._path.suffix.lower() == ".parquet":
+            try:
+                return pq.read_schema(self._path)
+            except (pa.ArrowException, OSError) as error:
+                raise self._unreadable(error) from error
         table = next(self._tables(), None)
         if table is None:
             raise MissingFile(f"{self._path} has no rows; expected a row for each picture")
         return table.schema
 
-    def _tables(self) -> Iterator[pa.Table]:
+    def _tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order, of Parquet only some columns where they are named."""
+        suffix = self._path.suffix.lower()
         try:
-            if self._path.suffix.lower() == ".parquet":
-                file = pq.ParquetFile(self._path)
-                for batch in file.iter_batches(_BATCH_ROWS):
+            if suffix == ".parquet":
+                with pq.ParquetFile(self._path) as file:
+                    holds = columns is None and _picture_column(file.schema_arrow)[1]
+                    rows = _PICTURE_ROWS if holds else _BATCH_ROWS
+                    for batch in file.iter_batches(rows, columns=columns):
+                        yield pa.Table.from_batches([batch])
+            elif suffix in (".jsonl", ".ndjson"):
+                for batch in pj.read_json(self._path).to_batches(_BATCH_ROWS):
                     yield pa.Table.from_batches([batch])
-                return
-            with self._csv() as reader:
-                for batch in reader:
-                    yield pa.Table.from_batches([batch])
+            else:
+                with self._csv() as reader:
+                    for batch in reader:
+                        yield pa.Table.from_batches([batch])
         except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise DamagedFile(f"{self._path} cannot be read: {reason}") from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DamagedFile:
+        return DamagedFile(f"{self._path} cannot be read: {str(error).splitlines()[0]}")
 
     def _csv(self) -> pc.CSVStreamingReader:
         parse = pc.ParseOptions(
@@ -160,10 +201,45 @@ class PathTable:
             self._path, read_options=read, parse_options=parse, convert_options=convert
         )
 
-    @staticmethod
-    def _column(names: Sequence[str], known: Sequence[str]) -> str | None:
-        lowered = {name.lower(): name for name in reversed(names)}
-        return next((lowered[name] for name in known if name in lowered), None)
+
+def holds_pictures(path: Path) -> bool:
+    """Whether a file is a Parquet table with a column of pictures."""
+    try:
+        return _picture_column(pq.read_schema(path))[1]
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def _picture_column(schema: pa.Schema) -> tuple[str | None, bool]:
+    """Return the column of pictures, and whether it holds them; else the one of their paths."""
+    held = [field.name for field in schema if _is_picture(field)]
+    if held:
+        return _column(held, _PICTURES) or held[0], True
+    plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    return _column(plain, _PATHS), False
+
+
+def _is_picture(field: pa.Field) -> bool:
+    kind = field.type
+    if pa.types.is_struct(kind):
+        return {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_bytes and field.name.lower() in _PICTURES
+
+
+def _bytes_and_path(value: object) -> tuple[bytes | None, str]:
+    """Return what a cell holds of a picture: its bytes, its path or name."""
+    if isinstance(value, dict):
+        data, said = value.get("bytes"), value.get("path")
+        return (data if isinstance(data, bytes) else None), "" if said is None else str(said)
+    if isinstance(value, bytes):
+        return value, ""
+    return None, "" if value is None else str(value)
+
+
+def _column(names: Sequence[str], known: Sequence[str]) -> str | None:
+    lowered = {name.lower(): name for name in reversed(names)}
+    return next((lowered[name] for name in known if name in lowered), None)
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:

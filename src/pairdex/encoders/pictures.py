@@ -1,29 +1,44 @@
-"""Opening a picture that nobody vouches for: whole, of bounded size, of a known format.
+"""Opening a picture from an untrusted file: whole, of bounded size, of a known format.
 
-A picture is taken as it is stored: no rotation by EXIF, as the reference preprocessing has none,
-and of an animated one the first frame.
+A picture is turned upright as its EXIF says, unless it is asked for as it is stored. Of an animated
+picture the first frame is taken. The decoder of HEIF turns pictures by itself, always.
 """
 
 from __future__ import annotations
 
+import stat
 import struct
 import zlib
+from contextlib import suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from PIL import Image, UnidentifiedImageError
+import pi_heif
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
 
-__all__ = ["MAX_PICTURE_PIXELS", "SUFFIXES", "open_picture"]
+__all__ = [
+    "DAMAGE",
+    "MAX_PICTURE_PIXELS",
+    "OTHER_KINDS",
+    "SUFFIXES",
+    "Orientation",
+    "kind_of_file",
+    "open_picture",
+]
+
+Orientation = Literal["upright", "as stored"]
 
 # 256 MB when decoded to RGB; just below where Pillow itself begins to warn of decompression bombs.
 MAX_PICTURE_PIXELS = 89_000_000
 
 # Still pictures that people have; not those that Pillow runs a program for (EPS, WMF).
 _FORMATS = (
-    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO", "TGA", "QOI",
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000", "ICO",
+    "TGA", "QOI",
 )  # fmt: skip
 SUFFIXES = frozenset(
     [
@@ -41,6 +56,9 @@ SUFFIXES = frozenset(
         ".pgm",
         ".pbm",
         ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
         ".jp2",
         ".ico",
         ".tga",
@@ -48,8 +66,22 @@ SUFFIXES = frozenset(
     ]
 )
 
+# Pictures of other kinds, by suffix: they are reported, with what can be done.
+_RAW = "a camera's raw file; export it as JPEG"
+OTHER_KINDS = {
+    ".svg": "a drawing (SVG); export it as PNG",
+    ".svgz": "a drawing (SVG); export it as PNG",
+    ".psd": "a Photoshop file; export it as PNG",
+    ".psb": "a Photoshop file; export it as PNG",
+    ".xcf": "a GIMP file; export it as PNG",
+    ".jxl": "a JPEG XL picture; convert it to JPEG or PNG",
+    **dict.fromkeys(
+        (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw"), _RAW
+    ),
+}
+
 # What Pillow's decoders raise on damaged data, as seen when files are cut and bytes are flipped.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -66,8 +98,14 @@ _DAMAGE = (
 )
 
 
-def open_picture(source: Path | BytesIO) -> Image.Image:
+def open_picture(source: Path | BytesIO, *, orientation: Orientation = "upright") -> Image.Image:
     """Open and decode a picture.
+
+    Parameters
+    ----------
+    orientation
+        `upright` turns it as its EXIF says; `as stored` leaves it, as the reference preprocessing of
+        CLIP does.
 
     Returns
     -------
@@ -79,38 +117,44 @@ def open_picture(source: Path | BytesIO) -> Image.Image:
     MissingFile
         There is no such file.
     InvalidArgument
-        It is no picture, or has more than `MAX_PICTURE_PIXELS`.
+        It is not a picture, or has more than `MAX_PICTURE_PIXELS`.
     DamagedFile
         It is truncated or corrupt, or cannot be read.
     """
     if isinstance(source, BytesIO):
-        return _opened(source, "the picture")
+        return _opened(source, "the picture", orientation)
     try:
+        kind = kind_of_file(source.stat().st_mode)
+        if kind is not None:  # opening a FIFO would wait for its writer
+            raise DamagedFile(f"{source} is {kind}, expected a picture")
         file = source.open("rb")
     except FileNotFoundError as error:
         raise MissingFile(f"{source} does not exist; expected a picture") from error
-    except OSError as error:
-        raise DamagedFile(f"{source} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, DamagedFile):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DamagedFile(f"{source} cannot be read: {reason}") from error
     with file:
-        return _opened(file, str(source))
+        return _opened(file, str(source), orientation)
 
 
-def _opened(file: IO[bytes], name: str) -> Image.Image:
-    Image.init()
-    known = [kind for kind in _FORMATS if kind in Image.OPEN]
-    try:
-        picture = Image.open(file, formats=known)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidArgument(
-            f"{name} has more than {MAX_PICTURE_PIXELS:,} pixels; scale it down", field="image"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise InvalidArgument(
-            f"{name} is no picture of a known format; expected JPEG, PNG, WebP or the like",
-            field="image",
-        ) from error
-    except _DAMAGE as error:
-        raise _damaged(name, error) from error
+def kind_of_file(mode: int) -> str | None:
+    """Return what a file is by its `st_mode`, as "a FIFO"; None for a regular file."""
+    if stat.S_ISREG(mode):
+        return None
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((kind for check, kind in kinds if check(mode)), "not a regular file")
+
+
+def _opened(file: IO[bytes], name: str, orientation: Orientation) -> Image.Image:
+    picture = _identified(file, name)
     width, height = picture.size
     if width * height > MAX_PICTURE_PIXELS:  # known from the header: nothing is decoded yet
         raise InvalidArgument(
@@ -120,9 +164,36 @@ def _opened(file: IO[bytes], name: str) -> Image.Image:
         )
     try:
         picture.load()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(name, error) from error
+    if orientation == "upright":
+        with suppress(*DAMAGE):  # damaged EXIF does not cost the picture
+            ImageOps.exif_transpose(picture, in_place=True)
     return picture
+
+
+def _identified(file: IO[bytes], name: str) -> Image.Image:
+    _register_formats()
+    known = [kind for kind in _FORMATS if kind in Image.OPEN]
+    try:
+        return Image.open(file, formats=known)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidArgument(
+            f"{name} has more than {MAX_PICTURE_PIXELS:,} pixels; scale it down", field="image"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise InvalidArgument(
+            f"{name} is not a picture of a known format; expected JPEG, PNG, WebP, HEIC or the like",
+            field="image",
+        ) from error
+    except DAMAGE as error:
+        raise _damaged(name, error) from error
+
+
+@cache
+def _register_formats() -> None:
+    Image.init()
+    pi_heif.register_heif_opener()
 
 
 def _damaged(name: str, error: BaseException) -> DamagedFile:

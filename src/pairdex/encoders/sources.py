@@ -10,16 +10,28 @@ from typing import Protocol
 
 import pyarrow as pa
 
-__all__ = ["Place", "Sample", "Source", "file_stamp"]
+__all__ = ["FACTS", "PHOTO_FACTS", "Place", "Sample", "Source", "file_stamp"]
+
+# What is found in the pictures themselves: columns, and their types.
+FACTS = {
+    "taken": pa.timestamp("ms"),
+    "camera": pa.string(),
+    "latitude": pa.float64(),
+    "longitude": pa.float64(),
+    "folder": pa.string(),
+    "content": pa.string(),
+}
+PHOTO_FACTS = ("taken", "camera", "latitude", "longitude", "folder")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture's bytes are: a whole file, or `size` bytes of one from `offset`."""
+    """Where a picture's bytes are: a whole file, `size` bytes of one from `offset`, or `data` itself."""
 
     path: str
     offset: int = 0
     size: int | None = None
+    data: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Sample:
     """A picture with its caption and the values of further columns.
 
     `name` is its path below the source's root; `place` is None where it is known already that there
-    is no picture, and `reason` says why.
+    is no picture, and `reason` says why. `note` is something to report of a sample that is kept.
     """
 
     name: str
@@ -35,6 +47,7 @@ class Sample:
     values: tuple[object, ...]
     place: Place | None
     reason: str = ""
+    note: str = ""
 
 
 class Source(Protocol):
@@ -47,6 +60,18 @@ class Source(Protocol):
     @property
     def schema(self) -> pa.Schema:
         """The further columns, with their types."""
+
+    @property
+    def facts(self) -> Sequence[str]:
+        """The names of `FACTS` that become columns."""
+
+    @property
+    def notes(self) -> Sequence[tuple[str, str]]:
+        """What one should know of files that are not samples, by name."""
+
+    @property
+    def linked(self) -> Sequence[str]:
+        """The folders elsewhere that links in the root led to."""
 
     @property
     def has_captions(self) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from pairdex.encoders.captions import split_captions
 from pairdex.encoders.sources import Sample
 from pairdex.encoders.tar_members import TarSample
 from pairdex.errors import Mismatch
@@ -63,7 +64,10 @@ def has_captions(schema: pa.Schema) -> bool:
 
 def kept_fields(schema: pa.Schema) -> list[pa.Field]:
     """Return the columns to keep: all but the captions and the stored pictures' size."""
-    left_out = {_caption_column(schema.names), *_MEASURED}
+    caption = _caption_column(schema.names)
+    left_out = set(_MEASURED)
+    if caption is not None and not pa.types.is_nested(schema.field(caption).type):
+        left_out.add(caption)  # of a list the first is the caption, and the list is kept
     return [field for field in schema if field.name not in left_out]
 
 
@@ -83,7 +87,13 @@ def paired(
     captions = table[caption].to_pylist() if caption else none
     kept = [table[key].to_pylist() if key in table.column_names else none for key in keys]
     samples = [
-        _sample(tar, table, row, found.get(row), _Said(str(text or ""), tuple(values)))
+        _sample(
+            tar,
+            table,
+            row,
+            found.get(row),
+            _Said(next(iter(split_captions(text)), ""), tuple(values)),
+        )
         for row, (text, *values) in enumerate(zip(captions, *kept, strict=True))
     ]
     used = {id(member) for member in found.values()}
@@ -120,7 +130,7 @@ def _sample(tar: Path, table: pa.Table, row: int, member: TarSample | None, said
     if member is not None:
         name = f"{tar.name}/{member.picture or member.key}"
         place = None if member.problem else member.place
-        return Sample(name, caption, said.values, place, member.problem)
+        return Sample(name, caption, said.values, place, member.problem, member.note)
     return Sample(f"{tar.name}/{row}", caption, said.values, None, _why(table, row))
 
 

@@ -13,16 +13,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.encoders.decoding import Failure
 from pairdex.encoders.part import PartFiles, PartSummary, read_summary
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import atomic, lock
 from pairdex.parts.note import NOTE, Note, read_note
 
-__all__ = ["Claim", "claimed"]
+__all__ = ["Claim", "claimed", "write_list", "write_note"]
 
 _STAGING = ".encoding"
-_FAILED = "failed.tsv"
+_FAILED, _NOTES = "failed.tsv", "notes.tsv"
 _NOTE_FORMAT = 1
 
 
@@ -38,7 +37,13 @@ class Claim:
         """Where new parts lie until they are published."""
         return self.folder / _STAGING
 
-    def publish(self, summaries: Sequence[PartSummary], *, has_captions: bool) -> None:
+    def publish(
+        self,
+        summaries: Sequence[PartSummary],
+        *,
+        has_captions: bool,
+        notes: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Move what is new to its place, remove what is no part of it now, and write the note."""
         kept = {i for i, summary in enumerate(summaries) if summary.rows}
         new = {i for i in kept if self._has_staged(i, summaries[i])}
@@ -50,8 +55,10 @@ class Claim:
         _remove_others(self.folder / "text_emb", kept if has_captions else set())
         _remove_others(self.folder / "metadata", kept)
         failures = [failure for summary in summaries for failure in summary.failures]
-        _write_failures(self.folder / _FAILED, failures)
-        _write_note(self.folder, self.note)
+        reasons = [(failure.name, failure.reason) for failure in failures]
+        write_list(self.folder / _FAILED, ("file", "reason"), reasons)
+        write_list(self.folder / _NOTES, ("file", "note"), notes)
+        write_note(self.folder, self.note)
         shutil.rmtree(self.staging)
 
     def _has_staged(self, number: int, summary: PartSummary) -> bool:
@@ -77,7 +84,7 @@ def claimed(folder: Path, note: Note) -> Iterator[Claim]:
         _check_ours(claim)
         atomic.make_folder(claim.staging)
         atomic.discard_partials(claim.staging)
-        _write_note(claim.staging, note)
+        write_note(claim.staging, note)
         try:
             yield claim
         finally:
@@ -115,6 +122,11 @@ def _check_same(place: Path, old: Note, new: Note) -> None:
             f"{place} holds parts of the model {old.model['name']} ({old.model['checksum'][:12]}), "
             f"asked for is {new.model['name']} ({new.model['checksum'][:12]}); name a new folder"
         )
+    if old.orientation != new.orientation:
+        raise Mismatch(
+            f"{place} holds parts of pictures taken {old.orientation}, asked for is "
+            f"{new.orientation}; name a new folder"
+        )
     if (old.pictures, old.source) != (new.pictures, new.source):
         before, now = ("/".join(filter(None, [one.pictures, one.source])) for one in (old, new))
         raise Mismatch(
@@ -142,17 +154,25 @@ def _remove_others(folder: Path, kept: set[int]) -> None:
         folder.rmdir()
 
 
-def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    if not failures:
+def write_list(path: Path, header: tuple[str, str], pairs: Sequence[tuple[str, str]]) -> None:
+    """Write pairs of texts as TSV under a header; no file where there are none."""
+    if not pairs:
         path.unlink(missing_ok=True)
         return
-    fields = [("file", "reason"), *((one.name, one.reason) for one in failures)]
-    lines = ["\t".join(" ".join(field.split()) for field in row) for row in fields]
+    lines = ["\t".join(" ".join(field.split()) for field in row) for row in (header, *pairs)]
     atomic.write_bytes(path, ("\n".join(lines) + "\n").encode(errors="backslashreplace"))
 
 
-def _write_note(folder: Path, note: Note) -> None:
-    content = {"format": _NOTE_FORMAT, "model": note.model, "pictures": note.pictures}
+def write_note(folder: Path, note: Note) -> None:
+    """Write the note of a folder of parts."""
+    content: dict[str, object] = {
+        "format": _NOTE_FORMAT,
+        "model": note.model,
+        "pictures": note.pictures,
+    }
     if note.source is not None:
         content["source"] = note.source
+    content["orientation"] = note.orientation
+    if note.linked:
+        content["linked"] = list(note.linked)
     atomic.write_bytes(folder / NOTE, (json.dumps(content, indent=2) + "\n").encode())

@@ -65,6 +65,9 @@ class TarSource:
         keys: Sequence[str] = (),
     ) -> None:
         self.root = root
+        self.facts: Sequence[str] = ()
+        self.linked: Sequence[str] = ()
+        self.notes: Sequence[tuple[str, str]] = ()
         self.schema = schema
         self.has_captions = any(shard.has_captions for shard in shards)
         self._shards = shards
@@ -134,6 +137,7 @@ class TarSource:
                 self._columns.values(one.values),
                 None if one.problem else one.place,
                 one.problem,
+                one.note,
             )
             for one in tar_samples(tar)
         ]

@@ -5,19 +5,24 @@ from __future__ import annotations
 import html
 import re
 import string
+import threading
 from collections.abc import Callable, Sequence
 
 import ftfy
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from pairdex.encoders.model import Model, TextSpec
-from pairdex.errors import InvalidArgument
+from pairdex.errors import DamagedFile, InvalidArgument
+from pairdex.files.boundary import reason_of
 
 __all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "canonical", "check_text", "clean"]
 
 # Far more than any model reads (77 tokens of CLIP are about 300 characters), and still cleaned
 # and tokenised in milliseconds.
 MAX_TEXT_CHARS = 10_000
+
+# For a call and for each text of it: a thousand times what a text takes.
+_CALL_SECONDS, _TEXT_SECONDS = 10.0, 0.05
 
 _SPACES = re.compile(r"\s+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -84,7 +89,11 @@ class TextTokenizer:
 
     def __init__(self, model: Model) -> None:
         self._spec: TextSpec = model.text
-        self._tokenizer = Tokenizer.from_file(str(model.tokenizer_file))
+        self._path = model.tokenizer_file
+        try:
+            self._tokenizer = Tokenizer.from_file(str(self._path))
+        except Exception as error:  # the library raises nothing more special
+            raise self._damaged(reason_of(error)) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
@@ -99,6 +108,29 @@ class TextTokenizer:
         marks = {spec.bos_id, spec.eot_id}
         start = [] if spec.bos_id is None else [spec.bos_id]
         room = spec.context_length - len(start) - 1
-        found = self._tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        found = self._encoded(cleaned)
         words = [[i for i in encoding.ids if i not in marks] for encoding in found]
         return [[*start, *inner[:room], spec.eot_id] for inner in words]
+
+    def _encoded(self, texts: list[str]) -> list[Encoding]:
+        """Take texts apart, in a thread of its own: a pattern of a tokenizer may take for ever."""
+        found: list[list[Encoding]] = []
+        wrong: list[str] = []
+
+        def encode() -> None:
+            try:
+                found.append(self._tokenizer.encode_batch(texts, add_special_tokens=False))
+            except Exception as error:  # noqa: BLE001 - the library raises nothing more special
+                wrong.append(reason_of(error))
+
+        thread = threading.Thread(target=encode, daemon=True)
+        thread.start()
+        limit = _CALL_SECONDS + _TEXT_SECONDS * len(texts)
+        thread.join(limit)
+        if not found:
+            late = f"it takes longer than {limit:g} s for {len(texts):,} texts"
+            raise self._damaged(wrong[0] if wrong else late)
+        return found[0]
+
+    def _damaged(self, reason: str) -> DamagedFile:
+        return DamagedFile(f"{self._path} cannot be used: {reason}; export the model again")

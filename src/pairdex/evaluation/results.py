@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.evaluation.alignment import aligned
+from pairdex.files.hdf5 import HDF5_SUFFIXES
 from pairdex.files.neighbour_files import (
     Fact,
     NeighbourTable,
@@ -22,7 +23,6 @@ from pairdex.reference.read_gold import Gold
 
 __all__ = ["Result", "find_results", "read_result"]
 
-_SUFFIXES = (".h5", ".hdf5")
 _OF_A_RESULT = frozenset({"algo", "querytime"})  # one of them tells a result from a gold standard
 
 
@@ -65,7 +65,7 @@ def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
                 raise MissingFile(f"{source} does not exist; expected a result file or a folder")
             found.append(str(source))
             continue
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES):
+        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in HDF5_SUFFIXES):
             (found if _is_result(file) else passed).append(str(file))
     if not found:
         raise InvalidArgument(

@@ -16,7 +16,7 @@ from pairdex.derived.codes import find_codes, have_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.projections.files import ON, Projection, find_projections, open_projection
 from pairdex.derived.projections.search import nearest_projected
-from pairdex.ivf.efforts import TUNED_K, Points
+from pairdex.ivf.efforts import TUNED_K, OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
@@ -92,7 +92,7 @@ def _by_index(store: Store, on: Kind) -> Iterator[Way]:
 def _approximately(
     store: Store,
     on: Kind,
-    index: tuple[InvertedIndex, Points],
+    index: tuple[InvertedIndex, OperatingPoints],
     vectors: NDArray[np.float32],
     k: int,
     *,

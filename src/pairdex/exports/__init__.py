@@ -1,1 +1,1 @@
-"""Handing a collection on: one module a format."""
+"""Export a collection: one module per format."""

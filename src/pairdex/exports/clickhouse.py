@@ -1,4 +1,4 @@
-"""ClickHouse: Parquet files in the columns of its LAION tutorial's table, and the SQL that loads them."""
+"""Export to ClickHouse: Parquet files with the columns of its LAION tutorial, and SQL to load them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ TUTORIAL_COLUMNS = {
     "NSFW": "String",
     "similarity": "Float32",
 }
-"""The tutorial's columns before the vectors, with ClickHouse's types."""
+"""The metadata columns of the tutorial's table, with ClickHouse types."""
 
-_PLACES = ("url", "image_path")  # what the table's column `url` takes, the first that there is
+_PLACES = ("url", "image_path")  # the sources of the column `url`; the first existing one is used
 
 
 def export_clickhouse(
     store: Store, target: Path, *, progress: StepProgress | None = None
 ) -> ExportReport:
-    """Write `target`/00000.parquet and so on, and `laion.sql`, which makes the table and loads them.
+    """Write `target`/00000.parquet and so on, and `laion.sql`, which creates the table and loads them.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy
-        The target is there; no room; another writer.
+        `target` exists, a file cannot be written, or another process writes to `target`.
     """
 
     def write(folder: Path, unit: int) -> Written:
@@ -65,9 +65,10 @@ def export_clickhouse(
 def tutorial_columns(
     ids: NDArray[np.int64], metadata: pa.Table
 ) -> dict[str, pa.Array | pa.ChunkedArray]:
-    """Return the tutorial's columns of rows, without the vectors.
+    """Return the tutorial's metadata columns for the given rows.
 
-    What has no URL has its picture's path; what has no text, `''`; no similarity is NaN.
+    A missing URL is replaced by the path of the picture, a missing text by `''`, a missing similarity by
+    NaN.
     """
     return {
         "id": pa.array(ids),
@@ -79,7 +80,7 @@ def tutorial_columns(
 
 
 def vector_column(on: Kind) -> str:
-    """Return the name of the column that holds the vectors of a kind."""
+    """Return the name of the column of image or text vectors."""
     return f"{on}_embedding"
 
 
@@ -116,7 +117,7 @@ def _script(store: Store) -> str:
 
 
 def _text(metadata: pa.Table, *names: str) -> pa.ChunkedArray:
-    """Return the first of these columns that there is, as text; NULL, or no such column, is ''."""
+    """Return the first existing column of `names` as text; '' for NULL, or if none exists."""
     for name in names:
         if name in metadata.column_names:
             return metadata[name].cast(pa.string()).fill_null("")
@@ -124,7 +125,7 @@ def _text(metadata: pa.Table, *names: str) -> pa.ChunkedArray:
 
 
 def _number(metadata: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column as float32; NULL, or no such column, is NaN."""
+    """Return a column as float32; NaN for NULL, or if the column does not exist."""
     if name not in metadata.column_names:
         return pa.chunked_array([pa.array(np.full(len(metadata), np.nan, np.float32))])
     return metadata[name].cast(pa.float32()).fill_null(float("nan"))

@@ -1,7 +1,7 @@
-"""Writing a folder of many files so that nobody meets half of it, and a killed export goes on.
+"""Write a folder of many files atomically and resumably.
 
-The files are written into `.NAME.export` beside the target; a unit of work that is done has a record
-there. When all are done the folder gets the target's name, in one step.
+The files are written to `.NAME.export` beside the target. Each finished unit of work has a record there.
+When all units are finished, the folder is renamed to the target in one step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import InvalidArgument, WriteFailed
-from pairdex.files import atomic, lock
+from pairdex.files import atomic, foreign_json, lock
 from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
@@ -29,14 +29,14 @@ _RENAMING = "renaming"
 
 @dataclass(frozen=True)
 class Written:
-    """What one unit of work has written.
+    """The result of one unit of work.
 
     Attributes
     ----------
     files
-        Their names in the folder, in order, with the rows of each.
+        The names of the written files, in order, with the number of rows of each.
     left_out
-        How many rows are in none of them, by reason.
+        The number of rows that were not written, by reason.
     """
 
     files: list[tuple[str, int]]
@@ -45,7 +45,7 @@ class Written:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """How many rows went into how many files, and how many did not, by reason; and what is to be known."""
+    """The number of rows and files written, the rows left out by reason, and notes for the user."""
 
     rows: int
     files: int
@@ -64,31 +64,35 @@ def export_folder(
     describe: Callable[[Path, list[Written]], None] | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
-    """Do every unit of work that an earlier, interrupted export has not done; then show the folder.
+    """Run all units of work that an interrupted export has not finished, then rename the folder.
 
     Parameters
     ----------
     recipe
-        All that the files depend on: what an export of another recipe has left is thrown away.
+        Everything that the files depend on. Files left by an export with another recipe are deleted.
     rows
-        How many rows each unit has, for the progress.
+        The number of rows of each unit, for progress reports.
     write
-        Writes the unit of this number into the folder.
+        Called with the folder and a unit's number; writes the files of that unit.
     name
-        Gives the files of all units, in order, their last names, where these depend on their number.
+        Return the final names of all files in order, if these depend on the number of files.
     describe
-        Adds what describes them all.
+        Write the files that describe the whole export.
 
     Raises
     ------
-    InvalidArgument, CollectionBusy, WriteFailed
-        The target is there; another process writes it; no room.
+    InvalidArgument
+        `target` exists and is not an empty folder.
+    CollectionBusy
+        Another process writes to `target`.
+    WriteFailed
+        A file cannot be written.
     """
     started = time.perf_counter()
     units = []
     with _exporting(target, recipe) as folder:
         for unit, done in enumerate(rows):
-            units.append(_once(folder, unit, write))
+            units.append(_write_unit_once(folder, unit, write))
             if progress:
                 progress(sum(rows[:unit]) + done, sum(rows))
         if name:
@@ -105,16 +109,16 @@ def export_folder(
 
 
 def check_target(target: Path) -> None:
-    """Raise InvalidArgument if anything but an empty folder is at `target`."""
+    """Raise InvalidArgument if `target` exists and is not an empty folder."""
     if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
         return
     if target.exists() or target.is_symlink():
-        raise InvalidArgument(f"{target} exists already; name a new folder", field="dest")
+        raise InvalidArgument(f"{target} already exists; name a new folder", field="dest")
 
 
 @contextmanager
 def _exporting(target: Path, recipe: Mapping[str, Any]) -> Iterator[Path]:
-    """Give the folder to write into; it becomes `target` when the block ends."""
+    """Yield the folder to write to; it becomes `target` when the block ends."""
     check_target(target)
     folder = target.resolve().with_name(f".{target.resolve().name}.export")
     atomic.make_folder(folder)
@@ -127,10 +131,10 @@ def _exporting(target: Path, recipe: Mapping[str, Any]) -> Iterator[Path]:
             atomic.make_folder(record.parent)
             atomic.write_bytes(record, content)
         yield folder
-        _show(folder, target)
+        _publish(folder, target)
 
 
-def _show(folder: Path, target: Path) -> None:
+def _publish(folder: Path, target: Path) -> None:
     shutil.rmtree(folder / _RECORDS)
     try:
         folder.replace(target)
@@ -140,10 +144,10 @@ def _show(folder: Path, target: Path) -> None:
     atomic.sync_folder(target.resolve().parent)
 
 
-def _once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Written:
+def _write_unit_once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Written:
     record = folder / _RECORDS / f"{unit:06d}.json"
     if record.is_file():
-        content = json.loads(record.read_bytes())
+        content = foreign_json.parse(record.read_bytes())
         written = Written([(name, rows) for name, rows in content["files"]], content["left_out"])
         renamed = (folder / _RECORDS / _RENAMING).is_file()
         if renamed or all((folder / name).is_file() for name, _ in written.files):
@@ -154,7 +158,7 @@ def _once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Wri
 
 
 def _rename(folder: Path, old: Sequence[str], new: Sequence[str]) -> None:
-    """Rename files; killed in between, the next export goes on, since a note says that it has begun."""
+    """Rename files. A note records that renaming has begun, so the next export resumes after a kill."""
     atomic.write_bytes(folder / _RECORDS / _RENAMING, b"")
     for before, after in zip(old, new, strict=True):
         if (folder / before).exists():

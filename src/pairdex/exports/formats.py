@@ -1,4 +1,4 @@
-"""The formats that a collection can be handed on in, and which options each takes."""
+"""The export formats, and the options of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ExportOptions", "Format", "export_collection"]
 
 Format = Literal["sisap", "tsv", "parquet", "laion", "webdataset", "tfds", "clickhouse"]
 
-# The options that a format knows; any other one is refused, not ignored.
+# The options of each format; other options are errors.
 _KNOWN: dict[Format, frozenset[str]] = {
     "sisap": frozenset(),
     "tsv": frozenset(),
@@ -36,7 +36,7 @@ _KNOWN: dict[Format, frozenset[str]] = {
 }
 
 
-# Those without options.
+# The formats without options.
 _PLAIN: dict[Format, Callable[..., ExportReport]] = {
     "sisap": export_sisap,
     "tsv": export_tsv,
@@ -47,9 +47,10 @@ _PLAIN: dict[Format, Callable[..., ExportReport]] = {
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Options of single formats; None is a format's own default.
+    """Options that only some formats have; None means the default of the format.
 
-    `config` is TFDS's configuration, `rows` the most rows a file, `vectors` which vectors are written.
+    `config` is the TFDS configuration, `rows` the maximum number of rows per file, `vectors` the kinds of
+    vectors to write.
     """
 
     config: Config | None = None
@@ -64,14 +65,14 @@ def export_collection(
     options: ExportOptions,
     progress: StepProgress | None = None,
 ) -> ExportReport:
-    """Write a collection to `target` in the format of this name.
+    """Export a collection to the folder `target` in the given format.
 
     Raises
     ------
     InvalidArgument
-        No such format, or an option that it does not have.
+        The format does not exist, or does not have an option.
     PairdexError
-        What the format's own module says.
+        The export failed; see the format's module.
     """
     _check(form, options)
     if form == "tfds":
@@ -95,8 +96,8 @@ def _check(form: Format, options: ExportOptions) -> None:
         )
     for field in fields(options):
         if getattr(options, field.name) is not None and field.name not in _KNOWN[form]:
-            having = [name for name, known in _KNOWN.items() if field.name in known]
+            supporting = [name for name, known in _KNOWN.items() if field.name in known]
             raise InvalidArgument(
-                f"the format {form} has no option {field.name}; it is one of {', '.join(having)}",
+                f"the format {form} has no option {field.name}; formats with it: {', '.join(supporting)}",
                 field=field.name,
             )

@@ -1,4 +1,4 @@
-"""Parts again, as LAION-400M lays them out: what `pairdex build` makes the same collection of."""
+"""Export parts in the layout of LAION-400M, from which `pairdex build` makes the same collection."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def export_laion(
 ) -> ExportReport:
     """Write `img_emb/img_emb_N.npy`, `text_emb/text_emb_N.npy` and `metadata/metadata_N.parquet`.
 
-    N is the part's own number; where two parts of the collection have the same, all are numbered anew,
-    from 0. The metadata columns have the release's names; `part` and `row` are left out, since they
-    would be those of the new parts.
+    N is the number of the part. If two parts of the collection have the same number, all parts are
+    renumbered from 0. The metadata columns have their names in the release. `part` and `row` are left out,
+    because a build makes them.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy
-        The target is there; no room; another writer.
+        `target` exists, a file cannot be written, or another process writes to `target`.
     """
     numbers = _numbers(store)
     released = {column.name: column.source for column in store.manifest.columns}
@@ -72,5 +72,5 @@ def export_laion(
 
 def _numbers(store: Store) -> list[int]:
     numbers = [part.number for part in store.manifest.parts]
-    twice = any(count > 1 for count in Counter(numbers).values())
-    return list(range(len(numbers))) if twice else numbers
+    has_duplicates = any(count > 1 for count in Counter(numbers).values())
+    return list(range(len(numbers))) if has_duplicates else numbers

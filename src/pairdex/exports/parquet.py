@@ -1,4 +1,4 @@
-"""Parquet: a file for each part, with id, all metadata columns and the vectors."""
+"""Export to Parquet: one file per part, with id, all metadata columns and the vectors."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def export_parquet(
     Parameters
     ----------
     vectors
-        Which to write, as `image_embedding` and `text_embedding`, fixed-size lists of float16; all that
-        the collection has when None.
+        The kinds of vectors to write, as fixed-size lists of float16 in `image_embedding` and
+        `text_embedding`. None: all kinds that the collection has.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy
-        Vectors that the collection has not; the target is there; no room; another writer.
+        The collection does not have such vectors, `target` exists, a file cannot be written, or another
+        process writes to `target`.
     """
     kinds = list(store.manifest.vectors if vectors is None else vectors)
     for kind in kinds:
@@ -69,7 +70,7 @@ def _schema(store: Store, kinds: Sequence[Kind]) -> pa.Schema:
 
 
 def _writer(file: BinaryIO, store: Store, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a Parquet file whose vectors are stored as they are: no codec and no dictionary gains on them."""
+    """Open a Parquet file that stores vectors plainly: codecs and dictionaries do not shrink them."""
     names = store.schema.names
     return pq.ParquetWriter(
         file,
@@ -81,7 +82,7 @@ def _writer(file: BinaryIO, store: Store, schema: pa.Schema) -> pq.ParquetWriter
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Return Parquet's names of the columns: those of a list's elements have a path."""
+    """Return the Parquet column names; the elements of a list have a path."""
     return [
         f"{field.name}.list.element" if pa.types.is_fixed_size_list(field.type) else field.name
         for field in schema

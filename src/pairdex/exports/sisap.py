@@ -1,7 +1,7 @@
-"""SISAP's bundle: the vectors as `emb` in HDF5, a file for each projection, and the metadata TSV.
+"""Export a SISAP bundle: vectors as `emb` in HDF5, one file per projection, and the metadata TSV.
 
-Row i of every file is the same. Removed rows are left out; then `ids` says which row of the
-collection each is.
+Row i is the same row in every file. Removed rows are left out; in that case the dataset `ids` has the ids
+of the exported rows.
 """
 
 from __future__ import annotations
@@ -32,16 +32,21 @@ __all__ = ["export_sisap"]
 def export_sisap(
     store: Store, target: Path, *, progress: StepProgress | None = None
 ) -> ExportReport:
-    """Write the folder `target`, here of a collection NAME of N rows of 768 dimensions.
+    """Export a SISAP bundle to the folder `target`.
 
-    NAME-clip768-n=N.h5 has `emb` (n, 768) float16, NAME-pca96-n=N.h5 `pca96` float32, NAME-hamming-n=N.h5
-    `hamming` uint64, one for each projection that the collection has; meta-N.tsv has the metadata.
+    For a collection NAME of N rows with 768 dimensions, `target` contains:
+
+    - NAME-clip768-n=N.h5 with `emb`, float16, shape (N, 768)
+    - one file per projection: NAME-pca96-n=N.h5 with `pca96`, float32; NAME-hamming-n=N.h5 with `hamming`,
+      uint64
+    - meta-N.tsv with the metadata
 
     Raises
     ------
-    InvalidArgument, WriteFailed, CollectionBusy, Mismatch
-        The target is there; no room; another writer; a projection is of older vectors; rows were
-        removed meanwhile.
+    InvalidArgument, WriteFailed, CollectionBusy
+        `target` exists, a file cannot be written, or another process writes to `target`.
+    Mismatch
+        A projection is outdated, or rows were removed during the export.
     """
     checksum, files = store.checksum, _files(store)
     total = store.live_rows * (len(files) + 1)
@@ -71,20 +76,20 @@ def export_sisap(
 
 
 def _files(store: Store) -> list[tuple[str, str]]:
-    """Return the tables to write, each with its file's name for the space."""
+    """Return the tables to write, each with the name of its space in file names."""
     projections = [(name, name) for name in find_projections(store)]
     return [(QUERIES_NAME, f"clip{store.dim}"), *projections]
 
 
 def _models(store: Store) -> dict[str, str]:
-    """Return the checksum of each projection's model; a stale projection is refused here."""
+    """Return the checksum of each projection's model; raise Mismatch for an outdated projection."""
     return {
         name: open_projection(store, name).record.model.checksum for name in find_projections(store)
     }
 
 
 def _write_rows(store: Store, path: Path, table: str, left: Left, progress: StepProgress) -> int:
-    """Write one table, and `ids` where rows were removed; return how many rows it has."""
+    """Write one table, and `ids` if rows were removed; return the number of rows."""
     view = _view(store, table)
     tables: dict[str, tuple[tuple[int, ...], Any]] = {
         table: ((store.live_rows, view.shape[1]), view.dtype)
@@ -130,4 +135,4 @@ def _attributes(store: Store, table: str) -> dict[str, Value]:
 def _renumbered(store: Store) -> list[str]:
     if store.removed is None:
         return []
-    return ["rows are numbered without the removed ones: ids in the HDF5 files has their ids"]
+    return ["removed rows were left out: the dataset ids in the HDF5 files has the ids of the rows"]

@@ -1,7 +1,7 @@
-"""TFDS: a folder that `tfds.builder_from_directory` opens, with the features of `laion400m`; no TensorFlow.
+"""Export to TFDS, without TensorFlow: a folder for `tfds.builder_from_directory` with `laion400m` features.
 
-TFDS itself describes and encodes the features; examples are stored as ArrayRecord files, which are read in
-any order without TensorFlow too.
+TFDS describes and encodes the features. Examples are stored as ArrayRecord files, which can be read in any
+order, also without TensorFlow.
 """
 
 from __future__ import annotations
@@ -38,28 +38,31 @@ def export_tfds(
     shard_rows: int | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
-    """Write the examples of a collection, of parts or of shards as the split `train` of a TFDS dataset.
+    """Write the examples of a collection, parts or shards as the split `train` of a TFDS dataset.
 
     Parameters
     ----------
     source
-        As `pairdex.examples` takes it.
+        See `pairdex.examples`.
     config
-        `images` stores the pictures as they are, JPEG or PNG; `embeddings` both vectors.
+        `images` stores pictures (JPEG and PNG unchanged), `embeddings` image and text vectors.
     shard_rows
-        Examples a file, at most; 50,000 embeddings or 5,000 images by default.
+        The maximum number of examples per file. Default: 50,000 embeddings or 5,000 images.
 
     Raises
     ------
     MissingExtra
         TFDS is not installed.
     InvalidArgument, Mismatch, WriteFailed, CollectionBusy
-        No such examples in the source; the target is there; no room; another writer.
+        `source` has no such examples, `target` exists, a file cannot be written, or another process writes
+        to `target`.
     """
     opened = open_source(source, config)
     rows = DEFAULT_SHARD_ROWS[config] if shard_rows is None else shard_rows
     if rows < 1:
-        raise InvalidArgument(f"the rows a file are {rows}, expected at least 1", field="rows")
+        raise InvalidArgument(
+            f"the number of rows per file is {rows}, expected at least 1", field="rows"
+        )
     dataset = _Dataset(config, opened.dim)
 
     def write(folder: Path, unit: int) -> Written:
@@ -86,7 +89,7 @@ def export_tfds(
 
 
 class _Dataset:
-    """What TFDS knows of the dataset: its features, how an example is encoded, the files that describe it."""
+    """A TFDS dataset: its features, the encoding of examples, and the files that describe it."""
 
     def __init__(self, config: Config, dim: int | None) -> None:
         self._tfds, self._array_record = _libraries()
@@ -98,8 +101,8 @@ class _Dataset:
         ).serialize_example
 
     def write(self, path: Path, pairs: list[Pair]) -> None:
-        """Write a file of examples."""
-        with atomic.replacing(path) as file:  # the library opens it again by its name
+        """Write one file of examples."""
+        with atomic.replacing(path) as file:  # the library reopens it by name
             writer = self._array_record.ArrayRecordWriter(file.name, "group_size:1")
             try:
                 for pair in pairs:
@@ -108,7 +111,7 @@ class _Dataset:
                 writer.close()
 
     def names(self, units: list[Written]) -> list[str]:
-        """Return the names that TFDS gives the files."""
+        """Return the file names that TFDS expects."""
         count = sum(len(unit.files) for unit in units)
         stem = f"{_NAME}-{_SPLIT}.{_SUFFIX}"
         return [f"{stem}-{number:05d}-of-{count:05d}" for number in range(count)]
@@ -119,7 +122,7 @@ class _Dataset:
         if not lengths:
             reasons = {reason for unit in units for reason in unit.left_out} or {"no rows"}
             raise InvalidArgument(
-                f"there is no example of the configuration {self._config} to write "
+                f"the source has no examples of the configuration {self._config} "
                 f"({', '.join(sorted(reasons))})",
                 field="config",
             )
@@ -168,7 +171,7 @@ class _Dataset:
 
 
 def _as_rgb(pair: Pair) -> bytes:
-    """Return the stored picture if every reader gives RGB of it; otherwise one that is."""
+    """Return the stored picture if every reader decodes it as RGB; otherwise convert it to RGB PNG."""
     assert pair.picture is not None, "the configuration is images"
     picture = decoded(pair)
     if picture.format in ("JPEG", "PNG") and picture.mode == "RGB":
@@ -185,6 +188,7 @@ def _libraries() -> tuple[Any, Any]:
         from tensorflow_datasets.core import example_serializer  # noqa: F401, PLC0415 - loads it
     except ImportError as error:
         raise MissingExtra(
-            f"exporting to TFDS needs {error.name or error}: pip install 'pairdex[tfds]'"
+            f"exporting to TFDS needs {error.name or error}, which is not installed; run: "
+            "pip install 'pairdex[tfds]'"
         ) from error
     return tensorflow_datasets, array_record_module

@@ -1,7 +1,7 @@
-"""SISAP's metadata TSV: caption, NSFW, LICENSE and url, line i for row i.
+"""Export SISAP's metadata TSV: caption, NSFW, LICENSE and url, one line per row.
 
-Quoted as Julia's CSV.jl does it: a field with a tab, a quote or a line break stands in quotes, quotes in
-it doubled; a missing value is an empty field, an empty text `""`.
+Quoting follows Julia's CSV.jl: a field with a tab, quote or line break is quoted, and its quotes are
+doubled. A missing value is an empty field, an empty text is `""`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from pairdex.store.store import Store
 
 __all__ = ["check_unchanged", "export_tsv", "missing_columns", "tsv_name", "write_tsv"]
 
-# The names in the file, and what a collection calls them.
+# Columns in the file, and their names in a collection.
 _COLUMNS = {"caption": "caption", "NSFW": "nsfw", "LICENSE": "license", "url": "url"}
 _SPECIAL = '["\t\r\n]|^$'
 
 
 def export_tsv(store: Store, target: Path, *, progress: StepProgress | None = None) -> ExportReport:
-    """Write `target`/meta-ROWS.tsv; columns that the collection has not are empty, and noted.
+    """Write `target`/meta-ROWS.tsv; columns missing in the collection are empty, and a note lists them.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy, Mismatch
-        The target is there; no room; another writer; rows were removed meanwhile.
+        `target` exists, a file cannot be written, another process writes to `target`, or rows were removed
+        during the export.
     """
     name, checksum = tsv_name(store), store.checksum
 
-    def write(folder: Path, unit: int) -> Written:  # noqa: ARG001 - there is one
+    def write(folder: Path, unit: int) -> Written:  # noqa: ARG001 - there is only one unit
         left = Left()
         rows = write_tsv(store, folder / name, left, progress)
         check_unchanged(store, checksum)
@@ -53,18 +54,20 @@ def export_tsv(store: Store, target: Path, *, progress: StepProgress | None = No
 
 
 def tsv_name(store: Store) -> str:
-    """Return what the file is called."""
+    """Return the name of the file."""
     return f"meta-{store.live_rows}.tsv"
 
 
 def missing_columns(store: Store) -> list[str]:
-    """Say which of the file's columns are empty for want of a column in the collection."""
+    """Return a note on the columns that are empty because the collection does not have them."""
     missing = [name for name, ours in _COLUMNS.items() if ours not in store.schema.names]
-    return [f"the collection has no {', '.join(missing)}: left empty"] if missing else []
+    return (
+        [f"the collection has no {', '.join(missing)}: these columns are empty"] if missing else []
+    )
 
 
 def write_tsv(store: Store, path: Path, left: Left, progress: StepProgress | None = None) -> int:
-    """Write the file, some thousand rows at a time, and return how many rows it has."""
+    """Write the file in blocks of rows, and return the number of rows."""
     rows = 0
     with atomic.replacing(path) as file:
         file.write("\t".join(_COLUMNS).encode() + b"\n")
@@ -78,9 +81,11 @@ def write_tsv(store: Store, path: Path, left: Left, progress: StepProgress | Non
 
 
 def check_unchanged(store: Store, checksum: str) -> None:
-    """Raise Mismatch if rows have been removed since the collection had this checksum."""
+    """Raise Mismatch if the collection no longer has this checksum because rows were removed."""
     if store.checksum != checksum:
-        raise Mismatch(f"rows were removed from {store.path} meanwhile: run the same command again")
+        raise Mismatch(
+            f"rows were removed from {store.path} during the export; run the same command again"
+        )
 
 
 def _lines(store: Store, left: Left) -> Iterator[pa.Array]:
@@ -98,7 +103,7 @@ def _lines(store: Store, left: Left) -> Iterator[pa.Array]:
 
 
 def _quoted(column: pa.Array) -> pa.Array:
-    """Return a column as text, quoted where it must be; missing values are empty."""
+    """Return a column as text, quoted where necessary; missing values are empty."""
     text = column.cast(pa.string())
     inside = pc.replace_substring(text, '"', '""')
     quoted = pc.binary_join_element_wise('"', inside, '"', "")

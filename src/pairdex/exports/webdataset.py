@@ -1,4 +1,4 @@
-"""WebDataset: tars whose members of one key are one example: picture, caption, metadata, vectors."""
+"""Export to WebDataset: tars in which members with one key form an example."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_TAR_ROWS", "export_webdataset"]
 
-DEFAULT_TAR_ROWS = 10_000  # as img2dataset's shards; a training job reads whole tars
-_KEY_DIGITS = 9  # of the id, with zeros before it, as img2dataset's keys
+DEFAULT_TAR_ROWS = 10_000  # the size of img2dataset's shards; a training job reads whole tars
+_KEY_DIGITS = 9  # the key is the id padded with zeros, as in img2dataset
 
 
 def export_webdataset(
@@ -35,17 +35,20 @@ def export_webdataset(
 ) -> ExportReport:
     """Write `target`/00000.tar and so on, at most `tar_rows` examples in each.
 
-    The key of an example is its id. Its members: the picture as it is stored, with its own suffix, where
-    it is on this machine; `.txt`, the caption; `.json`, all columns; `.img_emb.npy` and `.text_emb.npy`,
-    float16 (dim,).
+    The key of an example is its id. Its members are the stored picture with its own suffix, if it is on
+    this machine; the caption as `.txt`; all columns as `.json`; and the vectors, float16 of shape (dim,),
+    as `.img_emb.npy` and `.text_emb.npy`.
 
     Raises
     ------
     InvalidArgument, WriteFailed, CollectionBusy
-        The target is there; tar_rows below 1; no room; another writer.
+        `target` exists, `tar_rows` is less than 1, a file cannot be written, or another process writes to
+        `target`.
     """
     if tar_rows < 1:
-        raise InvalidArgument(f"the rows a tar are {tar_rows}, expected at least 1", field="rows")
+        raise InvalidArgument(
+            f"the number of rows per tar is {tar_rows}, expected at least 1", field="rows"
+        )
 
     def write(folder: Path, unit: int) -> Written:
         left, files = Left(), []
@@ -67,7 +70,7 @@ def export_webdataset(
 
 
 def _tar_names(units: list[Written]) -> list[str]:
-    """Return names numbered through all parts, as readers of `{00000..00123}.tar` want them."""
+    """Return names numbered over all parts, as readers of `{00000..00123}.tar` expect."""
     return [f"{number:05d}.tar" for number in range(sum(len(unit.files) for unit in units))]
 
 
@@ -85,12 +88,12 @@ def _batches(store: Store, unit: int, rows: int, left: Left) -> Iterator[NDArray
 def _write_tar(file: BinaryIO, store: Store, unit: int, ids: NDArray[np.int64]) -> None:
     table = store.take(ids)
     vectors = {kind: store.vectors(kind)[ids] for kind in store.manifest.vectors}
-    root = store.manifest.parts[unit].pictures
+    part = store.manifest.parts[unit]
     names = {"image": "img_emb", "text": "text_emb"}
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for i, (row_id, row) in enumerate(zip(ids.tolist(), json_values.rows(table), strict=True)):
             key = f"{row_id:0{_KEY_DIGITS}d}"
-            path = picture_path(root, row.get("image_path"))
+            path = picture_path(part, row.get("image_path"))
             if path is not None:
                 _add(tar, key + path.suffix.lower(), path.read_bytes())
             _add(tar, f"{key}.txt", (row.get("caption") or "").encode())

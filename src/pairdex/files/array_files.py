@@ -1,9 +1,9 @@
-"""Files of some arrays that were derived from a part's metadata: mapped, checked whole when opened.
+"""Files of arrays derived from a part's metadata: mapped, and checked completely when opened.
 
-`indexes/<urls|keywords>/00000` belongs to part 0. It is derived: it may be deleted at any time and is made
-again. It names the metadata that it was made of, so that one of other rows is noticed.
+`indexes/<urls|keywords>/00000` belongs to part 0. It may be deleted at any time and is rebuilt when
+needed. It names the metadata that it was made from, so a file made from other rows is detected.
 
-A file is a magic, the length of the header, the header (JSON with a checksum of itself) padded to 64
+A file consists of a magic, the length of the header, the header (JSON with a checksum of itself) padded to 64
 bytes, and the arrays, each at a multiple of 64 bytes.
 """
 
@@ -25,21 +25,21 @@ Arrays = dict[str, NDArray[Any]]
 
 _MAGIC = b"PAIRDEX\0arrays\0\0"
 _ALIGNMENT = 64
-_REMEDY = "delete it; the next search that needs it makes it again"
+_REMEDY = "delete it; the next search that needs it rebuilds it"
 
 
 def write_arrays(path: Path, arrays: Arrays, *, kind: str, version: int, source: str) -> None:
-    """Write arrays of one dimension, atomically.
+    """Write one-dimensional arrays, atomically.
 
     Parameters
     ----------
     source
-        Names what they were made of.
+        Names the data that they were made from.
 
     Raises
     ------
     WriteFailed
-        No room, or no permission.
+        Disk full, or no permission.
     """
     places: list[dict[str, Any]] = []
     pieces: list[bytes | memoryview] = []
@@ -71,17 +71,17 @@ def write_arrays(path: Path, arrays: Arrays, *, kind: str, version: int, source:
 
 
 def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> Arrays | None:
-    """Map the arrays of a file; None where there is none, or one of other rows.
+    """Map the arrays of a file. Return None if it is missing or was made from other data.
 
     Parameters
     ----------
     source
-        What they should be made of; None for whatever it is.
+        The data that they should be made from; None accepts any.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        Other bytes than were written; a foreign file, or one of another version.
+        The bytes differ from those written; a foreign file, or another version.
     """
     opened = _opened(path, kind, version)
     if opened is None:
@@ -90,12 +90,12 @@ def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> A
     if source is not None and content["source"] != source:
         return None
     if len(body) != content["bytes"] or xxhash.xxh3_128_hexdigest(body.data) != content["body"]:
-        raise DamagedFile(f"{path} is damaged: its checksum does not fit; {_REMEDY}")
+        raise DamagedFile(f"{path} is damaged: its checksum does not match; {_REMEDY}")
     return {place["name"]: _array(body, place) for place in content["arrays"]}
 
 
 def read_source(path: Path, *, kind: str, version: int) -> str | None:
-    """Return what a file says it was made of; None where there is none. The arrays are not read.
+    """Return the name of the data that a file was made from, without reading its arrays; None if missing.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def read_source(path: Path, *, kind: str, version: int) -> str | None:
 
 
 def _opened(path: Path, kind: str, version: int) -> tuple[dict[str, Any], NDArray[np.uint8]] | None:
-    """Return the content of the header, checked, and the bytes behind it, mapped."""
+    """Return the checked content of the header, and the bytes after it as a map; None if missing."""
     try:
         if path.stat().st_size < len(_MAGIC) + 8:
             raise DamagedFile(f"{path} is damaged: it is cut off; {_REMEDY}")
@@ -125,14 +125,14 @@ def _header(path: Path, data: NDArray[np.uint8]) -> tuple[bytes, int]:
     """Return the header's bytes and where the arrays begin."""
     first = len(_MAGIC) + 8
     if data[: len(_MAGIC)].tobytes() != _MAGIC:
-        raise DamagedFile(f"{path} is damaged: it does not begin as it should; {_REMEDY}")
+        raise DamagedFile(f"{path} is damaged: it does not begin with its magic bytes; {_REMEDY}")
     length = int.from_bytes(data[len(_MAGIC) : first].tobytes(), "little")
     end = first + length
     if end > len(data):
         raise DamagedFile(f"{path} is damaged: it is cut off; {_REMEDY}")
     start = end + -end % _ALIGNMENT
     if data[end:start].any():
-        raise DamagedFile(f"{path} is damaged: there is something behind its header; {_REMEDY}")
+        raise DamagedFile(f"{path} is damaged: unexpected bytes after its header; {_REMEDY}")
     return data[first:end].tobytes(), start
 
 

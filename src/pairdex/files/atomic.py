@@ -1,7 +1,7 @@
-"""Writing files so that a reader, or a crash at any instant, never meets half of one.
+"""Writing files so that neither a reader nor a crash ever sees half of one.
 
-Invariant: a file appears under its name complete and on disk, or not at all. What a killed process
-leaves behind is named `.NAME.*.partial` and is never read.
+Invariant: a file appears under its name complete and on disk, or not at all. A killed process leaves
+files named `.NAME.*.partial`, which are never read.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a binary file that becomes `path` when the block ends, and vanishes if it raises.
+    """Yield a binary file that becomes `path` when the block ends; it is removed if the block raises.
 
     Raises
     ------
@@ -97,13 +97,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def discard_partials(folder: Path) -> None:
-    """Remove what killed writers left in `folder`; only the holder of its lock may call this."""
+    """Remove the leftovers of killed writers in `folder`. Only the holder of its lock may call this."""
     for leftover in partials(folder):
         leftover.unlink(missing_ok=True)
 
 
 def partials(folder: Path, name: str = "*") -> list[Path]:
-    """Return what killed writers of the file `name`, or of any, left in `folder`."""
+    """Return the leftovers of killed writers of the file `name` (or of any file) in `folder`."""
     return sorted(folder.glob(f".{name}.*{PARTIAL}"))
 
 

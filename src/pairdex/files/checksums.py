@@ -1,6 +1,6 @@
 """Checksums that find damage: XXH3 of 128 bits, the same as the tool `xxh128sum` prints.
 
-They tell a flipped byte from a whole file at memory speed; they are no proof against forgery.
+They find a flipped byte at memory speed. They do not protect against forgery.
 """
 
 from __future__ import annotations

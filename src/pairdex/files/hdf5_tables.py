@@ -1,7 +1,7 @@
-"""Writing HDF5 files of plain tables in blocks: the library lays the file out, the rows are ours to write.
+"""Writing HDF5 files of plain tables in blocks: HDF5 lays out the file, we write the rows.
 
-HDF5 hides a full disk in the text of an error and may fail again on closing. So it only sees a file
-that is kept in memory, without the tables' rows; these go to their place in the real file directly.
+HDF5 reports a full disk only in the text of an error and may fail again on closing. Therefore it
+writes to a file in memory, without the rows of the tables. The rows go directly to the real file.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class TableWriter:
     Parameters
     ----------
     file
-        Where the HDF5 file goes, from its beginning; all rows must be written before it is used.
+        The HDF5 file is written here from position 0. It is complete when all rows are written.
     tables
         The shape and dtype of each table, by name.
     attributes
-        Of the file.
+        Attributes of the file.
     table_attributes
-        Of tables, by name.
+        Attributes of the tables, by name.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TableWriter:
         self._offsets = self._lay_out()
 
     def set_attributes(self, attributes: Mapping[str, Value]) -> None:
-        """Change values of attributes of the file; a text must keep its length."""
+        """Change attributes of the file. A text must keep its length."""
         self._attributes.update(attributes)
         offsets = self._lay_out()
         assert offsets == self._offsets, "values of another size"
@@ -68,7 +68,7 @@ class TableWriter:
             self._file.write(np.ascontiguousarray(rows, dtype).data)
 
     def _lay_out(self) -> dict[str, int]:
-        """Write all but the tables' rows, and return where these begin."""
+        """Write everything except the rows; return the position of each table's first row."""
         layout = _Layout()
         with h5py.File(layout, "w", libver=_LIBVER) as image:
             for name, shape in self._shapes.items():
@@ -82,7 +82,7 @@ class TableWriter:
 
 
 def _create(image: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Create a table that has its place in the file from the beginning and is not filled."""
+    """Create a table that is allocated at once and not filled."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -93,7 +93,7 @@ def _create(image: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
 
 
 class _Layout(io.RawIOBase):
-    """A file of which only what is written takes memory."""
+    """A sparse file in memory: only written bytes take memory."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[int, bytes]] = []
@@ -102,7 +102,7 @@ class _Layout(io.RawIOBase):
 
     def copy_to(self, file: BinaryIO) -> None:
         file.truncate(self._size)
-        for offset, piece in self._pieces:  # in the order of writing: later ones count
+        for offset, piece in self._pieces:  # in the order of writing: later pieces win
             file.seek(offset)
             file.write(piece)
 

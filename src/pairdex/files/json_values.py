@@ -1,4 +1,4 @@
-"""Arrow rows as plain values that JSON can carry."""
+"""Arrow rows as plain values that JSON can represent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times as text: not all that Arrow can hold are times of Python."""
+    """Return times as text: Arrow holds times that Python cannot."""
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         utc = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
         return pc.binary_join_element_wise(utc, "Z", "")
@@ -32,9 +32,9 @@ def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any Arrow value
-    """Return a value as JSON can carry it.
+    """Return a value in a form that JSON can represent.
 
-    Bytes become base64, numbers that are not finite null; decimals and the like their text.
+    Bytes become base64, non-finite numbers null, decimals and similar types text.
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,7 +1,7 @@
-"""One writer at a time: locks on a collection's folders that die with their holder.
+"""One writer at a time: locks on a collection's folders that end with the process that holds them.
 
-Tombstones have a lock of their own, since a takedown waits for no build: their file is none of those
-that builds, codes, scores and projections write, and means the same before and after each of them.
+Tombstones have a separate lock, so that a takedown does not wait for a build. Builds, codes, scores
+and projections never write the file of tombstones, and its meaning does not depend on them.
 
 Some file systems have no such locks (Lustre without `-o flock`, NFS without a lock daemon, some FUSE
 and SMB mounts). There the work goes on after a warning.
@@ -22,13 +22,13 @@ from pairdex.files.os_advice import explained
 
 __all__ = ["acquire", "removing", "writing"]
 
-_METADATA = "metadata"  # a folder that every collection has and keeps
+_METADATA = "metadata"  # every collection has this folder
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the right to write the collection in `folder`; readers need none.
+    """Lock the collection in `folder` for writing. Readers need no lock.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def removing(collection: Path) -> Iterator[None]:
-    """Hold the right to write the tombstones; waits for another removal, which holds it for moments.
+    """Lock the tombstones for writing; wait for another removal, which takes moments.
 
     Raises
     ------

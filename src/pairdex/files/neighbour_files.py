@@ -1,12 +1,13 @@
-"""Reading SISAP's HDF5 files of neighbours: `knns`, `dists`, and what they say of themselves.
+"""Reading SISAP's HDF5 files of neighbours: `knns`, `dists`, and the facts that they state.
 
-Facts are taken from the file's attributes, from scalars beside the tables (as Julia's JLD2 writes them)
-and from attributes of `knns`. Everything else in the file is passed over, JLD2's `_types` among it.
+Facts come from the attributes of the file, from scalar datasets (as Julia's JLD2 writes them) and from
+the attributes of `knns`. Everything else in the file is ignored, for example JLD2's `_types`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
-from pairdex.files.vectors import READ_ERRORS
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files.hdf5 import dataset_at, open_hdf5, read_whole, text_of
 
 __all__ = [
     "FIRST_ID",
@@ -31,27 +32,27 @@ __all__ = [
 
 Fact = str | int | float
 
-FIRST_ID = "first_id"  # what our files call the number of the first row, on `knns`
+FIRST_ID = "first_id"  # the attribute of `knns` in our files: the number of the first row
 
-ASCENT_TOLERANCE = 1e-5  # by so much distances that were sorted before rounding may descend
+ASCENT_TOLERANCE = 1e-5  # for float32 rounding when checking that distances ascend
 
 
 @dataclass(frozen=True)
 class NeighbourTable:
-    """What a file of neighbours holds, neither turned nor renumbered yet.
+    """The content of a file of neighbours, not yet transposed or renumbered.
 
     Attributes
     ----------
     path
-        The file, with `:GROUP` where a group of it was named.
+        The file, with `:GROUP` if a group was named.
     knns
         (n, k) or (k, n) int64, as stored.
     dists
-        float32 of the same shape; None where the file has none.
+        float32 of the same shape; None if the file has none.
     facts
-        What the file says of itself, by name.
+        The facts that the file states, by name.
     kinds
-        The kind of each query, (n,) text, where the file has a dataset `kind`.
+        The kind of each query, (n,) text, if the file has a dataset `kind`.
     """
 
     path: str
@@ -62,15 +63,15 @@ class NeighbourTable:
 
 
 def read_neighbours(source: str | Path) -> NeighbourTable:
-    """Read a file of neighbours, or `FILE:GROUP`, a group of it.
+    """Read a file of neighbours, or one of its groups as `FILE:GROUP`.
 
     Raises
     ------
     MissingFile, UnsupportedFormat, DamagedFile
-        No such file; no HDF5 or no tables of neighbours in it; tables that do not fit each other.
+        No such file; not HDF5, or without tables of neighbours; tables that do not match.
     """
     path, group = split_group(source)
-    with _Opened(path) as file:
+    with _opened(path) as file:
         place = file
         if group is not None:
             if not isinstance(file.get(group), h5py.Group):
@@ -80,25 +81,25 @@ def read_neighbours(source: str | Path) -> NeighbourTable:
 
 
 def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
-    """Return what an HDF5 file says of itself, and the names of what it holds.
+    """Return the facts that an HDF5 file states, and the names of its members.
 
     Raises
     ------
     MissingFile, UnsupportedFormat, DamagedFile
         As `read_neighbours`.
     """
-    with _Opened(path) as file:
-        return _facts(file), frozenset(file)
+    with _opened(path) as file:
+        return _facts(file), frozenset(map(text_of, file))
 
 
 def read_kinds(path: Path) -> NDArray[np.str_] | None:
-    """Return the kind of each query in an HDF5 file, where it has a dataset `kind`."""
-    with _Opened(path) as file:
+    """Return the kind of each query in an HDF5 file; None if it has no dataset `kind`."""
+    with _opened(path) as file:
         return _kinds(str(path), file)
 
 
 def ascend(dists: NDArray[np.float32], axis: int) -> bool:
-    """Whether distances never descend along an axis, up to rounding; infinities are equal."""
+    """Return whether distances never descend along an axis, up to rounding; infinities are equal."""
     along = dists if axis == 1 else dists.T
     return bool(np.all(along[:, 1:] >= along[:, :-1] - ASCENT_TOLERANCE))
 
@@ -112,55 +113,36 @@ def split_group(source: str | Path) -> tuple[Path, str | None]:
     return Path(file), group
 
 
-class _Opened:
-    """An HDF5 file open for reading; whatever HDF5 complains of becomes one of our errors."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise MissingFile(f"{path} does not exist; expected an HDF5 file of neighbours")
-        self._path = path
-
-    def __enter__(self) -> h5py.File:
-        try:
-            self._file = h5py.File(self._path, "r")
-        except READ_ERRORS as error:
-            if h5py.is_hdf5(self._path):
-                raise self._damaged(error) from error
-            raise UnsupportedFormat(
-                f"{self._path} is no HDF5 file; expected one with knns and dists"
-            ) from error
-        return self._file
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.close()
-        if isinstance(error, (*READ_ERRORS, KeyError, MemoryError)) and not isinstance(
-            error, PairdexError
-        ):
-            raise self._damaged(error) from error
-
-    def _damaged(self, reason: BaseException) -> DamagedFile:
-        return DamagedFile(f"{self._path} cannot be read: {reason}; fetch or write it again")
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; whatever HDF5 complains of becomes one of our errors."""
+    if not path.is_file():
+        raise MissingFile(f"{path} does not exist; expected an HDF5 file of neighbours")
+    with open_hdf5(path, advice="fetch or write it again") as file:
+        yield file
 
 
 def _table(name: str, place: h5py.Group, file: h5py.File) -> NeighbourTable:
-    if not isinstance(place.get("knns"), h5py.Dataset):
+    stored = dataset_at(place, "knns")
+    if stored is None:
         raise UnsupportedFormat(
             f"{name} holds no dataset knns: it holds {_listed(place)}; expected knns and dists"
         )
-    knns = place["knns"][()]
-    if knns.ndim != 2 or knns.dtype.kind not in "iu":
+    if stored.ndim != 2 or stored.dtype.kind not in "iu":
         raise UnsupportedFormat(
-            f"{name} has knns of {knns.dtype} and shape {knns.shape}; expected integers (n, k)"
+            f"{name} has knns of {stored.dtype} and shape {stored.shape}; expected integers (n, k)"
         )
+    knns = read_whole(stored)
     if knns.size and knns.max() > np.iinfo(np.int64).max:
-        raise DamagedFile(f"{name} has the id {knns.max()} in knns: no collection is so large")
-    dists = place["dists"][()] if isinstance(place.get("dists"), h5py.Dataset) else None
+        raise DamagedFile(f"{name} has the id {knns.max()} in knns: larger than any collection")
+    distances = dataset_at(place, "dists")
+    dists = None if distances is None else read_whole(distances)
     if dists is not None and (dists.shape != knns.shape or dists.dtype.kind not in "fiu"):
         raise DamagedFile(
             f"{name} has knns of shape {knns.shape}, but dists of {dists.dtype} and shape "
             f"{dists.shape}: they do not belong together"
         )
-    facts = {**_facts(file), **_facts(place), **dict(_plain(place["knns"].attrs))}
+    facts = {**_facts(file), **_facts(place), **dict(_plain(stored.attrs))}
     return NeighbourTable(
         name,
         knns.astype(np.int64),
@@ -172,7 +154,7 @@ def _table(name: str, place: h5py.Group, file: h5py.File) -> NeighbourTable:
 
 def _facts(place: h5py.Group) -> dict[str, Fact]:
     scalars = {
-        key: item[()]
+        key: read_whole(item)
         for key, item in place.items()
         if isinstance(item, h5py.Dataset) and item.shape == ()
     }
@@ -180,27 +162,25 @@ def _facts(place: h5py.Group) -> dict[str, Fact]:
 
 
 def _plain(values: Mapping[str, Any]) -> Iterator[tuple[str, Fact]]:
-    """Yield texts and numbers as Python's own; what is neither is passed over."""
+    """Yield texts and numbers as Python values; skip everything else."""
     for key, value in values.items():
         one = value.reshape(-1)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
-        if isinstance(one, bytes):
-            yield key, one.decode(errors="replace")
-        elif isinstance(one, np.generic) and not isinstance(one, np.void):
-            yield key, one.item()
-        elif isinstance(one, (str, int, float)):
-            yield key, one
+        if isinstance(one, (str, bytes)):
+            yield text_of(key), text_of(one)
+        elif isinstance(one, (np.number, np.bool_)) and one.dtype.kind != "c":
+            yield text_of(key), one.item()
 
 
 def _kinds(name: str, place: h5py.Group) -> NDArray[np.str_] | None:
-    dataset = place.get("kind")
-    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
+    dataset = dataset_at(place, "kind")
+    if dataset is None or dataset.ndim != 1:
         return None
     if h5py.check_string_dtype(dataset.dtype) is None:
         raise UnsupportedFormat(
             f"{name} has a dataset kind of {dataset.dtype}; expected texts (n,)"
         )
-    return np.asarray(dataset.asstr(errors="replace")[()], np.str_)
+    return np.asarray([text_of(one) for one in read_whole(dataset)], np.str_)
 
 
 def _listed(place: h5py.Group) -> str:
-    return ", ".join(key for key in place if key != "_types") or "nothing"
+    return ", ".join(text_of(key) for key in place if key != "_types") or "nothing"

@@ -1,4 +1,4 @@
-"""Reading query vectors from the files that people keep them in: .npy, .npz, .h5 and .fvecs."""
+"""Reading query vectors from .npy, .npz, .h5 and .fvecs files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +15,13 @@ from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
     MissingFile,
-    PairdexError,
     UnsupportedFormat,
 )
 from pairdex.files import checksums
+from pairdex.files.boundary import reading
+from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, read_whole, text_of
 from pairdex.files.neighbour_files import Fact, read_facts, read_kinds, split_group
-from pairdex.files.vectors import READ_ERRORS, npy_description, npz_members, open_vectors
+from pairdex.files.vectors import npy_description, npz_members, open_vectors
 
 __all__ = ["QUERIES_NAME", "Queries", "read_queries", "read_query_set"]
 
@@ -30,16 +30,16 @@ QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
 
 @dataclass(frozen=True)
 class Queries:
-    """Query vectors with what their file says of them.
+    """Query vectors with the facts that their file states.
 
     Attributes
     ----------
     vectors
         (n, dim) float32, or the words (n, words) uint64 of binary sketches.
     facts
-        `kind` (image or text), `collection_checksum`, …; empty where the file says nothing.
+        `kind` (image or text), `collection_checksum`, …; empty if the file states none.
     kinds
-        The kind of each query (n,), where the file has a dataset `kind`.
+        The kind of each query (n,), if the file has a dataset `kind`.
     """
 
     vectors: NDArray[Any]
@@ -48,16 +48,16 @@ class Queries:
 
     @property
     def checksum(self) -> str:
-        """The XXH3-128 of the vectors as little-endian float32, whatever file they came in; of words."""
+        """The XXH3-128 of the vectors as little-endian float32 (of sketches: uint64), whatever the file."""
         dtype = "<u8" if self.vectors.dtype == np.uint64 else "<f4"
         return checksums.of_bytes(self.vectors.astype(dtype, copy=False).tobytes())
 
 
 def read_query_set(source: str | Path) -> Queries:
-    """Read query vectors as `read_queries`, or binary sketches, with what an HDF5 file says of them."""
+    """Read query vectors like `read_queries`, or binary sketches, with the facts of an HDF5 file."""
     vectors = _read_rows(source)
     path, _ = split_group(source)
-    if path.suffix.lower() not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in HDF5_SUFFIXES:
         return Queries(vectors, {})
     kinds = read_kinds(path)
     if kinds is not None and len(kinds) != len(vectors):
@@ -70,7 +70,7 @@ def read_query_set(source: str | Path) -> Queries:
 def read_queries(source: str | Path) -> NDArray[np.float32]:
     """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
 
-    Of several arrays in an HDF5 file `emb` is read unless another is named.
+    If an HDF5 file has several arrays, `emb` is read unless another is named.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument
-        No such file; damaged; not rows of floats; several arrays and none was named.
+        No such file; damaged; not rows of floats; several arrays and none named.
     """
     rows = _read_rows(source)
     if rows.dtype == np.uint64:
@@ -97,22 +97,17 @@ def _read_rows(source: str | Path) -> NDArray[Any]:
     readers = {
         ".npy": _read_npy,
         ".npz": _read_npz,
-        ".h5": _read_h5,
-        ".hdf5": _read_h5,
+        **dict.fromkeys(HDF5_SUFFIXES, _read_h5),
         ".fvecs": _read_fvecs,
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UnsupportedFormat(
-            f"{path} is no file of query vectors: got {path.suffix or 'no suffix'}, "
+            f"{path} is not a file of query vectors: got {path.suffix or 'no suffix'}, "
             f"expected one of {', '.join(readers)}"
         )
-    try:
+    with reading(path):
         array = reader(path, name)
-    except PairdexError:
-        raise
-    except (*READ_ERRORS, KeyError, MemoryError) as error:
-        raise DamagedFile(f"{path} cannot be read: {str(error) or 'it ends early'}") from error
     if array.ndim == 1:
         array = array[None, :]
     if array.ndim == 2 and array.dtype == np.uint64:
@@ -121,9 +116,7 @@ def _read_rows(source: str | Path) -> NDArray[Any]:
         raise UnsupportedFormat(
             f"{path} holds {array.dtype} of shape {array.shape}; expected rows of floats (n, dim)"
         )
-    with np.errstate(
-        over="ignore"
-    ):  # what float32 cannot hold becomes infinite and is refused later
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused later
         return np.ascontiguousarray(array, np.float32)
 
 
@@ -151,13 +144,14 @@ def _read_npz(path: Path, name: str | None) -> NDArray[Any]:
 
 
 def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
-    with h5py.File(path, "r") as file:
-        names = [
-            key for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim == 2
-        ]
-        if name is None and QUERIES_NAME in names:
+    with open_hdf5(path) as file:
+        tables = {key: dataset_at(file, key) for key in file}
+        found = {
+            key: table for key, table in tables.items() if table is not None and table.ndim == 2
+        }
+        if name is None and QUERIES_NAME in found:
             name = QUERIES_NAME
-        return np.asarray(file[_choose(path, names, name)][()])
+        return np.asarray(read_whole(found[_choose(path, list(found), name)]))
 
 
 def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
@@ -170,7 +164,7 @@ def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:
         or path.stat().st_size % (4 * (dim + 1))
         or (words.reshape(-1, dim + 1)[:, 0] != dim).any()
     ):
-        raise DamagedFile(f"{path} is no .fvecs file: its rows are not all of one dimension")
+        raise DamagedFile(f"{path} is not an .fvecs file: its rows differ in dimension")
     return words.reshape(-1, dim + 1)[:, 1:].view("<f4")
 
 
@@ -181,8 +175,9 @@ def _choose(path: Path, names: list[str], name: str | None) -> str:
         return str(name)
     if not names:
         raise UnsupportedFormat(f"{path} holds no 2-D array; expected rows of floats (n, dim)")
-    listed = ", ".join(names)
+    listed = ", ".join(map(text_of, names))
     asked = f"got {name}" if name else "say which"
     raise InvalidArgument(
-        f"{path} holds the arrays {listed}: {asked}, as in {path}:{names[0]}", field="vectors"
+        f"{path} holds the arrays {listed}: {asked}, as in {path}:{text_of(names[0])}",
+        field="vectors",
     )

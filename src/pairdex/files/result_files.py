@@ -1,4 +1,4 @@
-"""Writing search results to files: SISAP's HDF5 form, or Parquet."""
+"""Writing search results to files, as SISAP's HDF5 or as Parquet."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def write_results(
     attributes: Mapping[str, Value],
     about: Mapping[str, Value] | None = None,
 ) -> None:
-    """Write neighbours (n, k) to `path`, in the form that its suffix names.
+    """Write neighbours (n, k) to `path`, in the format of its suffix.
 
-    .h5 is SISAP's result file: `knns` int32, 1-based (0 where there is no neighbour), `dists`
+    .h5 is SISAP's result file: `knns` int32, 1-based (0 for no neighbour), `dists`
     float32, and the attributes. .parquet has a row for each neighbour: query, rank, id, distance.
 
     Parameters
     ----------
     attributes
-        Of the HDF5 file. SISAP's evaluation knows `data`, `size`, `algo`, `buildtime`, `querytime` and
-        `params`, and fails on any other.
+        Attributes of the HDF5 file. SISAP's evaluation accepts `data`, `size`, `algo`, `buildtime`, `querytime` and
+        `params`, and fails on others.
     about
-        Attributes of `knns`: what else is to be known of the results.
+        Attributes of `knns`: further facts about the results.
 
     Raises
     ------
     InvalidArgument, WriteFailed
-        An unknown suffix; no room, or no permission.
+        An unknown suffix; disk full, or no permission.
     """
     check_suffix(path)
     if path.suffix == ".h5":
@@ -81,7 +81,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 class NeighbourWriter:
-    """Writes the neighbours of query after query to an HDF5 file of SISAP's form."""
+    """Writes the neighbours of successive queries to an HDF5 file in SISAP's format."""
 
     def __init__(self, path: Path, tables: TableWriter) -> None:
         self._path = path
@@ -99,7 +99,7 @@ class NeighbourWriter:
         self._tables.write("dists", first, distances)
 
     def set_attributes(self, attributes: Mapping[str, Value]) -> None:
-        """Change values of the file's attributes, now that they are known."""
+        """Change attributes of the file to values that are known only now."""
         self._tables.set_attributes(attributes)
 
 
@@ -112,7 +112,7 @@ def writing_neighbours(
     about: Mapping[str, Value] | None = None,
     kinds: NDArray[np.bytes_] | None = None,
 ) -> Iterator[NeighbourWriter]:
-    """Give a writer of (n, k) neighbours whose file becomes `path` when the block ends.
+    """Yield a writer of (n, k) neighbours whose file becomes `path` when the block ends.
 
     Parameters
     ----------

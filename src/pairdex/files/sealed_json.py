@@ -1,4 +1,4 @@
-"""JSON files that carry a checksum of themselves and are read only in the very bytes they were written in."""
+"""JSON files that hold a checksum of themselves; a file with any other byte is refused."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import DamagedFile, UnsupportedFormat
-from pairdex.files import checksums
+from pairdex.files import checksums, foreign_json
 
 __all__ = ["read_sealed", "seal_of", "sealed"]
 
 
 def seal_of(content: dict[str, Any]) -> str:
-    """Return the XXH3-128 of `content` in its one compact form."""
+    """Return the XXH3-128 of `content` in compact form with sorted keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return checksums.of_bytes(_utf8(text))
 
@@ -24,37 +24,39 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 
 def read_sealed(data: bytes, path: Path, *, kind: str, version: int, remedy: str) -> dict[str, Any]:
-    """Return what was sealed, without the checksum.
+    """Return the sealed content, without the checksum.
 
     Parameters
     ----------
     path
-        Where `data` was read, for messages.
+        The file that `data` was read from, for messages.
     kind, version
-        What its keys `format` and `version` must say.
+        The expected values of its keys `format` and `version`.
     remedy
         What to do about a damaged file.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        Other bytes than were written; a foreign file, or one of another version.
+        The bytes differ from those written; a foreign file, or another version.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{path} is damaged: it is no JSON; {remedy}") from error
+        content = foreign_json.parse(data)
+    except ValueError as error:
+        raise DamagedFile(f"{path} is damaged: it is not JSON; {remedy}") from error
     if not isinstance(content, dict) or content.get("format") != kind:
-        raise UnsupportedFormat(f'{path} is no manifest of a {kind}; expected "format": "{kind}"')
+        raise UnsupportedFormat(
+            f'{path} is not the manifest of a {kind}; expected "format": "{kind}"'
+        )
     if content.get("version") != version:
         raise UnsupportedFormat(
-            f"{path} has format version {content.get('version')}, "
+            f"{path} has format version {str(content.get('version'))[:40]}, "
             f"this release reads version {version}; upgrade pairdex"
         )
     written = _serialised(content)
     claimed = content.pop("checksum", None)
     if written != data or seal_of(content) != claimed:
-        raise DamagedFile(f"{path} is damaged: its checksum does not fit; {remedy}")
+        raise DamagedFile(f"{path} is damaged: its checksum does not match; {remedy}")
     return content
 
 
@@ -63,5 +65,5 @@ def _serialised(content: dict[str, Any]) -> bytes:
 
 
 def _utf8(text: str) -> bytes:
-    """Encode JSON; what is no text in a file's name becomes JSON's own escape of it."""
+    """Encode JSON; characters of file names that UTF-8 cannot hold become JSON escapes."""
     return text.encode(errors="backslashreplace")

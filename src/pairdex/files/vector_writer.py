@@ -1,4 +1,4 @@
-"""Writing a .npy file of vectors block by block, when the number of rows is known only at the end."""
+"""Writing a .npy file of vectors block by block; the number of rows is known only at the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class VectorWriter:
         file.write(npy_header(0, dim, DTYPE))
 
     def append(self, block: NDArray[np.float16]) -> None:
-        """Write the rows of `block` behind the earlier ones."""
+        """Append the rows of `block`."""
         self._file.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         self.rows += len(block)
 
@@ -40,7 +40,7 @@ class VectorWriter:
 
 @contextmanager
 def writing_vectors(path: Path, dim: int) -> Iterator[VectorWriter]:
-    """Give a writer whose file becomes `path` when the block ends, and vanishes if it raises."""
+    """Yield a writer whose file becomes `path` when the block ends; it is removed if the block raises."""
     with atomic.replacing(path) as file:
         writer = VectorWriter(file, dim)
         yield writer

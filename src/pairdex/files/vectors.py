@@ -1,14 +1,12 @@
-"""Files of vectors, .npy or an array of an .npz, opened with every claim of their header checked.
+"""Files of vectors (.npy, or an array of an .npz), opened with every claim of their header checked.
 
-Rows are read in blocks with plain reads, so that memory stays flat whatever the file's size.
+Rows are read in blocks with plain reads, so memory use does not depend on the size of the file.
 """
 
 from __future__ import annotations
 
 import io
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,11 +16,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
+from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
+from pairdex.files.boundary import FOREIGN_ERRORS, reading
 from pairdex.files.foreign import foreign
 
 __all__ = [
-    "READ_ERRORS",
     "VectorFile",
     "npy_description",
     "npy_header",
@@ -37,17 +35,9 @@ _HEADER_READERS = {
     2: np.lib.format.read_array_header_2_0,
     3: np.lib.format.read_array_header_2_0,
 }
-# What NumPy's reader lets pass of Python's parsers and of its own look at the result.
-_HEADER_ERRORS = (
-    ValueError, SyntaxError, TypeError, LookupError, AttributeError, OverflowError, MemoryError,
-    RecursionError, tokenize.TokenError,
-)  # fmt: skip
 _FLOATS = ("float16", "float32", "float64")
 _BFLOAT16 = np.dtype("V2")  # NumPy has no bfloat16; it is saved as two bytes of no meaning
 _CONVERT = "save it again as rows: np.save(path, np.ascontiguousarray(rows, np.float32))"
-
-READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive raises: zipfile is not consistent in it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ class VectorFile:
 
     @property
     def name(self) -> str:
-        """The file's name, with the array's where there are several in one file."""
+        """The file's name, with the name of the array if the file holds several."""
         return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
 
     def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
@@ -87,10 +77,8 @@ class VectorFile:
             The file ends early or a compressed member is corrupt.
         """
         with ExitStack() as stack:
-            try:
+            with reading(self.path):
                 stream = stack.enter_context(self._stream())
-            except READ_ERRORS as error:
-                raise DamagedFile(f"{self.path} cannot be read: {error}; fetch it again") from error
             for start in range(0, self.rows, block_rows):
                 block = np.empty((min(block_rows, self.rows - start), self.dim), self._on_disk)
                 if self.by_column:
@@ -132,13 +120,8 @@ class VectorFile:
         view = block.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(view):
-            try:
+            with reading(f"{self.path} at row {start:,}"):
                 count = stream.readinto(view[done:])  # type: ignore[attr-defined]
-            except READ_ERRORS as error:
-                reason = str(error) or "it ends early"
-                raise DamagedFile(
-                    f"{self.path} cannot be read at row {start:,}: {reason}; fetch it again"
-                ) from error
             if not count:
                 raise DamagedFile(
                     f"{self.path} ends at row {start + done // (block.shape[1] * block.itemsize):,} "
@@ -164,20 +147,18 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No such file or array; the header lies about the size; not a 2-D array of floats.
+        No such file or array; the header disagrees with the size; not a 2-D array of floats.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of vectors")
-    try:
+    what = foreign(path)
+    if what is not None:
+        raise DamagedFile(f"{path} {what}")
+    with reading(path):
         if member is not None:
             return _open_npz(path, member)
         with path.open("rb") as file:
             return _parse_npy(file, path, path.stat().st_size)
-    except PairdexError:
-        raise
-    except READ_ERRORS as error:
-        what = foreign(path) or f"cannot be read: {error}; fetch it again"
-        raise DamagedFile(f"{path} {what}") from error
 
 
 def npy_header(rows: int, dim: int, dtype: np.dtype[Any]) -> bytes:
@@ -244,7 +225,7 @@ def npy_description(
         shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)
         if dtype.hasobject or min(shape, default=0) < 0:
             raise ValueError(shape, dtype)
-    except _HEADER_ERRORS as error:
+    except FOREIGN_ERRORS as error:
         raise DamagedFile(
             f"{path} has an unreadable .npy header: it is damaged; fetch it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Building an inverted file in one pass over the rows, in bounded memory, and adding rows to one."""
+"""Builds an inverted file in one pass over the rows, in bounded memory, or extends one."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ from pairdex.version import __version__
 __all__ = ["BUILDING", "Rows", "build", "can_extend"]
 
 
-BUILDING = ".building"  # the end of a folder's name: what is in it is on its way into the index
-MOST_GROWTH = 1.5  # rows over those the lists were trained on; beyond, they are trained anew
+BUILDING = ".building"  # suffix of the folder that holds an unfinished build
+MOST_GROWTH = (
+    1.5  # of the rows over those when the lists were trained; beyond it they are trained again
+)
 
 _CHUNK_ROWS = 32_768  # rows coded at once: 64 MB of coordinates at 512 dimensions
-_KEEP_ROWS = 2**20  # rows after which what is done is made durable
+_KEEP_ROWS = 2**20  # rows between two checkpoints
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What is indexed.
+    """The rows to index.
 
     Attributes
     ----------
     blocks
-        C-contiguous (rows, dim) float16 arrays, one a part.
+        C-contiguous (rows, dim) float16 arrays, one for each part.
     parts
         A checksum of each.
     other_blocks
-        Vectors of the other kind in the same space, texts where these are images; or none.
+        Vectors of the other kind in the same space (texts if these are images), or none.
     """
 
     blocks: Sequence[NDArray[np.float16]]
@@ -48,7 +50,7 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """All rows."""
+        """Number of rows."""
         return sum(len(block) for block in self.blocks)
 
     @property
@@ -57,7 +59,7 @@ class Rows:
         return int(self.blocks[0].shape[1])
 
     def chunks(self, first: int) -> Iterator[NDArray[np.float16]]:
-        """Yield the rows from number `first` on, some at a time."""
+        """Yield the rows from row `first` on, in chunks."""
         begin = 0
         for block in self.blocks:
             for at in range(max(first - begin, 0), len(block), _CHUNK_ROWS):
@@ -66,7 +68,7 @@ class Rows:
 
 
 def can_extend(old: IvfFile, rows: Rows, parameters: Parameters) -> bool:
-    """Whether `old` is of the first parts of `rows`, with these parameters, and not too few."""
+    """Return whether `old` indexes enough of the first parts of `rows`, with these parameters."""
     header = old.header
     return (
         rows.parts[: len(header.parts)] == header.parts
@@ -87,15 +89,15 @@ def build(
 ) -> None:
     """Write the inverted file of all rows.
 
-    An interrupted build goes on where it was, from the folder `NAME.building` beside the file.
+    An interrupted build resumes from the folder `NAME.building` beside the file.
 
     Parameters
     ----------
     extend
-        A file of the first parts of `rows`, of which the lists are kept and to which the other rows
-        are added: see `can_extend`.
+        A file of the first parts of `rows`: its lists are kept and the other rows are added
+        (see `can_extend`).
     progress
-        Called with the rows coded and all that will be.
+        Called with the number of rows coded and of all rows to code.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def _code(
     threads: int,
     progress: StepProgress | None,
 ) -> None:
-    """Bring the rows from number `first` on into the spill, as far as it lacks them."""
+    """Add the rows from row `first` on to the spill, except those that it already has."""
     kept = spill.rows
     for chunk in rows.chunks(first + spill.rows):
         spill.add(quantiser.code(chunk, first_id=first + spill.rows, threads=threads))

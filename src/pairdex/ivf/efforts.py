@@ -1,4 +1,4 @@
-"""How much a search does: operating points, measured when the index was built, one for each recall."""
+"""Operating points: the effort of a search for each recall, measured when the index was built."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
+from pairdex.files.boundary import reading
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import typed
 from pairdex.ivf.file import REMEDY
 from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 
 __all__ = [
     "TUNED_K",
     "Effort",
-    "Points",
+    "OperatingPoints",
     "QueryKind",
     "check_recall",
     "read_points",
@@ -24,28 +26,28 @@ __all__ = [
 
 QueryKind = Literal[
     "own", "other"
-]  # like the rows; of the other kind of vectors: texts among images
+]  # like the rows, or of the other kind of vectors: texts among images
 
-TUNED_K = (10, 30, 100)  # the points of the smallest that is no less than a search's k are used
+TUNED_K = (10, 30, 100)  # a search uses the smallest tuned k that is at least its own
 _KIND, _VERSION = "pairdex-operating-points", 1
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What is done for one query.
+    """How much a search does for one query.
 
     Attributes
     ----------
     nprobe
-        Lists that are scanned.
+        Number of lists that are scanned.
     rerank
-        Rows of them that are compared as they are stored.
+        Number of their rows that are compared as stored.
     spread_weight
-        What a list's spread counts beside the score of its centroid.
+        Weight of a list's spread, added to the score of its centroid.
     recall
-        recall@k that was measured with it; nan where nothing was.
+        Measured recall@k; nan if not measured.
     qps
-        Queries a second that were measured with it, all processors at work on many queries.
+        Measured queries per second, for many queries on all processors.
     """
 
     nprobe: int
@@ -56,21 +58,21 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Points:
+class OperatingPoints:
     """The operating points of an index.
 
     Attributes
     ----------
     recall
-        What is asked where a search asks for none.
+        Target recall of a search that names none.
     efforts
-        By kind of query and k, by rising recall; empty where there was nothing to measure with.
+        By kind of query and k, by ascending recall; empty if there were no queries to measure with.
     queries
-        How many queries of each kind they were measured with.
+        Number of queries of each kind that were used to measure.
     of
-        The checksum of the header of the file that they are of.
+        The `seal` of the index file that they belong to.
     on_disk
-        Whether the vectors are left on disk: their rows are read when they are compared.
+        True if the vectors stay on disk: rows are read when they are compared.
     """
 
     recall: float
@@ -80,12 +82,12 @@ class Points:
     on_disk: bool = False
 
     def pick(self, kind: QueryKind, k: int, recall: float) -> Effort | None:
-        """Return the least effort that was measured to reach a recall.
+        """Return the least effort that is measured to reach a recall.
 
         Returns
         -------
         Effort or None
-            None where no effort is known to reach it for so many neighbours.
+            None if no effort is known to reach it for k neighbours.
         """
         for tuned in TUNED_K:
             if k <= tuned and tuned in self.efforts[kind]:
@@ -95,16 +97,16 @@ class Points:
 
 
 def check_recall(recall: float) -> None:
-    """Raise InvalidArgument unless an index can be asked for this recall."""
+    """Raise InvalidArgument unless an index supports this recall."""
     if not MIN_RECALL <= recall <= MAX_RECALL:
         raise InvalidArgument(
             f"the recall is {recall:g}, expected {MIN_RECALL:g} to {MAX_RECALL:g}; "
-            "for all of it, search exactly",
+            "to find all neighbours, search exactly",
             field="recall",
         )
 
 
-def write_points(path: Path, points: Points) -> None:
+def write_points(path: Path, points: OperatingPoints) -> None:
     """Write operating points beside their index."""
     efforts = {
         kind: {str(k): [asdict(one) for one in some] for k, some in by_k.items()}
@@ -114,28 +116,28 @@ def write_points(path: Path, points: Points) -> None:
     atomic.write_bytes(path, sealed(content))
 
 
-def read_points(path: Path) -> Points:
+def read_points(path: Path) -> OperatingPoints:
     """Read operating points.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        None there; damaged or foreign ones.
+        Missing; damaged; a foreign file.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise MissingFile(f"{path} does not exist: {REMEDY}") from error
     content = read_sealed(data, path, kind=_KIND, version=_VERSION, remedy=REMEDY)
-    try:
+    with reading(path, advice=REMEDY):
         return _points(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(f"{path} holds no operating points: {REMEDY}") from error
 
 
-def _points(content: dict[str, Any]) -> Points:
+def _points(content: dict[str, Any]) -> OperatingPoints:
     efforts = {
-        kind: {int(k): [Effort(**one) for one in some] for k, some in by_k.items()}
+        kind: {int(k): typed(list[Effort], some, kind) for k, some in by_k.items()}
         for kind, by_k in content["efforts"].items()
     }
-    return Points(content["recall"], efforts, content["queries"], content["of"], content["on_disk"])
+    return OperatingPoints(
+        content["recall"], efforts, content["queries"], content["of"], content["on_disk"]
+    )

@@ -1,4 +1,4 @@
-"""The file of an inverted file: a header, then arrays that are mapped into memory as they lie.
+"""The file format of the approximate index: a header, then arrays that are memory-mapped.
 
 Byte by byte: docs/formats.md.
 """
@@ -40,33 +40,33 @@ REMEDY = "build it again with pairdex index"
 _PREFIX = struct.Struct("<8sII32s")  # magic, version, bytes of the JSON after it, its checksum
 _ALIGNMENT = 64  # bytes: a cache line
 _PAGE = 4096
-_MAX_HEADER_BYTES = 64 * 2**20  # of a million parts; a longer one is damaged
+_MAX_HEADER_BYTES = 64 * 2**20  # enough for a million parts; a longer header is damaged
 _FACTS_BYTES = 3 * 2 * GROUP_ROWS  # three float16 a row
 _READ_BYTES = 2**24
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself.
+    """The header of a file.
 
     Attributes
     ----------
     rows, dim
-        Of the vectors that were indexed.
+        Number and dimension of the indexed vectors.
     parts
-        The checksums of the files of vectors, in their order.
+        The checksums of the files of vectors, in order.
     nlist, coded, seed
-        As `Parameters`.
+        As in `Parameters`.
     trained_rows
-        How many rows there were when the lists were trained; others were added later.
+        Number of rows when the lists were trained; others were added later.
     groups
-        Of 32 places each, in all lists.
+        Number of groups of 32 places, in all lists.
     other_from, rows_from
-        As `Quantiser`; None for infinity.
+        As in `Quantiser`; None for infinity.
     version
-        The release that wrote it.
+        The release that wrote the file.
     checksums
-        Of each section.
+        The checksum of each section.
     """
 
     rows: int
@@ -98,7 +98,7 @@ class Header:
         }
 
     def offsets(self) -> Iterator[tuple[str, int, int]]:
-        """Yield each section's name, the byte it begins at, and how many it has."""
+        """Yield each section's name, offset and size in bytes."""
         at = self._begin()
         for name, (dtype, shape) in self.sections().items():
             size = int(np.prod(shape)) * dtype.itemsize
@@ -112,7 +112,7 @@ class Header:
         return (prefix + text).ljust(self._begin(), b"\0")
 
     def text_end(self) -> int:
-        """Return where the header's text ends; nothing lies between it and the first section."""
+        """Return the end of the header's text; only zeros lie between it and the first section."""
         return _PREFIX.size + len(self._text())
 
     def _text(self) -> bytes:
@@ -125,12 +125,12 @@ class Header:
 class IvfFile:
     """An opened file: its header, and its sections as read-only maps.
 
-    The header is compared with its checksum and the size with the header; `verify` reads the rest.
+    Opening compares the header with its checksum and the size with the header; `verify` reads the rest.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No file there; truncated or its header damaged; a foreign one or of a newer version.
+        Missing; truncated, or with a damaged header; a foreign file, or of a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -146,7 +146,7 @@ class IvfFile:
 
     @property
     def seal(self) -> str:
-        """A checksum of the header, and so of all that it vouches for."""
+        """The checksum of the header, which holds those of all sections."""
         return checksums.of_bytes(self.header.encoded())
 
     def section(self, name: str) -> NDArray[Any]:
@@ -156,12 +156,12 @@ class IvfFile:
         return self._content[at : at + size].view(dtype).reshape(shape)
 
     def verify(self, *names: str) -> None:
-        """Read sections, or the whole file, and compare them with their checksums.
+        """Read the named sections (all if none is named) and compare them with their checksums.
 
         Raises
         ------
         DamagedFile
-            A section differs, or there is something between them.
+            A section differs, or bytes between sections are not zero.
         """
         if not names:
             self._verify_gaps()
@@ -179,14 +179,16 @@ class IvfFile:
         end = self.header.text_end()
         for name, at, size in self.header.offsets():
             if self._content[end:at].any():
-                raise DamagedFile(f"{self.path} has something before the section {name}: {REMEDY}")
+                raise DamagedFile(
+                    f"{self.path} has unexpected bytes before the section {name}: {REMEDY}"
+                )
             end = at + size
 
 
 class Writer:
-    """Sections on their way into a file, each in pieces one after the other, the header last.
+    """Writes sections into a file, each in consecutive pieces, then the header.
 
-    `header` has any checksums; `finish` puts in the true ones.
+    The checksums in `header` are placeholders until `finish` sets them.
     """
 
     def __init__(self, file: BinaryIO, header: Header) -> None:
@@ -215,7 +217,7 @@ class Writer:
 
 
 def row_bytes(coded: int) -> int:
-    """Bytes of a row's codes: half a byte a coordinate, filled up to 64 coordinates."""
+    """Bytes of a row's codes: half a byte for each coordinate, padded to 64 coordinates."""
     return -(-coded // 64) * 32
 
 
@@ -229,7 +231,7 @@ def _read_header(path: Path) -> Header:
         with path.open("rb") as file:
             prefix = file.read(_PREFIX.size)
             if prefix[: len(MAGIC)] != MAGIC:
-                raise UnsupportedFormat(f"{path} is no inverted file: {REMEDY}")
+                raise UnsupportedFormat(f"{path} is not an index of pairdex: {REMEDY}")
             if len(prefix) < _PREFIX.size:
                 raise DamagedFile(f"{path} ends in its header: {REMEDY}")
             _, version, length, checksum = _PREFIX.unpack(prefix)

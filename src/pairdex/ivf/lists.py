@@ -1,4 +1,4 @@
-"""The lists of an inverted file: coded rows into groups of 32, and back."""
+"""The lists of an inverted file: packs coded rows into groups of 32 and unpacks them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def write_lists(
     extend: IvfFile | None,
     threads: int,
 ) -> None:
-    """Write the file of all that was spilled, and of the rows of `extend` before it in each list."""
+    """Write the file: in each list the rows of `extend`, then the spilled rows."""
     old = np.zeros_like(spill.counts) if extend is None else _counts(extend)
     counts = old + spill.counts
     groups = -(-counts // GROUP_ROWS)
-    squares = np.zeros(len(counts))  # of the distances to the centroids, summed up
+    squares = np.zeros(len(counts))  # sums of squared distances to the centroids
     if extend is not None:
         squares += extend.section("spreads")[: len(counts)].astype(np.float64) ** 2 * old
     with atomic.replacing(path) as file:
@@ -56,11 +56,11 @@ def write_lists(
 
 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return which row lies at each place of some lists, each filled up to whole groups with -1."""
-    rooms = -(-counts // GROUP_ROWS) * GROUP_ROWS
-    places = np.full(int(rooms.sum()), -1, np.int64)
+    """Return the row at each place of some lists; lists are padded to whole groups with -1."""
+    padded = -(-counts // GROUP_ROWS) * GROUP_ROWS
+    places = np.full(int(padded.sum()), -1, np.int64)
     rows = np.arange(int(counts.sum()))
-    moved = np.repeat((np.cumsum(rooms) - rooms) - (np.cumsum(counts) - counts), counts)
+    moved = np.repeat((np.cumsum(padded) - padded) - (np.cumsum(counts) - counts), counts)
     places[rows + moved] = rows
     return places
 
@@ -89,7 +89,7 @@ def _centroid_groups(quantiser: Quantiser, coded: int, threads: int) -> NDArray[
 
 
 def _counts(file: IvfFile) -> NDArray[np.int64]:
-    """Return how many rows each list has."""
+    """Return the number of rows in each list."""
     in_groups = (file.section("ids") != NO_ROW).reshape(-1, GROUP_ROWS).sum(axis=1)
     before = np.concatenate([[0], np.cumsum(in_groups)])
     counts: NDArray[np.int64] = np.diff(before[file.section("starts").astype(np.int64)])
@@ -97,7 +97,7 @@ def _counts(file: IvfFile) -> NDArray[np.int64]:
 
 
 def _stored(file: IvfFile, lists: range) -> Coded:
-    """Return the records of some lists as they were when they were grouped, but for `spread`."""
+    """Return the records of some lists as they were before grouping, without `spread`."""
     coded = file.header.coded
     starts = file.section("starts")[lists.start : lists.stop + 1].astype(np.int64)
     first, end = int(starts[0]), int(starts[-1])

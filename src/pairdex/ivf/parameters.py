@@ -1,4 +1,4 @@
-"""The numbers of an inverted file: what may be set, between what bounds, and what is chosen otherwise."""
+"""The parameters of an inverted file: their bounds and defaults."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ __all__ = [
 Size = Literal["fast", "compact"]
 
 DEFAULT_RECALL = 0.95  # recall@10
-MIN_RECALL, MAX_RECALL = 0.5, 0.999  # what is asked above is the exact search's business
-KEPT = 2  # coordinates that are kept beside those that are coded
+MIN_RECALL, MAX_RECALL = 0.5, 0.999  # above this, search exactly
+KEPT = 2  # coordinates that are stored as float16, besides the coded ones
 MIN_DIM = KEPT + 2
-MAX_CODED = 1022  # coordinates: 512 bytes a row
+MAX_CODED = 1022  # coordinates: 512 bytes for each row
 MAX_NLIST = 65_536
 MAX_ROWS = 2**32 - 2  # places and ids are 32-bit numbers
 
-_ROWS_PER_LIST = 64  # at least, two groups of the kernels: shorter lists are mostly padding
+_ROWS_PER_LIST = 64  # minimum, two groups of the kernels: shorter lists are mostly padding
 _SEED = 20210808  # any; the day LAION-400M appeared
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What determines an inverted file, besides its rows.
+    """The parameters that, with the rows, determine an inverted file.
 
     Attributes
     ----------
     nlist
-        Lists, 1 to MAX_NLIST.
+        Number of lists, 1 to MAX_NLIST.
     coded
-        Principal coordinates of a row that are coded, in 4 bits each.
+        Number of principal coordinates of a row that are coded, in 4 bits each.
     seed
-        Of the sample that the lists are trained on.
+        Seed of the training sample.
     """
 
     nlist: int
@@ -60,9 +60,9 @@ def choose(rows: int, dim: int, *, size: Size = "fast", nlist: int | None = None
     Parameters
     ----------
     size
-        fast codes all coordinates (half a byte each), compact only the principal half.
+        `fast` codes all coordinates (half a byte each), `compact` only the principal half.
     nlist
-        In the place of 4 sqrt(rows), rounded to a power of two, at least 64 rows a list.
+        Number of lists. Default: 4 sqrt(rows) rounded to a power of two, with at least 64 rows in each list.
 
     Raises
     ------
@@ -76,8 +76,8 @@ def choose(rows: int, dim: int, *, size: Size = "fast", nlist: int | None = None
     if rows > MAX_ROWS:
         raise InvalidArgument(f"{rows:,} rows cannot be indexed, expected at most {MAX_ROWS:,}")
     if nlist is None:
-        wished = 2 ** round(math.log2(4 * math.sqrt(max(rows, 1))))
-        nlist = max(1, min(wished, rows // _ROWS_PER_LIST, MAX_NLIST))
+        default = 2 ** round(math.log2(4 * math.sqrt(max(rows, 1))))
+        nlist = max(1, min(default, rows // _ROWS_PER_LIST, MAX_NLIST))
     elif not 1 <= nlist <= min(MAX_NLIST, max(rows, 1)):
         raise InvalidArgument(
             f"nlist is {nlist:,}, expected 1 to {min(MAX_NLIST, max(rows, 1)):,}", field="nlist"

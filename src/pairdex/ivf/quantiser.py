@@ -1,4 +1,4 @@
-"""How rows find their list: a basis, and one centroid a list, trained on a sample."""
+"""Assigns rows to lists: a basis, and one centroid for each list, trained on a sample."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Coded", "Quantiser", "record_type", "rows_at", "train", "trained_on"
 
 Blocks = Sequence[NDArray[np.float16]]
 
-_SAMPLE_PER_LIST = 24  # rows that a list is trained on
+_SAMPLE_PER_LIST = 24  # training rows for each list
 _ITERATIONS = 4  # of k-means
-_TOGETHER = 32_768  # rows of the sample that are read and rotated, or summed up, at once
+_TOGETHER = 32_768  # rows of the sample that are read and rotated, or summed, at once
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Quantiser:
     Attributes
     ----------
     basis
-        (2 + coded, padded dim) float32, zeros behind the dimension: the direction of the mean, that
-        of the gap to the others, then the coded ones.
+        (2 + coded, padded dim) float32, padded with zeros: the direction of the mean, the direction of
+        the gap to the other vectors, then the coded directions.
     centroids
         (nlist, 2 + coded) float32.
     other_from
-        A query that lies along the gap from here on is of the other kind; infinity where none
-        were known.
+        A query at or beyond this coordinate along the gap is of the other kind; infinity if the index
+        knew no vectors of the other kind.
     rows_from
-        Along the mean, nearly all rows lie beyond this; what lies before it is no query like them.
+        Nearly all rows lie beyond this coordinate along the mean; a query below it is not like the rows.
     """
 
     basis: NDArray[np.float32]
@@ -45,7 +45,7 @@ class Quantiser:
     rows_from: float
 
     def code(self, rows: NDArray[np.float16], *, first_id: int, threads: int) -> Coded:
-        """Code rows with the ids `first_id`, `first_id` + 1, ...: records as `record_type` says."""
+        """Code rows with the ids `first_id`, `first_id` + 1, ...: records of `record_type`."""
         coordinates = _native.ivf_coordinates(rows, self.basis, threads=threads, kernel="")
         codes, facts = _native.ivf_code(coordinates, threads=threads)
         lists, distances = _native.ivf_assign(
@@ -64,7 +64,7 @@ Coded = NDArray[np.void]
 
 
 def record_type(row_bytes: int) -> np.dtype[np.void]:
-    """Return the type of a coded row on its way into the file.
+    """Return the dtype of a coded row before it is grouped.
 
     `list` and `id` are uint32, `spread` the squared distance to the centroid, `facts` three float16
     as bits (along mean, along gap, scale), `codes` `row_bytes` bytes.
@@ -105,13 +105,13 @@ def train(
 
 
 def trained_on(rows: int, nlist: int, seed: int) -> NDArray[np.int64]:
-    """Return the ids of the rows that lists are trained on: a query that is one of them finds its list too easily."""
+    """Return the ids of the training rows of the lists; as queries they would find their list too easily."""
     wanted = min(rows, nlist * _SAMPLE_PER_LIST)
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
 def rows_at(blocks: Blocks, ids: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Return rows by their numbers over all blocks, which ascend: (n, dim)."""
+    """Return rows by ascending ids over all blocks: (n, dim)."""
     ends = np.cumsum([len(block) for block in blocks])
     numbers = np.searchsorted(ends, ids, side="right")
     rows = [np.empty((0, blocks[0].shape[1]), np.float16)]
@@ -124,7 +124,7 @@ def rows_at(blocks: Blocks, ids: NDArray[np.int64]) -> NDArray[np.float16]:
 def _sample(
     blocks: Blocks, basis: NDArray[np.float32], parameters: Parameters, threads: int
 ) -> NDArray[np.float32]:
-    """Return coordinates of rows drawn at random, those without a direction left out."""
+    """Return coordinates of random rows, without those that have no direction."""
     ids = trained_on(sum(map(len, blocks)), parameters.nlist, parameters.seed)
     sample = np.empty((len(ids), len(basis)), np.float32)
     for first in range(0, len(ids), _TOGETHER):
@@ -138,7 +138,7 @@ def _sample(
 def _k_means(
     sample: NDArray[np.float32], parameters: Parameters, threads: int
 ) -> NDArray[np.float32]:
-    """Return the centroids; a list that no row of the sample is nearest to begins anew at some row."""
+    """Return the centroids; a list without rows of the sample restarts at a random row."""
     rng = np.random.default_rng(parameters.seed + 1)
     if len(sample) == 0:
         return np.zeros((parameters.nlist, sample.shape[1]), np.float32)
@@ -156,7 +156,7 @@ def _k_means(
 def _move_to_means(
     centroids: NDArray[np.float32], sample: NDArray[np.float32], lists: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
-    """Move each centroid to the mean of its rows, some at a time to save memory; return those without rows."""
+    """Move each centroid to the mean of its rows, in batches to save memory; return those without rows."""
     counts = np.bincount(lists, minlength=len(centroids))
     order = np.argsort(lists, kind="stable")
     filled = np.flatnonzero(counts)

@@ -1,4 +1,4 @@
-"""Searching an inverted file: which effort a query takes, and when the exact search is the cheaper one."""
+"""Searches an inverted file: chooses the effort, and estimates when the exact search is cheaper."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.ivf.efforts import Effort, Points, QueryKind, read_points
+from pairdex.ivf.efforts import Effort, OperatingPoints, QueryKind, read_points
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.work.processors import usable_processors
@@ -21,36 +21,35 @@ __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
 
-# About what a pair of query and row costs, in nanoseconds, with two Zen 4 cores at work. They decide
-# between two ways to the same answer; no answer depends on them.
-_NS_SCANNED = 4.0  # in a list, with the look at whether it is allowed
+# Approximate cost of a pair of query and row in nanoseconds, on two Zen 4 cores. The costs choose
+# between an approximate and an exact search.
+_NS_SCANNED = 4.0  # in a list, including the check of `allowed`
 _NS_COMPARED = 120.0
-_NS_EXACT_ONE = 9.0  # of all rows, by certified codes, for a query alone
+_NS_EXACT_ONE = 9.0  # of all rows, by certified codes, for a single query
 _NS_EXACT_MANY = 0.5  # the same among many queries
-_NS_GATHERED = 25.0  # of the allowed rows alone, for a query alone
+_NS_GATHERED = 25.0  # of only the allowed rows, for a single query
 _MANY_QUERIES = 16
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The efforts of a search: for queries like the rows, and for those of the other kind."""
+    """The efforts of a search: for queries like the rows, and for queries of the other kind."""
 
     own: Effort
     other: Effort
 
 
 class InvertedIndex:
-    """An opened inverted file with the rows it is of, to search.
+    """An opened inverted file with the rows that it indexes.
 
     Parameters
     ----------
     file
-        Opened, of exactly these rows.
+        The index of exactly these rows.
     blocks
         C-contiguous (rows, dim) float16 arrays, usually memory maps.
     on_disk
-        Whether the rows are better left on disk: those that are compared are read from there, many at
-        once, and nothing around them.
+        True if the rows should stay on disk: only the rows that are compared are read, many at once.
     """
 
     def __init__(
@@ -75,12 +74,12 @@ class InvertedIndex:
 
     @property
     def rows(self) -> int:
-        """How many rows it is of."""
+        """Number of indexed rows."""
         return self.file.header.rows
 
     @property
     def file_bytes(self) -> int:
-        """The size of its file."""
+        """Size of its file in bytes."""
         return self.file.path.stat().st_size
 
     def lists_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -94,10 +93,10 @@ class InvertedIndex:
         return np.where(ids < 0, 0, lists)
 
     def kinds(self, queries: NDArray[np.float32]) -> set[QueryKind | None]:
-        """Return which kinds of queries there are; None stands for those unlike any.
+        """Return the kinds of these queries; None stands for queries unlike any known kind.
 
-        Where no vectors of the other kind were known when it was built, nobody knows how far to look
-        for queries that lie far from all rows, as texts do from images.
+        If the index was built without vectors of the other kind, no effort is known for queries that
+        lie far from all rows, as texts do from images.
         """
         if np.isfinite(self.other_from):
             return {"own", "other"}
@@ -111,9 +110,9 @@ class InvertedIndex:
         return kinds
 
     def plan(
-        self, points: Points, queries: NDArray[np.float32], k: int, recall: float
+        self, points: OperatingPoints, queries: NDArray[np.float32], k: int, recall: float
     ) -> Plan | None:
-        """Return the least efforts that reach a recall; None where none is known to."""
+        """Return the least efforts that reach a recall; None if none is known."""
         wanted = self.kinds(queries)
         if None in wanted:
             return None
@@ -129,11 +128,11 @@ class InvertedIndex:
         )
 
     def is_cheaper(self, plan: Plan, n_queries: int, allowed: NDArray[np.bool_] | None) -> bool:
-        """Whether a search by this plan costs less than an exact one, by estimate."""
+        """Estimate whether a search by this plan costs less than an exact one."""
         header = self.file.header
         n_allowed = self.rows if allowed is None else int(np.count_nonzero(allowed))
         seen = max(plan.own.nprobe, plan.other.nprobe) * (self.rows / header.nlist)
-        if n_allowed <= seen:  # it would scan them all
+        if n_allowed <= seen:  # the search would scan all of them
             return False
         rerank = max(plan.own.rerank, plan.other.rerank)
         ours = seen * self.rows / n_allowed * _NS_SCANNED + rerank * _NS_COMPARED
@@ -159,13 +158,13 @@ class InvertedIndex:
             (n, dim) float32, C-contiguous, each with a direction.
         allowed
             (rows,): only rows where it is true are found. A query then scans lists until it has seen
-            as many allowed rows as it would have seen rows without.
+            as many allowed rows as it would see rows without a filter.
 
         Returns
         -------
         Neighbours
-            Distances are those of the vectors as stored, in float64; that no other row is nearer is
-            not certified. Fewer than k rows where the lists that were scanned hold no more.
+            Distances of the vectors as stored, in float64. It is not certified that no other row is
+            nearer. Fewer than k rows if the scanned lists hold no more.
 
         Raises
         ------
@@ -193,40 +192,40 @@ class InvertedIndex:
 
 
 def points_path(path: Path) -> Path:
-    """Return where the operating points of an inverted file are."""
+    """Return the path of the operating points of an inverted file."""
     return path.with_name(f"{path.name}.json")
 
 
 def open_index(
     path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
-) -> tuple[InvertedIndex, Points]:
+) -> tuple[InvertedIndex, OperatingPoints]:
     """Open an inverted file and its operating points.
 
-    All but the codes is compared with its checksum; what a damaged code can do is to hide a row, which
-    `IvfFile.verify` finds.
+    Everything except the codes is compared with its checksum. A damaged code can only hide a row;
+    `IvfFile.verify` finds it.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        None there; damaged, or of another version.
+        Missing; damaged, or of another version.
     Mismatch
-        It is of other vectors: parts were added, or it was copied from elsewhere.
+        It indexes other vectors: parts were added, or it was copied from elsewhere.
     """
     file = IvfFile(path)
     if file.header.parts != parts:
         raise Mismatch(
-            f"{path} is of {len(file.header.parts)} parts with {file.header.rows:,} rows, the vectors are "
-            f"of {len(parts)} with {sum(map(len, blocks)):,}: bring it up to date with pairdex index"
+            f"{path} indexes {len(file.header.parts)} parts with {file.header.rows:,} rows, the collection has "
+            f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index"
         )
     points = read_points(points_path(path))
     if points.of != file.seal:
-        raise Mismatch(f"{points_path(path)} is of another index than {path}: {REMEDY}")
+        raise Mismatch(f"{points_path(path)} belongs to another index than {path}: {REMEDY}")
     file.verify(*_SMALL_SECTIONS)
     return InvertedIndex(file, blocks, on_disk=points.on_disk), points
 
 
 def _scattered(block: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Map the file of a block once more, for single rows: the system then reads nothing around them."""
+    """Map the file of a block again, for reads of single rows without read-ahead."""
     base: object = block
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
@@ -235,7 +234,7 @@ def _scattered(block: NDArray[np.float16]) -> NDArray[np.float16]:
     again = np.memmap(
         base.filename, np.float16, mode="r", offset=base.offset, shape=block.shape, order="C"
     )
-    mapped = again._mmap  # type: ignore[attr-defined]  # numpy shows it nowhere else
+    mapped = again._mmap  # type: ignore[attr-defined]  # numpy has no public way
     if hasattr(mmap, "MADV_RANDOM"):
         mapped.madvise(mmap.MADV_RANDOM)
     return again

@@ -1,7 +1,7 @@
-"""Coded rows on their way from the order of ids to the order of lists, through files.
+"""Sorts coded rows from the order of ids into the order of lists, through files.
 
-Each file takes a run of lists, so that one after the other fits into memory. What was written can be
-taken up again after any interruption: a checkpoint names how many bytes of each file count.
+Each file holds a run of lists and fits into memory. After an interruption the work resumes at the last
+checkpoint, which states the valid size of each file in bytes.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from pairdex.ivf.quantiser import Coded
 __all__ = ["Spill"]
 
 _CHECKPOINT = "checkpoint.json"
-_FILE_BYTES = 128 * 2**20  # of coded rows that are sorted at once
+_FILE_BYTES = 128 * 2**20  # size of a file: its rows are sorted at once
 
 
 class Spill:
-    """Files of coded rows, each of some lists.
+    """Files of coded rows, one for each run of lists.
 
     Parameters
     ----------
     folder
-        Made where it is missing. What is there counts if it is of the same `key`.
+        Created if missing. Existing files are reused if their `key` is the same.
     key
-        A name for exactly the rows that are spilled and how they are coded.
+        A name for exactly these rows and their coding.
     rows
-        How many rows will come, about.
+        Approximate number of rows.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class Spill:
         self.n_files = max(1, min(nlist, -(-rows * dtype.itemsize // _FILE_BYTES)))
         self.file_lists = -(-nlist // self.n_files)
         self.counts = np.zeros(nlist, np.int64)
-        """How many rows each list has so far."""
+        """Number of rows in each list so far."""
         atomic.make_folder(folder)
         self._resume()
 
     @property
     def rows(self) -> int:
-        """Rows that are here: the next to come has this number."""
+        """Number of rows so far, which is the position of the next one."""
         return int(self.counts.sum())
 
     def lists(self, number: int) -> range:
-        """Return the lists that file `number` takes."""
+        """Return the lists of file `number`."""
         first = number * self.file_lists
         return range(first, max(first, min(first + self.file_lists, len(self.counts))))
 
@@ -73,7 +73,7 @@ class Spill:
         self.counts += np.bincount(records["list"], minlength=len(self.counts))
 
     def keep(self) -> None:
-        """Make what was added durable."""
+        """Write a checkpoint: make all added rows durable."""
         sizes = []
         for number in range(self.n_files):
             with self._path(number).open("ab") as file:
@@ -83,12 +83,12 @@ class Spill:
         atomic.write_bytes(self.folder / _CHECKPOINT, json.dumps(state).encode())
 
     def take(self, number: int) -> Coded:
-        """Return the records of file `number` in the order of their lists, in each by id."""
+        """Return the records of file `number`, ordered by list, then by id."""
         records = np.fromfile(self._path(number), self.dtype)
         return records[np.argsort(records["list"], kind="stable")]
 
     def discard(self) -> None:
-        """Remove all of it."""
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:

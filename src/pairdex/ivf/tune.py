@@ -1,4 +1,4 @@
-"""Measuring an inverted file: which efforts reach which recall, for queries like the rows and for those of the other kind."""
+"""Measures which effort reaches which recall, for queries like the rows and for those of the other kind."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from pairdex.progress import StepProgress
 __all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "measure"]
 
 
-QUERIES = 400  # of each kind: recall@10 is then known to about .005; half as many for larger k
-# Recall that points are kept for.
+QUERIES = 400  # of each kind: determines recall@10 to about .005; half as many for larger k
+# Recalls for which an effort is stored.
 RECALLS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99)
 SPREAD_WEIGHTS: dict[QueryKind, tuple[float, ...]] = {
     "own": (0.3, 0.45, 0.6, 0.75),
     "other": (0.1, 0.15, 0.2, 0.25),
 }
 RERANKS = (1.5, 2, 3, 4, 6, 8, 16, 32)  # times k
-_LESS = 0.9995  # times a share is taken where it promised too much
-_MARGIN = 0.1  # of the rows missed: so much better has an effort to be on these queries, since others may be harder
-_MANY = 0.95  # of the true neighbours are in the lists with which the loss by comparing few rows is measured
-_MOST_COMPARED = 1000  # rows of one query: whoever would compare more searches exactly
-_TRIES = 6  # to reach a recall
-_MOST_LISTS = 0.5  # of all: whoever would scan more searches exactly
-_COMPARED_COST = 40.0  # rows scanned that cost as much as one that is compared
+_LESS = 0.9995  # factor on a share that promised too much
+_MARGIN = 0.1  # of the missed rows: an effort must be better by this on these queries, since others may be harder
+_MANY = 0.95  # share of the true neighbours in the lists used to measure the loss from comparing few rows
+_MOST_COMPARED = 1000  # rows for each query: beyond that, search exactly
+_TRIES = 6  # attempts to reach a recall
+_MOST_LISTS = 0.5  # share of all lists: beyond that, search exactly
+_COMPARED_COST = 40.0  # scanned rows that cost as much as one compared row
 _TIE = 1e-9  # float64 cosine distances of equal vectors differ by less
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Queries with what the exact search finds.
+    """Queries with their exact neighbours.
 
     Attributes
     ----------
     queries
         (n, dim) float32.
     own
-        (n,) the id of each query's own row, which does not count; -1 for others.
+        (n,) the id of each query's own row, which does not count; -1 if it has none.
     ids, distances
-        (n, most k + 1) int64 and float64 of the exact neighbours, own rows among them.
+        (n, max(TUNED_K) + 1) int64 and float64: the exact neighbours, including own rows.
     """
 
     queries: NDArray[np.float32]
@@ -57,11 +57,11 @@ class Truth:
     distances: NDArray[np.float64]
 
     def half(self) -> Truth:
-        """Return the same of every other query."""
+        """Return every second query."""
         return Truth(self.queries[::2], self.own[::2], self.ids[::2], self.distances[::2])
 
     def recall(self, found: cosine.Neighbours, k: int) -> float:
-        """recall@k: rows as near as the k-th count, whichever they are."""
+        """recall@k; every row as near as the k-th counts."""
         true = _without(self.own, self.ids, self.distances, k)
         got = _without(self.own, found.ids, found.distances, k)
         reach = np.isfinite(true)
@@ -69,7 +69,7 @@ class Truth:
         return int(np.count_nonzero(got <= kth + _TIE)) / max(int(np.count_nonzero(reach)), 1)
 
     def neighbours(self, k: int) -> NDArray[np.int64]:
-        """Return the ids of the k nearest rows but the own one, (n, k); -1 where there are fewer."""
+        """Return the ids of the k nearest rows except the own one, (n, k); -1 if there are fewer."""
         distances = np.where(self.ids == self.own[:, None], np.inf, self.distances)
         order = np.argsort(distances, axis=1, kind="stable")[:, :k]
         near = np.take_along_axis(self.ids, order, axis=1)
@@ -83,7 +83,7 @@ def draw_queries(
     may: NDArray[np.bool_],
     count: int = QUERIES,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Draw rows that may be queries, (n, dim) float32 with their ids."""
+    """Draw queries from the rows marked in `may`: (n, dim) float32, and their ids."""
     ids = np.flatnonzero(may)
     ids = np.sort(np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False))
     return rows_at(blocks, ids).astype(np.float32), ids
@@ -97,7 +97,7 @@ def find_truth(
     codes: Codes | None,
     allowed: NDArray[np.bool_] | None,
 ) -> Truth:
-    """Search exactly for what the index will be compared with."""
+    """Find the exact neighbours that the index is compared with."""
     found = cosine.nearest(blocks, queries, max(TUNED_K) + 1, allowed=allowed, codes=codes)
     return Truth(queries, own, found.ids, found.distances)
 
@@ -110,9 +110,9 @@ def measure(
     allowed: NDArray[np.bool_] | None = None,
     progress: StepProgress | None = None,
 ) -> dict[int, list[Effort]]:
-    """Return, for each k, the cheapest efforts that reach each recall, by rising recall.
+    """Return, for each k, the cheapest effort that reaches each recall, by ascending recall.
 
-    Which is the cheapest is decided by counts of rows, so that it is the same on every machine.
+    Costs are counts of rows, so the result is the same on every machine.
     """
     efforts = {}
     for number, k in enumerate(TUNED_K):
@@ -128,7 +128,7 @@ def measure(
 
 
 def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
-    """Yield for each recall the cheapest effort that reaches it, by rising recall."""
+    """Yield the cheapest effort for each recall, by ascending recall."""
     by_weight = {weight: trial.list_ranks(k, weight) for weight in SPREAD_WEIGHTS[kind]}
     weight = min(by_weight, key=lambda each: by_weight[each].mean())
     ranks = np.sort(by_weight[weight])
@@ -149,17 +149,17 @@ def _cheapest(trial: _Trial, kind: QueryKind, k: int) -> Iterator[Effort]:
 
 @dataclass
 class _Losses:
-    """What a search misses, as far as it is known before it is made.
+    """Estimates of what a search misses.
 
     Attributes
     ----------
     ranks
-        (n,) ascending: for each true neighbour how many lists are scanned before its own. What the
-        choice of lists loses follows for every number of lists.
+        (n,) ascending: for each true neighbour, the number of lists that are scanned before its own.
+        They determine the loss for every number of lists.
     shares
-        Of the neighbours in the lists that are scanned, how many are found with so many rows compared.
+        By number of compared rows: the share of the neighbours in the scanned lists that is found.
     list_rows
-        Rows of a list, on average.
+        Average number of rows in a list.
     """
 
     ranks: NDArray[np.int64]
@@ -167,7 +167,7 @@ class _Losses:
     list_rows: float
 
     def cheapest(self, recall: float) -> tuple[int, int] | None:
-        """Return with how many lists and rows compared a recall should be reached at the least cost."""
+        """Return the cheapest numbers of lists and of compared rows that should reach a recall."""
         tries = []
         for rerank, share in self.shares.items():
             if recall <= share:
@@ -178,7 +178,7 @@ class _Losses:
         return min(tries)[1:] if tries else None
 
     def learn(self, nprobe: int, rerank: int, reached: float) -> None:
-        """Correct the share of a number of rows compared by what was reached."""
+        """Correct the share of `rerank` by the recall that was reached."""
         in_lists = np.searchsorted(self.ranks, nprobe) / len(self.ranks)
         share = min(self.shares[rerank] * _LESS, reached / max(in_lists, 1e-9))
         for fewer in self.shares:
@@ -188,14 +188,14 @@ class _Losses:
 
 @dataclass(frozen=True)
 class _Trial:
-    """Searches with an index whose answers are known."""
+    """Searches with an index, compared with the exact neighbours."""
 
     index: InvertedIndex
     truth: Truth
     allowed: NDArray[np.bool_] | None
 
     def list_ranks(self, k: int, spread_weight: float) -> NDArray[np.int64]:
-        """Return for all true neighbours how many lists are scanned before theirs."""
+        """Return, for each true neighbour, the number of lists that are scanned before its own."""
         scores = self._scores(spread_weight)
         ranks = np.argsort(np.argsort(-scores, axis=1), axis=1)
         ids = self.truth.neighbours(k)
@@ -216,7 +216,7 @@ class _Trial:
         return self.truth.recall(self._search(k + 1, effort), k)
 
     def reaching(self, k: int, recall: float, weight: float, losses: _Losses) -> Effort | None:
-        """Return the effort that should reach a recall at the least cost, once it is seen to."""
+        """Return the cheapest effort that is measured to reach a recall."""
         most = max(1, int(_MOST_LISTS * self.index.file.header.nlist))
         for _ in range(_TRIES):
             found = losses.cheapest(recall)
@@ -240,5 +240,5 @@ class _Trial:
 def _without(
     own: NDArray[np.int64], ids: NDArray[np.int64], distances: NDArray[np.float64], k: int
 ) -> NDArray[np.float64]:
-    """Return the k smallest distances of each query, its own row left out."""
+    """Return the k smallest distances of each query, without its own row."""
     return np.sort(np.where(ids == own[:, None], np.inf, distances), axis=1)[:, :k]

@@ -1,4 +1,4 @@
-"""Checks of the arguments that all exact searches share."""
+"""Checks of the arguments of all exact searches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_allowed", "check_blocks", "check_options"]
 
 
 def check_options(k: int, threads: int | None, kernel: str | None) -> None:
-    """Raise InvalidArgument for a k or thread count below 1, or a kernel that is not there."""
+    """Raise InvalidArgument for a k or thread count below 1, or an unknown kernel."""
     if k < 1:
         raise InvalidArgument(f"k is {k}, expected at least 1", field="k")
     if threads is not None and threads < 1:
@@ -39,9 +39,11 @@ def check_blocks(blocks: Sequence[NDArray[Any]], dim: int, dtype: DTypeLike) -> 
 
 
 def check_allowed(allowed: NDArray[np.bool_] | None, n_rows: int) -> None:
-    """Raise Mismatch unless `allowed` is one flag a row."""
+    """Raise Mismatch unless `allowed` has one flag for each row."""
     if allowed is None:
         return
     if allowed.dtype != np.bool_ or allowed.shape != (n_rows,):
         got = f"{allowed.dtype} of shape {allowed.shape}"
-        raise Mismatch(f"allowed is {got}, expected bool of shape ({n_rows},): one flag a row")
+        raise Mismatch(
+            f"allowed is {got}, expected bool of shape ({n_rows},): one flag for each row"
+        )

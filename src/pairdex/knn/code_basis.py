@@ -1,9 +1,9 @@
-"""The rotation under which a few coordinates carry most of a row: fitted to a sample.
+"""The rotation that puts most of a row into a few coordinates; fitted to a sample.
 
 First the direction of the rows' mean and, at right angles to it, that from their mean to the mean of
-the texts: in CLIP's space both are long and say little, so the codes keep them exactly. Then the
-principal directions of what is left. Within the head and within the rest the coordinates are mixed
-by a random rotation, so that no single one of them sets the scale of a row's 8-bit numbers.
+the texts: in CLIP's space both are long and carry little information, so the codes keep them exactly. Then the
+principal directions of the remainder. A random rotation mixes the coordinates within the head and
+within the rest, so that no single coordinate determines the scale of a row's 8-bit numbers.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pairdex import _native
 
 __all__ = ["fit_basis", "orthogonality_error", "principal_basis", "sample_rows"]
 
-_SAMPLE_ROWS = 16_384  # enough for 2,048 principal directions, and read in well under a second
+_SAMPLE_ROWS = 16_384  # enough for 2,048 principal directions; read in well under a second
 _SEED = 20220331  # any; the day LAION-5B appeared
 
 
 def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
-    """Take normalised rows at equal distances through all blocks, (n, dim) float32.
+    """Take evenly spaced rows of all blocks, normalised, (n, dim) float32.
 
-    Rows without direction are left out.
+    Rows without a direction are skipped.
     """
     total = sum(len(block) for block in blocks)
     step = max(1, total // _SAMPLE_ROWS)
     picked = []
-    first = 0  # of the next block, counted from its start
+    first = 0  # row to take from the next block
     for block in blocks:
         picked.append(np.asarray(block[first::step], np.float32))
         first = (first - len(block)) % step
@@ -41,14 +41,14 @@ def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
 
 
 def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Orthonormal directions, (dim, dim) float32, one a row: mean, gap, head, rest.
+    """Orthonormal directions, (dim, dim) float32, one in each row: mean, gap, head, rest.
 
     Parameters
     ----------
     rows
         (n, dim) unit rows, a sample.
     texts
-        (m, dim) unit rows, or empty: then the gap is the first principal direction.
+        (m, dim) unit rows. If empty, the gap is the first principal direction.
     """
     return _mix(_principal(rows, texts)).astype(np.float32)
 
@@ -77,7 +77,7 @@ def principal_basis(
 
 
 def _principal(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Directions of the mean and the gap, then the principal ones of what is left, the longest first."""
+    """Directions of the mean and the gap, then the principal directions of the remainder, longest first."""
     dim = rows.shape[1]
     centre = rows.mean(axis=0, dtype=np.float64) if len(rows) else np.zeros(dim)
     kept = [centre]
@@ -91,7 +91,7 @@ def _principal(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray
 
 
 def orthogonality_error(basis: NDArray[np.float64]) -> float:
-    """By how much a dot of two unit vectors may differ from the dot of their coordinates."""
+    """Largest difference between the dot of two unit vectors and the dot of their coordinates."""
     return (
         float(np.linalg.norm(basis.T @ basis - np.eye(len(basis)))) + 1e-9
     )  # float64 itself errs by less
@@ -102,7 +102,7 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mix(basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotate the directions of the head among themselves, and those of the rest."""
+    """Rotate the directions of the head among themselves, and those of the rest likewise."""
     head_dims, rest_dims, _, _ = _native.code_layout(len(basis))
     rng = np.random.default_rng(_SEED)
     head = len(basis) - head_dims - rest_dims

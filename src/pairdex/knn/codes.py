@@ -1,8 +1,8 @@
-"""Compact codes of all rows, from which a scan rules out nearly all of them by a proven bound.
+"""Compact codes of all rows; a scan of them rules out nearly all rows by a proven bound.
 
-A row is normalised and rotated; two coordinates are kept as floats, the others become 8-bit numbers
-with the norm of what that loses beside them. The bound and its proof: docs/certified.md. The file,
-byte by byte: docs/decisions/codes-layout.md.
+A row is normalised and rotated. Two coordinates stay floats, the others become 8-bit numbers, stored
+with the norm of the rounding error. The bound and its proof: docs/certified.md. The layout of the
+file: docs/decisions/codes-layout.md.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = ["Codes", "build_codes", "open_codes", "verify_codes"]
 MAGIC = b"PDXCODES"
 VERSION = 1
 _PREFIX = struct.Struct("<8sII32s")  # magic, version, bytes of the JSON after it, its checksum
-_HEADER_BYTES = 4096  # a page: what follows is aligned for memory maps
+_HEADER_BYTES = 4096  # a page, so that the sections are aligned for memory maps
 _CHUNK_ROWS = 16_384  # rows coded at once: 16 MB at dim 512; a multiple of the 32 rows of a group
 _GROUP_ROWS = 32
-# What every bound must add for rounding in float32 arithmetic (docs/certified.md, section 5).
+# Added to every bound for rounding in float32 arithmetic (docs/certified.md, section 5).
 _ARITHMETIC_SLACK = 1e-5
 
 Blocks = Sequence[NDArray[np.float16]]
@@ -40,18 +40,18 @@ Blocks = Sequence[NDArray[np.float16]]
 
 @dataclass(frozen=True)
 class Codes:
-    """The codes of a collection's rows, opened.
+    """The opened codes of a collection's rows.
 
     Attributes
     ----------
     rows, dim
-        Of the vectors that were coded.
+        Number and dimension of the coded vectors.
     source
-        The caller's name for exactly these vectors, as given to `build_codes`.
+        The name of exactly these vectors, as given to `build_codes`.
     basis
-        (dim, dim) float64: the directions of a row's coordinates, one a row.
+        (dim, dim) float64: the direction of each coordinate, one in each row.
     slack
-        What every bound adds for rounding, as a cosine.
+        Added to every bound for rounding, as a cosine.
     head, rest
         The two planes, uint8, memory maps.
     """
@@ -89,14 +89,14 @@ def build_codes(
     path
         The file to write; its folder exists.
     text_blocks
-        Vectors of the same space that stand for queries in words: with them, the codes rule rows
-        out for text queries as well as for image queries.
+        Vectors of the same space that represent text queries: with them, the codes rule out rows for
+        text queries as well as for image queries.
     source
-        A name for exactly these vectors, such as their checksum; kept in the file.
+        A name for exactly these vectors, such as their checksum; stored in the file.
     threads
         At least 1.
     progress
-        Called with the rows done and all rows.
+        Called with the number of rows done and of all rows.
 
     Raises
     ------
@@ -114,26 +114,26 @@ def build_codes(
 
 
 def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) -> Codes:
-    """Open a file of codes that must belong to the vectors at hand.
+    """Open a file of codes, which must belong to the given vectors.
 
-    The header and the basis are compared with their checksums; `verify_codes` reads the rest.
+    Compares the header and the basis with their checksums; `verify_codes` reads the rest.
 
     Raises
     ------
     MissingFile
-        There is no such file.
+        The file does not exist.
     DamagedFile
         It is truncated or its header is damaged.
     UnsupportedFormat
-        It is a foreign file or of a newer version.
+        It is a foreign file, or of a newer version.
     Mismatch
-        It holds the codes of other vectors.
+        It was made from other vectors.
     """
     header = _read_header(path)
     for key, expected in (("rows", rows), ("dim", dim), ("source", source)):
         if expected is not None and header[key] != expected:
             raise Mismatch(
-                f"{path} is of {key} {header[key]}, the vectors of {key} {expected}: {_REMEDY}"
+                f"{path} was made from vectors with {key} {header[key]}, these have {key} {expected}: {_REMEDY}"
             )
     content = np.memmap(path, np.uint8, mode="r", offset=_HEADER_BYTES)
     basis_bytes, head_bytes, rest_bytes = _section_bytes(rows, dim)
@@ -170,7 +170,7 @@ _REMEDY = "delete the file and search again to rebuild it"
 
 
 class _Writer:
-    """Codes on their way into the file: two planes that grow side by side, the header last."""
+    """Writes codes into the file: two planes that grow in parallel, then the header."""
 
     def __init__(self, file: BinaryIO, basis: NDArray[np.float32], rows: int, threads: int) -> None:
         self.rows_done = 0
@@ -226,7 +226,7 @@ def _read_header(path: Path) -> dict[str, Any]:
             f"{path} does not exist: the codes were never built or were deleted"
         ) from error
     if page[: len(MAGIC)] != MAGIC:
-        raise UnsupportedFormat(f"{path} is no file of codes: {_REMEDY}")
+        raise UnsupportedFormat(f"{path} is not a file of codes: {_REMEDY}")
     if len(page) < _HEADER_BYTES:
         raise DamagedFile(f"{path} ends in its header: {_REMEDY}")
     _, version, length, checksum = _PREFIX.unpack_from(page)
@@ -249,7 +249,7 @@ def _section_bytes(rows: int, dim: int) -> tuple[int, int, int]:
 
 
 def _chunks(blocks: Blocks) -> Iterator[NDArray[np.float16]]:
-    """All rows in order, _CHUNK_ROWS at a time whatever the blocks, the last chunk smaller."""
+    """Yield all rows in order, _CHUNK_ROWS at a time across blocks; the last chunk is smaller."""
     pieces: list[NDArray[np.float16]] = []
     held = 0
     for block in blocks:

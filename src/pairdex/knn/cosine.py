@@ -1,8 +1,8 @@
 """Exact k nearest rows of float16 blocks, by cosine distance.
 
-A fast scan, of the rows in float32 or of their 8-bit codes, rules rows out by a proven bound; all
-others are compared in float64, summed in one fixed order. So the answer does not depend on the scan,
-the kernel, the number of threads or the cut into blocks, and no row outside of it can be nearer.
+A fast scan, of the rows in float32 or of their 8-bit codes, rules out rows by a proven bound. All other
+rows are compared in float64, summed in one fixed order. So the answer does not depend on the scan, the
+kernel, the number of threads or the blocks, and no row outside it can be nearer.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _FEW_QUERIES = 16
 
 @dataclass(frozen=True)
 class Report:
-    """What a search did; every count is of pairs of query and row.
+    """What a search did. Every count is a number of pairs of query and row.
 
     Attributes
     ----------
     scanned
-        Bounded by 8-bit codes, or scored by an index; 0 if the search read the rows themselves.
+        Pairs bounded by 8-bit codes, or scored by an index; 0 if the search read the rows themselves.
     refined
-        Of them, bounded again with all dimensions.
+        Those of them that were bounded again with all dimensions.
     rechecked
-        Compared in float64, or by an index as they are stored.
+        Pairs compared in float64, or by an index as stored.
     certified
-        Whether no row outside the answer can be nearer, by an inequality: false only for an index.
+        True if an inequality proves that no row outside the answer is nearer; false only for an index.
     exact
-        Whether no other row is nearer by the cosine of the vectors themselves: false in a projection
+        True if no other row is nearer by the cosine of the vectors themselves; false in a projection
         and for an index.
     recall
-        Of an index: the recall that was measured with this effort when it was built.
+        For an index: the recall measured with this effort when it was built.
     """
 
     scanned: int
@@ -77,11 +77,6 @@ class Neighbours:
     distances: NDArray[np.float64]
     report: Report
 
-    @property
-    def rechecked(self) -> int:
-        """Pairs of query and row that were compared in float64."""
-        return self.report.rechecked
-
 
 def nearest(
     blocks: Sequence[NDArray[np.float16]],
@@ -105,15 +100,15 @@ def nearest(
     queries
         (n, dim), any real dtype, of any length but zero; compared as float32.
     k
-        At least 1; more than there are rows is no error.
+        At least 1; may exceed the number of rows.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     within
-        Only rows at most so far are found; the nearer, the sooner the answer.
+        Largest distance of a row that is found; a smaller limit makes the search faster.
     codes
-        Of exactly these blocks, see `pairdex.codes`: the same answer many times sooner.
+        The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster.
     threads
-        At least 1; every core this process may use by default.
+        At least 1; by default every core that this process may use.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -199,19 +194,19 @@ def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
 
 
 def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
-    """Return queries as C-contiguous float32 (n, dim), each proved to have a direction.
+    """Return queries as C-contiguous float32 (n, dim); each must have a direction.
 
     Raises
     ------
     InvalidArgument, Mismatch
-        A query that is all zero or not finite; no rows of real numbers.
+        A query that is all zero or not finite; not rows of real numbers.
     """
     array = np.asarray(queries)
     if array.ndim != 2 or array.shape[1] == 0:
         raise Mismatch(f"queries have shape {array.shape}, expected (n, dim)")
     if array.dtype.kind not in "fiu":
         raise Mismatch(f"queries are {array.dtype}, expected real numbers")
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite and is named below
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are named below
         rows = np.ascontiguousarray(array, dtype=np.float32)
     bad = np.flatnonzero(~(np.isfinite(rows).all(axis=1) & rows.any(axis=1)))
     if bad.size:

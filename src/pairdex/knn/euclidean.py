@@ -1,8 +1,8 @@
 """Exact nearest rows of float32 by squared Euclidean distance, as projected vectors are compared.
 
-A float32 scan rules rows out by a proven bound (docs/certified.md); all others are measured in
-float64, summed in one fixed order. So the answer does not depend on the kernel, the number of
-threads or queries, or the cut into blocks.
+A float32 scan rules out rows by a proven bound (docs/certified.md). All other rows are measured in
+float64, summed in one fixed order. So the answer does not depend on the kernel, the number of threads
+or queries, or the blocks.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def nearest(
     queries
         (n, dim), any real dtype, finite; compared as float32.
     k
-        At least 1; more than there are rows is no error.
+        At least 1; may exceed the number of rows.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     threads
-        At least 1; every core this process may use by default.
+        At least 1; by default every core that this process may use.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -80,12 +80,12 @@ def nearest(
 
 
 def check_points(queries: NDArray[Any]) -> NDArray[np.float32]:
-    """Return queries as C-contiguous float32 (n, dim), each proved to be finite.
+    """Return queries as C-contiguous float32 (n, dim); each must be finite.
 
     Raises
     ------
     InvalidArgument, Mismatch
-        A query that is not finite; no rows of 1 to MAX_DIM real numbers.
+        A query that is not finite; not rows of 1 to MAX_DIM real numbers.
     """
     array = np.asarray(queries)
     if array.ndim != 2 or not 1 <= array.shape[1] <= MAX_DIM:
@@ -94,7 +94,7 @@ def check_points(queries: NDArray[Any]) -> NDArray[np.float32]:
         )
     if array.dtype.kind not in "fiu":
         raise Mismatch(f"queries are {array.dtype}, expected real numbers")
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite and is named below
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are named below
         rows = np.ascontiguousarray(array, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if bad.size:

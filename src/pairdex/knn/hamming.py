@@ -36,11 +36,11 @@ def nearest(
     queries
         (n, words) uint64.
     k
-        At least 1; more than there are rows is no error.
+        At least 1; may exceed the number of rows.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     threads
-        At least 1; every core this process may use by default.
+        At least 1; by default every core that this process may use.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -81,7 +81,7 @@ def check_words(queries: NDArray[np.uint64]) -> NDArray[np.uint64]:
     Raises
     ------
     Mismatch
-        No rows of 1 to MAX_WORDS uint64 words.
+        Not rows of 1 to MAX_WORDS uint64 words.
     """
     array = np.asarray(queries)
     if array.ndim != 2 or not 1 <= array.shape[1] <= MAX_WORDS:
@@ -89,5 +89,7 @@ def check_words(queries: NDArray[np.uint64]) -> NDArray[np.uint64]:
             f"queries have shape {array.shape}, expected (n, words) with 1 to {MAX_WORDS:,} words"
         )
     if array.dtype != np.uint64:
-        raise Mismatch(f"queries are {array.dtype}, expected uint64: 64 bits of a sketch a word")
+        raise Mismatch(
+            f"queries are {array.dtype}, expected uint64: each word holds 64 bits of a sketch"
+        )
     return np.ascontiguousarray(array)

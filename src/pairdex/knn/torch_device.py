@@ -1,7 +1,7 @@
 """Exact k nearest rows with PyTorch's matrix products, on a GPU or any other of its devices.
 
-A product in low precision rules rows out by a proven bound (docs/certified.md, section 8); what is
-left is compared in float64 on the CPU, by the same code and with the same answer as everywhere.
+A product in low precision rules out rows by a proven bound (docs/certified.md, section 8). The other
+rows are compared in float64 on the CPU, by the code of every other search and with the same answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["nearest_on_device"]
 
 _ROW_BLOCK = 131_072  # rows on the device at once: 400 MB at 768 dimensions in float32
 _QUERY_BLOCK = 1_024  # queries at once: their products with a block of rows take 512 MB
-_MAX_PAIRS = 1 << 26  # candidates kept at once, 1 GB; more are ties, left to the scan on the CPU
+_MAX_PAIRS = 1 << 26  # candidates kept at once, 1 GB; more are ties, which the CPU searches
 
 _INSTALL = (
     "searching on a GPU needs PyTorch, which is not installed; run: pip install 'pairdex[cuda]'"
@@ -57,14 +57,14 @@ def nearest_on_device(
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     progress
-        Called with the queries done and the queries in all.
+        Called with the number of queries done and of all queries.
 
     Raises
     ------
     MissingExtra
         PyTorch is not installed.
     InvalidArgument, Mismatch
-        PyTorch has no such device; as `knn.nearest`.
+        PyTorch has no such device; as `cosine.nearest`.
     """
     scan = _Scan(tuple(blocks), k, allowed, _device(device))
     queries = cosine.check_queries(queries)
@@ -103,7 +103,7 @@ class _Scan:
         self, queries: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Return pairs of query and row, ascending, that hold the k nearest rows of every query."""
-        import torch  # noqa: PLC0415 - only who searches on a device needs it
+        import torch  # noqa: PLC0415 - only searches on a device need it
 
         short, margins = _rounded(queries)
         q = torch.from_numpy(short).to(self.device)
@@ -150,7 +150,7 @@ class _Scan:
 
 
 def _rounded(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return unit queries rounded to float16 values, and by how much a cosine may be off by it.
+    """Return unit queries rounded to float16 values, and the largest error of a cosine from it.
 
     Float16 values pass unchanged through the 10 bits of mantissa that TF32 leaves, and their products
     are exact in float32. What remains is the query's own rounding, bounded by Cauchy-Schwarz, and the
@@ -169,7 +169,7 @@ def _rounded(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
 
 
 def _cosines(q: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Return the products with normalised rows, (n, rows) float32; -inf for rows without direction."""
+    """Return the products with normalised rows, (n, rows) float32; -inf for rows without a direction."""
     norms = rows.double().norm(dim=1)
     is_usable = (norms > 0) & norms.isfinite()
     cosines = (q @ rows.float().T) * (1 / norms).float()

@@ -25,7 +25,7 @@ _TEXTS_KEPT = 64  # encoded texts, so that a text is encoded once and not once a
 # Macros give the arguments names and defaults, and the rows of a list the form of a table.
 _MACROS = f"""
 CREATE MACRO nearest(query, k := {DEFAULT_K}, kind := 'image', filter := '') AS TABLE
-    SELECT unnest(_nearest(query::VARCHAR, k::BIGINT, kind::VARCHAR, filter::VARCHAR), recursive := true);
+    SELECT unnest(_nearest(query::VARCHAR, k::BIGINT, kind::VARCHAR, filter::VARCHAR), max_depth := 2);
 CREATE MACRO distance(id, query, kind := 'image') AS
     _distance(id::BIGINT, query::VARCHAR, kind::VARCHAR);
 """

@@ -1,46 +1,44 @@
-"""Running one SELECT in a DuckDB that can reach nothing but the collection.
+"""A SELECT in a process of its own, which the operating system keeps within its memory.
 
-No file, no network, no extension, no setting, no write: DuckDB is told so, and of the functions that give
-tables only those listed here are let through, because some take addresses in memory.
+DuckDB counts only part of the memory that functions and results take. The process is given the
+collection's folder, opens it, and sends back the rows; it ends with the one that started it.
 """
 
 from __future__ import annotations
 
-import difflib
+import io
 import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import duckdb
 import pyarrow as pa
 
+from pairdex import errors
 from pairdex.collection import Collection
-from pairdex.errors import InvalidArgument
-from pairdex.metadata_sql.functions import Functions
-from pairdex.metadata_sql.relation import Pairs
-from pairdex.predicate import syntax_nodes
-from pairdex.progress import Progress, at_step
-from pairdex.store.store import Store
-from pairdex.work.processors import usable_processors
+from pairdex.errors import InvalidArgument, PairdexError
+from pairdex.metadata_sql.statement import (
+    DEFAULT_MEMORY,
+    MAX_SQL_CHARS,
+    TABLE,
+    answering,
+    memory_bytes,
+    too_much_memory,
+)
+from pairdex.progress import Progress
+from pairdex.work.limits import limit_memory
 
-__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting"]
+__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "serve"]
 
-TABLE = "pairs"
-MAX_SQL_CHARS = 100_000  # a longer one is a mistake or an attack
-DEFAULT_MEMORY = "2GB"  # what one statement may use; it may not go on to the disk
-
-_BATCH_ROWS = 16_384
-_TABLE_FUNCTIONS = frozenset({"generate_series", "nearest", "range", "unnest"})
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
-    "python_enable_replacements": "false",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "temp_directory": "",
-}
+_HEAD = struct.Struct("<cQ")
+_ROWS, _PROGRESS, _ERROR, _END = b"r", b"p", b"e", b"z"
+_OVERHEAD_BYTES = 128 << 20  # of threads, of the rows on their way, and of the libraries' own
 
 
 @contextmanager
@@ -59,7 +57,7 @@ def selecting(
         One SELECT of DuckDB. `pairs` has the columns `id`, `part`, `row` and all others of the
         collection; `nearest(text, k)` is a table of the nearest rows, `distance(id, text)` a number.
     memory
-        What the statement may use, as `2GB`.
+        What the statement may use, as `2GB`, besides what the program and the model take.
     progress
         Called while rows of `pairs` are read.
 
@@ -70,90 +68,189 @@ def selecting(
     PairdexError
         What a search in it, or reading the collection, raises.
     """
-    store = Store(Path(collection.path))
-    pairs = Pairs(store, progress=at_step(progress, "reading"))
-    functions = Functions(collection, store)
-    connection = _connect(memory)
-    try:
-        _check(connection, sql)
-        functions.define(connection)
-        connection.register(TABLE, pairs)
-        connection.execute("SET lock_configuration = true")
-        yield connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise pairs.error or functions.error or _explained(error, store) from None
-    finally:
-        connection.close()
-
-
-def _connect(memory: str) -> duckdb.DuckDBPyConnection:
-    config = _SETTINGS | {"memory_limit": memory, "threads": str(usable_processors())}
-    try:
-        connection = duckdb.connect(":memory:", config=config)
-    except duckdb.Error as error:
-        raise InvalidArgument(
-            f"the memory is {memory!r}, expected a size like {DEFAULT_MEMORY}", field="memory"
-        ) from error
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
-    return connection
-
-
-def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Refuse all but one SELECT whose tables come from the collection."""
-    if not sql.strip():
-        raise InvalidArgument("the statement is empty; expected a SELECT", field="sql")
-    if len(sql) > MAX_SQL_CHARS:
-        raise InvalidArgument(
-            f"the statement has {len(sql):,} characters, expected at most {MAX_SQL_CHARS:,}",
-            field="sql",
-        )
-    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+    memory_bytes(memory)
+    if any("\ud800" <= character <= "\udfff" for character in sql):
         raise InvalidArgument("the statement holds bytes that are no text", field="sql")
-    for node in syntax_nodes(_parsed(connection, sql)):
-        if node.get("type") == "TABLE_FUNCTION":
-            name = str(node["function"].get("function_name")).lower()
-            if name not in _TABLE_FUNCTIONS:
-                raise InvalidArgument(
-                    f"the statement is refused: {name} is not allowed as a table; "
-                    f"expected {TABLE}, {', '.join(sorted(_TABLE_FUNCTIONS))}",
-                    field="sql",
-                )
-
-
-def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """Return the syntax tree of the one SELECT that it is."""
-    rows = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
+    process = _started()
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        parsed: dict[str, Any] = json.loads(rows[0][0])
-    except RecursionError as error:
-        raise InvalidArgument("the statement is nested too deeply", field="sql") from error
-    if parsed["error"]:
-        reason = " ".join(str(parsed.get("error_message", "it cannot be parsed")).split())
-        if "Only SELECT" in reason:
-            reason = "expected one SELECT, as nothing can be written"
-        raise InvalidArgument(f"the statement is refused: {reason}", field="sql")
-    if len(parsed["statements"]) != 1:
-        raise InvalidArgument(
-            f"there are {len(parsed['statements'])} statements, expected one SELECT", field="sql"
-        )
-    return parsed
+        with suppress(BrokenPipeError):  # what it says, or that it says nothing, is read below
+            process.stdin.write(json.dumps(_question(collection, sql, memory)).encode() + b"\n")
+            process.stdin.flush()
+        source = _Received(process.stdout, progress)
+        with pa.ipc.open_stream(pa.PythonFile(source, "r")) as rows:
+            yield rows
+    except _Ended:
+        raise too_much_memory() from None
+    finally:
+        process.kill()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+        process.wait()
 
 
-def _explained(error: Exception, store: Store) -> InvalidArgument:
-    text = " ".join(str(error).split(" LINE ")[0].split("\n\n")[0].split())
-    if "Out of Memory" in text:
-        return InvalidArgument(
-            "the statement needs more memory than it may use: give more with --memory, or ask for "
-            "fewer rows or columns",
-            field="memory",
-        )
-    unknown = re.search(r'Referenced column "([^"]+)" not found', text)
-    if unknown:
-        names = ["id", *store.schema.names]
-        near = difflib.get_close_matches(unknown[1].lower(), names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return InvalidArgument(
-            f"the statement names the unknown column {unknown[1]}; {TABLE} has {', '.join(names)}{hint}",
-            field="sql",
-        )
-    return InvalidArgument(f"the statement fails: {text}", field="sql")
+def serve() -> None:
+    """Answer the one question on standard input; the body of the process."""
+    question = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_leader, daemon=True).start()
+    sink = sys.stdout.buffer
+    try:
+        _answer(sink, question)
+        _send(sink, _END, b"")
+    except PairdexError as error:
+        _send_error(sink, error)
+    except MemoryError:
+        _send_error(sink, too_much_memory())
+
+
+def _started() -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).parents[2])
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pairdex.metadata_sql import session"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{program}; session.serve()", root],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # Arrow's own allocator reserves more at once than a limit leaves.
+        env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        start_new_session=True,  # Ctrl-C is for the process that asked
+    )
+
+
+def _question(collection: Collection, sql: str, memory: str) -> dict[str, Any]:
+    options = collection.options
+    model = None if options.model is None else str(options.model)
+    return {
+        "path": str(collection.path),
+        "model": model,
+        "use_codes": options.use_codes,
+        "sql": sql,
+        "memory": memory,
+    }
+
+
+def _answer(sink: IO[bytes], question: dict[str, Any]) -> None:
+    collection = Collection.open(
+        question["path"], model=question["model"], use_codes=question["use_codes"]
+    )
+
+    def limit(count: int) -> None:
+        limit_memory(count + _OVERHEAD_BYTES, "data")
+
+    with (
+        answering(
+            collection,
+            question["sql"],
+            memory=question["memory"],
+            limit=limit,
+            progress=_reporting(sink),
+        ) as rows,
+        pa.ipc.new_stream(pa.PythonFile(_Sent(sink), "w"), rows.schema) as stream,
+    ):
+        for batch in rows:
+            stream.write_batch(batch)
+
+
+def _reporting(sink: IO[bytes]) -> Progress:
+    def report(step: str, done: int, total: int) -> None:
+        _send(sink, _PROGRESS, json.dumps([step, done, total]).encode())
+
+    return report
+
+
+def _end_with_the_leader() -> None:
+    """Wait for the end of standard input: the process that asked has ended, or wants no more."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+_sending = threading.Lock()  # DuckDB reads `pairs`, and reports it, in a thread of its own
+
+
+def _send(sink: IO[bytes], kind: bytes, data: bytes) -> None:
+    with _sending:
+        sink.write(_HEAD.pack(kind, len(data)))
+        sink.write(data)
+        sink.flush()
+
+
+def _send_error(sink: IO[bytes], error: PairdexError) -> None:
+    said = {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "field": getattr(error, "field", None),
+    }
+    _send(sink, _ERROR, json.dumps(said).encode())
+
+
+class _Sent(io.RawIOBase):
+    """A file whose content is sent as it is written."""
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        piece = bytes(data)
+        _send(self._sink, _ROWS, piece)
+        return len(piece)
+
+
+class _Ended(Exception):
+    """The process ended before it had said all."""
+
+
+class _Received(io.RawIOBase):
+    """A file of what the process sends; errors that it sends are raised, progress is passed on."""
+
+    def __init__(self, source: IO[bytes], progress: Progress | None) -> None:
+        self._source, self._progress = source, progress
+        self._piece = memoryview(b"")
+        self._at_end = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return that many bytes, fewer only at the end."""
+        found = bytearray()
+        while not self._at_end and (size < 0 or len(found) < size):
+            if not self._piece:
+                self._next()
+                continue
+            count = len(self._piece) if size < 0 else size - len(found)
+            found += self._piece[:count]
+            self._piece = self._piece[count:]
+        return bytes(found)
+
+    def _next(self) -> None:
+        kind, length = _HEAD.unpack(self._exactly(_HEAD.size))
+        data = self._exactly(length)
+        if kind == _ROWS:
+            self._piece = memoryview(data)
+        elif kind == _PROGRESS:
+            if self._progress:
+                self._progress(*json.loads(data))
+        elif kind == _ERROR:
+            raise _error_of(json.loads(data))
+        else:
+            self._at_end = True
+
+    def _exactly(self, length: int) -> bytes:
+        data = self._source.read(length)
+        if len(data) < length:
+            raise _Ended
+        return data
+
+
+def _error_of(said: dict[str, Any]) -> PairdexError:
+    kind: Callable[..., PairdexError] = getattr(errors, said["kind"])
+    if kind is InvalidArgument:
+        return InvalidArgument(said["message"], field=said["field"])
+    return kind(said["message"])

@@ -12,9 +12,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, UnsupportedFormat
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    MissingExtra,
+    MissingFile,
+    UnsupportedFormat,
+)
+from pairdex.files.boundary import reading
 from pairdex.files.foreign import foreign
-from pairdex.files.hdf5_filters import check_filters
+from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, text_of
 from pairdex.parts.whole import entries
 
 __all__ = [
@@ -28,7 +35,6 @@ __all__ = [
 
 DATASET = "emb"
 
-_SUFFIXES = (".h5", ".hdf5")
 _NAME = re.compile(r"(clip(?P<dim>\d+)(v\d+)?-)?\bn=(?P<size>\d+[KM]?)\b")
 _MAX_DIM = 8192  # of vectors of any model; a longer row is a matrix the other way round
 _DTYPES = ("float16", "float32")
@@ -63,24 +69,18 @@ class BundleVectors:
         DamagedFile
             The file is truncated or a compressed chunk is corrupt.
         """
-        start = 0
-        try:
-            with h5py.File(self.path, "r", rdcc_nbytes=self.cache_bytes, locking=False) as file:
-                data = file[self.member]
-                check_filters(self.path, data)
-                for start in range(0, self.rows, block_rows):
-                    rows = slice(start, min(self.rows, start + block_rows))
+        with open_hdf5(self.path, cache_bytes=self.cache_bytes) as file:
+            data = file[self.member]
+            for start in range(0, self.rows, block_rows):
+                rows = slice(start, min(self.rows, start + block_rows))
+                with reading(f"{self.path} at row {start:,}"):
                     block = data[:, rows].T if self.is_transposed else data[rows]
-                    yield np.ascontiguousarray(block, self.dtype)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise DamagedFile(
-                f"{self.path} cannot be read at row {start:,}: {error}; fetch it again"
-            ) from error
+                yield np.ascontiguousarray(block, self.dtype)
 
 
 def is_bundle_name(path: Path) -> bool:
     """Tell whether a bundle may have this name."""
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in HDF5_SUFFIXES
 
 
 def find_bundle(folders: Iterable[Path]) -> Path | None:
@@ -117,19 +117,17 @@ def open_bundle(path: Path) -> BundleVectors:
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a bundle of vectors")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            data = file.get(DATASET)
-            if not isinstance(data, h5py.Dataset):
-                raise UnsupportedFormat(
-                    f"{path} has no dataset {DATASET}; it has {_contents(file)}: "
-                    "expected a bundle of vectors"
-                )
-            check_filters(path, data)
-            return _described(path, data)
-    except (OSError, RuntimeError, KeyError) as error:
-        what = foreign(path) or f"cannot be read: {error}; fetch it again"
-        raise DamagedFile(f"{path} {what}") from error
+    what = foreign(path)
+    if what is not None:
+        raise DamagedFile(f"{path} {what}")
+    with open_hdf5(path) as file:
+        data = dataset_at(file, DATASET)
+        if data is None:
+            raise UnsupportedFormat(
+                f"{path} has no dataset {DATASET}; it has {_contents(file)}: "
+                "expected a bundle of vectors"
+            )
+        return _described(path, data)
 
 
 def bundle_size(path: Path) -> str | None:
@@ -153,9 +151,9 @@ def _is_bundle(path: Path) -> bool:
     if named and named["dim"]:  # a damaged one too, which is to be named
         return True
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            return isinstance(file.get(DATASET), h5py.Dataset)
-    except OSError:
+        with open_hdf5(path) as file:
+            return dataset_at(file, DATASET) is not None
+    except (DamagedFile, MissingExtra, UnsupportedFormat):
         return False
 
 
@@ -192,7 +190,7 @@ def _cache_bytes(data: h5py.Dataset, is_transposed: bool) -> int:
 def _contents(file: h5py.File) -> str:
     """List the datasets of a file; Julia's group `_types` is none of them."""
     found = [
-        f"{name} {item.shape} {item.dtype}"
+        f"{text_of(name)} {item.shape} {item.dtype}"
         for name, item in file.items()
         if isinstance(item, h5py.Dataset)
     ]

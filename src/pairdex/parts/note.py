@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pairdex.errors import DamagedFile
 
@@ -19,12 +19,15 @@ class Note:
     """What parts say of their making; released parts say nothing.
 
     `model` is the record of the model, `pictures` the folder that `image_path` is relative to, and
-    `source` the one file in it that named or held them all, where there was one.
+    `source` the files in it that named or held them all, where there were such. `orientation` says how
+    the pictures were taken; `linked` are folders elsewhere that links in `pictures` led to.
     """
 
     model: Any = None
     pictures: str | None = None
     source: str | None = None
+    orientation: Literal["upright", "as stored"] = "as stored"  # what notes that do not say it mean
+    linked: tuple[str, ...] = ()
 
 
 def read_note(source: Path) -> Note:
@@ -41,7 +44,11 @@ def read_note(source: Path) -> Note:
         model = content["model"]
         if model is not None and not {"name", "dim", "checksum", "folder"} <= model.keys():
             raise ValueError(model)
-        return Note(model, content["pictures"], content.get("source"))
+        orientation = content.get("orientation", "as stored")
+        if orientation not in ("upright", "as stored"):
+            raise ValueError(orientation)
+        linked = tuple(str(folder) for folder in content.get("linked", []))
+        return Note(model, content["pictures"], content.get("source"), orientation, linked)
     except FileNotFoundError:
         return Note()
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairdex.errors import DamagedFile
+from pairdex.errors import DamagedFile, PairdexError
+from pairdex.files.boundary import FOREIGN_ERRORS, reason_of
 from pairdex.files.foreign import foreign
 
 __all__ = ["opened", "parquet_batches", "parquet_files", "parquet_schema"]
@@ -85,8 +86,10 @@ def opened(path: Path, *, check_pages: bool = False) -> Iterator[pq.ParquetFile]
         ):
             is_open = True
             yield file
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except PairdexError:
+        raise
+    except FOREIGN_ERRORS as error:
+        reason = reason_of(error)
         what = "cannot be read" if is_open and check_pages else "is not a readable Parquet file"
         raise DamagedFile(
             f"{path} {foreign(path) or f'{what}: {reason}; fetch it again'}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.ivf.efforts import Points, check_recall
+from pairdex.ivf.efforts import OperatingPoints, check_recall
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.store.store import Store
@@ -19,7 +19,7 @@ __all__ = ["incomplete", "nearest_by_index"]
 def nearest_by_index(
     store: Store,
     index: InvertedIndex,
-    points: Points,
+    points: OperatingPoints,
     vectors: NDArray[Any],
     k: int,
     *,

@@ -16,7 +16,7 @@ from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import parse_keywords
 from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument
-from pairdex.ivf.efforts import Points
+from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
@@ -54,7 +54,7 @@ class Searcher:
         self._store = store
         self._use_codes = use_codes
         self._codes: dict[Kind, Codes | None] = {}
-        self._indexes: dict[Kind, tuple[InvertedIndex, Points] | None] = {}
+        self._indexes: dict[Kind, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # searches of several threads make the codes once
 
@@ -73,7 +73,7 @@ class Searcher:
             self._projections[on] = space
         return self._projections[on]
 
-    def index(self, on: Kind) -> tuple[InvertedIndex, Points] | None:
+    def index(self, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of the vectors, opened once; None where none can be used."""
         with self._preparing:
             if on not in self._indexes:

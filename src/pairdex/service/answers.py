@@ -1,4 +1,4 @@
-"""What every answer carries: JSON that any client can read, and headers that protect the reader."""
+"""JSON responses, and the headers that protect whoever reads a response."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 __all__ = ["HEADERS", "answer", "encoded"]
 
-# Captions and pictures come from strangers. The page loads pictures from anywhere and all else from
-# here only, runs no inline script, talks to no other server, and cannot be framed.
+# Captions and pictures are untrusted. The page may load pictures from any site and everything else
+# from this service only. It runs no inline scripts, connects to no other server, and cannot be framed.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -30,14 +30,14 @@ def answer(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return `content` as JSON, uncached."""
+    """Return a response with `content` as JSON that is not cached."""
     response = Response(encoded(content), status, media_type="application/json", headers=headers)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def encoded(content: Any) -> bytes:  # noqa: ANN401 - JSON
-    """Return `content` as JSON; in ASCII where it has half a character, or an integer above 64 bits."""
+    """Return `content` as JSON; in ASCII if it has lone surrogates or integers above 64 bits."""
     try:
         return orjson.dumps(content)
     except orjson.JSONEncodeError:

@@ -1,4 +1,4 @@
-"""What the service says of a collection's atlas: of live rows only, and always of the one on disk."""
+"""Maps of collections for the REST interface: the version on disk, without removed rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pairdex.store.store import Store
 
 __all__ = ["Atlases"]
 
-_STEPS = 65_535  # of a position on the wire: finer than a screen can show
+_STEPS = 65_535  # of a position in a response: finer than a screen can show
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class _Opened:
 
 
 class Atlases:
-    """The atlases of the collections, opened when asked for, and anew when they have changed."""
+    """The maps of the collections, opened on request and again when they have changed."""
 
     def __init__(self) -> None:
         self._opened: dict[str, _Opened] = {}
 
     def describe(self, served: ServedCollection) -> dict[str, Any]:
-        """Return the points that stand for live rows, their weights, and the regions.
+        """Return the points of live rows, their weights, and the regions.
 
         Raises
         ------
         ApiError
-            404, there is no atlas; 409, it is not of the collection's vectors as they are now.
+            404, there is no map; 409, it was made of other vectors than those of the collection now.
         """
         opened = self._open(served)
         atlas, live = opened.atlas, opened.store.allowed()
@@ -63,7 +63,7 @@ class Atlases:
         Raises
         ------
         ApiError
-            As `describe`; 404 also for an id that is not in the collection.
+            As `describe`; also 404 for an id that is not in the collection.
         """
         for row_id in ids:
             check_id(served, row_id, "ids")

@@ -1,8 +1,8 @@
-"""Work that is asked for at the same time, done together.
+"""Batches: requests that arrive at the same time share one run of the work.
 
-What comes while nothing runs is done at once; what comes while a batch runs waits for its end and then
-goes together: nobody waits for others to come, and the more that is asked, the larger the batches.
-All but the work itself happens on the event loop's one thread, so no lock is needed.
+A request that arrives while nothing runs starts at once. Requests that arrive while a batch runs form
+the next batch. No request waits for others to arrive, and batches grow with the load. Everything but
+the work itself runs on the event loop's thread, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 class _Waiting(Generic[Item, Result]):
-    """An item whose result somebody waits for."""
+    """An item whose result is awaited."""
 
     __slots__ = ("item", "result", "since")
 
@@ -38,16 +38,16 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batches(Generic[Item, Result]):
-    """Gathers items, and hands them to `work` on a worker's thread, one batch at a time.
+    """Collects items and passes them to `work` on a worker thread, one batch at a time.
 
     Parameters
     ----------
     stage
-        What the work is called in the metrics.
+        Name of the work in the metrics.
     work
-        Takes items, returns as many results in their order; what it raises, all of them raise.
+        Takes items and returns one result for each, in their order. What it raises, all items raise.
     max_items
-        In one batch.
+        Largest size of a batch.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Batches(Generic[Item, Result]):
         Raises
         ------
         ApiError
-            503, it was not done in time.
+            503, the time limit has passed.
         """
         loop = asyncio.get_running_loop()
         one: _Waiting[Item, Result] = _Waiting(item, loop)
@@ -84,14 +84,14 @@ class Batches(Generic[Item, Result]):
         self._metrics.waiting += 1
         if self.is_idle:
             self.is_idle = False
-            loop.call_soon(self._next)  # after those whose bodies have arrived already
+            loop.call_soon(self._next)  # after requests whose bodies have arrived already
         try:
             return await one.result
         finally:
             timer.cancel()
 
     def _next(self) -> None:
-        """Start a batch of those who still wait."""
+        """Start a batch of the items that still wait."""
         batch: list[_Waiting[Item, Result]] = []
         while self._waiting and len(batch) < self._max_items:
             one = self._waiting.popleft()
@@ -111,7 +111,7 @@ class Batches(Generic[Item, Result]):
     def _finish(
         self, batch: list[_Waiting[Item, Result]], done: asyncio.Future[Sequence[Result]]
     ) -> None:
-        self._next()  # before the answers are written: the workers have none of it to do
+        self._next()  # first, so that workers do not idle while responses are written
         if done.cancelled():
             error: BaseException | None = asyncio.CancelledError()
         else:
@@ -126,7 +126,7 @@ class Batches(Generic[Item, Result]):
 
     def _give_up(self, one: _Waiting[Item, Result]) -> None:
         if not one.result.done():
-            message = f"this took longer than {self._seconds:g} seconds; ask for less, or later"
+            message = f"the request took longer than {self._seconds:g} seconds; ask for less, or retry later"
             one.result.set_exception(
                 ApiError(503, "timeout", message, headers={"Retry-After": "1"})
             )

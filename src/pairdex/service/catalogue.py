@@ -79,7 +79,7 @@ class ServedCollection:
 
     @cached_property
     def kinds(self) -> list[str]:
-        """The kinds of vectors that can be searched, image first."""
+        """The vectors that can be searched, image first."""
         return [kind for kind in get_args(Kind) if kind in self.collection.manifest.vectors]
 
     @cached_property
@@ -183,7 +183,10 @@ class Catalogue:
         if name not in self._served:
             known = ", ".join(self._served)
             raise ApiError(
-                404, "not_found", f"there is no collection {name!r}; there is {known}", field
+                404,
+                "not_found",
+                f"the collection {name!r} does not exist; available: {known}",
+                field,
             )
         trouble = self.trouble(name)
         if trouble is not None:
@@ -220,7 +223,7 @@ class Catalogue:
             self._troubles[name] = error
 
     def replace(self, served: ServedCollection) -> None:
-        """Serve another version of the collection of that name from now on."""
+        """Replace a collection by another version of the same name."""
         assert served.name in self._served, served.name
         self._served[served.name] = served
 

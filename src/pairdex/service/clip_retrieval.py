@@ -1,8 +1,8 @@
 """The routes of clip-retrieval's back end, so that its ClipClient and clip-front work unchanged.
 
-Written after clip_back.py and clip_client.py of clip-retrieval 2.45.0 (github.com/rom1504/clip-retrieval).
-Options that a collection cannot honour are refused, unless they are what ClipClient sends by itself:
-those are named in the answer's header `X-Pairdex-Not-Applied`.
+They follow clip_back.py and clip_client.py of clip-retrieval 2.45.0 (github.com/rom1504/clip-retrieval).
+Options that a collection does not support are refused, unless ClipClient sends them by default: the
+response header `X-Pairdex-Not-Applied` names those.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ __all__ = [
 ]
 
 NOT_APPLIED = "X-Pairdex-Not-Applied"
-DUPLICATE_COSINE = 0.94  # rows above it are the same to clip-retrieval
-CLIENT_AESTHETIC = (9, 0.5)  # score and weight that ClipClient sends by itself
-_MAX_AESTHETIC = 10  # of LAION's score
+DUPLICATE_COSINE = 0.94  # clip-retrieval treats rows above it as duplicates
+CLIENT_AESTHETIC = (9, 0.5)  # score and weight that ClipClient sends by default
+_MAX_AESTHETIC = 10  # upper end of LAION's score
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -60,7 +60,7 @@ def _not_empty(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a number that came as text, as clip-front sends it; an empty one is none."""
+    """Return the number in a text, as clip-front sends it; None if the text is empty."""
     if not isinstance(value, str):
         return value
     try:
@@ -78,12 +78,12 @@ Score = Annotated[
 
 
 class KnnRequest(BaseModel):
-    """What clip-retrieval's clients send: exactly one of text, image, image_url and embedding_input."""
+    """A search by clip-retrieval's clients: exactly one of text, image, image_url and embedding_input."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     text: Text = Field(None, max_length=MAX_TEXT_CHARS)
-    image: Text = Field(None, max_length=limits.MAX_BODY_BYTES, description="In base64.")
+    image: Text = Field(None, max_length=limits.MAX_BODY_BYTES, description="A picture in base64.")
     image_url: Text = Field(
         None,
         max_length=limits.MAX_FETCH_URL_CHARS,
@@ -93,11 +93,14 @@ class KnnRequest(BaseModel):
         None, min_length=1, max_length=limits.MAX_VECTOR_VALUES
     )
     modality: Literal["image", "text"] = "image"
-    num_images: int = Field(ge=1, le=limits.MAX_K, description="Rows with their metadata.")
+    num_images: int = Field(ge=1, le=limits.MAX_K, description="Number of rows with metadata.")
     num_result_ids: int | None = Field(
-        None, ge=1, le=limits.MAX_RESULT_IDS, description="Rows in all; num_images by default."
+        None,
+        ge=1,
+        le=limits.MAX_RESULT_IDS,
+        description="Total number of rows; default: num_images.",
     )
-    indice_name: Text = Field(None, description="Name of a collection; the first by default.")
+    indice_name: Text = Field(None, description="Name of a collection; default: the first.")
     use_mclip: bool = False
     deduplicate: bool = False
     use_safety_model: bool = False
@@ -117,23 +120,23 @@ class KnnRequest(BaseModel):
             )
         if self.use_mclip:
             raise InvalidArgument(
-                "use_mclip is refused: texts are read by the collection's own model; leave it out",
+                "use_mclip is refused: the collection's own model encodes texts; omit it",
                 field="use_mclip",
             )
         return self
 
 
 class MetadataRequest(BaseModel):
-    """Which rows' metadata is asked for."""
+    """Ids of rows whose metadata is requested."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     ids: list[Id] = Field(max_length=limits.MAX_IDS)
-    indice_name: Text = Field(None, description="Name of a collection; the first by default.")
+    indice_name: Text = Field(None, description="Name of a collection; default: the first.")
 
 
 class KnnHit(BaseModel):
-    """A row that was found; all its columns beside, for the first num_images."""
+    """A row that was found, with all its columns for the first num_images rows."""
 
     model_config = ConfigDict(extra="allow")
     id: int
@@ -148,7 +151,7 @@ class RowMetadata(BaseModel):
 
 
 async def knn_service(request: Request) -> Response:
-    """Find rows as clip-retrieval's back end does."""
+    """Search as clip-retrieval's back end does."""
     asked = await _checked(request, KnnRequest)
     served = request.app.state.catalogue.pick(asked.indice_name, "indice_name")
     where, ignored = _conditions(served, asked)
@@ -183,7 +186,7 @@ async def indices_list(request: Request) -> Response:
 
 
 async def _checked(request: Request, model: type[Model]) -> Model:
-    """Return a body as a model, whatever content type it says: ClipClient says none."""
+    """Parse a body into a model, whatever its content type: ClipClient sends none."""
     body = await request.body()
     try:
         return model.model_validate(parsed(body))
@@ -193,13 +196,13 @@ async def _checked(request: Request, model: type[Model]) -> Model:
     except RecursionError as error:
         raise InvalidArgument("the body is nested too deeply") from error
     except ValueError as error:
-        place, reason = getattr(error, "pos", 0), getattr(error, "msg", "it is no text")
+        place, reason = getattr(error, "pos", 0), getattr(error, "msg", "invalid text")
         told = [{"type": "json_invalid", "loc": ("body", place), "ctx": {"error": reason}}]
         raise RequestValidationError(told) from error
 
 
 async def _query(request: Request, served: ServedCollection, asked: KnnRequest) -> Query:
-    """Return what is searched for; a picture is fetched if need be, and encoded."""
+    """Return the query; a picture is fetched if necessary, and encoded."""
     if asked.image_url is not None:
         fetch = partial(request.app.state.fetcher.fetch, asked.image_url)
         data = await request.app.state.fetchers.run(fetch)
@@ -225,7 +228,7 @@ def _of_picture(served: ServedCollection, data: bytes, on: str) -> NDArray[np.fl
 
 
 def _conditions(served: ServedCollection, asked: KnnRequest) -> tuple[str | None, list[str]]:
-    """Return the filter that the options mean, and those of ClipClient's own that cannot be honoured."""
+    """Return the filter for the options, and ClipClient's default options that are not applied."""
     columns = served.collection.columns
     where, ignored = None, []
     if asked.use_safety_model:
@@ -237,8 +240,8 @@ def _conditions(served: ServedCollection, asked: KnnRequest) -> tuple[str | None
     if asked.aesthetic_score is not None and "aesthetic" not in columns:
         if (asked.aesthetic_score, asked.aesthetic_weight) != CLIENT_AESTHETIC:
             raise InvalidArgument(
-                f"{served.name} has no column aesthetic to order rows by: make it with pairdex score "
-                "--aesthetic, or leave aesthetic_score and aesthetic_weight out",
+                f"{served.name} does not have the column aesthetic to order rows by: make it with "
+                "pairdex score --aesthetic, or omit aesthetic_score and aesthetic_weight",
                 field="aesthetic_score",
             )
         ignored.append("aesthetic_score")
@@ -248,7 +251,7 @@ def _conditions(served: ServedCollection, asked: KnnRequest) -> tuple[str | None
 def _ordered(
     served: ServedCollection, asked: KnnRequest, hits: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Leave out near-duplicates and order by looks, as far as is asked."""
+    """Drop near-duplicates and order by aesthetic score, if requested."""
     if asked.deduplicate and hits:
         ids = [hit["id"] for hit in hits]
         keep = _first_of_each(served.collection.vectors(asked.modality)[np.array(ids)])
@@ -260,14 +263,14 @@ def _ordered(
 
 
 def _rank(hit: dict[str, Any], score: float, weight: float) -> float:
-    """Return the distance of a hit, more by how far its looks are from the wanted ones."""
+    """Return the distance of a hit plus a penalty for the difference of its score to the wanted one."""
     looks = hit["aesthetic"]
     missed = _MAX_AESTHETIC if looks is None else abs(looks - score)
     return float(hit["distance"]) + weight * missed / _MAX_AESTHETIC
 
 
 def _first_of_each(vectors: NDArray[np.float16]) -> Sequence[bool]:
-    """Return which rows are the first of those that are the same, by a chain of near-duplicates."""
+    """Return which rows are the first of their group; groups are chains of near-duplicates."""
     rows = vectors.astype(np.float32)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     is_same = rows @ rows.T > DUPLICATE_COSINE

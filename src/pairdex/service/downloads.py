@@ -1,4 +1,4 @@
-"""Hits as a file: JSON lines, CSV, Parquet, or URLs for img2dataset, written piece by piece."""
+"""Hits as a file: JSON lines, CSV, Parquet, or URLs for img2dataset, written in pieces."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pairdex.service.request_models import DownloadRequest
 
 __all__ = ["FORMATS", "MEDIA", "file_name", "find_rows", "guarded", "write"]
 
-_PIECE_ROWS = 500  # of a file that is written at once: some hundred kilobytes
-# What spreadsheets take for the beginning of a formula: a caption must not become one.
+_PIECE_ROWS = 500  # written at once: some hundred kilobytes
+# Spreadsheets treat texts with these first characters as formulas; captions are untrusted.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 MEDIA = {
@@ -32,7 +32,7 @@ MEDIA = {
 
 
 def find_rows(served: ServedCollection, asked: DownloadRequest) -> pa.Table:
-    """Return the hits with the columns that every hit has first, and their vectors where they are wanted."""
+    """Return the hits, with the columns of every hit first, and with vectors if requested."""
     table = find_table(served, asked).table
     for name in FIRST:
         if name not in table.column_names:
@@ -46,18 +46,18 @@ def find_rows(served: ServedCollection, asked: DownloadRequest) -> pa.Table:
 
 
 def write(table: pa.Table, form: str) -> Iterator[bytes]:
-    """Yield a file of the rows, of one of FORMATS, piece by piece."""
+    """Yield the pieces of a file of the rows in one of FORMATS."""
     return FORMATS[form](table)
 
 
 def file_name(served: ServedCollection, form: str) -> str:
-    """Return a name for the file that is safe everywhere."""
+    """Return a file name of letters, digits, `-` and `_`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", served.name).strip("-") or "collection"
     return f"{stem}.{'txt' if form == 'urls' else form}"
 
 
 def guarded(value: Any) -> Any:  # noqa: ANN401 - a cell
-    """Return a cell that no spreadsheet takes for a formula: with a quote before what looks like one."""
+    """Return a cell that spreadsheets do not treat as a formula: a quote is put before one."""
     if isinstance(value, (list, dict)):
         value = json.dumps(value)
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
@@ -89,7 +89,7 @@ def _csv_rows(rows: list[Any]) -> bytes:
 
 
 def _parquet(table: pa.Table) -> Iterator[bytes]:
-    pieces = _Written()
+    pieces = _DrainedBuffer()
     with pq.ParquetWriter(pieces, table.schema) as writer:
         for piece in _pieces(table):
             writer.write_table(piece)
@@ -97,8 +97,8 @@ def _parquet(table: pa.Table) -> Iterator[bytes]:
     yield pieces.take()
 
 
-class _Written(io.RawIOBase):
-    """A file of which what has been written is taken away, and its place is known all the same."""
+class _DrainedBuffer(io.RawIOBase):
+    """Write-only buffer that can be drained while keeping its write offset."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -122,7 +122,7 @@ class _Written(io.RawIOBase):
 
 
 def _urls(table: pa.Table) -> Iterator[bytes]:
-    """Yield one URL a line; img2dataset reads them as CSV of one column, so commas need quotes."""
+    """Yield one URL per line; img2dataset reads them as CSV with one column, so commas are quoted."""
     for piece in _pieces(table):
         urls = (url.strip() for url in piece["url"].to_pylist() if url is not None)
         stream = io.StringIO(newline="")

@@ -1,4 +1,4 @@
-"""How errors leave the service: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
+"""Error responses: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pairdex.service.answers import HEADERS, answer
 
 __all__ = ["ERROR", "REQUEST_ID", "ApiError", "error_response", "install_handlers"]
 
-# What a request's scope carries: the name it goes by, the code of the error that it was answered with.
+# Keys in the scope of a request: its id, and the code of its error response.
 REQUEST_ID = "pairdex.request_id"
 ERROR = "pairdex.error"
 
@@ -41,7 +41,7 @@ _logger = logging.getLogger("pairdex.service")
 
 
 class ApiError(HTTPException):
-    """A request that is answered with an error: its status, code, message and field."""
+    """An error response to a request: status, code, message and field."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ApiError(HTTPException):
 
 
 class _ErrorResponse(Response):
-    """An error in the one shape; it names the request that it answers, and is counted by its code."""
+    """An error response with the id of its request; it is counted by its code."""
 
     def __init__(self, status: int, error: dict[str, Any], headers: dict[str, str] | None) -> None:
         super().__init__(status_code=status)
@@ -80,13 +80,13 @@ def error_response(
     *,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Return an error in the service's one shape."""
+    """Return an error response."""
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return _ErrorResponse(status, error, headers)
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let every error of `app` be answered in the one shape."""
+    """Make `app` answer every error in the same form."""
     app.add_exception_handler(AnyHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(PairdexError, _on_pairdex_error)
@@ -103,8 +103,8 @@ async def _on_http_error(request: Request, raised: Exception) -> Response:
         return error_response(error.status_code, error.code, message, error.field, headers=headers)
     status = HTTPStatus(error.status_code)
     message = {
-        404: "there is nothing here; GET /docs lists the routes",
-        405: f"this route does not answer that method; it answers {headers.get('Allow', 'others')}",
+        404: "this path does not exist; GET /docs lists the routes",
+        405: f"this route does not support that method; it supports {headers.get('Allow', 'others')}",
     }.get(status, error.detail[:1].lower() + error.detail[1:])
     return error_response(status, status.name.lower(), message, headers=headers)
 
@@ -115,7 +115,7 @@ async def _on_invalid_request(_: Request, raised: Exception) -> Response:
         reason = str(first["ctx"]["error"]).lower()
         place = first["loc"][-1]
         return error_response(
-            400, "invalid_json", f"the body is no JSON: {reason} at character {place}"
+            400, "invalid_json", f"the body is not valid JSON: {reason} at character {place}"
         )
     if first["type"] == "value_error":
         reason = first["ctx"]["error"]
@@ -127,13 +127,13 @@ async def _on_invalid_request(_: Request, raised: Exception) -> Response:
 
 
 def _complaint(error: dict[str, Any], field: str | None) -> str:
-    """Return what is wrong with a value: where, what was expected, what was given."""
+    """Return what is wrong with a value: where, what was expected, what was received."""
     if field is None:
-        return "the body is no JSON object; send one with the content type application/json"
+        return "the body is not a JSON object; send one with the content type application/json"
     if error["type"] == "missing":
         return f"{field} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{field} is not known here; GET /docs lists what is"
+        return f"{field} is not a field of this request; GET /docs lists them"
     reason = error["msg"].removeprefix("Input ").lower()
     return f"{field} {reason}, got {reprlib.repr(error['input'])}"
 
@@ -156,15 +156,15 @@ async def _on_unreadable(request: Request, error: Exception) -> Response:
 
 
 async def _on_gone(_: Request, __: Exception) -> Response:
-    return error_response(400, "client_gone", "the client went away before its body was complete")
+    return error_response(
+        400, "client_gone", "the client disconnected before its body was complete"
+    )
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     _log(request, f"{request.method} {request.url.path} failed: {type(error).__name__}")
     headers = HEADERS | {"X-Request-ID": request.scope.get(REQUEST_ID, "")}
-    return error_response(
-        500, "internal_error", "the service failed; its log says why", headers=headers
-    )
+    return error_response(500, "internal_error", "the service failed; see its log", headers=headers)
 
 
 def _log(request: Request, message: str) -> None:

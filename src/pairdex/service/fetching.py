@@ -1,9 +1,9 @@
-"""Fetching a picture from an address on the web that strangers have written, and nothing else.
+"""Fetching pictures from untrusted URLs.
 
-What a server fetches for strangers can be turned against the network it stands in. So: only hosts that
-are named, only http and https on their own ports, no address inside any private network, and the
-connection goes to the very address that was checked, so that a name cannot lead elsewhere a moment
-later. Each redirect is checked like the first address. Size, type and time are limited.
+A server that fetches URLs for others can be misused to reach its own network (SSRF). Therefore: only
+named hosts, only http and https on their default ports, and no private addresses. The connection goes
+to the address that was checked, so that a name cannot resolve to another one afterwards. Each redirect
+is checked in the same way. Size, type and time are limited.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _HEADERS = {
     "User-Agent": f"pairdex/{__version__}",
     "Accept": "image/*",
-    "Accept-Encoding": "identity",  # a compressed answer could be a bomb
+    "Accept-Encoding": "identity",  # a compressed response could be a decompression bomb
     "Connection": "close",
 }
 
@@ -59,12 +59,12 @@ def connect(address: str, port: int, seconds: float) -> socket.socket:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches pictures from the hosts that are named.
+    """Fetches pictures from named hosts.
 
     Attributes
     ----------
     hosts
-        `images.example`, or `*.images.example` for all below it; none: nothing is fetched.
+        `images.example`, or `*.images.example` for all below it; empty: nothing is fetched.
     resolve, connect
         For tests.
     """
@@ -76,14 +76,14 @@ class Fetcher:
     max_bytes: int = MAX_FETCH_BYTES
 
     def fetch(self, url: str, field: str = "image_url") -> bytes:
-        """Return the bytes of the picture at an address.
+        """Return the bytes of the picture at a URL.
 
         Raises
         ------
         InvalidArgument
-            The address, or one that it leads to, is not allowed.
+            The URL, or one that it redirects to, is not allowed.
         ApiError
-            502, there is no picture, or it is too large or too slow.
+            502, there is no picture, or it is too large or too slow to arrive.
         """
         deadline = time.monotonic() + self.seconds
         for _ in range(MAX_REDIRECTS + 1):
@@ -95,11 +95,11 @@ class Fetcher:
         raise _failed(f"more than {MAX_REDIRECTS} redirects")
 
     def _checked(self, url: str, field: str) -> SplitResult:
-        """Return the parts of an address whose scheme, host and port are allowed."""
+        """Return the parts of a URL whose scheme, host and port are allowed."""
         if not self.hosts:
             raise InvalidArgument(
-                f"{field} is refused: this service fetches nothing from addresses; "
-                "send the picture itself as image, in base64",
+                f"{field} is refused: this service does not fetch URLs; send the picture itself as "
+                "image, in base64",
                 field=field,
             )
         if (
@@ -107,35 +107,35 @@ class Fetcher:
             or not (url.isascii() and url.isprintable())
             or " " in url
         ):
-            raise _refused(field, "it is too long, or holds what no address has")
+            raise _refused(field, "it is too long, or has characters that URLs do not have")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise _refused(field, "it is no address") from error
+            raise _refused(field, "it is not a URL") from error
         if parts.scheme not in _PORTS:
-            raise _refused(field, "only http and https are fetched")
+            raise _refused(field, "only http and https are allowed")
         if port not in (None, _PORTS[parts.scheme]) or "@" in parts.netloc:
             raise _refused(field, "it names a port or a user")
         if not _is_named(parts.hostname or "", self.hosts):
-            raise _refused(field, "its host is not among those that are allowed")
+            raise _refused(field, "its host is not allowed")
         return parts
 
     def _address(self, parts: SplitResult, field: str) -> str:
-        """Return the IP address to connect to; all that the name has must be public ones."""
+        """Return the IP address to connect to; all addresses of the host must be public."""
         host = parts.hostname or ""
         try:
             addresses = self.resolve(host, _PORTS[parts.scheme])
         except (OSError, UnicodeError) as error:
-            raise _failed("its host is not known") from error
+            raise _failed("its host is unknown") from error
         if not addresses or not all(_is_public(address) for address in addresses):
             raise _refused(field, "its host is inside a private network")
         return addresses[0]
 
     def _ask(self, parts: SplitResult, address: str, deadline: float) -> bytes | str:
-        """Return the picture's bytes, or the address that the answer redirects to."""
+        """Return the picture's bytes, or the URL that the response redirects to."""
         connection = _Pinned(parts, address, self.connect, deadline)
-        # Each read has a time limit of its own; this one ends a server that drips a byte at a time.
+        # Each read has its own time limit; this one stops a server that sends a byte at a time.
         stop = threading.Timer(max(0.0, deadline - time.monotonic()), connection.cut)
         stop.daemon = True
         stop.start()
@@ -151,7 +151,7 @@ class Fetcher:
                 return self._read(response, deadline)
         except (OSError, http.client.HTTPException, ValueError) as error:
             slow = time.monotonic() >= deadline
-            raise _failed("it is too slow" if slow else "its host does not answer") from error
+            raise _failed("it is too slow" if slow else "its host does not respond") from error
         finally:
             stop.cancel()
             connection.close()
@@ -159,9 +159,9 @@ class Fetcher:
     def _read(self, response: http.client.HTTPResponse, deadline: float) -> bytes:
         kind = response.getheader("Content-Type", "").split(";")[0].strip().lower()
         if response.status != 200:
-            raise _failed(f"its host answers {response.status}")
+            raise _failed(f"its host responds with status {response.status}")
         if not kind.startswith("image/") or kind == "image/svg+xml":
-            raise _failed("it is no picture")
+            raise _failed("it is not a picture")
         if response.getheader("Content-Encoding", "identity").lower() != "identity":
             raise _failed("it is compressed")
         content = bytearray()
@@ -169,13 +169,13 @@ class Fetcher:
             content += piece
             if len(content) > self.max_bytes:
                 raise _failed(f"it has more than {self.max_bytes:,} bytes")
-        if time.monotonic() >= deadline:  # cut off: what has come is not all
+        if time.monotonic() >= deadline:  # cut off: the content is incomplete
             raise _failed("it is too slow")
         return bytes(content)
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to one IP address, whatever name the request is for."""
+    """A connection to one IP address, whatever the host name of the request."""
 
     def __init__(self, parts: SplitResult, address: str, connect: Connect, deadline: float) -> None:
         super().__init__(parts.hostname or "", _PORTS[parts.scheme])
@@ -184,10 +184,10 @@ class _Pinned(http.client.HTTPConnection):
         self._address = address
         self._connect = connect
         self._deadline = deadline
-        self._wire: socket.socket | None = None  # `sock` is given away with the answer
+        self._wire: socket.socket | None = None  # `sock` is handed over to the response
 
     def connect(self) -> None:
-        """Connect to the address that was checked; a certificate must be for the name."""
+        """Connect to the address that was checked; the certificate must match the host name."""
         seconds = max(0.001, self._deadline - time.monotonic())
         self._wire = self.sock = self._connect(self._address, self.port, seconds)
         if self._is_secret:
@@ -195,21 +195,18 @@ class _Pinned(http.client.HTTPConnection):
             self._wire = self.sock = context.wrap_socket(self.sock, server_hostname=self._name)
 
     def cut(self) -> None:
-        """End what is being read."""
+        """Stop reading."""
         if self._wire is not None:
             with suppress(OSError):  # it has ended already
                 self._wire.shutdown(socket.SHUT_RDWR)
 
 
 def _is_named(host: str, hosts: Sequence[str]) -> bool:
-    return any(
-        host.endswith(name[1:]) and host != name[2:] if name.startswith("*.") else host == name
-        for name in hosts
-    )
+    return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in hosts)
 
 
 def _is_public(text: str) -> bool:
-    """Whether an address is one of the public internet, and carries no other inside."""
+    """Whether an address is public, and does not embed an IPv4 address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every request passes before it reaches a route: host, token, size of the body."""
+"""Checks of every request before it reaches a route: host, token, size of the body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
 
 __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
 
-# What must be readable without the token: the page that asks for it, and whether the service is up.
+# Readable without the token: the page that asks for it, and whether the service is up.
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/health"})
 _OPEN_FOLDER = "/page/"
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d{1,5})?")
@@ -59,21 +59,21 @@ class CheckHost:
 
 
 class CheckToken:
-    """Refuses requests without the bearer token, except for the page's own files."""
+    """Refuses requests without the bearer token, except for the files of the page."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through if it carries the token, or needs none."""
+        """Let a request through if it has the token or does not need it."""
         if not _is_http(scope) or is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         refusal = error_response(
             401,
             "unauthorized",
-            "this service asks for a token; send it as Authorization: Bearer TOKEN",
+            "this service requires a token; send it as Authorization: Bearer TOKEN",
             headers={"WWW-Authenticate": "Bearer"},
         )
         await refusal(scope, receive, send)
@@ -85,7 +85,7 @@ class CheckToken:
 
 
 class LimitBody:
-    """Refuses bodies that are too large or too slow, whether they state their length or not."""
+    """Refuses bodies that are too large or too slow, with or without a Content-Length."""
 
     def __init__(
         self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
@@ -95,7 +95,7 @@ class LimitBody:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, and interrupt the reading of its body at the limit."""
+        """Let a request through; reading its body stops at the limit."""
         if not _is_http(scope):
             await self._app(scope, receive, send)
             return
@@ -113,7 +113,7 @@ class LimitBody:
 
         async def limited() -> Message:
             nonlocal read_bytes, is_complete, deadline
-            if is_complete:  # what follows a body is the news that the client has gone
+            if is_complete:  # after the body comes only the disconnect
                 return await receive()
             now = asyncio.get_running_loop().time()
             deadline = now + self._seconds if deadline is None else deadline
@@ -141,7 +141,7 @@ def _is_http(scope: Scope) -> bool:
 
 
 def is_open(path: str) -> bool:
-    """Whether a path is answered without the token."""
+    """Whether a path does not need the token."""
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 

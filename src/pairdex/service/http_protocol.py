@@ -1,6 +1,7 @@
-"""The connection to a client, with what uvicorn does not limit: how long and how large a request's head is.
+"""HTTP connections with limits on the size of a request's head and the time it takes.
 
-Without that a client could hold connections by heads that never end, or fill the memory with headers.
+uvicorn does not limit these. Without limits, a client could hold connections open with heads that never
+end, or fill the memory with headers.
 """
 
 from __future__ import annotations
@@ -15,38 +16,38 @@ __all__ = ["LimitedHttpProtocol"]
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """HTTP by httptools; it closes on heads that are too slow or too large."""
+    """uvicorn's HTTP protocol; it closes the connection if a head is too slow or too large."""
 
     head_seconds = HEAD_SECONDS
     max_head_bytes = MAX_HEAD_BYTES
-    _timer: asyncio.TimerHandle | None = None  # runs while a head is being received
+    _timer: asyncio.TimerHandle | None = None  # runs while a head is received
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._begin()
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece; what has no end of a head yet must not grow without one."""
+        """Receive data; refuse a head that grows beyond the limit."""
         self._head_bytes += len(data)
         super().data_received(data)
         if self._timer is not None and self._head_bytes > self.max_head_bytes:
             self.send_400_response("Request head too large")
 
     def on_message_begin(self) -> None:
-        """Wait for another head, on a connection that was kept."""
+        """Start the timer for the next head of a kept connection."""
         super().on_message_begin()
         if self._timer is None:
             self._begin()
 
     def on_headers_complete(self) -> None:
-        """Have a head."""
+        """Stop the timer: the head is complete."""
         self._end()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Stop the timer."""
         self._end()
         super().connection_lost(exc)
 

@@ -1,4 +1,4 @@
-"""What the service writes to its log: one line an event, for people or as JSON for machines."""
+"""The log of the service: one line per event, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LOGGERS = ("pairdex", "uvicorn")
 
 
 def log_to(form: LogFormat | None, stream: TextIO | None = None) -> None:
-    """Write the logs of the service, and of the server beneath it, to stderr.
+    """Write the logs of the service and of uvicorn to stderr.
 
     Parameters
     ----------
     form
-        With a form every request is told; with None only what goes wrong, as text.
+        With a form, every request is logged; with None, only errors, as text.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
@@ -34,7 +34,7 @@ def log_to(form: LogFormat | None, stream: TextIO | None = None) -> None:
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """Return time, level, message, and what else is known; line breaks of strangers are shown as such."""
+        """Return time, level, message and facts; line breaks in the message are escaped."""
         message = record.getMessage().replace("\r", r"\r").replace("\n", r"\n")
         facts = " ".join(f"{name}={value}" for name, value in _facts(record).items())
         line = " ".join(filter(None, [_time(record), record.levelname, message, facts]))

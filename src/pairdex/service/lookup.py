@@ -1,4 +1,4 @@
-"""The work behind the routes, for worker threads: searching, reading rows, drawing thumbnails."""
+"""The work behind the routes, for worker threads: searches by themselves, facets, rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "wants_safe",
 ]
 
-# What every hit has, first of its columns; a collection without such a column gives null.
+# The first columns of every hit; null if the collection does not have the column.
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
 
 
@@ -40,7 +40,7 @@ def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str,
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
-    """Return what a search finds as a table, as the library does; raises as `query_of`."""
+    """Return the result of a search as a table; raises as `query_of`."""
     return served.collection.hits(
         query_of(served, asked),
         k=asked.k,
@@ -55,14 +55,14 @@ def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
 
 
 def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]:
-    """Return which rows have some URLs, or whether a picture is there."""
+    """Return which rows have the URLs, or whether the picture is in the collection."""
     started = time.perf_counter()
     urls = image = None
     if asked.urls is not None:
         rows = served.collection.find_urls(asked.urls)
         urls = [{"url": url, "ids": ids} for url, ids in zip(asked.urls, rows, strict=True)]
     else:
-        assert asked.image is not None, "it has one of them"
+        assert asked.image is not None, "the request has urls or image"
         check_model(served, "image")
         found = served.collection.hits(Query(image=open_image(asked.image)), k=1).table
         row_id, distance = ([*found[name].to_pylist(), None][0] for name in ("id", "distance"))
@@ -72,13 +72,13 @@ def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]
 
 
 def vectors_of(served: ServedCollection, ids: list[int], on: str) -> NDArray[np.float32]:
-    """Return the stored vectors (n, dim) of rows, of the kind that a search `on` compares."""
+    """Return the stored vectors (n, dim) of rows that a search `on` compares."""
     view = served.collection.vectors(served.collection.kind_of(on))
     return view[np.array(ids, np.int64)].astype(np.float32)
 
 
 def facets(served: ServedCollection, asked: FacetsRequest) -> dict[str, Any]:
-    """Return what the columns hold among the rows that satisfy a filter."""
+    """Return column statistics over the rows that match a filter."""
     is_safe = wants_safe(served, asked.safe)
     found = served.collection.facets(where=asked.where, safe=is_safe)
     columns = [vars(column) | {"values": _counted(column)} for column in found.columns]
@@ -92,7 +92,7 @@ def _counted(column: Facet) -> list[dict[str, Any]] | None:
 
 
 def wants_safe(served: ServedCollection, asked: bool | None) -> bool:
-    """Return whether safe mode applies: as asked, else where the collection has it."""
+    """Return whether safe mode applies: as requested, or by default if the collection has it."""
     return served.collection.has_safe_mode if asked is None else asked
 
 

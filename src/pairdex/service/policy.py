@@ -1,4 +1,4 @@
-"""What a service allows beyond its defaults: other sites, how often one client may ask, hosts to fetch from."""
+"""What a service allows beyond its defaults: other sites, a request rate, hosts to fetch from."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _HOST = re.compile(
 
 @dataclass(frozen=True)
 class Policy:
-    """The defaults allow nothing of it.
+    """Exceptions to the defaults; without arguments it allows none.
 
     Attributes
     ----------
     cors
-        Origins of pages that may read answers: `https://gallery.example`.
+        Origins of pages that may read responses: `https://gallery.example`.
     rate
-        Requests a second that one address may make; None: any number.
+        Requests per second from one address; None: unlimited.
     proxy_hosts
-        Hosts that pictures may be fetched from: `images.example`, `*.images.example` for all below
-        it. Empty: nothing is fetched.
+        Hosts to fetch pictures from: `images.example`, or `*.images.example` for all below it.
+        Empty: nothing is fetched.
 
     Raises
     ------
     InvalidArgument
-        An origin, a rate or a host is none.
+        An origin, a rate or a host is invalid.
     """
 
     cors: tuple[str, ...] = ()
@@ -44,20 +44,20 @@ class Policy:
         for origin in self.cors:
             if not _ORIGIN.fullmatch(origin):
                 raise InvalidArgument(
-                    f"the origin {origin!r:.80} is none; expected one like https://gallery.example, "
+                    f"the origin {origin!r:.80} is invalid; expected one like https://gallery.example, "
                     "without a path and in lower case",
                     field="cors",
                 )
         if self.rate is not None and not 0 < self.rate <= MAX_RATE:
             raise InvalidArgument(
-                f"the rate is {self.rate:g} requests a second, expected more than 0 and at most "
+                f"the rate is {self.rate:g} requests per second, expected more than 0 and at most "
                 f"{MAX_RATE:,}",
                 field="rate",
             )
         for host in self.proxy_hosts:
             if not _HOST.fullmatch(host):
                 raise InvalidArgument(
-                    f"the host {host!r:.80} is none; expected one like images.example or "
+                    f"the host {host!r:.80} is invalid; expected one like images.example or "
                     "*.images.example, in lower case",
                     field="proxy_hosts",
                 )

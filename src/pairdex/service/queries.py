@@ -1,4 +1,4 @@
-"""From a request to what the library searches for, with the complaints of a service."""
+"""Queries made from requests, with errors that name the field of the request."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
 
 
 def query_of(served: ServedCollection, asked: SearchRequest) -> Query:
-    """Return what a request searches for, checked against its collection.
+    """Return the query of a request, checked against its collection.
 
     Raises
     ------
     ApiError
-        409, texts and pictures cannot be searched for, since the model is not at hand.
+        409, the query needs a model that is not available.
     InvalidArgument
-        A row that is not there, a vector of another dimension, an empty text, no picture.
+        The row does not exist, the vector has another dimension, a text is empty, or a picture is invalid.
     """
     for field in ("text", "image", "unlike"):
         if getattr(asked, field) is not None:
             check_model(served, field)
     if asked.unlike is not None and not asked.unlike.strip():
-        raise InvalidArgument("unlike is empty; give a few words, or leave it out", field="unlike")
+        raise InvalidArgument("unlike is empty; give a few words, or omit it", field="unlike")
     if asked.terms is not None:
         if any(each.text is not None or each.image is not None for each in asked.terms):
             check_model(served, "terms")
@@ -55,7 +55,7 @@ def _term(served: ServedCollection, asked: SearchRequest | TermRequest) -> Term:
 
 
 def check_model(served: ServedCollection, field: str) -> None:
-    """Refuse a text or a picture where the collection's model is not at hand."""
+    """Raise ApiError (409) if the collection's model is not available."""
     if served.no_model is not None:
         message = f"{field} needs the collection's model: {served.no_model}"
         raise ApiError(409, "model_missing", message, field)
@@ -67,11 +67,11 @@ def _check_row(served: ServedCollection, row_id: int | None) -> None:
 
 
 def no_such_row(served: ServedCollection, row_id: int) -> str:
-    """Return what is said of an id that is not there."""
+    """Return the message for an id that does not exist or was removed."""
     ids = len(served.collection) + served.collection.removed
     if 0 <= row_id < ids:
-        return f"there is no row {row_id} any more: it was removed from {served.name}"
-    return f"there is no row {row_id}: {served.name} has the ids 0 to {ids - 1}"
+        return f"row {row_id} was removed from {served.name}"
+    return f"row {row_id} does not exist: {served.name} has the ids 0 to {ids - 1}"
 
 
 def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.float32] | None:
@@ -79,24 +79,26 @@ def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.
         return None
     if len(values) != served.collection.dim:
         raise InvalidArgument(
-            f"the vector has {len(values):,} values, expected {served.collection.dim:,}, "
-            f"as the vectors of {served.name}",
+            f"the vector has {len(values):,} values, expected {served.collection.dim:,} like the "
+            f"vectors of {served.name}",
             field="vector",
         )
     return np.array(values, np.float32)
 
 
 def open_image(encoded: str) -> Image:
-    """Open a picture file that came in base64."""
+    """Open a picture file that was sent in base64."""
     try:
         data = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgument(f"image is no base64: {error}".lower(), field="image") from error
+        raise InvalidArgument(
+            f"image is not valid base64: {error}".lower(), field="image"
+        ) from error
     return opened(data, "image")
 
 
 def opened(data: bytes, field: str) -> Image:
-    """Return the picture that a file holds; what is wrong with it is the field's fault."""
+    """Open a picture file; an error names `field`."""
     try:
         return open_picture(BytesIO(data))
     except PairdexError as error:

@@ -1,4 +1,4 @@
-"""How often one client may ask: a bucket of tokens for each address, refilled as time goes by."""
+"""Rate limit: a token bucket for each client address."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pairdex.service.limits import BURST_SECONDS, MAX_CLIENTS
 
 __all__ = ["LimitRate"]
 
-_IPV6_NETWORK_BITS = 64  # what one household is given; each of its addresses is the same client
+_IPV6_NETWORK_BITS = 64  # the network of one household; all its addresses count as one client
 _LIMITED = ("/api/", "/knn-service", "/metadata")
-_PICTURE = "/picture"  # a page of results asks for many at once; workers bound them
+_PICTURE = "/picture"  # a page of results requests many at once; the workers limit them
 
 
 class LimitRate:
-    """Refuses what a client asks above its rate, with the time after which it may ask again.
+    """Refuses requests above a client's rate, and says when to retry.
 
-    The client is the address that the connection comes from: behind a proxy that is the proxy's, and
-    the limit belongs there.
+    The client is the address of the connection. Behind a proxy that is the proxy, which should limit
+    the rate instead.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class LimitRate:
                 refusal = error_response(
                     429,
                     "too_many_requests",
-                    f"more than {self._rate:g} requests a second came from your address; "
-                    f"ask again in {math.ceil(wait)} s",
+                    f"your address sent more than {self._rate:g} requests per second; "
+                    f"retry in {math.ceil(wait)} s",
                     headers={"Retry-After": str(math.ceil(wait))},
                 )
                 await refusal(scope, receive, send)
@@ -53,7 +53,7 @@ class LimitRate:
         await self._app(scope, receive, send)
 
     def _take(self, client: str) -> float:
-        """Take a token; return the seconds until there is one, 0 where there was."""
+        """Take a token; return 0, or the seconds until there is one."""
         now = self._clock()
         tokens, since = self._buckets.pop(client, (self._room, now))
         tokens = min(self._room, tokens + (now - since) * self._rate)

@@ -1,8 +1,8 @@
-"""Keeping what is served warm and new: a changed collection is opened beside the old version, then switched.
+"""Reloading collections: a changed collection is opened and warmed beside the old version, then switched.
 
-Requests that have begun end on the version they began with: they hold it, and when the last of them
-has ended its maps are closed. A version that cannot be opened or warmed is told in the log, and the
-old one is served on.
+Requests in progress finish on the version they began with. They hold it, and its maps are closed when
+the last of them has ended. If a new version cannot be opened or warmed, the error is logged and the old
+version stays in use.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _logger = logging.getLogger("pairdex.service")
 
 
 class _Closing(Exception):
-    """The service ends while a collection is being warmed."""
+    """The service ends while a collection is warmed."""
 
 
 class CollectionReloader:
-    """Warms the collections of a service, and notices that they have changed.
+    """Warms the collections of a service, and notices when they change.
 
     Attributes
     ----------
@@ -86,10 +86,14 @@ class CollectionReloader:
                 while True:
                     await asyncio.sleep(self._poll_seconds)
                     changed = await loop.run_in_executor(thread, self._newer)
-                    for served in changed:  # on the loop's thread: no request sees half of a switch
+                    for (
+                        served
+                    ) in changed:  # on the loop's thread, so that requests see whole switches
                         self._catalogue.replace(served)
                         self._metrics.reopened += 1
-                        _logger.info("%s has changed: its newest version is served", served.name)
+                        _logger.info(
+                            "%s has changed: its newest version is now in use", served.name
+                        )
                     self._searches.keep_only(set(self._catalogue))
             finally:
                 self._closing.set()
@@ -134,7 +138,7 @@ class CollectionReloader:
         return found
 
     def _newest(self, served: ServedCollection) -> ServedCollection | None:
-        """Return a changed collection's newest version; None where it has not changed, or not yet."""
+        """Return a changed collection's newest version; None if it has not changed or is not ready."""
         name, path = served.name, served.collection.path
         lost_pages = faults.count()
         state = state_of(path)
@@ -148,7 +152,7 @@ class CollectionReloader:
         self._tries[name] = 0 if is_prepared else self._tries.get(name, 0) + 1
         if (
             0 < self._tries[name] < CODES_RETRIES
-        ):  # a build holds the lock: its last moments, mostly
+        ):  # a build holds the lock, usually for its last moments
             del self._states[name]
             return None
         if self.failed == name:
@@ -162,7 +166,7 @@ class CollectionReloader:
             _logger.error("%s %s", name, message)
 
     def _warm(self, collection: Collection) -> None:
-        """Map what searches need and search once, so that the first request finds all in place."""
+        """Map the files that searches need and search once, so that the first request is fast."""
         for on in collection.manifest.vectors:
             of = f"of {collection.name}, {on} vectors"
             collection.prepare(on, progress=partial(self._report, of))
@@ -170,7 +174,7 @@ class CollectionReloader:
                 vector = collection.vectors(on)[0].astype(np.float32)
                 collection.hits(Query(vector=vector), k=1, on=on)
             self._stop_if_closing()
-        if "encoder" in vars(collection):  # the catalogue has asked for it, and there is one
+        if "encoder" in vars(collection):  # loaded by the catalogue, if there is a model
             collection.encoder.encode_texts(["a picture"])
             collection.encoder.encode_images([Image.new("RGB", (8, 8))])
 
@@ -192,7 +196,7 @@ def state_of(collection: Path) -> State:
     for path in paths:
         try:
             status = path.stat()
-        except FileNotFoundError:  # it is being replaced
+        except FileNotFoundError:  # replaced at this moment
             continue
         found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))

@@ -1,4 +1,4 @@
-"""What is done with every request from outside: named, counted, logged, its answer's headers added."""
+"""The outermost middleware: request ids, counts, the log, and headers of every response."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pairdex.service.metrics import Metrics
 
 __all__ = ["LogRequests"]
 
-_UNMATCHED = "unmatched"  # one name for all unknown paths: a scanner must not grow the memory
-_NEVER_BUSY = frozenset({"/health", "/metrics"})  # what tells how busy the service is
-_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # what may come back in a header and in a log
+_UNMATCHED = "unmatched"  # one name for all unknown paths, so that a scanner cannot fill the memory
+_NEVER_BUSY = frozenset({"/health", "/metrics"})  # they report how busy the service is
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # safe in a header and in a log
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-_KEEP_NOTHING = (b"cache-control", b"no-cache")  # a new release shows its own page
+_KEEP_NOTHING = (b"cache-control", b"no-cache")  # so that a new release shows its own page
 
 _logger = logging.getLogger("pairdex.requests")
 
 
 class LogRequests:
-    """Lets requests through, so many at a time, and watches their answers."""
+    """Logs and counts requests, and limits how many are in progress."""
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, max_in_progress: int = MAX_IN_PROGRESS
@@ -36,7 +36,7 @@ class LogRequests:
         self._max_in_progress = max_in_progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through; without an answer it counts as a 500."""
+        """Let a request through; if it gets no response, it counts as a 500."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,7 +58,7 @@ class LogRequests:
             app = error_response(
                 503,
                 "busy",
-                f"{metrics.in_progress:,} requests are being answered; ask again in a moment",
+                f"{metrics.in_progress:,} requests are in progress; retry in a moment",
                 headers={"Retry-After": "1"},
             )
         metrics.in_progress += 1
@@ -89,7 +89,7 @@ class LogRequests:
 
 
 def _request_id(scope: Scope) -> str:
-    """Return the name that a client gave its request, if it is one, or a new one."""
+    """Return the client's request id if it is valid, otherwise a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return str(value, "ascii")
@@ -97,7 +97,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _add_headers(message: Message, request_id: str) -> None:
-    """Add the protecting headers; those that an answer brings itself stay."""
+    """Add the protective headers that a response does not set itself."""
     headers = list(message.get("headers", ()))
     there = {name.lower() for name, _ in headers}
     headers += [header for header in _HEADERS if header[0] not in there]

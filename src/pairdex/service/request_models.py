@@ -1,4 +1,4 @@
-"""The shapes of requests, checked on the way in and told to clients by /openapi.json."""
+"""Shapes of requests: bodies are checked against them, and /openapi.json describes them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _QUERIES = ("text", "image", "like", "vector")
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Value = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX, allow_inf_nan=False)]
 CollectionName = Annotated[
-    str | None, Field(description="Name of a collection; the first by default.")
+    str | None, Field(description="Name of a collection; default: the first.")
 ]
 Text = Annotated[str | None, Field(max_length=MAX_TEXT_CHARS, description="A text.")]
 Picture = Annotated[
@@ -51,40 +51,42 @@ Picture = Annotated[
         max_length=MAX_BODY_BYTES, description="A picture file (JPEG, PNG, WebP, ...) in base64."
     ),
 ]
-Like = Annotated[Id | None, Field(description="The id of a row: rows like it, without itself.")]
+Like = Annotated[
+    Id | None, Field(description="Id of a row: finds similar rows, without the row itself.")
+]
 Vector = Annotated[
     list[Value] | None,
     Field(
         min_length=1,
         max_length=MAX_VECTOR_VALUES,
-        description="A vector of the collection's dimension, of any length but zero.",
+        description="A vector of the collection's dimension; need not have unit length, but not all zeros.",
     ),
 ]
 Where = Annotated[
     str | None,
     Field(
         max_length=MAX_PREDICATE_CHARS,
-        description="A SQL predicate over the columns: only rows that satisfy it are found.",
+        description="A SQL predicate over the columns: only rows that match it are found.",
         examples=["width >= 512 AND nsfw = 'UNLIKELY'"],
     ),
 ]
 Safe = Annotated[
     bool | None,
     Field(
-        description="Find only rows that are known to be safe. By default on where the collection "
-        "has a column punsafe or nsfw to know it by."
+        description="Find only rows known to be safe. Default: true if the collection has a column "
+        "punsafe or nsfw that says so."
     ),
 ]
 
 
 class _StrictRequest(BaseModel):
-    """A body: values of exactly the stated types, and no others than the stated fields."""
+    """A body with values of exactly the declared types, and without other fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class TermRequest(_StrictRequest):
-    """One of several terms: exactly one of `text`, `image`, `like` and `vector`, and its weight."""
+    """A weighted term: exactly one of `text`, `image`, `like` and `vector`."""
 
     text: Text = None
     image: Picture = None
@@ -95,7 +97,7 @@ class TermRequest(_StrictRequest):
         ge=-MAX_WEIGHT,
         le=MAX_WEIGHT,
         allow_inf_nan=False,
-        description="Not 0; a negative one keeps away from the term.",
+        description="Not 0. A negative weight moves the results away from the term.",
     )
 
     @model_validator(mode="before")
@@ -108,13 +110,13 @@ class TermRequest(_StrictRequest):
         _check_one("a term", self, _QUERIES, "terms")
         if self.weight == 0:
             raise InvalidArgument(
-                "the weight of a term is 0: leave the term out, or give it another", field="terms"
+                "the weight of a term is 0: omit the term, or use another weight", field="terms"
             )
         return self
 
 
 class SearchRequest(_StrictRequest):
-    """What is searched for: exactly one of `text`, `image`, `like`, `vector` and `terms`."""
+    """A search: exactly one of `text`, `image`, `image_url`, `like`, `vector` and `terms`."""
 
     collection: CollectionName = None
     text: Text = None
@@ -122,7 +124,7 @@ class SearchRequest(_StrictRequest):
     image_url: str | None = Field(
         None,
         max_length=MAX_FETCH_URL_CHARS,
-        description="The address of a picture; refused unless the service may fetch from its host.",
+        description="URL of a picture; refused unless the service may fetch from its host.",
     )
     like: Like = None
     vector: Vector = None
@@ -130,27 +132,25 @@ class SearchRequest(_StrictRequest):
         None,
         min_length=1,
         max_length=MAX_TERMS,
-        description="Several things together, wanted and (with a negative weight) unwanted.",
+        description="Several weighted terms; unwanted ones have negative weights.",
     )
-    unlike: str | None = Field(
-        None, max_length=MAX_TEXT_CHARS, description="A text to keep away from."
-    )
+    unlike: str | None = Field(None, max_length=MAX_TEXT_CHARS, description="A text to avoid.")
     on: str = Field(
         "image",
         max_length=MAX_ON_CHARS,
-        description="What is searched: the vectors of pictures (image) or of captions (text), or a "
+        description="What to search: the vectors of pictures (image) or of captions (text), or a "
         "projection of the collection (pca96, hamming).",
     )
-    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="How many rows to find.")
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_K, description="Number of rows to find.")
     offset: int = Field(
-        0, ge=0, le=MAX_DEPTH, description="How many of the nearest rows to leave out, for paging."
+        0, ge=0, le=MAX_DEPTH, description="Number of nearest rows to skip, for paging."
     )
     where: Where = None
     safe: Safe = None
     keywords: str | None = Field(
         None,
         max_length=MAX_KEYWORDS_CHARS,
-        description="Words that captions should have; a quoted phrase has to appear, a word after - "
+        description="Words that captions should contain. A quoted phrase must appear; a word after - "
         "must not.",
         examples=['dog "red car" -cat'],
     )
@@ -159,19 +159,19 @@ class SearchRequest(_StrictRequest):
         ge=0,
         le=MAX_FOLD,
         allow_inf_nan=False,
-        description="Fold rows within this cosine distance of an earlier hit into that hit, which "
-        "tells their ids as `folded`; 0.06 for near-duplicates.",
+        description="Fold rows within this cosine distance of an earlier hit into that hit, whose "
+        "`folded` lists their ids. Use 0.06 for near-duplicates.",
     )
-    vectors: bool = Field(False, description="Let each hit carry its vector, as it is stored.")
+    vectors: bool = Field(False, description="Include the stored vector of each hit.")
     exact: bool = Field(
         False,
-        description="Search exactly although the collection has an approximate index; the answer's "
-        "`exact` says whether it is.",
+        description="Ignore the approximate index; search exactly. `exact` in the response says "
+        "whether the result is exact.",
     )
 
     @property
     def goes_alone(self) -> bool:
-        """Whether it has to be searched for by itself, not together with others."""
+        """Whether the search cannot be batched with others."""
         has_pictures = any(each.image is not None for each in (self, *(self.terms or ())))
         return has_pictures or self.keywords is not None or self.fold is not None
 
@@ -187,16 +187,16 @@ class SearchRequest(_StrictRequest):
 
 
 class DownloadRequest(SearchRequest):
-    """A search whose hits are sent as a file."""
+    """A search whose hits are returned as a file."""
 
-    k: int = Field(DEFAULT_K, ge=1, le=MAX_DEPTH, description="How many rows to find.")
+    k: int = Field(DEFAULT_K, ge=1, le=MAX_DEPTH, description="Number of rows to find.")
     format: Literal["jsonl", "csv", "parquet", "urls"] = Field(
-        description="JSON lines, CSV, Parquet, or the URLs alone, as img2dataset's txt."
+        description="JSON lines, CSV, Parquet, or only the URLs, for img2dataset's txt."
     )
 
 
 class FacetsRequest(_StrictRequest):
-    """Of which rows the columns are described."""
+    """The rows whose column statistics are requested."""
 
     collection: CollectionName = None
     where: Where = None
@@ -204,11 +204,13 @@ class FacetsRequest(_StrictRequest):
 
 
 class ContainsRequest(_StrictRequest):
-    """What is looked for in the collection: exactly one of `urls` and `image`."""
+    """What to look up in the collection: exactly one of `urls` and `image`."""
 
     collection: CollectionName = None
     urls: list[Annotated[str, Field(max_length=MAX_URL_CHARS)]] | None = Field(
-        None, max_length=MAX_IDS, description="URLs, compared exactly but for spaces around them."
+        None,
+        max_length=MAX_IDS,
+        description="URLs, compared exactly except for surrounding spaces.",
     )
     image: Picture = None
     max_distance: float = Field(
@@ -216,7 +218,7 @@ class ContainsRequest(_StrictRequest):
         ge=0,
         le=2,
         allow_inf_nan=False,
-        description="How far the nearest row may be from the picture to be the same, 1 - cos.",
+        description="Largest distance (1 - cos) at which the nearest row counts as the same picture.",
     )
 
     @model_validator(mode="after")
@@ -226,18 +228,19 @@ class ContainsRequest(_StrictRequest):
 
 
 class ItemsRequest(_StrictRequest):
-    """Which rows are asked for."""
+    """Ids of the requested rows."""
 
     collection: CollectionName = None
-    ids: list[Id] = Field(max_length=MAX_IDS, description="Ids of rows, in the order wanted.")
+    ids: list[Id] = Field(
+        max_length=MAX_IDS, description="Ids of rows, in the order of the response."
+    )
 
 
 def _without_address(content: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a body as it is, unless it names a picture by its address."""
+    """Return a body unchanged; raise InvalidArgument if it has a field image_url."""
     if isinstance(content, dict) and "image_url" in content:
         raise InvalidArgument(
-            "image_url is refused: this service fetches nothing from addresses; "
-            "send the picture itself as image, in base64",
+            "image_url is refused in terms: send the picture itself as image, in base64",
             field="image_url",
         )
     return content

@@ -35,20 +35,20 @@ __all__ = ["ROUTES", "Route"]
 
 Search = TypeVar("Search", bound=requests.SearchRequest)
 CollectionName = Annotated[
-    str | None, Query(description="Name of a collection; the first by default.")
+    str | None, Query(description="Name of a collection; default: the first.")
 ]
 Side = Annotated[
     int,
     Query(
         ge=limits.MIN_PICTURE_SIDE,
         le=limits.MAX_PICTURE_SIDE,
-        description="Longer side in pixels, at most.",
+        description="Largest longer side in pixels.",
     ),
 ]
 
 
 async def health(request: Request) -> Response:
-    """Say whether the service is ready: 200 once every collection has answered a search, else 503."""
+    """Report whether the service is ready: 200 if every collection can be searched, otherwise 503."""
     reloader: CollectionReloader = request.app.state.reloader
     catalogue = _catalogue(request)
     if any(catalogue.trouble(served.name) for served in catalogue):
@@ -68,7 +68,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def collections(request: Request) -> Response:
-    """Return what collections there are, their columns and how they can be searched."""
+    """Return the available collections, their columns and how they can be searched."""
     return answer(
         {
             "collections": [served.describe() for served in _catalogue(request).available()],
@@ -86,7 +86,7 @@ async def collections(request: Request) -> Response:
 async def search(
     request: Request, asked: requests.SearchRequest, collection: CollectionName = None
 ) -> Response:
-    """Find the rows nearest to a text, a picture, a row, a vector, or several of them together."""
+    """Find the rows nearest to a text, a picture, a row, a vector, or a combination of them."""
     started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
     hits, exact = await _found(request, served, await _with_picture(request, asked))
@@ -111,7 +111,7 @@ async def search(
 
 
 async def _with_picture(request: Request, asked: Search) -> Search:
-    """Return a request with the picture in the place of its address, if the service may fetch it."""
+    """Return a request with its `image_url` replaced by the picture, if the service may fetch it."""
     if asked.image_url is None:
         return asked
     fetch = partial(request.app.state.fetcher.fetch, asked.image_url)
@@ -123,7 +123,7 @@ async def _with_picture(request: Request, asked: Search) -> Search:
 async def _found(
     request: Request, served: ServedCollection, asked: requests.SearchRequest
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Search together with others where that can be; by itself for a picture, keywords, folding, or in a projection."""
+    """Search in a batch with others; alone for a picture, keywords, folding, or a projection."""
     if asked.on in served.kinds and not asked.goes_alone:
         searches: Searches = request.app.state.searches
         query = query_of(served, asked)
@@ -144,7 +144,7 @@ async def _found(
 async def _where(
     request: Request, served: ServedCollection, asked: requests.SearchRequest
 ) -> str | None:
-    """Return the filter with safe mode in it; checking one that is new takes a worker's time."""
+    """Return the filter including safe mode; a worker checks a filter of the client."""
     is_safe = lookup.wants_safe(served, asked.safe)
     narrow = partial(served.collection.narrowed, asked.where, safe=is_safe)
     return narrow() if asked.where is None else await _workers(request).run(narrow)
@@ -153,7 +153,7 @@ async def _where(
 async def download(
     request: Request, asked: requests.DownloadRequest, collection: CollectionName = None
 ) -> Response:
-    """Find rows as a search does, and send them as a file."""
+    """Search, and return the hits as a file."""
     served = _catalogue(request).pick(asked.collection or collection)
     asked = await _with_picture(request, asked)
     table = await _workers(request).run(partial(downloads.find_rows, served, asked))
@@ -168,7 +168,7 @@ async def download(
 async def contains(
     request: Request, asked: requests.ContainsRequest, collection: CollectionName = None
 ) -> Response:
-    """Say which rows have some URLs, or whether a picture is in the collection."""
+    """Return which rows have the URLs, or whether a picture is in the collection."""
     served = _catalogue(request).pick(asked.collection or collection)
     return answer(await _workers(request).run(partial(lookup.contains, served, asked)))
 
@@ -176,7 +176,7 @@ async def contains(
 async def facets(
     request: Request, asked: requests.FacetsRequest, collection: CollectionName = None
 ) -> Response:
-    """Return what each column holds among the rows that satisfy a filter."""
+    """Return column statistics over the rows that match a filter."""
     served = _catalogue(request).pick(asked.collection or collection)
     return answer(await _workers(request).run(partial(lookup.facets, served, asked)))
 
@@ -203,12 +203,12 @@ async def picture(
     size: Side = limits.DEFAULT_PICTURE_SIDE,
     collection: CollectionName = None,
 ) -> Response:
-    """Return a row's local picture, made smaller: JPEG, or WebP where it is transparent."""
+    """Return a row's picture, reduced to a size: JPEG, or WebP if it is transparent."""
     served = _catalogue(request).pick(collection)
     lookup.check_id(served, id, "id")
     workers = _workers(request)
     found = await workers.run(partial(thumbnails.find, served, id))
-    # A reader asks again each time: a row that was taken down shows its picture to nobody.
+    # Browsers ask again each time, so that the picture of a removed row disappears.
     headers = {"Cache-Control": "private, no-cache"}
     if found is None:
         data = await _fetched(request, served, id)
@@ -222,11 +222,11 @@ async def picture(
 
 
 async def _fetched(request: Request, served: ServedCollection, row_id: int) -> bytes:
-    """Return the picture at a row's own address, if the service may fetch it."""
+    """Return the picture at a row's URL, if the service may fetch it."""
     fetcher: Fetcher = request.app.state.fetcher
     url = served.collection.values([row_id])[0].get("url") if fetcher.hosts else None
     if not isinstance(url, str):
-        raise ApiError(404, "no_picture", f"row {row_id} has no local picture", "id")
+        raise ApiError(404, "no_picture", f"row {row_id} does not have a local picture", "id")
     fetchers: Workers = request.app.state.fetchers
     try:
         return await fetchers.run(partial(fetcher.fetch, url, "its url"))
@@ -235,7 +235,7 @@ async def _fetched(request: Request, served: ServedCollection, row_id: int) -> b
 
 
 async def atlas(request: Request, collection: CollectionName = None) -> Response:
-    """Return the map of a collection: its points, how many rows each stands for, its regions."""
+    """Return the map of a collection: its points, the number of rows at each, and its regions."""
     served = _catalogue(request).pick(collection)
     atlases: Atlases = request.app.state.atlases
     return answer(await _workers(request).run(partial(atlases.describe, served)))
@@ -244,7 +244,7 @@ async def atlas(request: Request, collection: CollectionName = None) -> Response
 async def places(
     request: Request, asked: requests.ItemsRequest, collection: CollectionName = None
 ) -> Response:
-    """Return where rows are on the map."""
+    """Return the positions of rows on the map."""
     served = _catalogue(request).pick(asked.collection or collection)
     atlases: Atlases = request.app.state.atlases
     found = await _workers(request).run(partial(atlases.places, served, asked.ids))
@@ -253,14 +253,14 @@ async def places(
 
 @dataclass(frozen=True)
 class Route:
-    """A route and what OpenAPI says of its answer."""
+    """A route and the description of its response for OpenAPI."""
 
     method: str
     path: str
     function: Callable[..., Any]
     model: type[Any] | None = None
     media: tuple[str, ...] = ("application/json",)
-    body: type[BaseModel] | None = None  # of a route that reads it by itself
+    body: type[BaseModel] | None = None  # of a route that parses it itself
 
 
 ROUTES = (

@@ -1,8 +1,7 @@
-"""Searches that come at the same time, encoded together and searched together.
+"""Searches that arrive at the same time are encoded and searched in batches.
 
-What batches have in common: the collection, in one version of it; what is searched (`on`); the filter; and how many
-neighbours are wanted, within a factor of two, since all of a batch are searched for as many as the one
-that wants the most.
+The searches of a batch have these in common: the version of the collection; what is searched (`on`); the
+filter; and the number of neighbours within a factor of two, since each batch searches for its largest.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from pairdex.service.workers import Workers
 
 __all__ = ["SearchResult", "Searches"]
 
-_LEAST_K = 32  # searches for fewer neighbours than that go together: it costs them nothing
+_LEAST_K = 32  # searches for fewer neighbours share a batch: it costs them nothing
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What one search found, ready for JSON."""
+    """The hits of one search, ready for JSON."""
 
     hits: list[dict[str, Any]]
     exact: bool
@@ -51,13 +50,13 @@ class _Wanted:
 
     @property
     def neighbours(self) -> int:
-        """How many have to be found, so that k are left."""
+        """Number of neighbours to find, so that k are left."""
         return self.k + self.offset + len(self.without)
 
 
 @dataclass(frozen=True)
 class _Key:
-    """What the searches of a batch have in common."""
+    """The properties that the searches of a batch share."""
 
     served: ServedCollection
     on: str
@@ -67,7 +66,7 @@ class _Key:
 
 
 class Searches:
-    """The batches in work and the texts whose vectors are known."""
+    """The batches in progress, and a cache of the vectors of texts."""
 
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
         self._workers = workers
@@ -87,14 +86,14 @@ class Searches:
         offset: int,
         exact: bool = False,
     ) -> SearchResult:
-        """Return what `Collection.hits` finds.
+        """Return the hits that `Collection.hits` finds.
 
         Raises
         ------
         PairdexError
             A value of the query cannot be used.
         ApiError
-            503, it was not done in time.
+            503, the time limit has passed.
         """
         asked = _texts(query)
         vectors = await asyncio.gather(*(self._encode(served, *one) for one in asked))
@@ -167,19 +166,19 @@ class Searches:
         return results
 
     def keep_only(self, served: set[ServedCollection]) -> None:
-        """Forget versions of collections that are served no more; batches that run hold their own."""
+        """Drop batches of versions that are no longer served; those in progress finish."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
         self._encoding = {k: b for k, b in self._encoding.items() if k in served}
 
     def _forget_idle(self) -> None:
-        """Drop the batches that have nothing to do: filters are without number."""
+        """Drop idle batches: the number of different filters is unlimited."""
         if len(self._searching) + len(self._encoding) > limits.KEPT_BATCHES:
             self._searching = {k: b for k, b in self._searching.items() if not b.is_idle}
             self._encoding = {k: b for k, b in self._encoding.items() if not b.is_idle}
 
 
 class _Encoded:
-    """Texts that have been encoded already, as a model that knows these only."""
+    """An encoder of texts whose vectors are known already."""
 
     def __init__(self, texts: dict[str, NDArray[np.float32]]) -> None:
         self._texts = texts
@@ -192,7 +191,7 @@ class _Encoded:
 
 
 def _texts(query: Query) -> list[tuple[str, str]]:
-    """Return what a model has to encode, each with the field it came in."""
+    """Return the texts to encode, each with its field of the request."""
     both = [(query.text, "text"), (query.unlike, "unlike")]
     both += [(term.text, "terms") for term in query.terms or ()]
     return [(text, field) for text, field in both if text is not None]
@@ -205,7 +204,7 @@ def _hits(
     distances: NDArray[np.float64],
     live: NDArray[np.bool_] | None,
 ) -> list[dict[str, Any]]:
-    """Return the k rows after the offset that were not removed meanwhile."""
+    """Return k rows after the offset, without rows removed in the meantime."""
     keep = ids >= 0
     for row_id in wanted.without:
         keep &= ids != row_id

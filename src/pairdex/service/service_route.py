@@ -1,4 +1,4 @@
-"""What every route does: parse JSON with orjson, and answer with nothing that was read from a lost page."""
+"""The class of all routes: JSON is parsed with orjson, and mapped files are checked."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON
     Raises
     ------
     json.JSONDecodeError
-        It is no JSON.
+        The body is not valid JSON.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return json.loads(body)  # takes half characters and NaN, which the models then name
+        return json.loads(body)  # accepts lone surrogates and NaN, which the models refuse by field
 
 
 class ServiceRoute(APIRoute):

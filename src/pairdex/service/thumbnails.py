@@ -1,4 +1,4 @@
-"""Local pictures as thumbnails: decoded and encoded again, so that nothing but a picture leaves."""
+"""Thumbnails: pictures are decoded and encoded again, so that no other data of a file is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEBP_QUALITY = 88
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A row's local picture; `version` changes whenever the file does."""
+    """A row's local picture; `version` changes with the file."""
 
     row_id: int
     path: Path
@@ -37,7 +37,7 @@ class Thumbnail:
 
 
 def find(served: ServedCollection, row_id: int) -> PictureFile | None:
-    """Return the local picture of a row, which is in the collection; None where it has none."""
+    """Return the local picture of a row of the collection; None if it does not have one."""
     path = served.collection.picture(row_id)
     try:
         status = path.stat() if path is not None else None
@@ -51,19 +51,19 @@ def find(served: ServedCollection, row_id: int) -> PictureFile | None:
 def draw(picture_file: PictureFile, side: int) -> Thumbnail:
     """Return the picture with its longer side at most `side` pixels; it is never enlarged.
 
-    It is upright as its camera meant it, and carries none of the file's other data. Transparent
-    pictures become WebP, all others JPEG.
+    It is rotated as its EXIF data says, and contains no other data of the file. Transparent pictures
+    become WebP, all others JPEG.
 
     Raises
     ------
     ApiError
-        404, the file is no picture, or too large a one.
+        404, the file is not a picture, or is too large.
     """
     return _drawn(picture_file.path, side, f"the local picture of row {picture_file.row_id}")
 
 
 def draw_bytes(data: bytes, side: int, row_id: int) -> Thumbnail:
-    """Return what `draw` does of a picture that was fetched."""
+    """As `draw`, for a picture that was fetched."""
     return _drawn(BytesIO(data), side, f"the picture at the url of row {row_id}")
 
 

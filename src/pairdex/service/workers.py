@@ -1,4 +1,4 @@
-"""A bounded pool of threads for what keeps a processor busy, with a time limit for each task."""
+"""A pool of worker threads for CPU work, with a time limit for each task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Runs work in threads; the event loop stays free to answer others."""
+    """Runs work in threads, so that the event loop stays free."""
 
     def __init__(self, count: int = WORKERS, *, seconds: float = WORK_SECONDS) -> None:
         self.pool = ThreadPoolExecutor(count, thread_name_prefix="pairdex")
@@ -29,22 +29,22 @@ class Workers:
         Raises
         ------
         ApiError
-            503, it was not done in time; if it had begun, it keeps its thread until it ends.
+            503, the time limit has passed; work that has begun keeps its thread until it ends.
         """
         waiting = asyncio.get_running_loop().run_in_executor(self.pool, bounded(work))
         try:
             return await asyncio.wait_for(waiting, self._seconds)
         except asyncio.TimeoutError as error:
-            message = f"this took longer than {self._seconds:g} seconds; ask for less, or later"
+            message = f"the request took longer than {self._seconds:g} seconds; ask for less, or retry later"
             raise ApiError(503, "timeout", message, headers={"Retry-After": "1"}) from error
 
     def close(self) -> None:
-        """Take no more work, and drop what has not begun."""
+        """Accept no more work, and drop what has not begun."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 def bounded(work: Callable[[], Result]) -> Callable[[], Result]:
-    """Return work whose filters end in time: a thread cannot be taken from what has begun."""
+    """Return `work` with a time limit for its filters, since running work cannot be stopped from outside."""
 
     def within() -> Result:
         with time_limit(FILTER_SECONDS):

@@ -20,6 +20,7 @@ from pairdex.files import atomic, checksums
 from pairdex.files.vector_writer import DTYPE
 from pairdex.files.vectors import open_vectors
 from pairdex.parts.columns import plan_parts
+from pairdex.parts.note import Note
 from pairdex.parts.part import Part
 from pairdex.parts.tables import part_tables
 from pairdex.store.manifest import Manifest, PartEntry
@@ -252,7 +253,7 @@ def _gives_same_rows(part: Part, entry: PartEntry, held: _Held) -> bool:
         return False
     place = held.collection / STAGING / "compared"
     rule = replace(held.selection, limit=None)
-    task = PartTask(0, part, held.source, place, plan.of_parts[0], rule, entry.pictures)
+    task = PartTask(0, part, held.source, place, plan.of_parts[0], rule, Note())
     try:
         for kind in (*held.before.vectors, "metadata"):
             atomic.make_folder(place / kind)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import lock
 from pairdex.parts.columns import Column
@@ -158,7 +159,7 @@ def build_collection(
             model=model,
         )
         make_folders(collection, job.manifest)
-        entries = job.run(note.pictures, options, progress)
+        entries = job.run(note, options, progress)
         replaced = _take_down(collection, before, entries, now or datetime.now(UTC))
         manifest = replace(job.manifest, parts=[*job.manifest.parts, *entries])
         if manifest != before:
@@ -168,6 +169,7 @@ def build_collection(
         *found.skipped,
         *arrivals.notes,
         *build_notes(found.parts, entries, manifest, selection),
+        *filter(None, [what_it_knows(manifest.model)]),
     ]
     has_removed = state_of(collection) is not None
     removed = read_removed(collection, manifest) if has_removed else None
@@ -193,7 +195,7 @@ class _Job:
     selection: Selection
 
     def run(
-        self, pictures: str | None, options: BuildOptions, progress: StepProgress | None
+        self, note: Note, options: BuildOptions, progress: StepProgress | None
     ) -> list[PartEntry]:
         """Write the new parts and return their entries."""
         first = len(self.manifest.parts)
@@ -205,7 +207,7 @@ class _Job:
                 self.collection,
                 columns,
                 self.selection,
-                pictures,
+                note,
                 options.link,
             )
             for i, (arrival, columns) in enumerate(zip(self.arrivals, self.columns, strict=True))

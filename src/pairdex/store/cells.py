@@ -1,8 +1,8 @@
-"""Cells of mapped Arrow batches as plain values, read straight from their buffers.
+"""Read single cells of memory-mapped Arrow batches from their buffers, as plain Python values.
 
-A search's rows lie scattered over many batches; to take and convert them by Arrow costs some
-milliseconds, to read their cells here some ten microseconds. Every access is checked against the
-buffer it is in, so that damaged offsets reach no other memory.
+The rows of a search result are scattered over many batches. Taking and converting them with Arrow
+takes milliseconds; reading their cells here takes about ten microseconds. Every access is checked
+against the bounds of its buffer, so damaged offsets never read other memory.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _TEXTS = {pa.string(): "i", pa.large_string(): "q"}
 
 
 def cell_of(column: pa.Array) -> Cell:
-    """Return what gives a row's value in a column as JSON can carry it, as `json_values` does.
+    """Return a function from a row number to the cell's JSON value, as `json_values` converts it.
 
-    Calling it raises ValueError (UnicodeDecodeError too) or IndexError where the column is damaged.
+    The function raises ValueError (or its subclass UnicodeDecodeError) or IndexError if the column is
+    damaged.
     """
     if column.offset or len(column) == 0:
         return _any_cell(column)
@@ -51,8 +52,8 @@ def cell_of(column: pa.Array) -> Cell:
 
 
 def _text_cell(column: pa.Array, code: str) -> Cell:
-    _, places, content = column.buffers()
-    offsets = _view(places, code, len(column) + 1)
+    _, offset_buffer, content = column.buffers()
+    offsets = _view(offset_buffer, code, len(column) + 1)
     data = memoryview(b"") if content is None else memoryview(content)
     size = len(data)
     is_valid = _validity(column)
@@ -62,7 +63,7 @@ def _text_cell(column: pa.Array, code: str) -> Cell:
             return None
         begin, end = offsets[row], offsets[row + 1]
         if not 0 <= begin <= end <= size:
-            raise ValueError(f"row {row} has text from {begin} to {end} of {size}")
+            raise ValueError(f"row {row} has text from byte {begin} to {end} of {size}")
         return str(data[begin:end], "utf-8")
 
     return cell
@@ -105,7 +106,7 @@ def _bit_cell(column: pa.Array) -> Cell:
 
 
 def _any_cell(column: pa.Array) -> Cell:
-    """Return the slow way, for times, lists and what else there is."""
+    """Return the slow reader, for times, lists and all other types."""
 
     def cell(row: int) -> Any:  # noqa: ANN401 - JSON
         one = column.slice(row, 1)
@@ -121,7 +122,7 @@ def _validity(column: pa.Array) -> memoryview | None:
 
 
 def _view(buffer: pa.Buffer, code: str, count: int) -> memoryview:
-    """Return the first values of a buffer; those that are missing raise IndexError when asked for."""
+    """View the first `count` values of a buffer; reading a value beyond its end raises IndexError."""
     plain = memoryview(buffer).cast("B")
     size = memoryview(bytes(8)).cast(code).itemsize  # type: ignore[call-overload]
     return plain[: min(len(plain) // size, count) * size].cast(code)  # type: ignore[call-overload,no-any-return]

@@ -14,10 +14,12 @@ from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 from pairdex.store.scores import SCORES
 from pairdex.store.staging import STAGING
 
-__all__ = ["claimed", "make_folders", "tidy"]
+__all__ = ["WORK", "claimed", "make_folders", "tidy"]
+
+WORK = ".photos"  # where pictures are encoded on their way into the collection
 
 _KINDS = ("image", "text", "metadata")  # the folders of a collection
-_PART_FILE = re.compile(r"\d{5,}(-\d+)?\.(npy|arrow)")
+_PART_FILE = re.compile(r"\d{5,}(-\d+)?\.(npy|arrow)")  # -1: after rows were moved
 
 
 @contextmanager
@@ -83,6 +85,7 @@ def _existing(collection: Path) -> Manifest | None:
         *_KINDS,
         STAGING,
         SCORES,
+        WORK,
         *(path.name for path in atomic.partials(collection, MANIFEST)),
     }
     strangers = sorted(entry.name for entry in collection.iterdir() if entry.name not in ours)

@@ -1,7 +1,7 @@
-"""The manifest `collection.json`: what a collection is, written last and checked first.
+"""The manifest `collection.json`, which describes a collection. It is written last and checked first.
 
-It names every file with its size and checksum, and carries a checksum of itself. It holds no time
-and no absolute place of the parts, so that the same parts give the same bytes.
+It lists every file with its size and checksum, and contains its own checksum. It contains neither times
+nor absolute paths of the parts, so the same parts give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any, Literal
 
 from pairdex.errors import MissingFile
 from pairdex.files import atomic, checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
+from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
 
 __all__ = [
@@ -36,11 +39,12 @@ Kind = Literal["image", "text"]
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
+_REMEDY = "build the collection again"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The collection that another was made from: its name, its checksum, and by which rule."""
+    """The collection that this one was made from: its name, its checksum, and the rule that chose rows."""
 
     collection: str
     checksum: str
@@ -49,7 +53,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file: its path relative to the collection (or the source), size in bytes, XXH3-128."""
+    """A file: its path relative to the collection or the source, its size in bytes, its XXH3-128."""
 
     path: str
     bytes: int
@@ -58,7 +62,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ColumnEntry:
-    """A metadata column: its name, its Arrow type, and what the release called it."""
+    """A metadata column: its name, its Arrow type, and its name in the release."""
 
     name: str
     type: str
@@ -67,7 +71,7 @@ class ColumnEntry:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows of the parts were kept."""
+    """The NSFW rule and the SQL filter that chose the rows of the parts."""
 
     nsfw: str
     where: str | None
@@ -75,14 +79,15 @@ class Filter:
 
 @dataclass(frozen=True)
 class PartEntry:
-    """One part: how many of its rows are here, why the others are not, and its files.
+    """One part: how many of its rows were kept, how many were dropped for which reason, and its files.
 
-    `pictures` is the folder that the column `image_path` is relative to, where there is one;
-    `rounded` how many of the rows that were read had float32 values that float16 cannot hold.
-    `invalid` counts by column the values that could not be stored and are null. `zero_run` is the
-    longest run of rows of zeros, where it is long. `replaces` has the indexes of the parts in the
-    collection whose rows were taken down for this one. `link` says how the vectors came here where they
-    were not copied; the manifest does not record it.
+    `pictures` is the folder that the column `image_path` is relative to, or None. `rounded` is the number
+    of rows whose float32 values had to be rounded to float16. `orientation` is how pictures were oriented
+    when they were encoded, `upright` or `as stored`, or None if unknown. `linked` lists folders outside
+    `pictures` that links in it lead to. `invalid` counts by column the values that could not be stored and
+    are null. `zero_run` is the longest run of rows of zeros, if it is long. `replaces` has the indexes of
+    the parts in the collection whose rows were removed for this one. `link` says how the vectors came here
+    if they were not copied; the manifest does not record it.
     """
 
     number: int
@@ -93,6 +98,8 @@ class PartEntry:
     sources: list[FileEntry]
     pictures: str | None = None
     rounded: int = 0
+    orientation: str | None = None
+    linked: tuple[str, ...] = ()
     invalid: dict[str, int] = field(default_factory=dict)
     zero_run: int = 0
     replaces: list[int] = field(default_factory=list)
@@ -100,15 +107,13 @@ class PartEntry:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
-        """Return the entry that `asdict` made `content` of."""
-        files = {kind: FileEntry(**entry) for kind, entry in content["files"].items()}
-        sources = [FileEntry(**entry) for entry in content["sources"]]
-        return cls(**{**content, "files": files, "sources": sources})
+        """Return the entry for the JSON object `content`, which `asdict` made."""
+        return typed(cls, content, "the part")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that `collection.json` says."""
+    """The content of `collection.json`."""
 
     name: str
     created_by: str
@@ -124,17 +129,17 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """How many rows the collection has."""
+        """The number of rows, including removed rows."""
         return sum(part.rows for part in self.parts)
 
     @property
     def rows_read(self) -> int:
-        """How many rows of the parts were looked at."""
+        """The number of rows of the parts that were read."""
         return sum(part.rows_read for part in self.parts)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many rows were not kept, by reason."""
+        """The number of rows that were dropped, by reason."""
         reasons = dict.fromkeys(reason for part in self.parts for reason in part.dropped)
         return {r: sum(part.dropped.get(r, 0) for part in self.parts) for r in reasons}
 
@@ -145,17 +150,17 @@ class Manifest:
 
     @property
     def checksum(self) -> str:
-        """The checksum of the manifest, which names every file's: it stands for the collection."""
+        """The checksum of the manifest. It identifies the collection, as it covers every file's checksum."""
         return seal_of(_content(self))
 
     def vector_checksums(self, on: Kind) -> list[str]:
-        """Return the checksums of the files of image or text vectors, part after part."""
+        """Return the checksums of the files of image or text vectors, one per part."""
         return [part.files[on].checksum for part in self.parts]
 
     def vectors_checksum(self, on: Kind) -> str:
-        """Return one checksum that stands for all image or all text vectors.
+        """Return one checksum of all image or all text vectors.
 
-        Derived data carries it to say which vectors it was made from.
+        Derived data records it as the vectors it was made from.
         """
         return checksums.of_all(self.vector_checksums(on))
 
@@ -171,55 +176,57 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        No collection there; the manifest is damaged; it is foreign or of a newer version.
+        `folder` holds no collection; the manifest is damaged; another program or a newer release
+        wrote it.
     """
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFile(
-            f"{folder} is no collection: it has no {MANIFEST}; make one with pairdex build"
+            f"{folder} is not a collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
-    content = read_sealed(
-        data, path, kind=FORMAT, version=FORMAT_VERSION, remedy="build the collection again"
-    )
-    return _from_json(content)
+    content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_REMEDY)
+    manifest = sealed_record(Manifest, content, path, advice=_REMEDY)
+    with reading(path, advice=_REMEDY):
+        _check(manifest)
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest: from then on readers see what it names, and nothing else.
+    """Write the manifest. From then on readers see exactly the files that it lists.
 
     Raises
     ------
     WriteFailed
-        It could not be written; an older one is untouched.
+        The manifest cannot be written; an existing manifest stays unchanged.
     """
     atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
     fields = asdict(manifest)
-    if manifest.origin is None:  # built from parts, as by releases that knew nothing else
+    if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
     for part in fields["parts"]:
         del part["link"]
-        for name in ("rounded", "invalid", "zero_run", "replaces"):
-            if not part[name]:
-                del part[name]
+        for optional in ("rounded", "orientation", "linked", "invalid", "zero_run", "replaces"):
+            if not part[optional]:
+                del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}
     totals = {"rows": manifest.rows, "rows_read": manifest.rows_read, "dropped": manifest.dropped}
     return {**head, **totals, **fields}
 
 
-def _from_json(content: dict[str, Any]) -> Manifest:
-    return Manifest(
-        name=content["name"],
-        created_by=content["created_by"],
-        dim=content["dim"],
-        vectors=content["vectors"],
-        filter=Filter(**content["filter"]),
-        columns=[ColumnEntry(**entry) for entry in content["columns"]],
-        parts=[PartEntry.from_json(entry) for entry in content["parts"]],
-        model=content["model"],
-        origin=Origin(**content["origin"]) if "origin" in content else None,
-    )
+def _check(manifest: Manifest) -> None:
+    """Refuse what no builder writes: a manifest may have been forged, and its checksum with it."""
+    if manifest.dim < 1 or len({*manifest.column_names}) != len(manifest.columns):
+        raise ValueError("it has no dimension, or a column twice")
+    if not manifest.vectors or len({*manifest.vectors}) != len(manifest.vectors):
+        raise ValueError(f"it has the vectors {manifest.vectors}")
+    expected = {"metadata", *manifest.vectors}
+    for number, part in enumerate(manifest.parts):
+        if min(part.rows, part.rows_read) < 0 or not expected <= set(part.files):
+            raise ValueError(f"parts[{number}] has a negative number of rows, or lacks a file")
+        for entry in part.files.values():
+            local_name(entry.path, f"parts[{number}]")

@@ -1,4 +1,4 @@
-"""Which rows satisfied the filters that were asked for last: a page of results asks for the same again."""
+"""Cache the masks of recently used filters: the next page of results uses the same filter."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 __all__ = ["MAX_MASK_BYTES", "MaskCache"]
 
-MAX_MASK_BYTES = 64 << 20  # of one collection: 64 filters of a million rows
+MAX_MASK_BYTES = 64 << 20  # per collection: 64 filters over a million rows
 
 
 class MaskCache:
-    """Keeps the masks (rows,) that were used last, by filter; for several threads."""
+    """A thread-safe LRU cache of masks, shape (rows,), by filter."""
 
     def __init__(self, max_bytes: int = MAX_MASK_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -22,14 +22,14 @@ class MaskCache:
         self._lock = Lock()
 
     def get(self, where: str) -> NDArray[np.bool_] | None:
-        """Return the mask of a filter, if it is kept."""
+        """Return the cached mask of a filter, or None."""
         with self._lock:
             if where in self._masks:
                 self._masks.move_to_end(where)
             return self._masks.get(where)
 
     def keep(self, where: str, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Keep a mask, which becomes read-only, in the place of those that were not used for longest."""
+        """Make a mask read-only, cache it, evict the least recently used masks, and return it."""
         mask.flags.writeable = False
         with self._lock:
             self._masks[where] = mask

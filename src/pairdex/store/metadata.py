@@ -1,6 +1,6 @@
-"""Metadata rows by id in O(1): Arrow IPC files of equal batches, memory-mapped.
+"""Metadata rows by id in O(1), from memory-mapped Arrow IPC files with batches of equal size.
 
-Every batch of a file but the last has BATCH_ROWS rows, so that a row's place is arithmetic.
+Every batch of a file has BATCH_ROWS rows, except the last: a row's batch and offset are computed.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from pairdex.store.cells import Cell, cell_of
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
 
 BATCH_ROWS = 16_384  # small enough to read a few rows cheaply, large enough to scan fast
-_KEPT_BATCHES = 1_024  # batches whose cells stay open: some 10 MB, of 16 million rows
-_FEW_ROWS = 100  # so many are proved one by one in the time of a whole batch
+_KEPT_BATCHES = 1_024  # batches whose cells stay open: about 10 MB, for 16 million rows
+_FEW_ROWS = 100  # validating this many rows one by one takes as long as a whole batch
 
 
 class MetadataWriter:
-    """Appends tables of one schema, cut into equal batches."""
+    """Append tables of one schema, cut into batches of equal size."""
 
     def __init__(self, stream: pa.ipc.RecordBatchFileWriter, schema: pa.Schema) -> None:
         self._stream = stream
         self._waiting = schema.empty_table()
 
     def append(self, table: pa.Table) -> None:
-        """Write the rows of `table` behind the earlier ones."""
+        """Append the rows of `table`."""
         self._waiting = pa.concat_tables([self._waiting, table])
         whole = len(self._waiting) // BATCH_ROWS * BATCH_ROWS
         self._write(self._waiting.slice(0, whole))
         self._waiting = self._waiting.slice(whole)
 
     def finish(self) -> None:
-        """Write the last, shorter batch."""
+        """Write the remaining rows as the last, shorter batch."""
         self._write(self._waiting)
 
     def _write(self, table: pa.Table) -> None:
@@ -53,7 +53,7 @@ class MetadataWriter:
 
 @contextmanager
 def writing_metadata(path: Path, schema: pa.Schema) -> Iterator[MetadataWriter]:
-    """Give a writer whose file becomes `path` when the block ends, and vanishes if it raises."""
+    """Yield a writer; its file becomes `path` when the block ends, and is deleted if the block raises."""
     with atomic.replacing(path) as file, pa.ipc.new_file(file, schema) as stream:
         writer = MetadataWriter(stream, schema)
         yield writer
@@ -61,12 +61,14 @@ def writing_metadata(path: Path, schema: pa.Schema) -> Iterator[MetadataWriter]:
 
 
 class MetadataFile:
-    """One part's metadata, memory-mapped, or read batch by batch so that memory stays flat.
+    """The metadata of one part.
+
+    It is memory-mapped; with `mapped=False` it is read batch by batch, which keeps memory constant.
 
     Raises
     ------
     DamagedFile
-        The file is no Arrow IPC file, or not cut as the format says.
+        The file is not an Arrow IPC file, or its number of batches does not match `rows`.
     """
 
     def __init__(
@@ -81,8 +83,8 @@ class MetadataFile:
         self._path = path
         self._remedy = remedy
         self._rows = rows
-        self._proved: set[int] = set()  # batches
-        self._cells: dict[int, list[Cell]] = {}  # of batches, the newest last
+        self._validated: set[int] = set()  # batches
+        self._cells: dict[int, list[Cell]] = {}  # by batch, in the order of opening
         try:
             self._file = pa.ipc.open_file(opened(os.fsencode(path)))
             self.schema: pa.Schema = self._file.schema
@@ -90,19 +92,21 @@ class MetadataFile:
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         if self._file.num_record_batches != -(-rows // BATCH_ROWS):
-            raise self._damaged(f"it has not the batches of {rows:,} rows")
+            raise self._damaged(
+                f"it has {self._file.num_record_batches:,} batches, expected those of {rows:,} rows"
+            )
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, a batch at a time, mapped."""
+        """Yield the rows in order, one batch at a time."""
         for index in range(self._file.num_record_batches):
             yield self.table(index)
 
     def table(self, index: int) -> pa.Table:
-        """Return the rows of one batch: BATCH_ROWS from row index x BATCH_ROWS on, or the last."""
+        """Return the rows of one batch: at most BATCH_ROWS, starting at row index x BATCH_ROWS."""
         return pa.Table.from_batches([self._checked(index)])
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return the given rows (all in range) in the given order."""
+        """Return the given rows, all in range, in the given order."""
         order = np.argsort(rows, kind="stable")
         pieces = [
             self._checked(index, inside).take(pa.array(inside))
@@ -112,7 +116,7 @@ class MetadataFile:
         return taken.take(pa.array(np.argsort(order, kind="stable")))
 
     def values(self, rows: Sequence[int]) -> list[list[Any]]:
-        """Return rows (all in range) as lists of values that JSON can carry, a column each."""
+        """Return the given rows, all in range, as lists of JSON values, one per column."""
         try:
             return [
                 [cell(row % BATCH_ROWS) for cell in self._open(row // BATCH_ROWS)] for row in rows
@@ -121,12 +125,12 @@ class MetadataFile:
             raise self._damaged(error) from error
 
     def _open(self, index: int) -> list[Cell]:
-        """Return the cells of a batch's columns, kept open."""
+        """Return one cell reader per column of a batch, cached."""
         cells = self._cells.get(index)
         if cells is None:
             batch = self._file.get_batch(index)
-            if len(batch) != min(BATCH_ROWS, self._rows - index * BATCH_ROWS):
-                raise self._damaged(f"its batch {index} has {len(batch):,} rows")
+            if len(batch) != self._batch_rows(index):
+                raise self._wrong_batch(index, batch)
             cells = [cell_of(column) for column in batch.columns]
             self._cells[index] = cells
             while len(self._cells) > _KEPT_BATCHES:
@@ -134,24 +138,32 @@ class MetadataFile:
         return cells
 
     def _checked(self, index: int, rows: NDArray[np.int64] | None = None) -> pa.RecordBatch:
-        """Return a batch of which the given rows, or all, are proved to lie within the file.
+        """Return a batch after validating the given rows of it, or all rows.
 
-        Damaged offsets would make Arrow read foreign memory. The whole batch is proved once, and not
-        at all for a few rows of it.
+        Damaged offsets would make Arrow read other memory. A whole batch is validated at most once; for
+        a few rows only these rows are validated.
         """
         try:
             batch = self._file.get_batch(index)
-            if len(batch) != min(BATCH_ROWS, self._rows - index * BATCH_ROWS):
-                raise self._damaged(f"its batch {index} has {len(batch):,} rows")
-            if index not in self._proved and rows is not None and len(rows) <= _FEW_ROWS:
+            if len(batch) != self._batch_rows(index):
+                raise self._wrong_batch(index, batch)
+            if index not in self._validated and rows is not None and len(rows) <= _FEW_ROWS:
                 for row in rows:
                     batch.slice(row, 1).validate(full=True)
-            elif index not in self._proved:
+            elif index not in self._validated:
                 batch.validate(full=True)
-                self._proved.add(index)
+                self._validated.add(index)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
         return batch
+
+    def _batch_rows(self, index: int) -> int:
+        return min(BATCH_ROWS, self._rows - index * BATCH_ROWS)
+
+    def _wrong_batch(self, index: int, batch: pa.RecordBatch) -> DamagedFile:
+        return self._damaged(
+            f"its batch {index} has {len(batch):,} rows, expected {self._batch_rows(index):,}"
+        )
 
     def _damaged(self, reason: object) -> DamagedFile:
         return DamagedFile(

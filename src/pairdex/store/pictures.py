@@ -1,22 +1,26 @@
-"""Finding the local picture of a row: only ever a file inside the folder that the pictures came from."""
+"""Find the local picture of a row: always a file inside the recorded folders of pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pairdex.store.manifest import PartEntry
+
 __all__ = ["picture_path"]
 
 
-def picture_path(root: str | None, name: str | None) -> Path | None:
-    """Return the file `name` in the folder `root`, or None where there is none, or one outside.
+def picture_path(part: PartEntry, name: str | None) -> Path | None:
+    """Return the path of a picture in a part's folder of pictures; None if it is missing or outside.
 
-    `name` is metadata, which anyone may have written: `../../etc/passwd` is no picture.
+    `name` comes from metadata and is untrusted: it may be `../../etc/passwd`. Links are followed only into
+    folders that were recorded when the pictures were encoded.
     """
-    if root is None or not name:
+    if part.pictures is None or not name:
         return None
-    folder = Path(root).resolve()
+    folder = Path(part.pictures).resolve()
     try:
         path = (folder / name).resolve()
-        return path if path.is_relative_to(folder) and path.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # no file can have such a name
+        inside = any(path.is_relative_to(one) for one in [folder, *map(Path, part.linked)])
+        return path if inside and path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # the file system does not allow this name
         return None

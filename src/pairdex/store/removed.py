@@ -1,8 +1,8 @@
-"""The tombstones of a collection, `removed.arrow`: which rows were taken down, why and when.
+"""The tombstones of a collection, `removed.arrow`: which rows were removed, why and when.
 
-A row that is named here is found by no search and shown by nothing, although its vectors stay in their
-files: ids never change. A file that cannot be read, or that has gone, is an error. It never means that
-nothing was removed. The file is small and is read whole: a map of it could shrink under its reader.
+No search finds a row listed here and nothing shows it. Its vectors stay in their files, because ids never
+change. A file that is unreadable or missing is an error; it never means that nothing was removed. The
+file is small and is read whole: a memory map could shrink while it is being read.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = [
 REMOVED = "removed.arrow"
 FORMAT = "pairdex-removed"
 FORMAT_VERSION = "1"
-MAX_REASON_CHARS = 1_000  # a longer one is a mistake: it is stored with every row
+MAX_REASON_CHARS = 1_000  # a longer reason is likely a mistake: it is stored with every row
 
-_OWNER: Kind = "image"  # ids are those of these vectors: every collection has them
+_OWNER: Kind = "image"  # the vectors that identify the rows: every collection has them
 _MAGIC = b"ARROW1"
 _BATCH_ROWS = 1 << 20  # of the file: 30 MB, or more with long reasons
-_NO_CHECKSUM = b"0" * 32  # stands where the file's own checksum will be, while it is computed
+_NO_CHECKSUM = b"0" * 32  # the placeholder for the file's own checksum while it is computed
 _FIELDS = [
     pa.field("id", pa.int64(), nullable=False),
     pa.field("reason", pa.string(), nullable=False),
@@ -57,21 +57,21 @@ _FIELDS = [
 REMEDY = "restore it from a copy; deleting it would bring the removed rows back"
 
 State = tuple[int, int, int, int]
-"""Identifies a version of the file without reading it: inode, size, mtime, ctime."""
+"""The version of a file, known without reading it: inode, size, mtime, ctime."""
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """The removed rows among the rows of one version of a collection.
+    """The removed rows of one version of a collection.
 
     Attributes
     ----------
     live
-        (rows,): which rows were not removed.
+        Shape (rows,): true for rows that were not removed.
     count
-        How many were.
+        The number of removed rows.
     checksum
-        Of their ids: the same rows give the same one, whenever and why ever they were removed.
+        The checksum of the removed ids; it does not depend on the times and reasons of removal.
     """
 
     live: NDArray[np.bool_]
@@ -80,36 +80,36 @@ class Tombstones:
 
 
 def state_of(folder: Path) -> State | None:
-    """Return a value that changes whenever the file does; None if the collection has no such file.
+    """Return a value that changes whenever the file changes; None if the collection has no such file.
 
     Raises
     ------
     MissingFile
-        There is no collection in the folder any more, so whether rows were removed is not known.
+        The folder no longer holds a collection, so it is unknown whether rows were removed.
     """
     try:
         status = (folder / REMOVED).stat()
     except (FileNotFoundError, NotADirectoryError):
         if not (folder / MANIFEST).exists():
             raise MissingFile(
-                f"{folder} was moved or deleted: it has no {MANIFEST} any more; put it back, or open "
-                "the collection where it is now"
+                f"{folder} was moved or deleted: it has no {MANIFEST} any more; restore it, or open "
+                "the collection at its new path"
             ) from None
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_removed(folder: Path, manifest: Manifest) -> Tombstones | None:
-    """Read the tombstones of a collection from its file; None if they name no row of `manifest`.
+    """Read the tombstones of a collection from its file; None if they list no row of `manifest`.
 
-    Ids of parts that were added after `manifest` was read are left out.
+    Ids of parts added after `manifest` was read are ignored.
 
     Raises
     ------
     MissingFile
-        There is no such file, or not any more.
+        The file does not exist or has disappeared.
     DamagedFile, UnsupportedFormat, Mismatch
-        The file is damaged, foreign or of a newer version, or of another collection.
+        The file is damaged, has another format or a newer version, or belongs to another collection.
     """
     content = _content(folder / REMOVED)
     if content is None:
@@ -124,20 +124,21 @@ def read_removed(folder: Path, manifest: Manifest) -> Tombstones | None:
 
 
 def missing(folder: Path) -> MissingFile:
-    """Return the error for a collection whose file of removed rows has gone."""
+    """Return the error for a collection whose file of removed rows has disappeared."""
     return MissingFile(f"{folder / REMOVED} is missing, although rows were removed: {REMEDY}")
 
 
 def check_reason(reason: str) -> None:
-    """Raise InvalidArgument unless the reason is a text of one line."""
+    """Raise InvalidArgument unless the reason is one line of printable text."""
     if not reason.strip():
         raise InvalidArgument(
-            "the reason is empty; say why the rows are removed, as in 'takedown 17'", field="reason"
+            "the reason is empty; state why the rows are removed, e.g. 'takedown 17'",
+            field="reason",
         )
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         raise InvalidArgument(
-            f"the reason {reason!r:.80} has {len(reason):,} characters, expected at most "
-            f"{MAX_REASON_CHARS:,} in one line of text",
+            f"the reason {reason!r:.80} has {len(reason):,} characters, expected one line of at most "
+            f"{MAX_REASON_CHARS:,} printable characters",
             field="reason",
         )
 
@@ -145,26 +146,28 @@ def check_reason(reason: str) -> None:
 def add_removed(
     folder: Path, manifest: Manifest, ids: NDArray[np.int64], *, reason: str, time: datetime
 ) -> int:
-    """Add rows to the tombstones; only the holder of their lock (`lock.removing`) may call this.
+    """Add rows to the tombstones. The caller must hold their lock (`lock.removing`).
 
-    Rows that were removed before keep their reason and time.
+    Rows that were removed earlier keep their reason and time.
 
     Parameters
     ----------
     ids
-        Ascending, each once, all in range.
+        Shape (n,): ascending, unique, all in range.
     time
-        With its time zone.
+        The time of removal, with its time zone.
 
     Returns
     -------
     int
-        How many of them had not been removed before.
+        The number of newly removed rows.
 
     Raises
     ------
-    DamagedFile, UnsupportedFormat, Mismatch, WriteFailed
-        The file that is there cannot be read, or the new one not written; the old one is untouched.
+    DamagedFile, UnsupportedFormat, Mismatch
+        The existing file cannot be read; it stays unchanged.
+    WriteFailed
+        The new file cannot be written; the existing file stays unchanged.
     """
     path = folder / REMOVED
     content = _content(path)
@@ -191,7 +194,7 @@ def add_removed(
 
 
 def _content(path: Path) -> bytes | None:
-    """Return the bytes of the file; None if there is no such file."""
+    """Return the bytes of the file; None if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -199,7 +202,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _table(path: Path, content: bytes, manifest: Manifest) -> pa.Table:
-    """Return the rows of a file with these bytes, once they are proved to be as they were written."""
+    """Check the checksum and owner of a file with these bytes, and return its rows."""
     if not content.startswith(_MAGIC):
         raise UnsupportedFormat(f"{path} is not a file of removed rows: {REMEDY}")
     try:
@@ -212,14 +215,14 @@ def _table(path: Path, content: bytes, manifest: Manifest) -> pa.Table:
     if metadata.get(b"version") != FORMAT_VERSION.encode():
         version = metadata.get(b"version", b"")
         if not version.isdigit():
-            raise _damaged(path, "it has no version")
+            raise _damaged(path, "it has no format version")
         raise UnsupportedFormat(
             f"{path} has format version {version.decode()}, this release reads version {FORMAT_VERSION}; "
             "upgrade pairdex"
         )
     claimed = metadata.get(b"checksum", b"")
-    if not claimed or _checksum(content, _places(content, claimed)) != claimed:
-        raise _damaged(path, "its checksum does not fit")
+    if not claimed or _checksum(content, _checksum_offsets(content, claimed)) != claimed:
+        raise _damaged(path, "its checksum does not match")
     _check_owner(path, metadata.get(b"vectors", b"").decode().split("\n"), manifest)
     table = source.read_all().replace_schema_metadata(None)
     ids = np.array(table["id"], np.int64)
@@ -229,11 +232,14 @@ def _table(path: Path, content: bytes, manifest: Manifest) -> pa.Table:
 
 
 def _check_owner(path: Path, vectors: list[str], manifest: Manifest) -> None:
-    """Refuse tombstones of other rows; parts may have been added since, or since the manifest."""
+    """Raise Mismatch for tombstones of other rows.
+
+    Only common parts are compared: parts may have been added after the tombstones or the manifest.
+    """
     ours = manifest.vector_checksums(_OWNER)
     shared = min(len(ours), len(vectors))
     if ours[:shared] != vectors[:shared]:
-        raise Mismatch(f"{path} is of another collection: its ids are not those of the rows here")
+        raise Mismatch(f"{path} belongs to another collection: its ids name other rows; {REMEDY}")
 
 
 def _damaged(path: Path, reason: str) -> DamagedFile:
@@ -243,7 +249,7 @@ def _damaged(path: Path, reason: str) -> DamagedFile:
 def _merged(
     before: pa.Table, new: NDArray[np.int64], reason: str, time: datetime
 ) -> Iterator[pa.Table]:
-    """Yield old and new tombstones by ascending id, a batch at a time."""
+    """Yield old and new tombstones by ascending id, one batch at a time."""
     schema = pa.schema(_FIELDS)
     old = np.array(before["id"], np.int64)
     ids = np.concatenate([old, new])
@@ -262,23 +268,23 @@ def _merged(
 
 
 def _write_checksum(file: BinaryIO) -> None:
-    """Replace _NO_CHECKSUM, with which the file was written, by its checksum."""
+    """Replace the placeholder _NO_CHECKSUM in the file with the file's checksum."""
     file.flush()
     content = Path(file.name).read_bytes()
-    places = _places(content, _NO_CHECKSUM)
+    places = _checksum_offsets(content, _NO_CHECKSUM)
     checksum = _checksum(content, places)
     for place in places:
         file.seek(place)
         file.write(checksum)
 
 
-def _places(content: bytes, checksum: bytes) -> list[int]:
-    """Return where the file says its checksum: in the schema, which stands before and behind the rows."""
+def _checksum_offsets(content: bytes, checksum: bytes) -> list[int]:
+    """Return the offsets of the checksum: in the schema, which is stored before and after the rows."""
     return sorted({content.find(checksum), content.rfind(checksum)} - {-1})
 
 
 def _checksum(content: bytes, places: list[int]) -> bytes:
-    """Return the XXH3-128 of the file as it was while _NO_CHECKSUM stood in these places."""
+    """Return the XXH3-128 of the file with _NO_CHECKSUM at these offsets."""
     digest = xxhash.xxh3_128()
     done = 0
     view = memoryview(content)

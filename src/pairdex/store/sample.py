@@ -1,4 +1,4 @@
-"""Drawing rows at random: uniformly, without replacement, the same for the same seed everywhere."""
+"""Draw rows at random: uniformly, without replacement, reproducible from the seed on every machine."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ __all__ = ["DEFAULT_SEED", "draw"]
 DEFAULT_SEED = 0
 
 _BLOCK_ROWS = 1 << 20
-_HIGH_BITS = 16  # of a row's key: the rows are first counted by these, so that few need sorting
+_HIGH_BITS = 16  # of a row's key: rows are counted by these bits first, so only a few need sorting
 
 
 def draw(keep: NDArray[np.bool_], n: int, *, seed: int = DEFAULT_SEED) -> NDArray[np.bool_]:
-    """Return which rows a sample of `n` of the rows to keep has, shape (rows,).
+    """Return a mask, shape (rows,), of `n` rows drawn from the rows where `keep` is true.
 
-    Each row gets a random key of 64 bits, in the order of ids; the sample is the n smallest. So the
-    sample of fewer rows with the same seed is within the larger one. The keys are PCG64's own
-    stream, which does not change between releases of NumPy.
+    Each kept row gets a random 64-bit key, in ascending order of ids. The sample is the rows with the n
+    smallest keys, so a smaller sample with the same seed is a subset of a larger one. The keys are the
+    raw PCG64 stream, which does not change between NumPy releases.
 
     Raises
     ------
     InvalidArgument
-        A negative seed, or fewer rows than are to be drawn.
+        `seed` is negative, or `n` is not between 1 and the number of kept rows.
     """
     if seed < 0:
         raise InvalidArgument(f"the seed is {seed}, expected 0 or more", field="seed")
     rows = int(np.count_nonzero(keep))
     if not 1 <= n <= rows:
         raise InvalidArgument(
-            f"the sample is {n:,} rows, expected at least 1 and at most the {rows:,} to draw from",
+            f"the sample is {n:,} rows, expected at least 1 and at most {rows:,}, the rows to draw from",
             field="sample",
         )
     counts = np.zeros(1 << _HIGH_BITS, np.int64)
     for _, high, _ in _keys(keep, seed):
         counts += np.bincount(high, minlength=len(counts))
-    last = int(np.searchsorted(np.cumsum(counts), n))  # of these only some are drawn
+    last = int(np.searchsorted(np.cumsum(counts), n))  # only some rows with these bits are drawn
     drawn = np.zeros(len(keep), np.bool_)
     edge_ids, edge_keys = [], []
     for ids, high, keys in _keys(keep, seed):
@@ -56,7 +56,7 @@ def draw(keep: NDArray[np.bool_], n: int, *, seed: int = DEFAULT_SEED) -> NDArra
 def _keys(
     keep: NDArray[np.bool_], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]]:
-    """Yield the ids of the rows to keep, their keys' high bits, and their keys, block by block."""
+    """Yield for each block the kept ids, the high bits of their keys, and the keys."""
     stream = np.random.PCG64(seed)
     for first in range(0, len(keep), _BLOCK_ROWS):
         ids = first + np.flatnonzero(keep[first : first + _BLOCK_ROWS])

@@ -1,7 +1,7 @@
-"""Columns that were computed after the build: a file a part beside the metadata, joined when read.
+"""Computed columns (scores): one file per part, joined to the metadata when it is read.
 
-`scores/NAME/score.json` is written last and names the files. Each is of the vectors whose checksum it
-carries: rows of parts that were added later have no value until they are scored too.
+`scores/NAME/score.json` is written last and lists the files, each with the checksum of the vectors it was
+computed from. Rows of parts that were added later have no value until they are scored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile
 from pairdex.files import atomic
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import Kind, Manifest, PartEntry
 from pairdex.store.metadata import MetadataFile
 
@@ -42,12 +44,12 @@ TYPE = pa.float32()
 
 NOTE = "score.json"
 _FORMAT, _VERSION = "pairdex-score", 1
-_ATTEMPTS = 3  # files may be replaced between reading the note and opening them
+_ATTEMPTS = 3  # files may be replaced after the note is read and before they are opened
 
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """One part's values: its file, and the checksum of the vectors they were computed from."""
+    """The file of one part's values; `source` is the checksum of the vectors they were computed from."""
 
     path: str
     rows: int
@@ -58,27 +60,27 @@ class ScoredPart:
 
 @dataclass(frozen=True)
 class ScoreNote:
-    """What `score.json` says: the column, who made it from what, and its files."""
+    """The content of `score.json`: the column, the release and vectors that made it, and its files."""
 
     name: str
     created_by: str
     on: Kind
     head: dict[str, Any]
-    parts: tuple[ScoredPart, ...]
+    parts: list[ScoredPart]
 
     def of(self, part: PartEntry) -> ScoredPart | None:
-        """Return the values of a part of the collection; None where it has none yet."""
+        """Return the file of a part's values; None if the part is not scored yet."""
         source = part.files[self.on].checksum
-        fitting = (one for one in self.parts if (one.source, one.rows) == (source, part.rows))
-        return next(fitting, None)
+        matching = (one for one in self.parts if (one.source, one.rows) == (source, part.rows))
+        return next(matching, None)
 
     def scored_rows(self, manifest: Manifest) -> int:
-        """Return how many rows of the collection have a value."""
+        """Return the number of rows that have a value."""
         return sum(part.rows for part in manifest.parts if self.of(part) is not None)
 
 
 def score_folder(collection: Path, name: str) -> Path:
-    """Return where the files of a column are, or would be."""
+    """Return the folder of a column's files, which may not exist."""
     return collection / SCORES / name
 
 
@@ -88,24 +90,24 @@ def score_names(collection: Path) -> list[str]:
 
 
 def read_scores(collection: Path) -> list[ScoreNote]:
-    """Return the notes of all computed columns, by name.
+    """Return the notes of all computed columns, sorted by name.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        A note is damaged, or of a newer release.
+        A note is damaged, or was written by a newer release.
     """
     notes = (read_score(collection, name) for name in score_names(collection))
     return [note for note in notes if note is not None]
 
 
 def read_score(collection: Path, name: str) -> ScoreNote | None:
-    """Return the note of one computed column; None where there is none.
+    """Return the note of one computed column; None if it does not exist.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        It is damaged, or of a newer release.
+        The note is damaged, or was written by a newer release.
     """
     try:
         return open_score(collection, name)
@@ -114,35 +116,37 @@ def read_score(collection: Path, name: str) -> ScoreNote | None:
 
 
 def open_score(collection: Path, name: str) -> ScoreNote:
-    """Return the note of a computed column that there is.
+    """Return the note of a computed column.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is none; it is damaged, or of a newer release.
+        The note does not exist, is damaged, or was written by a newer release.
     """
     path = score_folder(collection, name) / NOTE
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingFile(f"{collection} has no scores {name}; run pairdex score") from error
+        raise MissingFile(
+            f"{collection} has no scores named {name}; make them with pairdex score"
+        ) from error
     return _parsed(path, data)
 
 
 def write_score(collection: Path, note: ScoreNote) -> None:
-    """Write the note: from then on readers see the column.
+    """Write the note, which makes the column visible to readers.
 
     Raises
     ------
     WriteFailed
-        It could not be written; an older one is untouched.
+        The note cannot be written; an existing note stays unchanged.
     """
     content = {"format": _FORMAT, "version": _VERSION, **asdict(note)}
     atomic.write_bytes(score_folder(collection, note.name) / NOTE, sealed(content))
 
 
 class Joined:
-    """A part's metadata with its computed columns behind; reads as a `MetadataFile` does."""
+    """A part's metadata followed by its computed columns, with the methods of `MetadataFile`."""
 
     def __init__(
         self, metadata: MetadataFile, columns: Sequence[tuple[str, MetadataFile | None]]
@@ -153,18 +157,18 @@ class Joined:
         self.schema: pa.Schema = pa.schema([*metadata.schema, *fields])
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, a batch at a time."""
+        """Yield the rows in order, one batch at a time."""
         values = [None if file is None else file.tables() for _, file in self._columns]
         for table in self._metadata.tables():
             yield self._with(table, [None if one is None else next(one) for one in values])
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return the given rows (all in range) in the given order."""
+        """Return the given rows, all in range, in the given order."""
         values = [None if file is None else file.take(rows) for _, file in self._columns]
         return self._with(self._metadata.take(rows), values)
 
     def values(self, rows: Sequence[int]) -> list[list[Any]]:
-        """Return the given rows (all in range) as lists of values, a column each."""
+        """Return the given rows, all in range, as lists of JSON values, one per column."""
         found = self._metadata.values(rows)
         for _, file in self._columns:
             more = [[None]] * len(rows) if file is None else file.values(rows)
@@ -187,7 +191,7 @@ def joined(
     Raises
     ------
     DamagedFile, MissingFile, UnsupportedFormat
-        A file of values is gone or not what its note says.
+        A file of values is missing, or does not match its note.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         notes = read_scores(collection)
@@ -206,12 +210,12 @@ def joined(
 
 
 def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | None:
-    """Open the values of a part; None where it has none.
+    """Open the values of a part; None if `part` is None.
 
     Raises
     ------
     DamagedFile, MissingFile
-        The file is gone or not what its note says.
+        The file is missing, or does not match its note.
     """
     if part is None:
         return None
@@ -225,17 +229,16 @@ def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | Non
         raise DamagedFile(f"{path} has {size:,} bytes, expected {part.bytes:,}; {remedy}")
     file = MetadataFile(path, part.rows, remedy=remedy)
     if file.schema.types != [TYPE]:
-        raise DamagedFile(f"{path} holds no column of scores; {remedy}")
+        raise DamagedFile(
+            f"{path} has the column types {', '.join(map(str, file.schema.types))}, expected {TYPE}; {remedy}"
+        )
     return file
 
 
 def _parsed(path: Path, data: bytes) -> ScoreNote:
     remedy = f"delete {path.parent} and run pairdex score again"
     content = read_sealed(data, path, kind=_FORMAT, version=_VERSION, remedy=remedy)
-    try:
-        parts = tuple(ScoredPart(**part) for part in content["parts"])
-        return ScoreNote(
-            content["name"], content["created_by"], content["on"], content["head"], parts
-        )
-    except (KeyError, TypeError) as error:
-        raise DamagedFile(f"{path} is damaged; {remedy}") from error
+    note = sealed_record(ScoreNote, content, path, advice=remedy)
+    for part in note.parts:
+        local_name(part.path, str(path))
+    return note

@@ -1,6 +1,6 @@
-"""Reading a collection's files: vectors as memory maps, metadata rows by id, filters as masks.
+"""Read a collection's files: vectors as memory maps, metadata rows by id, filters as masks.
 
-Removed rows keep their ids and their vectors in the files; `take`, `mask` and `allowed` know of them.
+Removed rows keep their ids, and their vectors stay in the files; `take`, `mask` and `allowed` exclude them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,22 @@ __all__ = ["Kind", "Store", "as_ids", "check_size"]
 
 
 class Store:
-    """The files of one version of a collection; parts added later are seen by opening it again.
+    """The files of one version of a collection. Open it again to see parts that were added later.
 
-    Rows that are removed later, by any process, are gone at once. `rows` counts all ids there are,
-    those of removed rows too; `live_rows` counts the others.
+    Rows removed later, by any process, disappear at once. `rows` counts all ids, including removed rows;
+    `live_rows` counts the others.
 
-    Metadata is mapped, for readers that come back to it; with `mapped=False` it is read batch by batch,
-    for passes over all of it in little memory.
+    Metadata is memory-mapped, which suits repeated reads. With `mapped=False` it is read batch by batch,
+    which suits one pass over all rows in little memory.
 
     Raises
     ------
-    MissingFile, DamagedFile, UnsupportedFormat
-        No collection; a file is gone or has another size than the manifest says; a newer format.
+    MissingFile
+        `path` holds no collection, or a file of it is missing.
+    DamagedFile
+        A file does not match the manifest.
+    UnsupportedFormat
+        A newer release wrote the collection.
     """
 
     def __init__(self, path: Path, *, mapped: bool = True) -> None:
@@ -53,7 +57,7 @@ class Store:
         self._firsts = [
             int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
         ]
-        self._views: dict[Kind, VectorsView] = {}  # a version keeps the files it began with
+        self._views: dict[Kind, VectorsView] = {}  # a store keeps the files that it opened first
         released = [
             MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
             for part in self.manifest.parts
@@ -65,7 +69,7 @@ class Store:
         self._metadata = joined(path, self.manifest, released)
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
         self._masks = MaskCache()
-        if self.tombstones is None:  # damaged ones raise here
+        if self.tombstones is None:  # raises if they are damaged
             self._check_same_folder()
 
     @property
@@ -75,19 +79,19 @@ class Store:
 
     @property
     def schema(self) -> pa.Schema:
-        """The metadata columns with their types: those of the parts, then the computed ones."""
+        """The metadata columns with their types: first those of the parts, then the computed columns."""
         return self._metadata[0].schema
 
     @property
     def tombstones(self) -> Tombstones | None:
-        """The removed rows as they are on disk now; None if no row was removed.
+        """The removed rows, as they are on disk now; None if no row was removed.
 
         Raises
         ------
         MissingFile
-            The folder has gone, or the file that named removed rows.
+            The folder, or the file of removed rows, has disappeared.
         DamagedFile, UnsupportedFormat, Mismatch
-            The file that names them is damaged, foreign, or of another collection.
+            The file of removed rows is damaged, has another format, or belongs to another collection.
         """
         state = state_of(self.path)
         known, tombstones = self._removed
@@ -95,15 +99,18 @@ class Store:
             if state is None:
                 raise missing(self.path)
             tombstones = read_removed(self.path, self.manifest)
-            self._removed = (state, tombstones)  # one assignment: threads see the old or the new
+            self._removed = (
+                state,
+                tombstones,
+            )  # one assignment: a thread sees the old or the new pair
         return tombstones
 
     def check_follows(self, earlier: Store) -> None:
-        """Raise MissingFile if rows that were removed from an earlier version are present in this one.
+        """Raise MissingFile if this version contains rows that were removed from an earlier version.
 
-        Only rows of the same parts are compared: another collection in the same folder has other rows.
+        Only versions with common parts are compared: another collection in the same folder has other rows.
         """
-        removed = earlier._removed[1]  # as last read: the file may have gone since
+        removed = earlier._removed[1]  # as last read: the file may have disappeared since
         if removed is None or not _shares_rows(self.manifest, earlier.manifest):
             return
         live, n = self.allowed(), min(self.rows, earlier.rows)
@@ -111,35 +118,35 @@ class Store:
             raise missing(self.path)
 
     def _check_same_folder(self) -> None:
-        """Raise MissingFile if another collection was put in this folder while it was being opened.
+        """Raise MissingFile if another collection replaced this one while it was being opened.
 
-        Then the manifest and the absence of a file of removed rows are not of the same collection.
+        In that case the missing file of removed rows says nothing about the collection of the manifest.
         """
         if not _shares_rows(read_manifest(self.path), self.manifest):
             raise MissingFile(f"{self.path} was replaced while it was being opened; open it again")
 
     @property
     def removed(self) -> NDArray[np.bool_] | None:
-        """Which rows were removed, shape (rows,); None where there are none."""
+        """A mask of the removed rows, shape (rows,); None if no row was removed."""
         tombstones = self.tombstones
         return None if tombstones is None else ~tombstones.live
 
     @property
     def live_rows(self) -> int:
-        """How many rows there are that were not removed."""
+        """The number of rows that were not removed."""
         tombstones = self.tombstones
         return self.rows - (0 if tombstones is None else tombstones.count)
 
     @property
     def checksum(self) -> str:
-        """What names the collection's live rows in files derived from them."""
+        """The checksum of the live rows; files derived from them record it."""
         tombstones = self.tombstones
         if tombstones is None:
             return self.manifest.checksum
         return checksums.of_bytes(f"{self.manifest.checksum} {tombstones.checksum}".encode())
 
     def vectors(self, on: Kind) -> VectorsView:
-        """Return the image or the text vectors by id, mapped and not yet read; of removed rows too.
+        """Return the image or text vectors by id, memory-mapped, including those of removed rows.
 
         Raises
         ------
@@ -152,19 +159,20 @@ class Store:
         return self._views[on]
 
     def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the metadata of rows, in the order of `ids`; every column unless some are named.
+        """Return the metadata of rows in the order of `ids`: the given columns, or all of them.
 
         Raises
         ------
         InvalidArgument
-            No integers (n,), an id out of range or of a removed row, or an unknown column.
+            `ids` are not integers of shape (n,), an id is out of range or was removed, or a column is
+            unknown.
         """
         array = as_ids(ids, field="id")
         self.check_ids(array)
         return self.read(array, columns)
 
     def read(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
-        """Return what `take` does, of removed rows too."""
+        """Return the metadata of rows as `take` does, but allow removed rows."""
         self.check_range(ids)
         self._check_columns(columns)
         where = np.searchsorted(self._ends, ids, side="right")
@@ -179,9 +187,9 @@ class Store:
         return table if columns is None else table.select(list(columns))
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Return rows (all in range, removed ones too) as dictionaries that JSON can carry.
+        """Return rows, all in range, as dictionaries of JSON values; removed rows are allowed.
 
-        It is the quick way to a few rows anywhere; `read` is that to many.
+        This is fast for a few rows; use `read` for many.
         """
         names = self.schema.names
         found = []
@@ -192,7 +200,7 @@ class Store:
         return found
 
     def tables(self) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the metadata of all rows in order, removed ones too: first id, some thousand rows."""
+        """Yield the metadata of all rows, including removed rows, in order: (first id, table of one batch)."""
         first = 0
         for metadata in self._metadata:
             for table in metadata.tables():
@@ -200,18 +208,18 @@ class Store:
                 first += len(table)
 
     def part_tables(self, index: int) -> Iterator[pa.Table]:
-        """Yield the metadata of a part's rows in order, removed ones too, some thousand at a time."""
+        """Yield the metadata of a part's rows, including removed rows, in order, one batch at a time."""
         yield from self._metadata[index].tables()
 
     def matching(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows, removed ones too, satisfy a filter over the columns and `id`, shape (rows,).
+        """Return a mask, shape (rows,), of rows that satisfy a filter over the columns and `id`.
 
-        The answer is kept for the next time, and read-only.
+        Removed rows are included. The mask is cached and read-only.
 
         Raises
         ------
         InvalidPredicate
-            The filter is no predicate over these columns.
+            The filter is not a valid predicate over these columns.
         """
         known = self._masks.get(where)
         if known is not None:
@@ -222,30 +230,30 @@ class Store:
         return self._masks.keep(where, np.concatenate(masks))
 
     def knows(self, where: str) -> bool:
-        """Whether the answer to a filter is at hand, so that it need not be checked again."""
+        """Whether the mask of a filter is cached, so that the filter need not be checked again."""
         return self._masks.get(where) is not None
 
     def checked(self, where: str) -> Predicate:
-        """Return a filter that is a predicate over the columns and `id`; as `matching` otherwise."""
+        """Return a filter as a predicate that was checked against the columns and `id`; raises as `matching`."""
         predicate = Predicate(where)
         predicate.mask(self._with_ids(self.schema.empty_table(), 0))
         return predicate
 
     def mask(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows satisfy a filter and were not removed; as `matching` otherwise."""
+        """Return a mask, shape (rows,), of live rows that satisfy a filter; raises as `matching`."""
         mask = self.matching(where)
         tombstones = self.tombstones
         return mask if tombstones is None else mask & tombstones.live
 
     def allowed(self, where: str | None = None) -> NDArray[np.bool_] | None:
-        """Return which rows a search may find, shape (rows,); None: all of them."""
+        """Return a mask, shape (rows,), of rows that a search may find; None if it may find all."""
         if where is not None:
             return self.mask(where)
         tombstones = self.tombstones
         return None if tombstones is None else tombstones.live
 
     def part_of(self, row_id: int) -> PartEntry:
-        """Return the part that a row came with."""
+        """Return the part that contains a row."""
         return self.manifest.parts[int(np.searchsorted(self._ends, row_id, side="right"))]
 
     def first_id(self, index: int) -> int:
@@ -253,7 +261,7 @@ class Store:
         return int(self._ends[index] - self.manifest.parts[index].rows)
 
     def check_ids(self, ids: NDArray[np.int64]) -> None:
-        """Raise InvalidArgument unless all `ids` are rows of the collection that were not removed."""
+        """Raise InvalidArgument unless all `ids` are live rows of the collection."""
         self.check_range(ids)
         tombstones = self.tombstones
         if tombstones is not None and not tombstones.live[ids].all():
@@ -261,7 +269,7 @@ class Store:
             raise InvalidArgument(f"id {gone} was removed from {self.path}", field="id")
 
     def check_range(self, ids: NDArray[np.int64]) -> None:
-        """Raise InvalidArgument unless all `ids` are or were rows of the collection."""
+        """Raise InvalidArgument unless all `ids` are live or removed rows of the collection."""
         out = ids[(ids < 0) | (ids >= self.rows)]
         if len(out):
             raise InvalidArgument(
@@ -283,7 +291,10 @@ class Store:
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
-                raise DamagedFile(f"{file.path} is damaged: its header does not fit the manifest")
+                raise DamagedFile(
+                    f"{file.path} is damaged: it has {file.rows:,} vectors of {file.dim} dimensions, the "
+                    f"manifest says {part.rows:,} of {self.dim}; build the collection again"
+                )
             blocks.append(file.mapped())
         return VectorsView(blocks, self.dim)
 
@@ -301,7 +312,7 @@ class Store:
 
 
 def _shares_rows(one: Manifest, other: Manifest) -> bool:
-    """Whether two versions have the same first parts, so that their ids mean the same rows."""
+    """Whether the common parts of two versions are equal, so that an id means the same row in both."""
     return all(
         mine.files["image"].checksum == theirs.files["image"].checksum
         for mine, theirs in zip(one.parts, other.parts, strict=False)
@@ -311,17 +322,17 @@ def _shares_rows(one: Manifest, other: Manifest) -> bool:
 def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store) -> None:
     if schema.names != store.manifest.column_names or not schema.equals(first):
         raise DamagedFile(
-            f"{path} has columns that do not match the manifest: it is damaged; build the collection again"
+            f"{path} is damaged: its columns do not match the manifest; build the collection again"
         )
 
 
 def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
-    """Return ids as (n,) int64; whether there are such rows is not looked at.
+    """Convert ids to int64, shape (n,). The ids may be out of range of a collection.
 
     Raises
     ------
     InvalidArgument
-        Of `field`: no integers, of another shape, or beyond int64.
+        The ids are not integers, have another shape, or exceed int64. `field` is the argument's name.
     """
     array = np.asarray(ids)
     if array.size == 0:
@@ -336,13 +347,13 @@ def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
 
 
 def check_size(path: Path, expected_bytes: int) -> None:
-    """Raise MissingFile or DamagedFile unless a file exists and has the size that the manifest says."""
+    """Raise MissingFile or DamagedFile unless a file exists and has the size in the manifest."""
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
         raise MissingFile(f"{path} is missing from the collection; build it again") from error
     if size != expected_bytes:
         raise DamagedFile(
-            f"{path} has {size:,} bytes, the manifest says {expected_bytes:,}: "
-            "it is damaged; build the collection again"
+            f"{path} is damaged: it has {size:,} bytes, the manifest says {expected_bytes:,}; "
+            "build the collection again"
         )

@@ -1,4 +1,4 @@
-"""All vectors of a collection as one array-like thing over the memory maps of its parts."""
+"""One array-like view of all vectors of a collection, over the memory maps of its parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FLOAT16 = np.dtype(np.float16)
 
 
 class VectorsView:
-    """Rows (n, dim) by id; `view[a:b]` and `view[[5, 17]]` copy only the rows asked for.
+    """Rows by id, shape (n, dim): `view[5]`, `view[a:b]` and `view[[5, 17]]` copy only these rows.
 
-    They are float16 unless another dtype is said, as for projections.
-    Iterating gives row after row, mapped; `np.asarray(view)` copies them all.
+    The dtype is float16, except in projections. Iterating yields one mapped row after another;
+    `np.asarray(view)` copies all rows.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class VectorsView:
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
     ) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("the rows of several files cannot be one array without copying them")
+            raise ValueError(
+                "rows of several files cannot become one array without copying; pass copy=None or copy=True"
+            )
         return self._range(0, len(self)).astype(dtype or self.dtype, copy=False)
 
     def _ids(self, key: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the ids that a list of ids, or a flag for each row, means."""
+        """Convert a list of ids, or one flag per row, to ids."""
         if key.dtype == np.bool_ and key.shape == (len(self),):
             return np.flatnonzero(key)
         if key.size == 0 and key.ndim == 1:
@@ -78,12 +80,13 @@ class VectorsView:
         return np.concatenate([np.empty((0, self.shape[1]), self.dtype), *pieces])
 
     def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.float16]:
-        ids = np.where(ids < 0, ids + len(self), ids)
-        if len(ids) and (ids.min() < 0 or ids.max() >= len(self)):
+        out = ids[(ids < -len(self)) | (ids >= len(self))]
+        if len(out):
             raise InvalidArgument(
-                f"a row is out of range: there are {len(self):,} rows, 0 to {len(self) - 1:,}",
+                f"id {out[0]} is out of range, expected {-len(self):,} to {len(self) - 1:,}",
                 field="id",
             )
+        ids = np.where(ids < 0, ids + len(self), ids)
         rows = np.empty((len(ids), self.shape[1]), self.dtype)
         where = np.searchsorted(self._starts, ids, side="right") - 1
         for index in np.unique(where):

@@ -1,4 +1,4 @@
-"""Is this the model that made a collection's vectors? Some rows are encoded again and compared."""
+"""Check whether a model made a collection's vectors: encode a sample of rows again and compare."""
 
 from __future__ import annotations
 
@@ -18,56 +18,58 @@ from pairdex.encoders.activation_swap import swapped
 from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import Cleaning, Model, load_model
-from pairdex.encoders.pictures import open_picture
+from pairdex.encoders.pictures import Orientation, open_picture
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.knn.distance import normalise
+from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
 
-DEFAULT_SAMPLE = 256  # rows: seconds on a CPU, and a share of 1 % that differs is seen
+DEFAULT_SAMPLE = 256  # rows: takes seconds on a CPU, and shows a difference in 1 % of the rows
 
 Verdict = Literal["same", "cleaning", "activation", "precision", "related", "other"]
 
-_ENOUGH = 0.99  # the share of rows that must be the same
-_RELATED = 0.5  # the share, or correlation, above which vectors have something in common
-_ROUNDING = 1e-6  # the mean of 1 - cos of a model's vectors to its own, stored as float16
-_EXPLAINED = 0.2  # the share of a difference that may be left where it is explained
-_NEAR = 0.97  # the median cosine of an int8 model's vectors to those of its float32 one
+_ENOUGH = 0.99  # the share of rows that must agree
+_RELATED = 0.5  # the share or correlation above which the models are related
+_ROUNDING = 1e-6  # the mean of 1 - cos between vectors and their float16 copies
+_EXPLAINED = 0.2  # the share of a difference that may remain once its cause is removed
+_NEAR = 0.97  # the median cosine between vectors of an int8 model and of its float32 original
 
-_SAID: dict[Verdict, str] = {
+_EXPLANATIONS: dict[Verdict, str] = {
     "same": "this model made the vectors",
-    "cleaning": "the right model, but texts were prepared otherwise: with the cleaning {detail}",
-    "activation": "the right weights, but with the wrong activation: GELU and QuickGELU are mistaken; "
+    "cleaning": "the right model, but the stored texts were prepared differently: with the cleaning {detail}",
+    "activation": "the right weights, but the wrong activation: GELU and QuickGELU are confused; "
     "export the model again with the other --activation",
-    "precision": "an int8 form of the model that made the vectors, or of one like it: its vectors are "
-    "near, but must not be mixed with them",
-    "related": "another model that has much in common with the one that made the vectors: another "
-    "checkpoint of its training, another activation, or pictures or texts prepared otherwise",
-    "other": "another model: other weights or another architecture, that has nothing in common with "
-    "the one that made the vectors",
+    "precision": "an int8 version of the model that made the vectors, or of a similar one: its vectors are "
+    "close to the stored ones, but must not be mixed with them",
+    "related": "a different model, related to the one that made the vectors: another checkpoint of its "
+    "training, another activation, or other preparation of pictures or texts",
+    "other": "a different model, unrelated to the one that made the vectors: other weights or another "
+    "architecture",
 }
 
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What a comparison of a model with a collection has found.
+    """The result of comparing a model with a collection.
 
     Attributes
     ----------
     agreement
-        The smallest of the medians of what was compared, at most 1; of cosines, or of 1 - the
-        difference of similarities.
+        The smallest median over all comparisons, at most 1. Each comparison has a median cosine, or a
+        median of 1 minus the difference of similarities.
     verdict
-        `same`; the right weights with other `cleaning`, `activation` or `precision`; `related`;
+        `same`; the right weights with another `cleaning`, `activation` or `precision`; `related`;
         `other`.
     explanation
         The verdict in words.
     recorded
-        Whether the collection names this very model (by checksum); None where it names none.
+        Whether the collection records this model, by checksum; None if it records no model.
     texts, pictures, similarity
-        Captions and local pictures against the stored vectors; where neither can be compared,
-        captions and stored pictures against the stored `similarity`.
+        The agreement of captions and of local pictures with the stored vectors. `similarity` replaces
+        `texts` if no text vectors are stored: captions and stored image vectors against the column
+        `similarity`.
     """
 
     agreement: float
@@ -81,15 +83,18 @@ class ModelReport:
     seconds: float
 
 
+_Picture = tuple[Path, Orientation]
+
+
 @dataclass(frozen=True)
 class _Sample:
-    """Rows to compare: captions with vectors of texts, pictures with vectors of images."""
+    """Rows to compare: captions with text vectors, pictures with image vectors."""
 
     captions: list[str]
     text_vectors: NDArray[np.float16] | None
     similarity: NDArray[np.float64] | None
-    image_vectors: NDArray[np.float16]  # of the captions' rows, for the similarity
-    pictures: list[Path]
+    image_vectors: NDArray[np.float16]  # of the rows of `captions`, for the similarity
+    pictures: list[_Picture]
     picture_vectors: NDArray[np.float16]
 
 
@@ -101,22 +106,24 @@ def verify_model(
     seed: int = 0,
     device: Device = DEFAULT_DEVICE,
 ) -> ModelReport:
-    """Encode a sample of a collection's captions and pictures again and compare.
+    """Check whether a model made a collection's vectors.
+
+    A sample of captions and local pictures is encoded again and compared with the stored vectors.
 
     Parameters
     ----------
     model
-        The name or folder of the model to check; the one that the collection names where None.
+        The name or folder of the model to check. None: the model that the collection records.
     sample
-        How many rows to compare at most, of texts and of pictures each.
+        The largest number of texts, and of pictures, to compare.
     seed
-        Of the choice of rows.
+        The random seed of the sample.
 
     Raises
     ------
     PairdexError
-        No model is named or found, it makes vectors of another dimension, or the collection has
-        nothing to compare with: neither captions nor local pictures.
+        No model is given or found, its dimension differs from the collection's, or the collection has
+        neither captions nor local pictures to compare.
     """
     started = time.perf_counter()
     if sample < 1:
@@ -126,7 +133,7 @@ def verify_model(
     if loaded.dim != store.dim:
         raise Mismatch(
             f"{store.path} has vectors of {store.dim} dimensions, the model {loaded.name} makes "
-            f"{loaded.dim}: another model made them"
+            f"{loaded.dim}; name the model that made them"
         )
     rows = _sample(store, sample, seed)
     found = _compared(rows, Encoder(loaded, device=device))
@@ -135,7 +142,7 @@ def verify_model(
     return ModelReport(
         agreement=min(one.median for one in found.values()),
         verdict=verdict,
-        explanation=_SAID[verdict].format(detail=detail),
+        explanation=_EXPLANATIONS[verdict].format(detail=detail),
         model=loaded.name,
         recorded=None if record is None else record["checksum"] == loaded.checksum,
         texts=found.get("texts"),
@@ -151,7 +158,7 @@ def _place(store: Store, model: str | Path | None) -> str | Path:
         return model
     if record is None:
         raise MissingFile(
-            f"{store.path} does not say which model made its vectors; name it with --model"
+            f"{store.path} does not record which model made its vectors; name the model with --model"
         )
     return record["folder"] or record["name"]
 
@@ -159,25 +166,27 @@ def _place(store: Store, model: str | Path | None) -> str | Path:
 def _sample(store: Store, count: int, seed: int) -> _Sample:
     """Choose rows with captions, and rows with local pictures."""
     live = np.arange(store.rows) if store.removed is None else np.flatnonzero(~store.removed)
-    order = np.random.default_rng(seed).permutation(live)[: 20 * count]  # some lack what is needed
+    order = np.random.default_rng(seed).permutation(live)[
+        : 20 * count
+    ]  # some rows have no caption or picture
     images = store.vectors("image")
     has_texts = "text" in store.manifest.vectors
     known = [name for name in ("caption", "image_path", "similarity") if name in store.schema.names]
     table = store.take(order, known)
     captions = _column(table, "caption")
-    told = [i for i, caption in enumerate(captions) if caption][:count]
-    ids = order[told]
+    captioned = [i for i, caption in enumerate(captions) if caption][:count]
+    ids = order[captioned]
     similarity = None
     if "similarity" in known:
-        similarity = np.array([_column(table, "similarity")[i] for i in told], np.float64)
+        similarity = np.array([_column(table, "similarity")[i] for i in captioned], np.float64)
     pictures = _pictures(store, order, _column(table, "image_path"), count)
-    if not told and not pictures:
+    if not captioned and not pictures:
         raise InvalidArgument(
-            f"{store.path} has neither captions nor local pictures: nothing to compare a model with",
+            f"{store.path} has neither captions nor local pictures, so no model can be compared with it",
             field="collection",
         )
     return _Sample(
-        captions=[captions[i] for i in told],
+        captions=[captions[i] for i in captioned],
         text_vectors=store.vectors("text")[ids] if has_texts else None,
         similarity=similarity,
         image_vectors=images[ids],
@@ -192,23 +201,24 @@ def _column(table: pa.Table, name: str) -> list[Any]:
 
 def _pictures(
     store: Store, ids: NDArray[np.int64], names: list[Any], count: int
-) -> dict[int, Path]:
-    """Return local pictures that can be read, by id; only such as lie inside their folder."""
-    found: dict[int, Path] = {}
+) -> dict[int, _Picture]:
+    """Return readable local pictures with their orientation, by id."""
+    found: dict[int, _Picture] = {}
     for row, name in zip(ids.tolist(), names, strict=True):
-        root = store.part_of(row).pictures
-        if root is None or not name or len(found) == count:
-            continue
-        path = (Path(root) / name).resolve()
-        if path.is_relative_to(Path(root).resolve()) and _is_readable(path):
-            found[row] = path
+        if len(found) == count:
+            break
+        part = store.part_of(row)
+        path = picture_path(part, name)
+        if path is not None and _is_readable(path):
+            upright = part.orientation == "upright"  # releases before 0.2 took them as stored
+            found[row] = (path, "upright" if upright else "as stored")
     return found
 
 
 def _is_readable(path: Path) -> bool:
     try:
         open_picture(path)
-    except PairdexError:  # gone or damaged since
+    except PairdexError:  # deleted or damaged since
         return False
     return True
 
@@ -221,8 +231,8 @@ def _compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:
         found["pictures"] = of_vectors(sample.picture_vectors, _encoded(sample.pictures, encoder))
     if not found:
         raise InvalidArgument(
-            "the collection has captions, but neither text vectors nor the similarity of pictures "
-            "and captions: nothing to compare a model with",
+            "the collection has captions, but neither text vectors nor a column similarity, so no model "
+            "can be compared with it",
             field="collection",
         )
     return found
@@ -241,10 +251,13 @@ def _texts_compared(sample: _Sample, encoder: Encoder) -> dict[str, Agreement]:
     return {"similarity": of_similarities(sample.similarity[known], cosines)}
 
 
-def _encoded(pictures: list[Path], encoder: Encoder) -> NDArray[np.float32]:
+def _encoded(pictures: list[_Picture], encoder: Encoder) -> NDArray[np.float32]:
     batches = [
         encoder.encode_images(
-            [open_picture(path) for path in pictures[i : i + encoder.image_batch]]
+            [
+                open_picture(path, orientation=orientation)
+                for path, orientation in pictures[i : i + encoder.image_batch]
+            ]
         )
         for i in range(0, len(pictures), encoder.image_batch)
     ]
@@ -254,7 +267,7 @@ def _encoded(pictures: list[Path], encoder: Encoder) -> NDArray[np.float32]:
 def _judged(
     sample: _Sample, found: dict[str, Agreement], model: Model, device: Device
 ) -> tuple[Verdict, str]:
-    """Return the verdict, proved by trying what would explain a difference."""
+    """Return the verdict and its detail, tested by trying each possible cause of a difference."""
     if _error(found) <= _ROUNDING:
         return "same", ""
     for cleaning in get_args(Cleaning):
@@ -274,7 +287,7 @@ def _judged(
 
 
 def _explains(sample: _Sample, found: dict[str, Agreement], other: Model, device: Device) -> bool:
-    """Whether with another model the vectors are the same, and nearly all of the difference gone."""
+    """Whether the vectors of `other` agree, and remove nearly all of the difference."""
     now = _compared(sample, Encoder(other, device=device))
     return _is_same(now) and _error(now) < _EXPLAINED * _error(found)
 
@@ -289,7 +302,7 @@ def _is_same(found: dict[str, Agreement]) -> bool:
 
 @contextmanager
 def _other_activation(model: Model) -> Iterator[Model | None]:
-    """Give the model with its activation swapped, in a folder for the time being."""
+    """Yield the model with its activation swapped, in a temporary folder; None if it has no activation."""
     with tempfile.TemporaryDirectory() as folder:
         other = replace(model, folder=Path(folder))
         for old, new in (

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pairdex.files import checksums
 from pairdex.files.links import link
 from pairdex.files.vector_writer import DTYPE, writing_vectors
 from pairdex.parts.columns import ORIGIN, Column, with_source_names
+from pairdex.parts.note import Note
 from pairdex.parts.nsfw import kept
 from pairdex.parts.part import Part, PartVectors
 from pairdex.parts.tables import part_tables
@@ -57,7 +58,7 @@ class PartTask:
     collection: Path
     columns: list[Column]
     selection: Selection
-    pictures: str | None
+    note: Note
     link: bool = False
 
     @property
@@ -83,7 +84,7 @@ class PartTask:
             (c.name, str(c.type), c.source, [str(kind) for kind in c.via], c.is_first)
             for c in self.columns
         ]
-        rules = [rule.nsfw, rule.where, rule.limit, part.number, self.pictures, self.link]
+        rules = [rule.nsfw, rule.where, rule.limit, part.number, asdict(self.note), self.link]
         text = json.dumps([sources, members, columns, rules, part_files(self), __version__])
         return checksums.of_bytes(text.encode())
 
@@ -296,8 +297,10 @@ def _entry(task: PartTask, files: dict[str, str], tally: _Tally) -> PartEntry:
             dropped=dict(zip(DROP_REASONS, counts[:_KEPT].tolist(), strict=True)),
             files=dict(zip(files, written, strict=True)),
             sources=list(sources),
-            pictures=task.pictures,
+            pictures=task.note.pictures,
             rounded=tally.rounded,
+            orientation=task.note.orientation if task.note.pictures else None,
+            linked=task.note.linked,
             invalid=dict(sorted(tally.invalid.items())),
             zero_run=tally.zero_run if tally.zero_run >= _LONG_RUN else 0,
         )

@@ -1,4 +1,4 @@
-"""A pool of processes that end with the one that started them, also where that was killed."""
+"""A pool of processes that end when the process that started them ends, even if it was killed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["ctrl_c_blocked", "process_pool"]
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of spawned processes; give it work inside `ctrl_c_blocked` only.
+    """Yield a pool of spawned processes. Submit work to it only inside `ctrl_c_blocked`.
 
     Raises
     ------
     WriteFailed
-        A worker was ended from outside.
+        A worker was killed from outside.
     """
     context = get_context("spawn")
     follows, leads = context.Pipe(duplex=False)
@@ -38,7 +38,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BrokenProcessPool as error:
             raise WriteFailed(
-                "a worker was ended from outside, as systems do that run out of memory; "
+                "a worker was killed from outside, as happens when memory runs out; "
                 "run the same command again with fewer --workers"
             ) from error
         except BaseException:
@@ -48,7 +48,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def ctrl_c_blocked() -> Iterator[None]:
-    """Keep Ctrl-C from the processes started meanwhile: it is this one that ends them."""
+    """Keep Ctrl-C from processes that start inside this block: this process ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -57,12 +57,12 @@ def ctrl_c_blocked() -> Iterator[None]:
 
 
 def _follow(leader: Connection) -> None:
-    """Make this worker end with the process that started it, even where that was killed."""
-    warnings.simplefilter("ignore", WeakFileSystem)  # that process says it
+    """Make this worker end when the process that started it ends, even if it was killed."""
+    warnings.simplefilter("ignore", WeakFileSystem)  # that process reports it
     threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
 
 
 def _end_with(leader: Connection) -> None:
     with suppress(EOFError, OSError):
-        leader.recv_bytes()  # nothing is ever sent; the wait ends when the other end is closed
+        leader.recv_bytes()  # nothing is ever sent; the wait ends when the other end closes
     os._exit(1)

@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""The number of processors that this process may use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["usable_processors"]
 
 
 def usable_processors() -> int:
-    """Return how many processors this process may run on: its affinity's, where there is one."""
+    """Return the number of processors in this process' affinity, or in the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""A map shows what is near near, is the same for the same seed, and is never of other vectors than there are."""
+"""An atlas keeps similar rows close, is reproducible from its seed, and is never used with other vectors."""
 
 import builtins
 import shutil
@@ -31,14 +31,14 @@ THINGS = ("cat", "boat", "church")
 
 
 def grouped_rows(seed):
-    """Three tight groups of directions, (240, 16) float16, the rows of a group one after another."""
+    """Three tight groups of directions, shape (240, 16), float16, ordered by group."""
     middles = np.eye(GROUPS, DIM).repeat(EACH, axis=0)
     return (middles + 0.1 * unit_rows(GROUPS * EACH, DIM, seed)).astype(np.float16)
 
 
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory):
-    """A collection of three groups, whose captions say which they are of, with an atlas."""
+    """A collection of three groups, whose captions name their group, with an atlas."""
     root = tmp_path_factory.mktemp("atlas")
     captions = [f"a photo of the {THINGS[row // EACH]}" for row in range(GROUPS * EACH)]
     save_part(root / "parts", 0, grouped_rows(1), grouped_rows(2), {"caption": captions})
@@ -49,7 +49,7 @@ def grouped(tmp_path_factory):
 
 @pytest.fixture
 def collection(grouped, tmp_path):
-    """A copy of it that a test may change."""
+    """A copy that a test may change."""
     return shutil.copytree(grouped, tmp_path / "collection")
 
 
@@ -57,7 +57,7 @@ def files_in(collection):
     return {path.name: path.read_bytes() for path in folder_of(collection).iterdir()}
 
 
-def test_rows_of_a_group_lie_together_and_apart_from_others(grouped):
+def test_rows_of_a_group_are_close_together_and_far_from_others(grouped):
     atlas = open_atlas(Store(grouped))
     group = atlas.ids // EACH
     middles = np.stack([atlas.positions[group == one].mean(axis=0) for one in range(GROUPS)])
@@ -72,7 +72,7 @@ def test_positions_fill_the_unit_square(grouped):
     assert np.ptp(positions, axis=0).max() == pytest.approx(1, abs=1e-6)
 
 
-def test_every_other_row_stands_where_its_nearest_point_does(grouped):
+def test_every_other_row_is_placed_at_its_nearest_point(grouped):
     atlas = open_atlas(Store(grouped))
     vectors = pairdex.open(grouped).vectors("image")[:].astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -82,7 +82,7 @@ def test_every_other_row_stands_where_its_nearest_point_does(grouped):
     assert atlas.weights(None).sum() == GROUPS * EACH
 
 
-def test_regions_are_named_by_the_words_that_set_them_apart(grouped):
+def test_regions_are_named_by_their_distinctive_words(grouped):
     regions = read_record(grouped).regions
     assert {region.level for region in regions} == {0, 1}
     named = {word for region in regions for word in region.words}
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(collection):
     assert files_in(collection) == before
     pairdex.atlas(collection, sample=180, seed=5)
     after = files_in(collection)
-    assert len(after) == len(before)  # nothing of the earlier one is left
+    assert len(after) == len(before)  # no file of the earlier atlas is left
     assert after["atlas.json"] != before["atlas.json"]
 
 
@@ -109,7 +109,7 @@ def test_removed_rows_are_neither_drawn_nor_counted(collection):
     assert read_record(collection).points == (GROUPS - 1) * EACH
 
 
-def test_a_map_can_be_of_the_captions_vectors(collection):
+def test_an_atlas_can_use_text_vectors(collection):
     assert pairdex.atlas(collection, on="text", sample=60).on == "text"
     assert open_atlas(Store(collection)).record.on == "text"
 
@@ -122,7 +122,7 @@ def test_collections_without_captions_have_regions_without_names(tmp_path):
     assert {tuple(region.words) for region in read_record(tmp_path / "collection").regions} == {()}
 
 
-def test_rows_that_are_all_alike_have_an_atlas_too(tmp_path):
+def test_equal_rows_have_an_atlas_too(tmp_path):
     rows = np.ones((40, 8), np.float16)
     save_part(tmp_path / "parts", 0, rows, None, {"caption": pa.nulls(40, pa.string())})
     pairdex.build(tmp_path / "parts", tmp_path / "collection")
@@ -152,7 +152,7 @@ def test_too_small_a_collection_is_refused_and_left_as_it_was(tmp_path):
     assert not folder_of(tmp_path / "collection").exists()
 
 
-def test_an_atlas_of_fewer_parts_is_stale(collection):
+def test_an_atlas_of_fewer_parts_is_outdated(collection):
     rows = grouped_rows(7)
     save_part(collection.parent / "more", 1, rows, rows, {"caption": ["more"] * len(rows)})
     pairdex.build(collection.parent / "more", collection)
@@ -162,14 +162,14 @@ def test_an_atlas_of_fewer_parts_is_stale(collection):
     assert open_atlas(Store(collection)).record.rows == 480
 
 
-def test_none_damaged_and_newer_ones_are_told_apart(collection):
+def test_missing_damaged_and_newer_atlases_are_different_errors(collection):
     note = folder_of(collection) / "atlas.json"
     written = note.read_text()
     note.write_text(written.replace('"version": 1', '"version": 2'))
     with pytest.raises(UnsupportedFormat, match="has format version 2"):
         open_atlas(Store(collection))
     note.write_text(written.replace('"seed": 4', '"seed": 5'))
-    with pytest.raises(DamagedFile, match="its checksum does not fit"):
+    with pytest.raises(DamagedFile, match="its checksum does not match"):
         open_atlas(Store(collection))
     note.write_text(written)
     places = next(folder_of(collection).glob("places-*.npy"))
@@ -177,11 +177,11 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
     places.write_bytes(whole[:-4])
     with pytest.raises(DamagedFile, match=r"has [\d,]+ bytes, expected"):
         open_atlas(Store(collection))
-    places.write_bytes(whole[:-4] + b"\xff\xff\x00\x00")  # leads to no point
+    places.write_bytes(whole[:-4] + b"\xff\xff\x00\x00")  # a point that does not exist
     with pytest.raises(DamagedFile, match="is damaged; delete"):
         open_atlas(Store(collection))
     places.write_bytes(b"x" * len(whole))
-    with pytest.raises(DamagedFile, match="is damaged"):
+    with pytest.raises(DamagedFile, match="cannot be read"):
         open_atlas(Store(collection))
     places.unlink()
     with pytest.raises(MissingFile, match="is missing"):
@@ -192,7 +192,7 @@ def test_none_damaged_and_newer_ones_are_told_apart(collection):
         open_atlas(Store(collection))
 
 
-def test_verify_reads_its_files(collection):
+def test_verify_checks_the_files(collection):
     assert len(list(ATLAS.checks(collection, "atlas"))) == 4
     assert pairdex.verify(collection).damaged == []
     ids = next(folder_of(collection).glob("ids-*.npy"))
@@ -202,13 +202,13 @@ def test_verify_reads_its_files(collection):
     assert [one.file for one in pairdex.verify(collection).damaged] == [f"atlas/{ids.name}"]
 
 
-def test_it_waits_for_no_other_writer(collection):
+def test_another_writer_is_an_error(collection):
     with lock.writing(collection), pytest.raises(CollectionBusy):
         pairdex.atlas(collection)
     assert open_atlas(Store(collection)).record.seed == 4
 
 
-def test_without_the_extra_it_says_what_to_install(collection, monkeypatch):
+def test_without_the_extra_the_error_says_what_to_install(collection, monkeypatch):
     real = builtins.__import__
 
     def without_umap(name, *rest, **options):
@@ -222,8 +222,8 @@ def test_without_the_extra_it_says_what_to_install(collection, monkeypatch):
         pairdex.atlas(collection)
 
 
-def test_the_command_makes_it_and_info_tells_of_it(collection, run):
+def test_the_command_makes_an_atlas_and_info_lists_it(collection, run):
     made = run("atlas", collection, "--sample", "50", "--json").json
     assert (made["rows"], made["points"]) == (240, 50)
-    told = run("info", collection, "--json").json["atlas"]
-    assert (told["points"], told["current"]) == (50, True)
+    listed = run("info", collection, "--json").json["atlas"]
+    assert (listed["points"], listed["current"]) == (50, True)

@@ -1,4 +1,4 @@
-"""The index of captions: words, phrases, BM25 worked out by hand, files that are noticed when they are wrong."""
+"""The keyword index: words, phrases, BM25 computed by hand, and damaged files."""
 
 import math
 
@@ -57,13 +57,13 @@ def matching(index, asked):
         ("a\ud800b", ("ab",), (), ()),
     ],
 )
-def test_keywords_are_words_phrases_and_what_is_excluded(asked, words, phrases, excluded):
+def test_keywords_are_words_phrases_and_exclusions(asked, words, phrases, excluded):
     assert parse_keywords(asked) == Keywords(words, phrases, excluded)
 
 
 @pytest.mark.parametrize("asked", ["", "  ", '""', "-cat", "!?", "-"])
 def test_keywords_without_a_word_are_refused(asked):
-    with pytest.raises(InvalidArgument, match="name no word to look for") as caught:
+    with pytest.raises(InvalidArgument, match="contain no word to look for") as caught:
         parse_keywords(asked)
     assert caught.value.field == "keywords"
 
@@ -73,7 +73,7 @@ def test_too_many_words_are_refused():
         parse_keywords(" ".join(f"w{i}" for i in range(MAX_KEYWORDS + 1)))
 
 
-def test_a_phrase_is_its_words_one_after_the_other_whatever_is_between(index):
+def test_a_phrase_is_consecutive_words_with_any_punctuation_between(index):
     assert matching(index, '"red car"') == [0, 1, 6]
     assert matching(index, '"car red"') == [3, 8]
     assert matching(index, '"red red car"') == [1]
@@ -81,18 +81,18 @@ def test_a_phrase_is_its_words_one_after_the_other_whatever_is_between(index):
     assert matching(index, '"red zebra"') == []
 
 
-def test_a_phrase_does_not_reach_into_the_next_caption(index):
+def test_a_phrase_does_not_cross_captions(index):
     # 8 ends with red, 9 is red, 10 is car
     assert matching(index, '"red red"') == [1]
     assert 9 not in matching(index, '"red car"')
 
 
-def test_excluded_words_and_phrases_rule_rows_out(index):
+def test_excluded_words_and_phrases_exclude_rows(index):
     assert matching(index, "car -red") == [2, 4, 7, 10]
     assert matching(index, 'red -"red car"') == [2, 3, 4, 5, 7, 8, 9, 10]
 
 
-def test_scores_are_those_of_bm25(index):
+def test_scores_match_bm25(index):
     scores = index.scores(parse_keywords("boat red"))
     lengths = [3, 4, 0, 2, 0, 8, 2, 2, 3, 1, 1]
     mean = sum(lengths) / 11
@@ -118,7 +118,7 @@ def test_rows_are_ranked_by_score_then_by_id(index):
     assert index.rank(parse_keywords("red"), 3, allowed).tolist() == [1, 6, 0]
 
 
-def test_the_index_is_made_once_and_read_again(made):
+def test_the_index_is_built_once_and_read_later(made):
     KeywordIndex(Store(made))
     files = sorted((made / "indexes" / "keywords").iterdir())
     assert [file.name for file in files] == ["00000", "00001"]
@@ -127,7 +127,7 @@ def test_the_index_is_made_once_and_read_again(made):
     assert [file.stat().st_mtime_ns for file in files] == before
 
 
-def test_a_part_that_is_added_is_indexed_alone(made, make_parts, build, tmp_path):
+def test_only_an_added_part_is_indexed(made, make_parts, build, tmp_path):
     KeywordIndex(Store(made))
     first = made / "indexes" / "keywords" / "00000"
     before = first.stat().st_mtime_ns
@@ -142,7 +142,7 @@ def test_a_part_that_is_added_is_indexed_alone(made, make_parts, build, tmp_path
 
 
 @pytest.mark.parametrize("place", [0, 20, 60, -1])
-def test_a_changed_byte_is_noticed(made, place):
+def test_a_changed_byte_is_an_error(made, place):
     KeywordIndex(Store(made))
     path = made / "indexes" / "keywords" / "00001"
     data = bytearray(path.read_bytes())
@@ -155,7 +155,7 @@ def test_a_changed_byte_is_noticed(made, place):
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, -1])
-def test_a_file_that_is_cut_off_is_noticed(made, kept):
+def test_a_truncated_file_is_an_error(made, kept):
     KeywordIndex(Store(made))
     path = made / "indexes" / "keywords" / "00000"
     path.write_bytes(path.read_bytes()[:kept])
@@ -163,14 +163,14 @@ def test_a_file_that_is_cut_off_is_noticed(made, kept):
         KeywordIndex(Store(made))
 
 
-def test_a_file_of_other_captions_is_made_again(made):
+def test_a_file_of_other_captions_is_built_again(made):
     KeywordIndex(Store(made))
     folder = made / "indexes" / "keywords"
     (folder / "00000").write_bytes((folder / "00001").read_bytes())
     assert matching(KeywordIndex(Store(made)), '"red car"') == [0, 1, 6]
 
 
-def test_a_collection_without_captions_says_so(make_parts, build, tmp_path):
+def test_a_collection_without_captions_is_an_error(make_parts, build, tmp_path):
     build(make_parts(2, columns={"url": ["a", "b"]}), tmp_path / "c")
     with pytest.raises(InvalidArgument, match="has no column caption; it has url"):
         pairdex.open(tmp_path / "c").search(like=0, keywords="a")

@@ -1,4 +1,4 @@
-"""Rows by URL: exactly, in every part, without removed rows."""
+"""Rows by exact URL, in every part, without removed rows."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def made(make_parts, build, tmp_path):
     return pairdex.open(tmp_path / "c")
 
 
-def test_all_rows_of_a_url_are_found_in_the_order_asked(made):
+def test_all_rows_of_each_url_are_found_in_the_order_of_the_urls(made):
     found = made.find_urls(["http://a/2", "http://a/1", "nope", " http://a/3", "HTTP://A/1"])
     assert found == [[1], [0, 4], [], [3], [5]]
     assert made.find_urls([]) == []
@@ -25,7 +25,7 @@ def test_all_rows_of_a_url_are_found_in_the_order_asked(made):
 @pytest.mark.parametrize(
     "url", ["http://a/1' OR '1'='1", "%", "http://a/_", "http://a/1\0", "\ud800"]
 )
-def test_a_url_is_no_pattern_and_no_sql(made, url):
+def test_a_url_is_neither_a_pattern_nor_sql(made, url):
     assert made.find_urls([url]) == [[]]
 
 
@@ -35,12 +35,12 @@ def test_removed_rows_are_not_found(made, run):
     assert made.find_urls(["http://a/1"]) == [[4]]
 
 
-def test_urls_of_one_hash_are_told_apart(made, monkeypatch):
+def test_urls_with_equal_hashes_are_distinguished(made, monkeypatch):
     monkeypatch.setattr(urls_module, "_hash", len)
     assert made.find_urls(["http://a/2", "http://a/9"]) == [[1], []]
 
 
-def test_a_damaged_table_is_noticed_and_a_missing_one_made_again(made):
+def test_a_damaged_table_is_an_error_and_a_missing_one_is_built_again(made):
     made.find_urls([])
     path = made.path / "indexes" / "urls" / "00000"
     whole = path.read_bytes()
@@ -52,16 +52,16 @@ def test_a_damaged_table_is_noticed_and_a_missing_one_made_again(made):
     assert path.read_bytes() == whole
 
 
-def test_a_collection_that_is_being_written_is_looked_up_all_the_same(made, caplog):
+def test_urls_are_found_while_another_process_writes(made, caplog):
     from pairdex.files import lock
 
     with lock.writing(made.path):
         assert made.find_urls(["http://a/1"]) == [[0, 4]]
-    assert "looking up urls in memory" in caplog.text
+    assert "urls cannot be saved, so they are built in memory" in caplog.text
     assert not (made.path / "indexes").exists()
 
 
-def test_a_collection_without_urls_says_so(make_parts, build, tmp_path):
+def test_a_collection_without_urls_is_an_error(make_parts, build, tmp_path):
     build(make_parts(2, columns={"caption": ["a", "b"]}), tmp_path / "c")
     with pytest.raises(InvalidArgument, match="has no column url; it has caption"):
         pairdex.open(tmp_path / "c").find_urls(["a"])

@@ -1,4 +1,4 @@
-"""BinWalk sketches are bit for bit those of the definition, in exact arithmetic."""
+"""BinWalk sketches equal the definition in exact arithmetic, bit for bit."""
 
 from fractions import Fraction
 
@@ -19,7 +19,7 @@ MODEL = "binwalk-model-nrefs=1024-permsize=64.jld2"
 
 
 def twin(refs, pool, row):
-    """The definition word for word, in fractions: d(ref, v) = 1 - dot."""
+    """The literal definition in fractions: d(ref, v) = 1 - dot."""
     v = [Fraction(float(x)) for x in row]
     d = [1 - sum(Fraction(float(a)) * b for a, b in zip(ref, v, strict=True)) for ref in refs]
     words = []
@@ -39,7 +39,7 @@ def small_model(dim=4, seed=1, duplicates=0):
     return BinWalk(refs, draw_pool(rng))
 
 
-def test_bits_are_those_of_the_definition():
+def test_bits_match_the_definition():
     model = small_model(duplicates=300)
     rows = np.random.default_rng(2).standard_normal((20, 4)).astype(np.float16)
     expected = [twin(model.refs, model.pool, row) for row in rows]
@@ -55,10 +55,12 @@ def test_ties_and_near_ties_are_decided_as_in_exact_arithmetic(monkeypatch):
     )
     model = small_model(seed=3)
     refs, pool = model.refs.copy(), np.arange(1, 1025, dtype=np.int32).reshape(16, 64)
-    for ref in range(0, 64, 2):  # two that differ, before a row of ones, by 2^-70 this way or that
+    for ref in range(0, 64, 2):  # pairs whose products with a row of ones differ by 2^-70 or -2^-70
         refs[ref] = (0.5, 0.25, (-1) ** (ref // 2) * 2.0**-70, 0.125)
         refs[ref + 1] = (0.25, 0.5, 0, 0.125)
-    step = refs[128:140].astype(np.float64) - refs[129:141]  # at right angles to it: nearly a tie
+    step = (
+        refs[128:140].astype(np.float64) - refs[129:141]
+    )  # rows orthogonal to the step: nearly a tie
     near = (step[:, [1, 0, 3, 2]] * [-1, 1, -1, 1]).astype(np.float32)
     rows = np.concatenate([near, np.ones((1, 4), np.float32), np.full((1, 4), 1e30, np.float32)])
     model = BinWalk(refs, pool)
@@ -69,7 +71,7 @@ def test_ties_and_near_ties_are_decided_as_in_exact_arithmetic(monkeypatch):
     assert 0 < min(map(abs, exact_sums)) < 2.0**-69
 
 
-def test_the_length_of_a_row_and_the_rows_beside_it_change_no_bit():
+def test_neither_the_length_of_a_row_nor_other_rows_change_its_bits():
     model = small_model(dim=16)
     rows = np.random.default_rng(4).standard_normal((300, 16)).astype(np.float32)
     whole = model.apply(rows)
@@ -78,7 +80,7 @@ def test_the_length_of_a_row_and_the_rows_beside_it_change_no_bit():
         np.testing.assert_array_equal(model.apply(rows * np.float32(factor)), whole)
 
 
-def test_the_organisers_model_is_read_and_its_bits_are_the_definitions(real_data):
+def test_the_organisers_model_is_read_and_its_bits_match_the_definition(real_data):
     model, fit = read_model(real_data / MODEL)
     assert fit is None
     assert (model.refs.shape, model.pool.shape) == ((1024, 768), (16, 64))
@@ -90,7 +92,7 @@ def test_the_organisers_model_is_read_and_its_bits_are_the_definitions(real_data
     np.testing.assert_array_equal(
         sketches[0], np.array(twin(model.refs, model.pool, rows[0]), np.uint64)
     )
-    # All others in float64, which decides all but ties within 1e-12.
+    # The other bits in float64, which decides all but ties within 1e-12.
     near = rows.astype(np.float64) @ model.refs.T.astype(np.float64)
     here = near[:, model.pool - 1]
     lead = here - np.roll(here, -1, axis=2)
@@ -109,7 +111,7 @@ def test_a_collection_is_sketched_with_the_organisers_model(real_data, write_par
     assert projection.blocks[0].dtype == np.uint64
     model, _ = read_model(real_data / MODEL)
     np.testing.assert_array_equal(projection.blocks[0], model.apply(image))
-    # The same command again, and the model that was saved, change nothing.
+    # Neither repeating the command nor using the saved model changes anything.
     assert pairdex.project(tmp_path / "c", "hamming", model=real_data / MODEL).projected == 0
     saved = tmp_path / "c/projections/hamming/model.h5"
     assert pairdex.project(tmp_path / "c", "hamming", model=saved).projected == 0
@@ -121,7 +123,7 @@ def larger(make_parts, build, tmp_path):
     return tmp_path / "large"
 
 
-def test_a_model_is_fitted_of_1024_rows_and_the_seed_decides_which(larger):
+def test_a_model_draws_1024_rows_as_references_by_the_seed(larger):
     report = pairdex.project(larger, "hamming", method="binwalk", seed=7)
     model = open_projection(Store(larger), "hamming").model
     rows = unit_rows(Store(larger).vectors("image")[:])
@@ -134,15 +136,15 @@ def test_a_model_is_fitted_of_1024_rows_and_the_seed_decides_which(larger):
     assert not np.array_equal(open_projection(Store(larger), "hamming").model.refs, refs)
 
 
-def test_fewer_than_1024_rows_are_too_few_for_references(collection):
+def test_fewer_than_1024_rows_are_refused(collection):
     with pytest.raises(
-        InvalidArgument, match=r"takes 1,024 rows as references, .* has 60: give a model"
+        InvalidArgument, match=r"needs 1,024 rows as references, .* has 60; name a model"
     ):
         pairdex.project(collection, "hamming", method="binwalk")
     assert not (collection / "projections").exists()
 
 
-def test_rows_that_were_removed_are_no_references(larger):
+def test_removed_rows_are_not_references(larger):
     pairdex.remove(larger, ids=range(150), reason="test")
     pairdex.project(larger, "hamming", method="binwalk")
     model = open_projection(Store(larger), "hamming").model
@@ -150,7 +152,7 @@ def test_rows_that_were_removed_are_no_references(larger):
     assert removed.isdisjoint(row.tobytes() for row in model.refs)
 
 
-def test_datasets_refs_and_pool_are_a_model_too_and_others_are_refused(tmp_path):
+def test_a_file_with_refs_and_pool_is_a_model_and_other_arrays_are_refused(tmp_path):
     model = small_model()
     with h5py.File(tmp_path / "plain.h5", "w") as file:
         file["refs"], file["pool"] = model.refs, model.pool

@@ -1,11 +1,11 @@
-"""Bits are packed as SISAP's sketches are."""
+"""Bits are packed as in SISAP sketches."""
 
 import numpy as np
 
 from pairdex.derived.projections.bits import packed
 
 
-def test_a_flag_is_a_bit_of_its_word_the_least_significant_first():
+def test_flags_fill_each_word_from_the_least_significant_bit():
     flags = np.zeros((5, 1024), bool)
     for row, bit in enumerate((0, 1, 63, 64, 1023)):
         flags[row, bit] = True

@@ -1,4 +1,4 @@
-"""The ceiling of a projection is the recall of brute force in it, computed here by hand."""
+"""The ceiling of a projection is the recall of brute force in it, recomputed here independently."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def by_hand(store, name, queries, own=None):
 
 
 @pytest.mark.parametrize("name", ["pca3", "hamming"])
-def test_without_queries_all_rows_of_a_small_collection_are_asked_each_without_itself(
+def test_without_queries_all_rows_of_a_small_collection_are_queries_that_exclude_themselves(
     collection, name
 ):
     image, text = pairdex.project(collection, name, ceiling=True).recall_ceiling
@@ -49,7 +49,7 @@ def test_without_queries_all_rows_of_a_small_collection_are_asked_each_without_i
     assert 0 < image.recall[10] < 1
 
 
-def test_given_queries_are_asked_as_they_are(collection, tmp_path):
+def test_given_queries_are_used_unchanged(collection, tmp_path):
     queries = np.random.default_rng(3).standard_normal((7, 8)).astype(np.float32)
     np.save(tmp_path / "q.npy", queries)
     report = pairdex.project(collection, "pca3", queries=tmp_path / "q.npy", ceiling=True)
@@ -63,16 +63,16 @@ def test_all_components_find_all_neighbours(collection):
     assert image.recall == {10: 1.0, 30: 1.0}
 
 
-def test_removed_rows_are_neither_asked_nor_found(collection):
+def test_removed_rows_are_neither_queries_nor_found(collection):
     pairdex.remove(collection, ids=[0, 5, 30], reason="test")
     image, text = pairdex.project(collection, "pca8", ceiling=True).recall_ceiling
     assert (image.n, text.n) == (57, 57)
     assert image.recall[30] == 1.0
 
 
-def test_too_few_rows_for_a_ceiling_are_told(make_parts, build, tmp_path):
+def test_too_few_rows_for_a_ceiling_are_an_error(make_parts, build, tmp_path):
     build(make_parts(30), tmp_path / "c")
-    with pytest.raises(InvalidArgument, match="has 30 rows, a recall ceiling needs more than 30"):
+    with pytest.raises(InvalidArgument, match="has 30 rows, a recall ceiling needs at least 31"):
         pairdex.project(tmp_path / "c", "pca2", ceiling=True)
 
 

@@ -1,4 +1,4 @@
-"""Projections are opened where they are whole and fit, refused by name where not, listed and verified."""
+"""Projections are opened if they are undamaged and current, refused by name otherwise, listed and verified."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_projections_are_listed_by_kind_and_size(collection):
     assert find_projections(Store(collection)) == ["pca3", "pca5"]
 
 
-def test_an_unfinished_projection_is_not_there(collection, folder):
+def test_an_unfinished_projection_is_not_listed(collection, folder):
     (folder / "projection.json").unlink()
     assert find_projections(Store(collection)) == []
     with pytest.raises(MissingFile):
@@ -47,7 +47,7 @@ def test_an_unfinished_projection_is_not_there(collection, folder):
 
 
 @pytest.mark.parametrize("name", ["00001.npy", "model.h5"])
-def test_a_missing_or_shortened_file_is_refused_by_name(collection, folder, name):
+def test_a_missing_or_truncated_file_is_an_error_that_names_it(collection, folder, name):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1])
     with pytest.raises(DamagedFile, match=rf"{name} is damaged: it has .* bytes, expected"):
@@ -57,13 +57,13 @@ def test_a_missing_or_shortened_file_is_refused_by_name(collection, folder, name
         open_projection(Store(collection), "pca3")
 
 
-def test_a_flipped_byte_in_the_model_is_noticed_on_opening(collection, folder):
+def test_opening_detects_a_flipped_byte_in_the_model(collection, folder):
     flip(folder / "model.h5", -1)
-    with pytest.raises(DamagedFile, match=r"model\.h5 is damaged: it differs from its checksum"):
+    with pytest.raises(DamagedFile, match=r"model\.h5 is damaged: its checksum does not match"):
         open_projection(Store(collection), "pca3")
 
 
-def test_a_flipped_byte_in_the_manifest_is_noticed_on_opening(collection, folder):
+def test_opening_detects_a_flipped_byte_in_the_manifest(collection, folder):
     path = folder / "projection.json"
     path.write_text(path.read_text().replace('"rows": 30', '"rows": 31'))
     with pytest.raises(DamagedFile, match=r"projection\.json is damaged: its checksum"):
@@ -82,7 +82,7 @@ def test_verify_finds_a_flipped_byte_in_any_file(collection, folder, run, name):
     assert "run pairdex project" in out.complaint
 
 
-def test_the_checksums_are_those_of_the_files(collection, folder):
+def test_the_recorded_checksums_match_the_files(collection, folder):
     record = json.loads((folder / "projection.json").read_text())
     assert [file["rows"] for file in record["files"]] == [30, 10, 20]
     for file in record["files"]:
@@ -113,5 +113,5 @@ def test_info_lists_projections_and_whether_they_are_current(
 
 
 def test_an_unknown_name_is_refused(collection):
-    with pytest.raises(InvalidArgument, match="there is no projection 'sift'"):
+    with pytest.raises(InvalidArgument, match="the projection is 'sift', expected pcaN"):
         open_projection(Store(collection), "sift")

@@ -1,4 +1,4 @@
-"""PCA: the textbook's components, from one pass over blocks, with signs that are fixed."""
+"""PCA: the textbook components from one pass over blocks, with fixed signs."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from pairdex.errors import InvalidArgument
 
 
 def cone(rows, dim, seed=1):
-    """Vectors as CLIP's: far from the origin, each direction with another variance."""
+    """Vectors similar to CLIP's: far from the origin, with a different variance in each direction."""
     rng = np.random.default_rng(seed)
     spread = rng.standard_normal((rows, dim)) * np.geomspace(1, 0.05, dim)
     return (spread + 3 * np.eye(dim)[0] + 1).astype(np.float16)
@@ -26,7 +26,7 @@ def textbook(vectors, dim):
     return rows, values[::-1][:dim], columns.T[::-1][:dim]
 
 
-def test_components_and_variances_are_the_textbooks():
+def test_components_and_variances_match_the_textbook():
     vectors = cone(5_000, 24)
     rows, values, components = textbook(vectors, 6)
     pca = fit_pca(blocks(vectors, 700), 6)
@@ -37,7 +37,7 @@ def test_components_and_variances_are_the_textbooks():
     assert pca.explained_variance == pytest.approx(values.sum() / total, rel=1e-6)
 
 
-def test_projected_rows_have_the_mean_zero_and_the_components_variances():
+def test_projected_rows_have_mean_zero_and_the_variances_of_the_components():
     vectors = cone(3_000, 16)
     pca = fit_pca(blocks(vectors, 1_000), 4)
     projected = pca.apply(vectors)
@@ -61,7 +61,7 @@ def test_the_entry_of_largest_magnitude_of_each_component_is_positive():
 
 
 @pytest.mark.parametrize("size", [1, 37, 5_000])
-def test_the_cut_into_blocks_changes_nothing_that_matters(size):
+def test_the_block_size_changes_only_rounding(size):
     vectors = cone(600, 10)
     one, other = (fit_pca(blocks(vectors, s), 3) for s in (600, size))
     np.testing.assert_allclose(one.components, other.components, atol=1e-5)
@@ -82,19 +82,19 @@ def test_small_variance_on_a_far_mean_is_not_lost_to_cancellation():
 
 
 @pytest.mark.parametrize("dim", [0, 9])
-def test_a_number_of_components_that_cannot_be_is_refused(dim):
+def test_an_impossible_number_of_components_is_refused(dim):
     with pytest.raises(InvalidArgument, match=f"PCA of {dim} components .* have 8 dimensions"):
         fit_pca(blocks(cone(50, 8), 50), dim)
 
 
 def test_too_few_rows_are_refused():
-    with pytest.raises(InvalidArgument, match="4 components needs more rows than that, got 4"):
+    with pytest.raises(InvalidArgument, match="4 components needs at least 5 rows, got 4"):
         fit_pca(blocks(cone(4, 8), 4), 4)
 
 
-def test_rows_of_one_direction_and_of_too_few_are_refused():
+def test_rows_that_vary_in_too_few_directions_are_refused():
     same = np.tile(cone(1, 8), (20, 1))
-    with pytest.raises(InvalidArgument, match="20 rows vary in 0 directions only, too few for 1"):
+    with pytest.raises(InvalidArgument, match="20 rows vary in only 0 directions, too few for 1"):
         fit_pca(blocks(same, 7), 1)
     flat = np.zeros((50, 8), np.float16)
     flat[:, :2] = cone(50, 2)
@@ -102,7 +102,7 @@ def test_rows_of_one_direction_and_of_too_few_are_refused():
         fit_pca(blocks(flat, 7), 3)
 
 
-def test_real_vectors_keep_the_share_of_variance_that_is_known_of_them(real_data):
+def test_real_vectors_keep_their_known_share_of_variance(real_data):
     vectors = np.load(real_data / "clip_b32_images.npy")
     pca = fit_pca(blocks(vectors, 4_096), 96)
     _, values, components = textbook(vectors, 96)

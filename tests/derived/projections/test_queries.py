@@ -1,4 +1,4 @@
-"""Queries are projected with the collection's model and written as SISAP's files are."""
+"""Queries are projected with the collection's model and written as SISAP files."""
 
 import h5py
 import numpy as np
@@ -14,7 +14,7 @@ def queries(tmp_path):
     return tmp_path / "q.npy"
 
 
-def test_the_file_holds_one_dataset_with_the_projections_name(collection, queries, run, tmp_path):
+def test_the_file_has_one_dataset_named_after_the_projection(collection, queries, run, tmp_path):
     out = run(
         "project", collection, "pca3", "--queries", queries, "--out", tmp_path / "p.h5", "--json"
     )
@@ -28,7 +28,7 @@ def test_the_file_holds_one_dataset_with_the_projections_name(collection, querie
         assert file.attrs["model_checksum"] == projection.record.model.checksum
 
 
-def test_people_are_told_what_was_done(collection, queries, run, tmp_path):
+def test_the_command_prints_what_was_done(collection, queries, run, tmp_path):
     out = run(
         "project",
         collection,

@@ -1,4 +1,4 @@
-"""Sketches by rotations: exact integers, the same bits everywhere, nearer than BinWalk's to the truth."""
+"""Sketches by rotations: exact integers, the same bits everywhere, higher recall than BinWalk."""
 
 import h5py
 import numpy as np
@@ -21,7 +21,7 @@ def vectors(rows, dim, seed=1):
 
 
 def twin(model, row):
-    """The definition word for word, in Python's integers."""
+    """The literal definition, in Python integers."""
     row = row.astype(np.float32)
     scale = np.float32(4096 / np.sqrt(np.sum(row.astype(np.float64) ** 2)))
     x = [int(np.rint(value * scale)) for value in row]
@@ -40,7 +40,7 @@ def test_bits_are_those_of_integer_arithmetic(dim):
     np.testing.assert_array_equal(model.apply(rows)[:10], np.array(expected, np.uint64))
 
 
-def test_neither_the_rows_beside_it_nor_a_rows_length_change_a_bit():
+def test_neither_other_rows_nor_the_length_of_a_row_change_its_bits():
     rows = vectors(500, 48)
     model = fit_rotations([unit_rows(rows)], None, seed=0)
     whole = model.apply(rows)
@@ -50,7 +50,7 @@ def test_neither_the_rows_beside_it_nor_a_rows_length_change_a_bit():
         np.testing.assert_array_equal(model.apply(scaled), whole)
 
 
-def test_the_largest_sums_stay_below_what_float32_holds_exactly():
+def test_the_largest_sums_are_exact_in_float32():
     for dim in (1, 512, 768, 2048):
         model = Rotations(
             np.full((1024, dim), round(4000 / np.sqrt(dim)), np.int16), np.zeros(1024, np.int32)
@@ -61,7 +61,7 @@ def test_the_largest_sums_stay_below_what_float32_holds_exactly():
     assert not Rotations(np.full((1024, 512), 999, np.int16), np.zeros(1024, np.int32)).is_exact()
 
 
-def test_directions_have_one_length_and_are_at_right_angles_within_a_rotation():
+def test_directions_have_equal_length_and_are_orthogonal_within_a_rotation():
     model = fit_rotations([unit_rows(vectors(900, 64))], None, seed=0)
     directions = model.directions.astype(np.float64) / 4000
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, atol=0.01)
@@ -77,7 +77,7 @@ def test_bits_are_nearly_balanced():
     assert share.mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_directions_are_at_right_angles_to_the_gap_between_texts_and_images():
+def test_directions_are_orthogonal_to_the_gap_between_texts_and_images():
     rows = unit_rows(vectors(900, 64))
     text_mean = np.linspace(-1, 1, 64)
     gap = text_mean - rows.mean(axis=0)
@@ -85,16 +85,16 @@ def test_directions_are_at_right_angles_to_the_gap_between_texts_and_images():
     assert np.abs(model.directions @ gap).max() / 4000 / np.linalg.norm(gap) < 0.01
 
 
-def test_the_seed_decides_and_rows_that_do_not_vary_are_refused():
+def test_the_seed_decides_the_directions_and_equal_rows_are_refused():
     rows = [unit_rows(vectors(300, 16))]
     one, other = (fit_rotations(rows, None, seed=seed).directions for seed in (1, 2))
     np.testing.assert_array_equal(one, fit_rotations(rows, None, seed=1).directions)
     assert not np.array_equal(one, other)
-    with pytest.raises(InvalidArgument, match="40 rows do not vary"):
+    with pytest.raises(InvalidArgument, match="40 rows are all equal"):
         fit_rotations([np.tile(rows[0][:1], (40, 1))], None, seed=1)
 
 
-def test_a_collection_is_sketched_and_queries_like_its_rows(collection, run, tmp_path):
+def test_a_collection_and_queries_are_sketched_alike(collection, run, tmp_path):
     np.save(tmp_path / "q.npy", Store(collection).vectors("image")[:])
     out = run(
         "project",
@@ -117,7 +117,7 @@ def test_a_collection_is_sketched_and_queries_like_its_rows(collection, run, tmp
     assert not distances.any()
 
 
-def test_the_saved_model_comes_back_and_a_damaged_one_is_refused(collection, tmp_path):
+def test_a_saved_model_can_be_read_and_a_damaged_one_is_refused(collection, tmp_path):
     pairdex.project(collection, "hamming", seed=5)
     path = collection / "projections/hamming/model.h5"
     model, fit = read_model(path)
@@ -133,32 +133,32 @@ def test_the_saved_model_comes_back_and_a_damaged_one_is_refused(collection, tmp
         with h5py.File(broken, "a") as file:
             del file[name]
             file[name] = value
-        with pytest.raises(DamagedFile, match="cannot be read as a model"):
+        with pytest.raises(DamagedFile, match="cannot be read"):
             read_model(broken)
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"seed": 1}, "pca3 takes no seed, only hamming does"),
-        ({"method": "binwalk"}, "pca3 takes no method"),
-        ({"model": "m.h5", "fit_rows": 9}, "is not fitted: leave out fit-rows"),
+        ({"seed": 1}, "pca3 has no option seed; only hamming has it"),
+        ({"method": "binwalk"}, "pca3 has no option method"),
+        ({"model": "m.h5", "fit_rows": 9}, "is not fitted: omit fit-rows"),
         ({"fit_rows": 0}, "fit-rows is 0, expected at least 1"),
         ({"seed": -1}, "seed is -1, expected at least 0"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(collection, options, match):
+def test_conflicting_options_are_refused(collection, options, match):
     with pytest.raises(InvalidArgument, match=match):
         pairdex.project(collection, "pca3", **options)
 
 
-def test_binwalk_takes_no_number_of_rows_to_fit_to(collection):
-    with pytest.raises(InvalidArgument, match="binwalk is not fitted: leave out fit-rows"):
+def test_binwalk_refuses_fit_rows(collection):
+    with pytest.raises(InvalidArgument, match="binwalk is not fitted: omit fit-rows"):
         pairdex.project(collection, "hamming", method="binwalk", fit_rows=50)
 
 
-def test_recall_on_real_vectors_is_far_above_binwalks(real_data):
-    """Floors below what was measured: .72 beside BinWalk's .42 (docs/decisions/sketches.md)."""
+def test_recall_on_real_vectors_exceeds_that_of_binwalk(real_data):
+    """The floors are below the measured recall: .72, BinWalk .42 (docs/decisions/sketches.md)."""
     shuffled = np.random.default_rng(7).permutation(np.load(real_data / "clip_b32_images.npy"))
     queries, rows = shuffled[:300], shuffled[300:]
     unit = unit_rows(rows)

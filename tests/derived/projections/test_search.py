@@ -1,4 +1,4 @@
-"""Searches in projections give the nearest rows there, whatever the query, the filter and the form."""
+"""Searches in projections find the nearest rows for every form of query and every filter."""
 
 import h5py
 import numpy as np
@@ -46,7 +46,7 @@ def assert_near(found, expected):
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
 
 
-def test_vectors_are_projected_and_projected_rows_taken_as_they_are(pca, queries):
+def test_vectors_are_projected_and_projected_queries_are_not(pca, queries):
     points = pca.apply(queries)
     expected = brute_force(pca, points, 7)
     assert_near(nearest_projected(pca, queries, 7), expected)
@@ -75,7 +75,7 @@ def test_queries_of_another_shape_are_refused(pca, shape):
 
 
 @pytest.mark.parametrize(("width", "value"), [(8, 0.0), (8, np.nan), (3, np.inf)])
-def test_queries_without_a_place_in_the_space_are_refused(pca, width, value):
+def test_zero_and_non_finite_queries_are_refused(pca, width, value):
     with pytest.raises(InvalidArgument, match="query 1 is"):
         to_space(pca, np.float32([[1] * width, [value] * width]))
 
@@ -86,7 +86,7 @@ def test_a_collection_is_searched_in_a_projection(collection, pca, queries):
     assert found[1].dtype == np.float32
     assert_near(found, brute_force(pca, pca.apply(queries), 7))
     assert not opened.neighbours(queries, 7, on="pca3").report.exact
-    assert not (collection / "indexes").exists()  # codes are for the vectors themselves
+    assert not (collection / "indexes").exists()  # searching a projection needs no codes
     assert opened.neighbours(queries, 7).report.exact
     assert opened.projections == ["pca3"]
 
@@ -114,15 +114,15 @@ def test_hits_have_the_distance_of_the_space_and_the_true_cosine(collection, pca
     np.testing.assert_allclose(hits["similarity"], cosines, atol=1e-6)
 
 
-def test_a_row_is_not_among_the_rows_like_it(collection, pca):
+def test_a_row_does_not_find_itself(collection, pca):
     hits = pairdex.open(collection).search(like=33, on="pca3", k=60)
     ids, _ = brute_force(pca, pca.blocks[1][3:4], 60)
     assert ids[0, 0] == 33
     assert hits["id"].to_pylist() == ids[0, 1:].tolist()
 
 
-def test_the_same_as_the_vectors_when_no_dimension_is_lost(collection, queries):
-    # |x - q|^2 = 2 (1 - cos): with all 8 components the order is the cosine's.
+def test_a_pca_of_all_dimensions_finds_the_cosine_neighbours(collection, queries):
+    # |x - q|^2 = 2 (1 - cos), so with all 8 components the order is that of the cosine distance.
     pairdex.project(collection, "pca8")
     opened = pairdex.open(collection)
     ids, distances = opened.nearest(queries, 60, on="pca8")
@@ -140,7 +140,9 @@ def test_the_same_as_the_vectors_when_no_dimension_is_lost(collection, queries):
         ("../pca3", r"has no '../pca3' vectors to search"),
     ],
 )
-def test_what_is_not_there_is_named_with_what_is(collection, pca, queries, on, message):
+def test_a_missing_projection_is_an_error_that_lists_the_existing_ones(
+    collection, pca, queries, on, message
+):
     opened = pairdex.open(collection)
     for search in (
         lambda: opened.nearest(queries, 3, on=on),
@@ -153,7 +155,7 @@ def test_what_is_not_there_is_named_with_what_is(collection, pca, queries, on, m
         assert raised.value.field == "on"
 
 
-def test_a_damaged_or_stale_projection_is_refused(collection, pca, make_parts, build, queries):
+def test_a_damaged_or_outdated_projection_is_refused(collection, pca, make_parts, build, queries):
     manifest = collection / "projections" / "pca3" / MANIFEST
     kept = manifest.read_bytes()
     manifest.write_bytes(kept.replace(b"pca3", b"pca4"))
@@ -165,7 +167,7 @@ def test_a_damaged_or_stale_projection_is_refused(collection, pca, make_parts, b
         pairdex.open(collection).nearest(queries, 3, on="pca3")
 
 
-def test_sketches_do_not_pass_for_vectors(collection):
+def test_sketches_are_not_accepted_as_vectors(collection):
     with pytest.raises(Mismatch, match="binary sketches"):
         pairdex.open(collection).nearest(np.ones((1, 8), np.uint64), 3)
 
@@ -214,7 +216,7 @@ def test_the_command_searches_sketches(collection, sketch, queries, run, tmp_pat
     assert "expected (n, 8)" in refused.complaint
 
 
-def test_result_files_name_the_space(collection, pca, queries, run, tmp_path):
+def test_result_files_record_the_space(collection, pca, queries, run, tmp_path):
     np.save(tmp_path / "q.npy", queries)
     out = tmp_path / "found.h5"
     given = ["search", collection, "--vectors", tmp_path / "q.npy", "-k", 4, "--on", "pca3"]
@@ -226,7 +228,7 @@ def test_result_files_name_the_space(collection, pca, queries, run, tmp_path):
         assert file.attrs["params"] == "k=4 on=pca3"
 
 
-def test_a_gold_standard_of_a_projection_says_so(collection, pca, queries, run, tmp_path):
+def test_a_gold_standard_of_a_projection_records_it(collection, pca, queries, run, tmp_path):
     np.save(tmp_path / "q.npy", queries)
     given = [collection, tmp_path / "q.npy", "--out", tmp_path / "gold.h5", "-k", 6]
     report = run("gold", *given, "--on", "pca3", "--json").json

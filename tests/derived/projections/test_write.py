@@ -1,4 +1,4 @@
-"""A projection is made once, resumed after a kill, extended with the collection, never seen by half."""
+"""A projection is made once, resumed after a kill, extended with the collection, never read half-written."""
 
 import subprocess
 import sys
@@ -14,7 +14,6 @@ from pairdex.derived.projections.rows import unit_rows
 from pairdex.derived.projections.write import project_collection
 from pairdex.errors import (
     CollectionBusy,
-    DamagedFile,
     InvalidArgument,
     Mismatch,
     MissingFile,
@@ -55,7 +54,7 @@ while status != 0:
 
 
 def killed_everywhere(collection, targets, wish="Wish()"):
-    """Return a collection for every instant at which projecting it was killed, the whole one last."""
+    """Return a collection for every instant at which projecting it was killed; the last one is complete."""
     targets.mkdir()
     command = [sys.executable, "-c", KILLED, str(collection), str(targets), wish]
     subprocess.run(command, check=True)
@@ -97,7 +96,7 @@ def test_the_files_are_plain_npy_and_the_model_plain_hdf5(collection):
         assert file.attrs["fit_rows"] == 60
 
 
-def test_the_same_call_again_does_nothing(collection, tree):
+def test_repeating_a_call_does_nothing(collection, tree):
     project_collection(collection, "pca3")
     before, written = tree(collection), times(collection)
     assert project_collection(collection, "pca3").projected == 0
@@ -110,7 +109,7 @@ def times(folder):
 
 
 @pytest.mark.parametrize("wanted", [4, 7, 59, 60])
-def test_fit_rows_are_taken_at_equal_distances_through_all_parts(collection, wanted):
+def test_fit_rows_are_evenly_spaced_over_all_parts(collection, wanted):
     pairdex.project(collection, "pca3", fit_rows=wanted)
     store = Store(collection)
     rows = store.vectors("image")[np.arange(wanted) * 60 // wanted]
@@ -120,12 +119,12 @@ def test_fit_rows_are_taken_at_equal_distances_through_all_parts(collection, wan
     np.testing.assert_allclose(model.variances, expected.variances, rtol=1e-4)
 
 
-def test_another_number_of_fit_rows_fits_anew_and_none_keeps_the_model(collection):
+def test_another_number_of_fit_rows_fits_again_and_none_keeps_the_model(collection):
     assert pairdex.project(collection, "pca3", fit_rows=20).fit_rows == 20
     again = pairdex.project(collection, "pca3")
     assert (again.fit_rows, again.projected) == (20, 0)
-    anew = pairdex.project(collection, "pca3", fit_rows=60)
-    assert (anew.fit_rows, anew.projected) == (60, 60)
+    refitted = pairdex.project(collection, "pca3", fit_rows=60)
+    assert (refitted.fit_rows, refitted.projected) == (60, 60)
 
 
 def test_only_the_new_parts_of_a_collection_that_grew_are_projected(collection, make_parts, build):
@@ -144,30 +143,30 @@ def test_only_the_new_parts_of_a_collection_that_grew_are_projected(collection, 
         rows_of(projection)[60:],
         atol=1e-6,
     )
-    # A reader of the version before sees what it saw.
+    # A reader of the previous version sees no change.
     np.testing.assert_array_equal(rows_of(open_projection(old, "pca3")), first)
 
 
-def test_a_collection_that_was_built_anew_is_projected_anew(make_parts, build, tmp_path):
+def test_a_rebuilt_collection_is_projected_again(make_parts, build, tmp_path):
     build(make_parts(30, folder="a"), tmp_path / "c")
     project_collection(tmp_path / "c", "pca2")
     kept = tmp_path / "c/projections"
     kept.rename(tmp_path / "kept")
     build(make_parts(30, folder="b", numbers=[5]), tmp_path / "d")
     (tmp_path / "kept").rename(tmp_path / "d/projections")
-    with pytest.raises(Mismatch, match="has other vectors now"):
+    with pytest.raises(Mismatch, match="now has other vectors"):
         open_projection(Store(tmp_path / "d"), "pca2")
     assert project_collection(tmp_path / "d", "pca2").projected == 30
     open_projection(Store(tmp_path / "d"), "pca2")
 
 
-def test_a_model_of_another_collection_is_applied_as_it_is(collection, make_parts, build, tmp_path):
+def test_a_model_of_another_collection_can_be_used(collection, make_parts, build, tmp_path):
     project_collection(collection, "pca3")
     model = collection / "projections/pca3/model.h5"
     build(make_parts(40, folder="b", numbers=[5]), tmp_path / "d")
     pairdex.project(tmp_path / "d", "pca3", model=model)
     assert (tmp_path / "d/projections/pca3/model.h5").read_bytes() == model.read_bytes()
-    # Without a word of the model, the one that is in use stays.
+    # Without options, the existing model is kept.
     assert pairdex.project(tmp_path / "d", "pca3").projected == 0
 
 
@@ -175,7 +174,7 @@ def test_a_model_of_another_collection_is_applied_as_it_is(collection, make_part
     ("name", "match"),
     [("pca2", "makes pca3, expected pca2"), ("hamming", "makes pca3, expected hamming")],
 )
-def test_a_model_that_makes_something_else_is_refused(collection, name, match):
+def test_a_model_of_another_projection_is_refused(collection, name, match):
     project_collection(collection, "pca3")
     with pytest.raises(Mismatch, match=match):
         pairdex.project(collection, name, model=collection / "projections/pca3/model.h5")
@@ -183,17 +182,17 @@ def test_a_model_that_makes_something_else_is_refused(collection, name, match):
     assert not (collection / "projections" / name).exists()
 
 
-def test_a_model_for_another_dimension_or_no_model_is_refused(
+def test_a_model_of_another_dimension_and_a_file_that_is_not_a_model_are_refused(
     collection, make_parts, build, tmp_path
 ):
     build(make_parts(30, folder="wide-parts", dim=16), tmp_path / "wide")
     project_collection(tmp_path / "wide", "pca3")
     with pytest.raises(Mismatch, match=r"vectors of 16 dimensions, .* has 8"):
         pairdex.project(collection, "pca3", model=tmp_path / "wide/projections/pca3/model.h5")
-    with pytest.raises(MissingFile, match="expected the model of a projection"):
+    with pytest.raises(MissingFile, match="name the model file of a projection"):
         pairdex.project(collection, "pca3", model=tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(DamagedFile, match=r"text\.h5 cannot be read as a model"):
+    with pytest.raises(UnsupportedFormat, match=r"text\.h5 is not an HDF5 file"):
         pairdex.project(collection, "pca3", model=tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
@@ -202,15 +201,15 @@ def test_a_model_for_another_dimension_or_no_model_is_refused(
 
 
 @pytest.mark.parametrize("name", ["pca0", "pca", "pca-3", "PCA3", "pca03", "../pca3", "sketch", ""])
-def test_a_name_that_means_nothing_is_refused(collection, name):
-    with pytest.raises(InvalidArgument, match="there is no projection"):
+def test_an_invalid_name_is_refused(collection, name):
+    with pytest.raises(InvalidArgument, match="the projection is"):
         project_collection(collection, name)
     assert not (collection / "projections").exists()
 
 
 def test_more_components_than_dimensions_leave_nothing_behind(collection, tree):
     before = tree(collection)
-    with pytest.raises(InvalidArgument, match="name pca1 to pca8"):
+    with pytest.raises(InvalidArgument, match="expected pca1 to pca8"):
         project_collection(collection, "pca9")
     with pytest.raises(InvalidArgument, match="fit-rows is 61, expected 1 to 60"):
         pairdex.project(collection, "pca3", fit_rows=61)
@@ -223,12 +222,12 @@ def test_an_empty_collection_is_refused(make_parts, build, tmp_path):
         project_collection(tmp_path / "c", "pca2")
 
 
-def test_where_another_process_writes_it_is_said(collection):
+def test_another_writer_is_an_error(collection):
     with lock.writing(collection), pytest.raises(CollectionBusy):
         project_collection(collection, "pca3")
 
 
-def test_a_kill_before_any_change_leaves_no_half_and_the_same_call_ends_alike(
+def test_a_kill_before_any_change_leaves_nothing_half_written_and_the_call_resumes(
     make_parts, build, tmp_path, tree
 ):
     build(make_parts(30, 10), tmp_path / "c")
@@ -243,9 +242,7 @@ def test_a_kill_before_any_change_leaves_no_half_and_the_same_call_ends_alike(
         assert tree(collection) == expected, collection.name
 
 
-def test_a_kill_while_a_projection_is_made_anew_shows_the_old_one_the_new_one_or_none(
-    collection, tmp_path
-):
+def test_a_kill_while_a_projection_is_replaced_leaves_the_old_the_new_or_none(collection, tmp_path):
     pairdex.project(collection, "pca3", fit_rows=10)
     vectors = Store(collection).vectors("image")[:]
     seen = set()
@@ -269,7 +266,7 @@ def test_a_finished_part_is_not_projected_again_after_a_kill(make_parts, build, 
     assert first.stat().st_mtime_ns == made
 
 
-def test_a_model_left_by_a_killed_run_of_other_options_is_not_taken(make_parts, build, tmp_path):
+def test_a_model_left_by_a_killed_run_with_other_options_is_not_used(make_parts, build, tmp_path):
     build(make_parts(30), tmp_path / "c")
     pairdex.project(tmp_path / "c", "pca3", fit_rows=10)
     (tmp_path / "c/projections/pca3/projection.json").unlink()

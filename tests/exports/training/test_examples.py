@@ -1,4 +1,4 @@
-"""Examples have exactly the features of TFDS's `laion400m`, whatever the release leaves out."""
+"""Examples have exactly the features of TFDS's `laion400m`, even if the release lacks metadata."""
 
 import io
 import tarfile
@@ -40,11 +40,11 @@ def features(**columns):
         ("something", 3),
     ],
 )
-def test_a_tag_is_one_of_four_compared_with_case_and_spaces(tag, label):
+def test_tags_are_compared_exactly_with_case_and_spaces(tag, label):
     assert features(nsfw=pa.array([tag], pa.string()))[0]["nsfw"] == label
 
 
-def test_what_is_missing_has_the_value_that_tfds_gives_it():
+def test_missing_values_are_those_of_tfds():
     (row,) = features(caption=pa.array([None], pa.string()))
     assert row == {
         "caption": "",
@@ -73,7 +73,7 @@ def test_the_size_before_scaling_comes_first():
     assert (row["original_width"], row["original_height"]) == (800, 600)
 
 
-def test_a_width_that_is_no_number_is_refused():
+def test_a_width_that_is_not_a_number_is_refused():
     with pytest.raises(
         Mismatch, match="the column width is string, the feature original_width is int32"
     ):
@@ -95,8 +95,8 @@ def test_embeddings_of_a_collection_are_its_rows_in_order(make_parts, build, tmp
     assert (found[31]["original_width"], found[31]["nsfw"]) == (101, 1)
 
 
-def test_parts_without_text_vectors_have_no_embeddings_to_give(make_parts):
-    with pytest.raises(Mismatch, match="holds no text vectors"):
+def test_parts_without_text_vectors_are_refused_for_embeddings(make_parts):
+    with pytest.raises(Mismatch, match="has no text vectors"):
         next(examples(make_parts(3, text=False), "embeddings"))
 
 
@@ -122,7 +122,7 @@ def write_shard(folder, number, members, table):
     pq.write_table(pa.table(table), folder / f"{number:05d}.parquet")
 
 
-def test_pictures_of_shards_find_their_rows_by_old_and_new_keys(tmp_path):
+def test_pictures_of_shards_are_matched_to_rows_by_old_and_new_keys(tmp_path):
     new = [
         ("000020001.jpg", picture("red")),
         ("000020001.txt", b"x"),
@@ -139,7 +139,7 @@ def test_pictures_of_shards_find_their_rows_by_old_and_new_keys(tmp_path):
     assert {row["image"].shape for row in found} == {(4, 6, 3)}
 
 
-def test_the_key_column_decides_where_there_is_one(tmp_path):
+def test_an_existing_key_column_decides(tmp_path):
     table = {"key": ["000000007", "000000003"], "caption": ["seven", "three"]}
     members = [("000000003.jpg", picture("red")), ("000000007.jpg", picture("red"))]
     write_shard(tmp_path / "shards", 0, members, table)
@@ -166,7 +166,7 @@ def test_a_damaged_picture_is_named_by_its_key(tmp_path):
         list(examples(tmp_path / "s"))
 
 
-def test_a_cut_tar_and_a_missing_table_are_said(tmp_path):
+def test_a_truncated_tar_and_a_missing_table_are_errors(tmp_path):
     write_shard(tmp_path / "s", 0, [("0.jpg", picture("red"))], {"caption": ["a"]})
     (tmp_path / "s/00000.parquet").rename(tmp_path / "00000.parquet")
     with pytest.raises(MissingFile, match=r"00000\.tar has no 00000\.parquet beside it"):
@@ -178,7 +178,7 @@ def test_a_cut_tar_and_a_missing_table_are_said(tmp_path):
         list(examples(tmp_path / "s"))
 
 
-def test_a_folder_of_nothing_says_what_was_expected(tmp_path):
+def test_an_empty_folder_is_an_error_that_says_what_was_expected(tmp_path):
     with pytest.raises(
         MissingFile, match=r"holds no shards; expected 00000\.tar with 00000\.parquet"
     ):

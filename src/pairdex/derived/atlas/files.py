@@ -1,7 +1,7 @@
-"""The files of a collection's atlas: opened where they fit its vectors, refused where they do not.
+"""Read and write the files of a collection's atlas; an atlas of other vectors is never opened.
 
-`atlas/` holds NumPy files that are named by their checksums, and `atlas.json`, which names them and is
-written last: a reader sees one atlas or the other, never a mixture.
+`atlas/` holds NumPy files named by their checksums, and `atlas.json`, which lists them. `atlas.json` is
+written last, so a reader sees the old atlas or the new one, never a mixture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from pairdex.derived.atlas.regions import Region
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.files import atomic, checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
 
@@ -41,12 +44,12 @@ ARRAYS: dict[str, np.dtype[Any]] = {
     "positions": np.dtype("<f4"),
     "places": np.dtype("<i4"),
 }
-_ATTEMPTS = 3  # files may be replaced between reading the note and opening them
+_ATTEMPTS = 3  # files may be replaced after the note is read and before they are opened
 
 
 @dataclass(frozen=True)
 class Record:
-    """All that `atlas.json` says; paths are relative to the collection's folder."""
+    """The content of `atlas.json`; paths are relative to the collection's folder."""
 
     created_by: str
     on: Kind
@@ -60,7 +63,7 @@ class Record:
     files: dict[str, FileEntry]
 
     def is_current(self, store: Store) -> bool:
-        """Whether it is of the collection's vectors as they are now."""
+        """Whether it was made from the collection's current vectors."""
         return self.source == store.manifest.vectors_checksum(self.on)
 
 
@@ -71,12 +74,12 @@ class Atlas:
     Attributes
     ----------
     ids
-        (n,) int64, ascending: the rows of the sample, the points of the map.
+        Shape (n,), int64, ascending: the rows of the sample, which are the points of the map.
     positions
-        (n, 2) float32 of the points, within the unit square.
+        Shape (n, 2), float32: the points' coordinates in the unit square.
     places
-        (rows,) int32: the point that stands for each row of the collection: the nearest by the
-        vectors, its own for a row of the sample.
+        Shape (rows,), int32: the number of the point that represents each row of the collection. A row of
+        the sample is its own point; another row has the point with the nearest vector.
     """
 
     record: Record
@@ -85,39 +88,39 @@ class Atlas:
     places: NDArray[np.int32]
 
     def weights(self, live: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-        """Return how many live rows each point stands for, shape (n,); None: all rows are live."""
+        """Return how many live rows each point represents, shape (n,). `live` None: all rows are live."""
         places = self.places if live is None else self.places[live]
         return np.bincount(places, minlength=len(self.ids))
 
 
 def folder_of(collection: Path) -> Path:
-    """Return where an atlas is, or would be."""
+    """Return the folder of an atlas, which may not exist."""
     return collection / "atlas"
 
 
 def has_atlas(collection: Path) -> bool:
-    """Whether there is an atlas, current or not."""
+    """Whether the collection has an atlas, current or not."""
     return (folder_of(collection) / NOTE).exists()
 
 
 def open_atlas(store: Store) -> Atlas:
-    """Open the atlas of a collection's vectors as they are.
+    """Open the atlas of a collection's current vectors.
 
     Raises
     ------
     MissingFile
-        None was made.
+        The collection has no atlas.
     Mismatch
-        It was made of other vectors, or before parts were added.
+        The atlas was made from other vectors, or before parts were added.
     DamagedFile, UnsupportedFormat
-        It is damaged, or of a newer version.
+        The atlas is damaged, or was written by a newer release.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         record = read_record(store.path)
         if not record.is_current(store):
             raise Mismatch(
-                f"the atlas of {store.path} is of {record.rows:,} rows, which have other vectors now, "
-                f"{store.rows:,} rows; run pairdex atlas {store.path} again"
+                f"the atlas of {store.path} was made from {record.rows:,} rows; the collection now has "
+                f"other vectors, {store.rows:,} rows; run pairdex atlas {store.path} again"
             )
         try:
             arrays = {name: _mapped(store.path, record, name) for name in ARRAYS}
@@ -134,7 +137,7 @@ def read_record(collection: Path) -> Record:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is none; it is damaged; it is foreign or of a newer version.
+        The file does not exist, is damaged, or was written by another program or a newer release.
     """
     path = folder_of(collection) / NOTE
     try:
@@ -146,22 +149,20 @@ def read_record(collection: Path) -> Record:
     content = read_sealed(
         data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=remedy_of(collection)
     )
-    return Record(
-        **{
-            **{key: content[key] for key in Record.__dataclass_fields__},
-            "regions": [Region(**region) for region in content["regions"]],
-            "files": {name: FileEntry(**content["files"][name]) for name in ARRAYS},
-        }
-    )
+    record = sealed_record(Record, content, path, advice=remedy_of(collection))
+    with reading(path, advice=remedy_of(collection)):
+        for name in ARRAYS:
+            local_name(record.files[name].path, path.name)
+    return record
 
 
 def save_array(collection: Path, name: str, array: NDArray[Any]) -> FileEntry:
-    """Write one array of an atlas; readers see it when the note names it.
+    """Write one array of an atlas; readers see it once the note lists it.
 
     Raises
     ------
     WriteFailed
-        It could not be written.
+        The file cannot be written.
     """
     buffer = io.BytesIO()
     plain = np.ascontiguousarray(array.astype(ARRAYS[name]))
@@ -174,12 +175,12 @@ def save_array(collection: Path, name: str, array: NDArray[Any]) -> FileEntry:
 
 
 def write_record(collection: Path, record: Record) -> None:
-    """Write the note: from then on readers see this atlas; remove the files of an earlier one.
+    """Write the note, which makes this atlas visible, and remove the files of an earlier atlas.
 
     Raises
     ------
     WriteFailed
-        It could not be written; an older atlas is untouched.
+        The note cannot be written; an earlier atlas stays unchanged.
     """
     content = {"format": FORMAT, "version": FORMAT_VERSION, **asdict(record)}
     folder = folder_of(collection)
@@ -202,21 +203,22 @@ def _mapped(collection: Path, record: Record, name: str) -> NDArray[Any]:
         raise DamagedFile(
             f"{path} has {size:,} bytes, expected {file.bytes:,}; {remedy_of(collection)}"
         )
-    try:
+    with reading(path, advice=remedy_of(collection)):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise DamagedFile(f"{path} is damaged: {error}; {remedy_of(collection)}") from error
     if (array.shape, array.dtype) != (shape[name], ARRAYS[name]):
-        raise DamagedFile(f"{path} is damaged: its header does not fit; {remedy_of(collection)}")
+        raise DamagedFile(
+            f"{path} is damaged: it has {array.dtype} values of shape {array.shape}, expected "
+            f"{ARRAYS[name]} of shape {shape[name]}; {remedy_of(collection)}"
+        )
     return np.asarray(array)
 
 
 def _check_values(store: Store, atlas: Atlas) -> Atlas:
-    """Refuse arrays that would lead to rows or points that there are not."""
-    rising = bool((np.diff(atlas.ids) > 0).all())
-    inside = atlas.ids[0] >= 0 and atlas.ids[-1] < store.rows
-    placed = atlas.places.min() >= 0 and atlas.places.max() < len(atlas.ids)
-    if not (rising and inside and placed and np.isfinite(atlas.positions).all()):
+    """Raise DamagedFile if the arrays refer to rows or points that do not exist."""
+    ids_ascend = bool((np.diff(atlas.ids) > 0).all())
+    ids_exist = atlas.ids[0] >= 0 and atlas.ids[-1] < store.rows
+    points_exist = atlas.places.min() >= 0 and atlas.places.max() < len(atlas.ids)
+    if not (ids_ascend and ids_exist and points_exist and np.isfinite(atlas.positions).all()):
         raise DamagedFile(f"the atlas of {store.path} is damaged; {remedy_of(store.path)}")
     return atlas
 

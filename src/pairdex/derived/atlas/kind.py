@@ -1,4 +1,4 @@
-"""The atlas of a collection as a kind of derived data."""
+"""The atlas of a collection, as a kind of derived data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _checks(collection: Path, _name: str) -> Iterator[Check]:
     try:
         record = reads()
     except (DamagedFile, UnsupportedFormat):
-        return  # it cannot say which other files there are
+        return  # the note lists the other files
     for file in record.files.values():
         yield checksum_check(collection, file, remedy=remedy)
 

@@ -1,7 +1,7 @@
-"""Laying vectors out in the plane, near ones near each other: UMAP over the exact neighbours.
+"""Lay out vectors in the plane, keeping similar vectors close: UMAP over exact neighbours.
 
-The neighbours come from the certified search and the first positions from the two main directions, so
-that the layout depends on nothing but the vectors, the seed and the releases of the libraries.
+The neighbours come from the certified search, and the initial positions from the first two principal
+components. The layout therefore depends only on the vectors, the seed and the library versions.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pairdex.progress import StepProgress
 
 __all__ = ["MIN_DIST", "MIN_POINTS", "NEIGHBOURS", "check_extra", "lay_out", "umap_version"]
 
-MIN_POINTS = 10  # fewer have no neighbourhood to speak of
-NEIGHBOURS = 15  # UMAP's own default: the scale of what stands together
-MIN_DIST = 0.1  # UMAP's own default: how close points may come, of a unit of its plane
+MIN_POINTS = 10  # fewer points have no meaningful neighbourhoods
+NEIGHBOURS = 15  # UMAP's default: the size of a neighbourhood
+MIN_DIST = 0.1  # UMAP's default: the smallest distance of points, in units of its plane
 _BLOCK_ROWS = 2_048
-_INITIAL_SIDE = 10.0  # of the first positions, as UMAP's own
-_NOISE = 1e-4  # in them
+_INITIAL_SIDE = 10.0  # the extent of the initial positions, as in UMAP
+_NOISE = 1e-4  # added to the initial positions
 
 
 def check_extra() -> None:
@@ -33,7 +33,7 @@ def check_extra() -> None:
 
 
 def umap_version() -> str:
-    """Return the release of umap-learn, which decides about positions."""
+    """Return the version of umap-learn, which affects positions."""
     from importlib.metadata import version  # noqa: PLC0415
 
     return version("umap-learn")
@@ -47,9 +47,9 @@ def lay_out(
     Parameters
     ----------
     vectors
-        (n, dim) with at least MIN_POINTS rows, none of them zero.
+        Shape (n, dim), at least MIN_POINTS rows, no zero vector.
     progress
-        Called with the rows whose neighbours are found, and all rows; the layout itself comes after.
+        Called with the rows whose neighbours were found, and all rows. The layout follows without reports.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def lay_out(
         metric="cosine",
         init=_main_directions(directions, seed),
         precomputed_knn=neighbours,
-        force_approximation_algorithm=True,  # else it would compute the neighbours of few rows itself
+        force_approximation_algorithm=True,  # otherwise UMAP computes the neighbours of few rows itself
         random_state=seed,
         n_jobs=1,
     )
     with warnings.catch_warnings():
-        # That its layout can take no further rows, and that a seed means one thread: both as we want it.
+        # UMAP warns that it cannot add rows later, and that a seed means one thread. Both are intended.
         warnings.simplefilter("ignore")
         positions = np.asarray(layout.fit_transform(directions), np.float32)
     return _in_unit_square(positions)
@@ -79,8 +79,8 @@ def lay_out(
 def _umap_class() -> Any:  # noqa: ANN401 - umap-learn has no types
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a part of it that needs TensorFlow
-            from umap import UMAP  # noqa: PLC0415 - only who makes an atlas needs it
+            warnings.simplefilter("ignore")  # umap warns that TensorFlow is missing
+            from umap import UMAP  # noqa: PLC0415 - only needed to make an atlas
     except ImportError as error:
         raise MissingExtra(
             "an atlas needs umap-learn, which is not installed; run: pip install 'pairdex[atlas]'"
@@ -91,7 +91,7 @@ def _umap_class() -> Any:  # noqa: ANN401 - umap-learn has no types
 def _neighbours(
     vectors: NDArray[np.float16], progress: StepProgress | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return ids and distances (n, k) of each row's nearest rows, itself first, as UMAP wants them."""
+    """Return the ids and distances, shape (n, k), of each row's nearest rows; the row itself is first."""
     k = min(NEIGHBOURS, len(vectors) - 1)
     ids = np.empty((len(vectors), k), np.int64)
     distances = np.empty((len(vectors), k), np.float32)
@@ -105,20 +105,20 @@ def _neighbours(
 
 
 def _main_directions(directions: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Return the two main components of each row, shape (n, 2), no two exactly in one place."""
+    """Return the first two principal components of each row, shape (n, 2), all rows distinct."""
     centred = directions.astype(np.float64) - directions.mean(axis=0, dtype=np.float64)
     _, components = np.linalg.eigh(centred.T @ centred)
     two = components[:, -2:]
-    two = two * np.sign(two[np.abs(two).argmax(axis=0), [0, 1]])  # the sign is else by chance
+    two = two * np.sign(two[np.abs(two).argmax(axis=0), [0, 1]])  # otherwise the sign is arbitrary
     positions = centred @ two
     positions *= _INITIAL_SIDE / max(np.abs(positions).max(), 1e-6)
-    # Equal rows need different positions; UMAP itself adds as much to positions that it begins with.
+    # Equal rows need different positions. UMAP adds the same amount of noise to its own initial positions.
     noise = np.random.Generator(np.random.PCG64(seed)).random(positions.shape)
     return np.asarray(positions + _NOISE * noise, np.float32)
 
 
 def _in_unit_square(positions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the positions moved and scaled, both axes alike, so that they fill the unit square."""
+    """Shift and scale positions to fit the unit square, both axes by the same factor."""
     low, high = positions.min(axis=0), positions.max(axis=0)
     side = float((high - low).max()) or 1.0
     return np.asarray((positions - (low + high) / 2) / side + 0.5, np.float32)

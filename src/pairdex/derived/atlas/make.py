@@ -1,4 +1,4 @@
-"""Making an atlas: draw a sample, lay it out, name its regions, find for each row the point that stands for it."""
+"""Make an atlas: draw a sample, lay it out, name its regions, assign every row to a point."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from pairdex.version import __version__
 
 __all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
 
-DEFAULT_SAMPLE = 20_000  # points: as many as one screen can show apart; their layout takes seconds
+DEFAULT_SAMPLE = 20_000  # points: a screen can show this many apart, and their layout takes seconds
 MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
-MAX_SEED = 2**32 - 1  # NumPy's older generator, which UMAP draws with, takes no larger one
+MAX_SEED = 2**32 - 1  # the limit of NumPy's older generator, which UMAP uses
 _BLOCK_ROWS = 8_192
 
 
 @dataclass(frozen=True)
 class AtlasReport:
-    """What was made: `points` of the sample, `regions` with names, `rows` that have a place."""
+    """The size of an atlas: sampled `points`, named `regions`, and live `rows`, each with a point."""
 
     rows: int
     points: int
@@ -50,27 +50,29 @@ def atlas(
     on: Kind = "image",
     progress: Progress | None = None,
 ) -> AtlasReport:
-    """Make the map of a collection that the page shows: near rows lie near each other.
+    """Make a map of a collection for the page, where similar rows are close to each other.
 
-    A sample of the rows is laid out by UMAP; every other row has its place where its nearest row of
-    the sample lies. The same collection, sample and seed give the same bytes. An atlas that was there
-    before is replaced when the new one is complete.
+    UMAP lays out a sample of the rows. Every other row is placed at its nearest row of the sample. The
+    same collection, sample and seed give the same bytes. An existing atlas is replaced once the new one
+    is complete.
 
     Parameters
     ----------
     sample
-        How many rows to lay out; by default 20,000, or all where there are fewer.
+        The number of rows to lay out. None: 20,000, or all rows if there are fewer.
     seed
-        Of the sample and the layout.
+        The random seed of the sample and the layout, 0 to 2**32 - 1.
     on
-        Which vectors decide what is near.
+        The vectors that decide which rows are similar.
 
     Raises
     ------
     MissingExtra
         umap-learn is not installed.
-    PairdexError
-        Too few rows, a wrong option, another writer, no room.
+    InvalidArgument
+        The collection has too few rows, or an option is out of range.
+    CollectionBusy, WriteFailed
+        Another process writes the collection, or a file cannot be written.
     """
     started = time.perf_counter()
     layout.check_extra()
@@ -79,7 +81,7 @@ def atlas(
     store.check_kind(on)
     wanted = _checked(store, sample, seed)
     with lock.writing(folder):
-        store = Store(folder)  # as it is now that nobody else writes
+        store = Store(folder)  # again: it cannot change under the lock
         with _claimed(folder_of(folder)):
             record = _make(store, wanted, seed, on, steps)
             write_record(folder, record)
@@ -93,11 +95,11 @@ def atlas(
 
 
 def _checked(store: Store, sample: int | None, seed: int) -> int:
-    """Return how many rows to draw."""
+    """Return the number of rows to draw, after checking the options."""
     rows = store.live_rows
     if rows < layout.MIN_POINTS:
         raise InvalidArgument(
-            f"{store.path} has {rows:,} rows, an atlas needs at least {layout.MIN_POINTS}"
+            f"{store.path} has {rows:,} rows, an atlas needs at least {layout.MIN_POINTS} rows"
         )
     if not 0 <= seed <= MAX_SEED:
         raise InvalidArgument(f"the seed is {seed}, expected 0 to {MAX_SEED:,}", field="seed")
@@ -114,13 +116,13 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Make the atlas's folder; remove it again if nothing was written."""
+    """Make the atlas's folder; if the block fails and the folder is empty, remove it."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
         yield
     except BaseException:  # Ctrl-C too
-        with suppress(OSError):  # it holds an earlier atlas
+        with suppress(OSError):  # it contains an earlier atlas
             folder.rmdir()
         raise
 
@@ -169,7 +171,7 @@ def _places(
     vectors: NDArray[np.float16],
     progress: Callable[[int], None],
 ) -> NDArray[np.int32]:
-    """Return for each row of the collection the number of its nearest row of the sample."""
+    """Return for each row of the collection, shape (rows,), the number of its nearest row of the sample."""
     view = store.vectors(on)
     places = np.full(store.rows, -1, np.int32)
     places[ids] = np.arange(len(ids), dtype=np.int32)

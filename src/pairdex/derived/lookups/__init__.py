@@ -1,1 +1,1 @@
-"""What is looked up in the metadata of a collection: rows by URL, rows by the words of their captions."""
+"""Look-ups in the metadata of a collection: rows by URL, and rows by the words of their captions."""

@@ -1,8 +1,8 @@
-"""Captions by their words: an inverted index with positions, ranked by BM25.
+"""Keyword search in captions: an inverted index with word positions, ranked by BM25.
 
-A part's postings are one entry for each word of each caption: the row and the place in it, ordered by
-word, row and place. BM25 as in Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and
-Beyond (2009), with the idf of Lucene, which is never negative.
+A part has one posting for each word of each caption: the row and the position in it. Postings are ordered
+by word, row and position. BM25 follows Robertson and Zaragoza, The Probabilistic Relevance Framework:
+BM25 and Beyond (2009), with the idf of Lucene, which is never negative.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from pairdex.store.store import Store
 
 __all__ = ["K1", "KEYWORDS", "MAX_WORDS", "B", "KeywordIndex"]
 
-K1 = 1.2  # how soon more of the same word stops to count
-B = 0.75  # how much long captions are held back
-MAX_WORDS = 65_000  # of a caption that are looked at: places are uint16, with room for phrases
+K1 = 1.2  # how fast repetitions of a word stop adding to the score
+B = 0.75  # how much long captions are penalised
+MAX_WORDS = 65_000  # indexed words per caption: positions are uint16, minus a margin for phrases
 
 
 class KeywordIndex:
-    """The captions of one version of a collection by their words; made if need be.
+    """The keyword index of one version of a collection; missing parts of it are built.
 
     Raises
     ------
-    InvalidArgument, DamagedFile, UnsupportedFormat
-        No column `caption`; a damaged file.
+    InvalidArgument
+        The collection has no column `caption`.
+    DamagedFile, UnsupportedFormat
+        A file of the index is damaged, or has another format version.
     """
 
     def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
@@ -44,7 +46,7 @@ class KeywordIndex:
         self._mean_words = total / max(self._rows, 1) or 1.0
 
     def matching(self, keywords: Keywords) -> NDArray[np.bool_]:
-        """Return which rows have all of the phrases and nothing that is excluded, shape (rows,)."""
+        """Return a mask, shape (rows,), of rows with all phrases and without excluded words or phrases."""
         mask = np.full(self._rows, True)
         for part in self._parts:
             inside = mask[part.first : part.first + len(part.lengths)]
@@ -59,35 +61,36 @@ class KeywordIndex:
     def rank(
         self, keywords: Keywords, count: int, allowed: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
-        """Return the ids of the `count` best of the allowed rows that have some of the words.
+        """Return the ids, shape (n,), of the allowed rows with the `count` best scores.
 
-        The best first by BM25, equal scores by smaller id.
+        Rows are ordered by descending BM25, equal scores by ascending id. Rows without any of the words
+        are left out, so n may be less than `count`.
         """
         scores = self.scores(keywords)
         if allowed is not None:
             scores[~allowed] = 0
-        places = np.flatnonzero(scores)
-        if len(places) > count:
-            least = np.partition(scores[places], len(places) - count)[-count]
-            places = places[scores[places] >= least]
-        order = np.argsort(-scores[places], kind="stable")[:count]
-        return places[order].astype(np.int64)
+        ids = np.flatnonzero(scores)
+        if len(ids) > count:
+            least = np.partition(scores[ids], len(ids) - count)[-count]
+            ids = ids[scores[ids] >= least]
+        order = np.argsort(-scores[ids], kind="stable")[:count]
+        return ids[order].astype(np.int64)
 
     def scores(self, keywords: Keywords) -> NDArray[np.float32]:
-        """Return the BM25 of every row, shape (rows,); 0 where none of the words is."""
+        """Return the BM25 score of every row, shape (rows,); 0 for rows without any of the words."""
         scores = np.zeros(self._rows, np.float32)
         for word in keywords.words:
             counts = [part.counts_of(word) for part in self._parts]
             n_with = sum(len(rows) for rows, _ in counts)
             idf = np.log(1 + (self._rows - n_with + 0.5) / (n_with + 0.5))
             for part, (rows, times) in zip(self._parts, counts, strict=True):
-                longer = 1 - B + B * part.lengths[rows] / self._mean_words
-                scores[part.first + rows] += idf * times * (K1 + 1) / (times + K1 * longer)
+                length_norm = 1 - B + B * part.lengths[rows] / self._mean_words
+                scores[part.first + rows] += idf * times * (K1 + 1) / (times + K1 * length_norm)
         return scores
 
 
 class _Part:
-    """The postings of one part; its rows count from 0."""
+    """The postings of one part; its rows are numbered from 0."""
 
     def __init__(self, arrays: Arrays, first: int) -> None:
         self.first = first
@@ -99,7 +102,7 @@ class _Part:
         self._places = arrays["place"]
 
     def counts_of(self, word: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the rows that have a word, ascending, and how often."""
+        """Return the rows that contain a word, ascending, and its number of occurrences in each."""
         rows = self._rows[self._postings(word)]
         if not len(rows):
             return np.empty(0, np.int64), np.empty(0)
@@ -107,16 +110,16 @@ class _Part:
         return rows[starts].astype(np.int64), np.diff(starts, append=len(rows)).astype(np.float64)
 
     def rows_of(self, phrase: tuple[str, ...]) -> NDArray[np.int64]:
-        """Return the rows that have these words one after the other."""
-        starts = [self._spots(word) - place for place, word in enumerate(phrase)]
+        """Return the rows that contain these words consecutively, ascending."""
+        starts = [self._occurrences(word) - place for place, word in enumerate(phrase)]
         together = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), starts)
         return np.unique(together >> 16)
 
-    def _spots(self, word: str) -> NDArray[np.int64]:
-        """Return row and place of a word's occurrences in one number each.
+    def _occurrences(self, word: str) -> NDArray[np.int64]:
+        """Return one number for each occurrence of a word: row x 2**16 + position.
 
-        A place before the first word of its row lands in the row before, at places beyond MAX_WORDS
-        that no word has.
+        Subtracting from the first position of a row gives a position in the row before that exceeds
+        MAX_WORDS, which no word has.
         """
         postings = self._postings(word)
         return (self._rows[postings].astype(np.int64) << 16) | self._places[postings]
@@ -140,28 +143,28 @@ class _Part:
 
 
 def _make(columns: list[pa.ChunkedArray]) -> Arrays:
-    """Return the postings of a part's captions, given some thousand at a time."""
+    """Return the postings of a part's captions, given in several columns."""
     numbers: dict[str, int] = {}
     codes, rows, places, lengths, first = [], [], [], [], 0
     for column in columns:
         for chunk in column.chunks:
-            words, its_rows, its_places = _occurrences(chunk)
+            words, chunk_rows, chunk_positions = _split(chunk)
             encoded = words.dictionary_encode()
             known = [
                 numbers.setdefault(word, len(numbers)) for word in encoded.dictionary.to_pylist()
             ]
             codes.append(np.array(known, np.uint32)[encoded.indices.to_numpy()])
-            lengths.append(np.bincount(its_rows, minlength=len(chunk)).astype(np.uint16))
-            rows.append((its_rows + first).astype(np.uint32))
-            places.append(its_places)
+            lengths.append(np.bincount(chunk_rows, minlength=len(chunk)).astype(np.uint16))
+            rows.append((chunk_rows + first).astype(np.uint32))
+            places.append(chunk_positions)
             first += len(chunk)
     return _sorted(numbers, codes, rows, places, lengths)
 
 
-def _occurrences(
+def _split(
     captions: pa.Array,
 ) -> tuple[pa.Array, NDArray[np.int64], NDArray[np.uint16]]:
-    """Return the words of captions one after the other, and the row and the place of each."""
+    """Return the words of all captions in order, with the row and the position of each."""
     split = split_words(captions.fill_null(""))
     words, rows = split.flatten(), pc.list_parent_indices(split).to_numpy()
     is_word = pc.not_equal(words, "").to_numpy(zero_copy_only=False)
@@ -180,7 +183,7 @@ def _sorted(
     places: list[NDArray[np.uint16]],
     lengths: list[NDArray[np.uint16]],
 ) -> Arrays:
-    """Return the postings ordered by word; those of a word stay in the order of rows and places."""
+    """Return the postings ordered by word; a word's postings stay ordered by row and position."""
     spelled = [word.encode() for word in numbers]
     order = sorted(range(len(spelled)), key=spelled.__getitem__)
     rank = np.empty(len(spelled), np.uint32)

@@ -1,4 +1,4 @@
-"""The look-ups of words and of URLs as kinds of derived data: each is a file a part."""
+"""The look-ups of words and of URLs as kinds of derived data, each with one file per part."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _describe(lookup: Lookup, store: Store, name: str) -> DerivedInfo:
 
 def _checks(lookup: Lookup, collection: Path, name: str) -> Iterator[Check]:
     for path in part_files(collection, lookup):
-        remedy = f"delete {path}; the next search that needs it makes it again"
+        remedy = f"delete {path}; the next search that needs it builds it again"
         opens = partial(open_arrays, path, kind=name, version=lookup.version, source=None)
         yield reading_check(collection, path, opens, remedy=remedy)
 

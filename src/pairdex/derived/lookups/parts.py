@@ -1,6 +1,6 @@
-"""One derived file for each part of a collection: opened where it fits, made where it does not.
+"""Look-up files, one per part of a collection: opened if they match the part, built otherwise.
 
-A part's file is made of one part in memory at a time, and stays when other parts are added.
+Building reads one part into memory at a time. A part's file stays valid when other parts are added.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lookup:
-    """What is looked up: its name and version, the column it is of, and how a part's is made."""
+    """One look-up: its name and format version, its column, and the function that builds a part's arrays."""
 
     name: str
     version: int
@@ -37,27 +37,32 @@ class Lookup:
 def have_arrays(
     store: Store, lookup: Lookup, *, progress: StepProgress | None = None
 ) -> list[Arrays]:
-    """Return the arrays of each part, made and written first where they are missing.
+    """Return the arrays of each part; build and write them first if they are missing.
 
-    Where they cannot be written (no room, no permission, another writer) they are kept in memory, and
-    a warning reports it.
+    If they cannot be written (a full or read-only disk, another writer), they are built in memory, and
+    a warning is logged.
 
     Raises
     ------
     InvalidArgument
         The collection does not have the column.
     DamagedFile, UnsupportedFormat
-        There is a file, but it is damaged or of another version.
+        A file is damaged, or has another format version.
     """
     _check_column(store, lookup)
-    found = [_opened(store, lookup, index) for index in range(len(store.manifest.parts))]
+    found = [_open(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
         try:
             return make_files(store, lookup, progress=progress)
         except (WriteFailed, CollectionBusy) as error:
-            _log.warning("looking up %s in memory, made again each time: %s", lookup.name, error)
+            _log.warning(
+                "%s cannot be saved, so they are built in memory on each use: %s",
+                lookup.name,
+                error,
+            )
             return [
-                _had(store, lookup, index, progress, write=False) for index in range(len(found))
+                _open_or_build(store, lookup, index, progress, write=False)
+                for index in range(len(found))
             ]
     return [arrays for arrays in found if arrays is not None]
 
@@ -65,28 +70,30 @@ def have_arrays(
 def make_files(
     store: Store, lookup: Lookup, *, progress: StepProgress | None = None
 ) -> list[Arrays]:
-    """Return the arrays of each part; those that were missing have been made and written.
+    """Build and write the arrays of parts that lack them, and return the arrays of each part.
 
     Raises
     ------
     InvalidArgument, DamagedFile, UnsupportedFormat
         As `have_arrays`.
-    CollectionBusy, WriteFailed
-        Another writer; no room, or no permission.
+    CollectionBusy
+        Another process writes the collection.
+    WriteFailed
+        A file cannot be written.
     """
     _check_column(store, lookup)
     parts = range(len(store.manifest.parts))
     with lock.writing(store.path):
-        return [_had(store, lookup, index, progress, write=True) for index in parts]
+        return [_open_or_build(store, lookup, index, progress, write=True) for index in parts]
 
 
 def made_parts(store: Store, lookup: Lookup) -> list[int]:
-    """Return the numbers, from 0, of the parts that have their file; only headers are read.
+    """Return the numbers, from 0, of the parts with a current file. Only headers are read.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
-        The header of a file is damaged, or of another version.
+        The header of a file is damaged, or has another format version.
     """
     return [
         index
@@ -97,9 +104,11 @@ def made_parts(store: Store, lookup: Lookup) -> list[int]:
 
 
 def part_files(collection: Path, lookup: Lookup) -> list[Path]:
-    """Return the files of a look-up, also of parts that have changed since."""
+    """Return the files of a look-up, including outdated ones."""
     found = (collection / "indexes" / lookup.name).glob("*")
-    return sorted(path for path in found if path.name.isdigit())  # others are being written
+    return sorted(
+        path for path in found if path.name.isdigit()
+    )  # other names are files being written
 
 
 def _check_column(store: Store, lookup: Lookup) -> None:
@@ -110,10 +119,10 @@ def _check_column(store: Store, lookup: Lookup) -> None:
         )
 
 
-def _had(
+def _open_or_build(
     store: Store, lookup: Lookup, index: int, progress: StepProgress | None, *, write: bool
 ) -> Arrays:
-    arrays = _opened(store, lookup, index)
+    arrays = _open(store, lookup, index)
     if arrays is not None:
         return arrays
     arrays = lookup.make([table[lookup.column] for table in store.part_tables(index)])
@@ -129,7 +138,7 @@ def _had(
     return arrays
 
 
-def _opened(store: Store, lookup: Lookup, index: int) -> Arrays | None:
+def _open(store: Store, lookup: Lookup, index: int) -> Arrays | None:
     return open_arrays(
         _path(store, lookup, index),
         kind=lookup.name,

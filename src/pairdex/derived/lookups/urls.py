@@ -1,4 +1,4 @@
-"""Rows by their exact URL: sorted hashes, and a second look at the URL itself."""
+"""Rows by their exact URL: a binary search in sorted hashes, confirmed by the stored URL."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ __all__ = ["URLS", "UrlTable"]
 
 
 class UrlTable:
-    """Finds the rows of URLs; opened, and made if need be, once for a version of a collection.
+    """The URLs of one version of a collection; missing parts of the table are built.
 
     Raises
     ------
-    InvalidArgument, DamagedFile, UnsupportedFormat
-        No column `url`; a damaged file.
+    InvalidArgument
+        The collection has no column `url`.
+    DamagedFile, UnsupportedFormat
+        A file of the table is damaged, or has another format version.
     """
 
     def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
@@ -31,9 +33,9 @@ class UrlTable:
         self._parts = have_arrays(store, URLS, progress=progress)
 
     def find(self, urls: Sequence[str]) -> list[list[int]]:
-        """Return the ids of the rows of each URL, ascending, without removed ones.
+        """Return for each URL the ids of its live rows, ascending.
 
-        URLs are compared byte for byte, after spaces around them have been taken away on both sides.
+        URLs are compared byte by byte, without surrounding white space.
         """
         wanted = [url.strip() for url in urls]
         hashes = np.array([_hash(url) for url in wanted], np.uint64)

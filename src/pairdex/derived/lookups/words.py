@@ -1,4 +1,4 @@
-"""What a word is: the same for captions and for what is asked of them."""
+"""Split captions and keyword queries into words, both by the same rule."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pairdex.errors import InvalidArgument
 
 __all__ = ["MAX_KEYWORDS", "Keywords", "parse_keywords", "split_words"]
 
-MAX_KEYWORDS = 64  # words asked for at once; a longer list is a mistake
+MAX_KEYWORDS = 64  # words in one query; a longer list is likely a mistake
 
-_BETWEEN = r"[^\p{L}\p{N}]+"  # letters and digits make words, whatever the script
+_BETWEEN = r"[^\p{L}\p{N}]+"  # words consist of letters and digits, in any script
 _ASKED = re.compile(r'(-?)"([^"]*)"|(\S+)')
 
 
 @dataclass(frozen=True)
 class Keywords:
-    """What is asked of captions.
+    """A parsed keyword query.
 
     Attributes
     ----------
     words
-        Captions are ranked by them; those of the phrases too.
+        The words that captions are ranked by, including those of the phrases.
     phrases
-        Each has to appear, its words one after the other.
+        Word sequences that must all appear.
     excluded
-        Words and phrases of which none may appear.
+        Words and word sequences that must not appear.
     """
 
     words: tuple[str, ...]
@@ -38,23 +38,23 @@ class Keywords:
 
     @property
     def is_strict(self) -> bool:
-        """Whether rows are ruled out by it, and not only ranked."""
+        """Whether the query excludes rows, rather than only ranking them."""
         return bool(self.phrases or self.excluded)
 
 
 def split_words(texts: pa.Array) -> pa.ListArray:
-    """Return the words of texts: in lower case, of compatible characters (NFKC), without marks between."""
+    """Split texts into words after NFKC normalisation and lower-casing; some words may be empty."""
     plain = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
     return pc.split_pattern_regex(plain, pattern=_BETWEEN)
 
 
 def parse_keywords(asked: str) -> Keywords:
-    """Read what is asked: `dog "red car" -cat`.
+    """Parse a keyword query such as `dog "red car" -cat`.
 
     Raises
     ------
     InvalidArgument
-        It has no words, or too many.
+        The query has no words to look for, or too many.
     """
     words: list[str] = []
     phrases, excluded = [], []
@@ -73,7 +73,7 @@ def parse_keywords(asked: str) -> Keywords:
     count = len(words) + sum(map(len, excluded))
     if not words:
         raise InvalidArgument(
-            f"the keywords {asked!r:.80} name no word to look for; expected words as in "
+            f"the keywords {asked!r:.80} contain no word to look for, expected e.g. "
             "'dog \"red car\" -cat'",
             field="keywords",
         )

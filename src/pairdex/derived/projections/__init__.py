@@ -1,1 +1,1 @@
-"""Shorter forms of a collection's vectors, PCA and binary sketches: their models, files and limits."""
+"""Projections, shorter forms of a collection's vectors (PCA and binary sketches): models, files, recall."""

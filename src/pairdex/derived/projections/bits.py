@@ -1,4 +1,4 @@
-"""Bits as SISAP's sketches hold them: 16 words of 64, the least significant bit first."""
+"""The bit layout of SISAP sketches: 16 words of 64 bits, the least significant bit first."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ WORDS = BITS // 64
 
 
 def packed(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Pack (n, 1024) flags into (n, 16) words: flag i is 1 << i % 64 in word i // 64."""
+    """Pack flags, shape (n, 1024), into words, shape (n, 16): flag i is bit i % 64 of word i // 64."""
     return np.packbits(bits, axis=1, bitorder="little").view("<u8")

@@ -1,4 +1,4 @@
-"""How much of the true neighbours a search in a projection can find at most: brute force in it, as recall."""
+"""Measure the recall ceiling of a projection: the recall of brute-force search in its space."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from pairdex.store.store import Store
 __all__ = ["CEILING_KS", "Ceiling", "recall_ceilings"]
 
 CEILING_KS = (10, 30)
-_SAMPLED = 1_000  # queries, where none are given: recall to about a hundredth
+_SAMPLED = 1_000  # queries if none are given: recall is accurate to about 0.01
 _SEED = 0
-_BLOCK = 250  # queries searched at once, for progress
+_BLOCK = 250  # queries searched between two progress reports
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What brute force in a projection finds of the exact neighbours.
+    """The recall of brute-force search in a projection.
 
     Attributes
     ----------
     queries
-        Which: `given`, or sampled rows' `image` vectors (themselves left out) or `text` vectors.
+        `given`, or the `image` or `text` vectors of sampled rows. An image query does not count its own row.
     n
-        How many.
+        The number of queries.
     recall
-        By k: the share of the k exact neighbours that are among the k nearest in the projection.
+        For each k, the share of the k exact neighbours that are among the k nearest in the projection.
     seconds
-        Of the search in the projection, all queries together.
+        The total time of searching the projection for all queries.
     """
 
     queries: str
@@ -49,8 +49,8 @@ class Ceiling:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Queries (n, dim) and, where a row must not find itself, the rows' ids."""
+class _Queries:
+    """Query vectors, shape (n, dim), and the ids of their rows if a row must not find itself."""
 
     name: str
     vectors: NDArray[np.float32]
@@ -64,28 +64,28 @@ def recall_ceilings(
     *,
     progress: StepProgress | None = None,
 ) -> list[Ceiling]:
-    """Compare the neighbours in a projection with the exact ones by cosine.
+    """Compare the neighbours in a projection with the exact cosine neighbours.
 
     Parameters
     ----------
     queries
-        Vectors (n, dim) as the collection's. None: up to 1,000 rows at random, by their image vectors
-        and, where the collection has such, by their text vectors.
+        Vectors, shape (n, dim), of the collection's dimension. None: the image vectors of up to 1,000
+        random rows, and their text vectors if the collection has them.
     progress
-        Called with the queries done and the queries in all.
+        Called with the queries done and the queries in total.
 
     Raises
     ------
     InvalidArgument
-        The collection has no more than 30 rows.
+        The collection has fewer than 31 rows.
     """
     if store.live_rows <= max(CEILING_KS):
         raise InvalidArgument(
             f"{store.path} has {store.live_rows:,} rows, "
-            f"a recall ceiling needs more than {max(CEILING_KS)}",
+            f"a recall ceiling needs at least {max(CEILING_KS) + 1} rows",
             field="ceiling",
         )
-    asked = _sampled(store) if queries is None else [_Asked("given", queries)]
+    asked = _sampled(store) if queries is None else [_Queries("given", queries)]
     total = sum(len(one.vectors) for one in asked)
     ceilings: list[Ceiling] = []
     for one in asked:
@@ -99,16 +99,16 @@ def recall_ceilings(
     return ceilings
 
 
-def _sampled(store: Store) -> list[_Asked]:
+def _sampled(store: Store) -> list[_Queries]:
     ids = draw_live(store, _SAMPLED, np.random.default_rng(_SEED))
     return [
-        _Asked(kind, store.vectors(kind)[ids].astype(np.float32), ids if kind == ON else None)
+        _Queries(kind, store.vectors(kind)[ids].astype(np.float32), ids if kind == ON else None)
         for kind in store.manifest.vectors
     ]
 
 
 def _ceiling(
-    store: Store, projection: Projection, asked: _Asked, meter: Callable[[int], None]
+    store: Store, projection: Projection, asked: _Queries, meter: Callable[[int], None]
 ) -> Ceiling:
     vectors, own = asked.vectors, asked.own
     codes, blocks, allowed = have_codes(store, ON), store.vectors(ON).blocks, store.allowed()
@@ -130,7 +130,7 @@ def _ceiling(
 
 
 def _without(ids: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Leave its own id out of each row of k + 1; the last one where it is not there."""
+    """Remove the own id from each row of k + 1 ids; if it is absent, remove the last id."""
     is_own = ids == own[:, None]
     is_own[~is_own.any(axis=1), -1] = True
     return np.asarray(ids[~is_own].reshape(len(ids), -1))

@@ -1,7 +1,7 @@
-"""The files of a collection's projections: opened where they fit its vectors, refused where they do not.
+"""Read the files of a collection's projections; a projection of other vectors is never opened.
 
-`projections/NAME/` holds a .npy file a part, the model, and `projection.json`, which is written last and
-names all the others with their checksums.
+`projections/NAME/` holds one .npy file per part, the model, and `projection.json`, which is written last
+and lists the other files with their checksums.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.models import Model, ProjectionKind, read_model
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
 from pairdex.files import checksums
+from pairdex.files.boundary import reading
+from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
+from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Kind, Store
 
@@ -39,7 +42,7 @@ __all__ = [
 
 MANIFEST = "projection.json"
 MODEL = "model.h5"
-ON: Kind = "image"  # the vectors that are projected: every collection has them
+ON: Kind = "image"  # the projected vectors: every collection has them
 FORMAT = "pairdex-projection"
 FORMAT_VERSION = 1
 
@@ -48,7 +51,7 @@ _NAME = re.compile(r"pca([1-9]\d{0,4})|hamming")
 
 @dataclass(frozen=True)
 class PartFile:
-    """The projected rows of one part; `source` is the checksum of the vectors they were made of."""
+    """The projected rows of one part; `source` is the checksum of the vectors they were made from."""
 
     path: str
     rows: int
@@ -59,7 +62,7 @@ class PartFile:
 
 @dataclass(frozen=True)
 class Record:
-    """All that `projection.json` says; paths are relative to the projection's folder."""
+    """The content of `projection.json`; paths are relative to the projection's folder."""
 
     name: str
     kind: ProjectionKind
@@ -75,18 +78,18 @@ class Record:
 
     @property
     def rows(self) -> int:
-        """How many rows are projected."""
+        """The number of projected rows."""
         return sum(file.rows for file in self.files)
 
     @property
     def source(self) -> str:
-        """The checksum of the vectors that were projected, over those of their files."""
+        """One checksum of all projected vectors, made from the checksums of their files."""
         return checksums.of_all(file.source for file in self.files)
 
     def is_current(self, store: Store) -> bool:
-        """Whether it holds all rows of the collection as they are now."""
-        made_of = [file.source for file in self.files]
-        return made_of[: len(store.manifest.parts)] == store.manifest.vector_checksums(self.on)
+        """Whether it contains all rows of the collection with their current vectors."""
+        sources = [file.source for file in self.files]
+        return sources[: len(store.manifest.parts)] == store.manifest.vector_checksums(self.on)
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ class Projection:
     Attributes
     ----------
     blocks
-        One memory map a part, by row: float32 (rows, dim) of a PCA, uint64 (rows, dim / 64) of a
-        binary sketch, bit i of it in word i // 64 at 1 << i % 64.
+        One memory map per part. A PCA has float32 values of shape (rows, dim). A binary sketch has uint64
+        words of shape (rows, dim / 64); bit i of a sketch is bit i % 64 of word i // 64.
     """
 
     record: Record
@@ -106,100 +109,102 @@ class Projection:
 
     @property
     def name(self) -> str:
-        """What it is called in the collection: pca96, hamming."""
+        """The name of the projection: pca96, hamming."""
         return self.record.name
 
     @property
     def kind(self) -> ProjectionKind:
-        """Whether rows are compared by Euclidean or by Hamming distance."""
+        """`pca` (rows are compared by Euclidean distance) or `hamming`."""
         return self.record.kind
 
     @property
     def dim(self) -> int:
-        """How many components, or bits, a row has."""
+        """The number of components or bits of a row."""
         return self.record.dim
 
     def apply(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """Project vectors (n, source_dim) of any length but zero with the same model.
+        """Project non-zero vectors, shape (n, source_dim), with the projection's model.
 
         Raises
         ------
         Mismatch
-            They are of another dimension.
+            The vectors have another dimension.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.model.source_dim:
             raise Mismatch(
-                f"the vectors have shape {vectors.shape}, expected (n, {self.model.source_dim}), "
-                f"as the model of {self.name} takes them"
+                f"the vectors have shape {vectors.shape}, the model of {self.name} expects "
+                f"(n, {self.model.source_dim})"
             )
         return self.model.apply(vectors)
 
 
 def check_name(name: str) -> tuple[ProjectionKind, int | None]:
-    """Return what a projection's name means: its kind and, of a PCA, the number of components.
+    """Return the kind of projection that a name means, and the number of components of a PCA.
 
     Raises
     ------
     InvalidArgument
-        It is neither `pca` with a number nor `hamming`.
+        `name` is neither `pca` with a number nor `hamming`.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         raise InvalidArgument(
-            f"there is no projection {name!r}; expected pca32, pca96, pca of another number of "
-            "components, or hamming",
+            f"the projection is {name!r}, expected pcaN with N components, e.g. pca32 or pca96, or "
+            "hamming",
             field="name",
         )
     return ("hamming", None) if match[1] is None else ("pca", int(match[1]))
 
 
 def folder_of(collection: Path, name: str) -> Path:
-    """Return where a projection is, or would be."""
+    """Return the folder of a projection, which may not exist."""
     check_name(name)
     return collection / "projections" / name
 
 
 def find_projections(store: Store) -> list[str]:
-    """Return the names of the collection's finished projections, also of those that are stale."""
+    """Return the names of the collection's finished projections, including outdated ones."""
     return projection_names(store.path)
 
 
 def projection_names(collection: Path) -> list[str]:
-    """Return what `find_projections` does of the collection in a folder."""
+    """Return the names of the finished projections in a collection's folder, including outdated ones."""
     found = (path.parent.name for path in collection.glob(f"projections/*/{MANIFEST}"))
     return sorted((name for name in found if _NAME.fullmatch(name)), key=lambda n: (len(n), n))
 
 
 def open_projection(store: Store, name: str) -> Projection:
-    """Open a projection of the collection's vectors as they are.
+    """Open a projection of the collection's current vectors.
 
-    Sizes, and the model's checksum, are compared; `pairdex verify` reads the rest.
+    File sizes and the model's checksum are checked; `pairdex verify` checks the rest.
 
     Raises
     ------
-    InvalidArgument, MissingFile
-        No projection has such a name; this one was not made.
+    InvalidArgument
+        `name` is not the name of a projection.
+    MissingFile
+        The collection does not have this projection.
     Mismatch
-        It was made of other vectors, or of fewer parts than there are now.
+        The projection was made from other vectors, or parts were added since.
     DamagedFile, UnsupportedFormat
-        It is damaged, or of a newer version.
+        The projection is damaged, or was written by a newer release.
     """
     folder = folder_of(store.path, name)
     if not (folder / MANIFEST).exists():
-        there = ", ".join(find_projections(store)) or "none"
+        existing = ", ".join(find_projections(store)) or "none"
         raise MissingFile(
-            f"{store.path} has no projection {name} (it has {there}); "
+            f"{store.path} has no projection {name} (it has {existing}); "
             f"make it with pairdex project {store.path} {name}"
         )
     record = read_record(folder)
     if not record.is_current(store):
         raise Mismatch(
-            f"{folder} is of {record.rows:,} rows, {store.path} has other vectors now, "
+            f"{folder} was made from {record.rows:,} rows; {store.path} now has other vectors, "
             f"{store.rows:,} rows; run pairdex project {store.path} {name} again"
         )
     _check_file(folder / record.model.path, record.model.bytes)
     if checksums.of_file(folder / record.model.path) != record.model.checksum:
-        raise _damaged(folder / record.model.path, "it differs from its checksum")
+        raise _damaged(folder / record.model.path, "its checksum does not match")
     model, _ = read_model(folder / record.model.path)
     files = record.files[: len(store.manifest.parts)]
     return Projection(record, model, [_mapped(folder, file, model) for file in files])
@@ -211,23 +216,19 @@ def read_record(folder: Path) -> Record:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is none; it is damaged; it is foreign or of a newer version.
+        The file does not exist, is damaged, or was written by another program or a newer release.
     """
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise MissingFile(f"{path} does not exist: the projection is not finished") from error
-    remedy = f"delete {folder} and project again"
+    remedy = f"delete {folder} and run pairdex project again"
     content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=remedy)
-    keys = Record.__dataclass_fields__
-    return Record(
-        **{
-            **{key: content[key] for key in keys},
-            "model": FileEntry(**content["model"]),
-            "files": [PartFile(**file) for file in content["files"]],
-        }
-    )
+    record = sealed_record(Record, content, path, advice=remedy)
+    for name in (record.model.path, *(file.path for file in record.files)):
+        local_name(name, str(path))
+    return record
 
 
 def record_bytes(record: Record) -> bytes:
@@ -244,7 +245,8 @@ def _mapped(folder: Path, file: PartFile, model: Model) -> NDArray[Any]:
     if file.rows == 0:
         return np.empty(shape, dtype)
     offset = file.bytes - file.rows * model.width * dtype.itemsize
-    return np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
+    with reading(path, advice=f"delete {folder} and project again"):
+        return np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
 
 
 def _check_file(path: Path, expected_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of a projection's model, and having such a model: fitted, or taken from a file."""
+"""The options of a projection's model, and getting the model: fit it, or read it from a file."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _DEFAULT_SEED = 0
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked of a projection's model; None leaves it open.
+    """The options of a projection's model; None means the default.
 
     Attributes
     ----------
     model
-        A file to take it from; nothing else can be asked then.
+        The file to read the model from. It excludes all other options.
     fit_rows
-        How many rows to fit to: all by default, for `rotations` 65,536.
+        The number of rows to fit to. Default: all; for `rotations` 65,536.
     method, seed
-        How sketches are made, and what their random choices come from: `rotations` and 0 by default.
+        The method and the random seed of sketches. Defaults: `rotations` and 0.
     """
 
     model: Path | None = None
@@ -48,16 +48,16 @@ class Wish:
     seed: int | None = None
 
     def check(self, name: str) -> None:
-        """Raise InvalidArgument where things are asked that do not go together."""
+        """Raise InvalidArgument if an option is out of range, or options exclude each other."""
         kind, _ = check_name(name)
         asked = [what for what in ("fit_rows", "method", "seed") if getattr(self, what) is not None]
         if self.model is not None and asked:
             raise InvalidArgument(
-                f"a model that is given is not fitted: leave out {asked[0].replace('_', '-')}",
+                f"a model read from a file is not fitted: omit {asked[0].replace('_', '-')}",
                 field=asked[0],
             )
         if self.method == "binwalk" and self.fit_rows is not None:
-            raise InvalidArgument("binwalk is not fitted: leave out fit-rows", field="fit_rows")
+            raise InvalidArgument("binwalk is not fitted: omit fit-rows", field="fit_rows")
         for what, least in (("fit_rows", 1), ("seed", 0)):
             if (value := getattr(self, what)) is not None and value < least:
                 raise InvalidArgument(
@@ -65,10 +65,12 @@ class Wish:
                 )
         drawn = [what for what in asked if what != "fit_rows"]
         if kind == "pca" and drawn:
-            raise InvalidArgument(f"{name} takes no {drawn[0]}, only hamming does", field=drawn[0])
+            raise InvalidArgument(
+                f"{name} has no option {drawn[0]}; only hamming has it", field=drawn[0]
+            )
 
     def is_met_by(self, model: Model, fit: Fit | None) -> bool:
-        """Whether a model that is in use is what is asked for."""
+        """Whether an existing model matches the options."""
         rows, seed = (None, None) if fit is None else (fit.rows, fit.seed)
         return (
             self.fit_rows in (None, rows)
@@ -77,7 +79,7 @@ class Wish:
         )
 
     def completed(self, name: str, rows: int) -> Wish:
-        """Return the options of a fit to `rows` rows, with every default filled in."""
+        """Return the options for a collection of `rows` rows, with all defaults filled in."""
         if check_name(name)[0] == "pca":
             return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
         method = self.method or DEFAULT_METHOD
@@ -87,42 +89,43 @@ class Wish:
 
 
 def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]:
-    """Read the model in a file, which must make what `name` says of the collection's vectors.
+    """Read a model file, and check that it makes the projection `name` of the collection's vectors.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        The model is missing or damaged.
+        The file is missing or damaged, or is not a model.
     Mismatch
-        It is for vectors of another dimension, or makes something else.
+        The model takes vectors of another dimension, or makes another projection.
     """
     model, fit = read_model(path)
     if model.source_dim != store.dim:
         raise Mismatch(
-            f"{path} is for vectors of {model.source_dim} dimensions, {store.path} has {store.dim}"
+            f"{path} takes vectors of {model.source_dim} dimensions, {store.path} has {store.dim}; name "
+            "a model for these vectors"
         )
     made = f"pca{model.dim}" if model.kind == "pca" else model.kind
     if made != name:
-        raise Mismatch(f"{path} makes {made}, expected {name}: another file, or another name")
+        raise Mismatch(f"{path} makes {made}, expected {name}; name another model or projection")
     return model, fit
 
 
 def fit_model(
     store: Store, name: str, wish: Wish, progress: StepProgress | None
 ) -> tuple[Model, Fit]:
-    """Fit the model that `name` and a completed wish say to the collection's vectors.
+    """Fit the model of the projection `name` to the collection's vectors.
 
     Raises
     ------
     InvalidArgument
-        Too few rows, or more components than directions.
+        The collection has too few rows, or the vectors vary in fewer directions than components.
     """
     if store.rows == 0:
         raise InvalidArgument(
-            f"{store.path} has no rows to fit a model to; give one with --model", field="model"
+            f"{store.path} has no rows to fit a model to; name a model with --model", field="model"
         )
     wish = wish.completed(name, store.rows)
-    assert wish.fit_rows is not None, "it is completed"
+    assert wish.fit_rows is not None, "completed() fills it in"
     fit = Fit(wish.fit_rows, store.manifest.vectors_checksum(ON), wish.seed)
     _, dim = check_name(name)
     if wish.method == "binwalk":
@@ -130,25 +133,25 @@ def fit_model(
     blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
     if dim is not None:
         return fit_pca(blocks, dim), fit
-    assert fit.seed is not None, "it is completed"
+    assert fit.seed is not None, "completed() fills it in"
     return fit_rotations(blocks, _text_mean(store), seed=fit.seed), fit
 
 
 def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:
-    """Take 1,024 rows at random as references; none that was removed."""
+    """Draw 1,024 live rows as references."""
     rng = np.random.default_rng(fit.seed)
     ids = draw_live(store, BITS, rng)
     if len(ids) < BITS:
         raise InvalidArgument(
-            f"binwalk takes {BITS:,} rows as references, {store.path} has {len(ids):,}: "
-            "give a model with --model",
+            f"binwalk needs {BITS:,} rows as references, {store.path} has {len(ids):,}; name a model "
+            "with --model",
             field="method",
         )
     return BinWalk(unit_rows(store.vectors(ON)[ids]), draw_pool(rng))
 
 
 def _text_mean(store: Store) -> NDArray[np.float64] | None:
-    """Return the mean of the text vectors, of 65,536 at most, where the collection has them."""
+    """Return the mean, shape (dim,), of at most 65,536 text vectors; None if there are none."""
     if "text" not in store.manifest.vectors:
         return None
     blocks = fit_blocks(vector_files(store, "text"), min(store.rows, DEFAULT_FIT_ROWS))

@@ -1,4 +1,4 @@
-"""The projections of a collection as one kind of derived data."""
+"""The projections of a collection, as a kind of derived data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _checks(collection: Path, name: str) -> Iterator[Check]:
     try:
         record = reads()
     except (DamagedFile, UnsupportedFormat):
-        return  # it cannot say which other files there are
+        return  # the record lists the other files
     inside = str(folder.relative_to(collection))
     files: list[RecordedFile] = [record.model, *record.files]
     for file in files:

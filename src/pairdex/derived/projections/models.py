@@ -1,7 +1,7 @@
-"""The models of projections: what they have in common, and the HDF5 files they are kept in.
+"""The interface of projection models, and the HDF5 files that store them.
 
-A model file holds its arrays as datasets and says in attributes what it is and what it was fitted to.
-The same model gives the same bytes.
+A model file has one dataset per array. Its attributes record the method and the rows that it was fitted
+to. The same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.binwalk import BinWalk, read_organisers
 from pairdex.derived.projections.pca import Pca
 from pairdex.derived.projections.rotations import Rotations
-from pairdex.errors import DamagedFile, MissingFile, PairdexError, UnsupportedFormat
-from pairdex.files.vectors import READ_ERRORS
+from pairdex.errors import MissingFile, UnsupportedFormat
+from pairdex.files.hdf5 import open_hdf5, read_whole, text_of
 from pairdex.version import __version__
 
 __all__ = ["Fit", "Model", "ProjectionKind", "model_bytes", "read_model"]
@@ -32,9 +32,9 @@ FORMAT_VERSION = 1
 
 
 class Model(Protocol):
-    """Projects vectors of `source_dim` dimensions to `width` numbers of `dtype`.
+    """Project vectors of `source_dim` dimensions to `width` values of `dtype`.
 
-    `dim` is what the distance counts: components, or bits.
+    `dim` is the number of components or bits that the distance compares.
     """
 
     @property
@@ -53,24 +53,24 @@ class Model(Protocol):
     def explained_variance(self) -> float | None: ...  # noqa: D102
 
     def apply(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Project rows (n, source_dim) of any length but zero to (n, width)."""
+        """Project non-zero rows, shape (n, source_dim), to shape (n, width)."""
 
     def arrays(self) -> Mapping[str, NDArray[Any] | float]:
-        """Return what a model file keeps: arrays and numbers by name."""
+        """Return the arrays and numbers to store in a model file, by name."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a model was fitted to.
+    """The rows that a model was fitted to.
 
     Attributes
     ----------
     rows
-        How many rows.
+        The number of rows.
     source
-        The checksum of the vectors they were taken from.
+        The checksum of the collection's vectors.
     seed
-        Of what was drawn at random; None where nothing was.
+        The random seed of the fit; None if the method is not random.
     """
 
     rows: int
@@ -79,7 +79,7 @@ class Fit:
 
 
 def model_bytes(model: Model, fit: Fit | None) -> bytes:
-    """Return a model file's content; `fit` is None where somebody else fitted the model."""
+    """Return the content of a model file; `fit` is None for a model that was fitted elsewhere."""
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         file.attrs["format"] = FORMAT
@@ -95,24 +95,21 @@ def model_bytes(model: Model, fit: Fit | None) -> bytes:
 
 
 def read_model(path: Path) -> tuple[Model, Fit | None]:
-    """Read a model file of ours, or one of the organisers' BinWalk models.
+    """Read a model file of pairdex, or a BinWalk model of the SISAP organisers.
 
     Raises
     ------
-    MissingFile, DamagedFile, UnsupportedFormat
-        No such file; it cannot be read or holds arrays that do not fit; it is not a model.
+    MissingFile
+        The file does not exist.
+    DamagedFile
+        The file cannot be read, or its arrays are not a valid model.
+    UnsupportedFormat
+        The file is not a model, or was written by a newer release.
     """
     if not path.is_file():
-        raise MissingFile(f"{path} does not exist; expected the model of a projection")
-    try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path)
-    except PairdexError:
-        raise
-    except (*READ_ERRORS, KeyError, TypeError) as error:
-        raise DamagedFile(
-            f"{path} cannot be read as a model: {str(error) or 'it ends early'}; get it again"
-        ) from error
+        raise MissingFile(f"{path} does not exist; name the model file of a projection")
+    with open_hdf5(path, advice="get the model again") as file:
+        return _read(file, path)
 
 
 def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
@@ -121,15 +118,15 @@ def _read(file: h5py.File, path: Path) -> tuple[Model, Fit | None]:
         if organisers is not None:
             return organisers, None
         raise UnsupportedFormat(
-            f"{path} is not the model of a projection: it lacks format {FORMAT}"
+            f"{path} is not the model of a projection: it has no attribute format = {FORMAT}"
         )
-    version, method = int(file.attrs["version"]), str(file.attrs["method"])
+    version, method = int(file.attrs["version"]), text_of(file.attrs["method"])
     if version != FORMAT_VERSION or method not in _READERS:
         raise UnsupportedFormat(
             f"{path} is a model of version {version}, method {method}; this release reads version "
-            f"{FORMAT_VERSION}, methods {', '.join(_READERS)}"
+            f"{FORMAT_VERSION}, methods {', '.join(_READERS)}; upgrade pairdex"
         )
-    model = _READERS[method]({name: file[name][()] for name in file})
+    model = _READERS[method]({name: read_whole(file[name]) for name in file})
     return model, _fit(file.attrs)
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 __all__ = ["Moments", "moments"]
 
-# An eigenvalue this small beside the largest is what rounding leaves of zero: products of float32
-# rows are exact to 6e-8 of the largest, and their errors average out over the rows.
+# Eigenvalues below this share of the largest are rounding errors of zero: products of float32 rows have
+# errors up to 6e-8 of the largest product, which average out over the rows.
 _NO_VARIANCE = 1e-7
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What a pass over the rows leaves: their number, mean (dim,) and covariance (dim, dim)."""
+    """The number of rows, their mean, shape (dim,), and their covariance, shape (dim, dim)."""
 
     rows: int
     mean: NDArray[np.float64]
@@ -26,32 +26,32 @@ class Moments:
     def principal(
         self, without: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the variances and directions, one a row, by falling variance.
+        """Return variances, shape (n,), and principal directions, shape (n, dim), by descending variance.
 
-        Directions in which the rows do not vary are left out.
+        Directions without variance are left out.
 
         Parameters
         ----------
         without
-            A unit vector (dim,) that all directions shall be at right angles to.
+            A unit vector, shape (dim,). All directions are orthogonal to it.
         """
         covariance = self.covariance
         if without is not None:
             others = np.eye(len(without)) - np.outer(without, without)
             covariance = others @ covariance @ others
         values, columns = np.linalg.eigh(covariance)
-        # A row of unit length carries rounding of its own: directions below it say nothing.
+        # Rows of unit length are rounded to float32: smaller variances carry no information.
         floor = max(_NO_VARIANCE * values[-1], np.finfo(np.float32).eps ** 2)
         kept = int(np.count_nonzero(values > floor))
         return values[::-1][:kept], np.ascontiguousarray(columns.T[::-1][:kept])
 
 
 def moments(blocks: Iterable[NDArray[np.float32]]) -> Moments:
-    """Take the moments of blocks of unit rows (n, dim), n - 1 in the covariance's denominator.
+    """Compute the moments of blocks of unit rows, shape (n, dim); the covariance divides by n - 1.
 
-    Each block's product is taken in float32 of rows that are shifted by the first block's mean, so
-    that nothing large cancels, and added up in float64: beside products in float64 at four times
-    the cost, eigenvalues agree to 1e-7 of the largest (`docs/projections.md`).
+    Rows are shifted by the first block's mean, which avoids cancellation. Products within a block are
+    computed in float32 and added up in float64. The eigenvalues agree with those of float64 products,
+    which cost four times as much, to 1e-7 of the largest (`docs/projections.md`).
     """
     rows = 0
     for block in blocks:
@@ -63,7 +63,7 @@ def moments(blocks: Iterable[NDArray[np.float32]]) -> Moments:
         total += shifted.sum(axis=0, dtype=np.float64)
         products += shifted.T @ shifted
         rows += len(block)
-    assert rows > 0, "there are rows to fit to"
+    assert rows > 0, "the caller gives at least one row"
     mean = total / rows
     covariance = (products - rows * np.outer(mean, mean)) / max(1, rows - 1)
     return Moments(rows, shift + mean, covariance)

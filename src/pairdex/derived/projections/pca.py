@@ -1,6 +1,6 @@
-"""PCA: rows of unit length, less their mean, in the directions in which they vary most.
+"""PCA: centred unit rows in the coordinates of their directions of largest variance.
 
-The squared Euclidean distance in those coordinates stands for 1 - cos of the vectors.
+The squared Euclidean distance in these coordinates approximates 2 (1 - cos) of the vectors.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Pca:
     Attributes
     ----------
     mean
-        (source_dim,) float64: the mean of the unit rows it was fitted to.
+        Shape (source_dim,), float64: the mean of the unit rows that the model was fitted to.
     components
-        (dim, source_dim) float64, orthonormal, by falling variance; the entry of largest
-        magnitude of each is positive (the first of them, should there be two).
+        Shape (dim, source_dim), float64, orthonormal, by descending variance. The first entry of largest
+        magnitude in each component is positive.
     variances
-        (dim,) float64: the rows' variance along each component, n - 1 in the denominator.
+        Shape (dim,), float64: the variance of the rows along each component, divided by n - 1.
     total_variance
-        Along all dimensions.
+        The variance along all dimensions.
     """
 
     mean: NDArray[np.float64]
@@ -47,12 +47,12 @@ class Pca:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Pca:
-        """Return the model that `arrays()` gave these of.
+        """Return the model with the arrays that `arrays()` returned.
 
         Raises
         ------
         ValueError
-            They do not fit each other.
+            The shapes do not match each other.
         """
         model = cls(
             mean=np.asarray(arrays["mean"], np.float64),
@@ -64,12 +64,12 @@ class Pca:
         if len(shape) != 2 or (*model.variances.shape, *model.mean.shape) != shape:
             raise ValueError(
                 f"components {shape}, variances {model.variances.shape} and mean "
-                f"{model.mean.shape} do not fit each other"
+                f"{model.mean.shape} do not match each other"
             )
         return model
 
     def arrays(self) -> dict[str, NDArray[Any] | float]:
-        """Return what a model file keeps."""
+        """Return the arrays and numbers to store in a model file."""
         return {
             "mean": self.mean,
             "components": self.components,
@@ -79,52 +79,53 @@ class Pca:
 
     @property
     def source_dim(self) -> int:
-        """The dimension of the vectors that it projects."""
+        """The dimension of the vectors that the model projects."""
         return int(self.components.shape[1])
 
     @property
     def dim(self) -> int:
-        """How many components it keeps."""
+        """The number of components."""
         return len(self.components)
 
     @property
     def width(self) -> int:
-        """How many numbers a projected row has."""
+        """The number of values of a projected row."""
         return self.dim
 
     @property
     def explained_variance(self) -> float:
-        """The share of the rows' variance that the components carry, 0 to 1."""
+        """The share of the rows' variance along the components, 0 to 1."""
         return float(self.variances.sum() / self.total_variance)
 
     def apply(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Project rows (n, source_dim) of any length but zero to (n, dim) float32."""
+        """Project non-zero rows, shape (n, source_dim), to float32, shape (n, dim)."""
         weights = self.components.astype(np.float32)
         offset = (self.components @ self.mean).astype(np.float32)
         return np.asarray(unit_rows(rows) @ weights.T - offset, np.float32)
 
 
 def fit_pca(blocks: Iterable[NDArray[np.float32]], dim: int) -> Pca:
-    """Fit the `dim` directions of largest variance in one pass over blocks of unit rows.
+    """Fit a PCA of `dim` components in one pass over blocks of unit rows, shape (n, source_dim).
 
     Raises
     ------
     InvalidArgument
-        `dim` is below 1, more than the rows' dimension, or more than the directions they vary in.
+        `dim` is less than 1, or exceeds the rows' dimension, the number of directions with variance, or
+        the number of rows minus 1.
     """
     found = moments(blocks)
     _check_dim(dim, len(found.mean))
     if found.rows <= dim:
         raise InvalidArgument(
-            f"a PCA of {dim} components needs more rows than that, got {found.rows:,}: "
-            "fit it to more rows or ask for fewer components",
+            f"a PCA of {dim} components needs at least {dim + 1:,} rows, got {found.rows:,}; fit it to "
+            "more rows or choose fewer components",
             field="fit_rows",
         )
     variances, directions = found.principal()
     if len(variances) < dim:
         raise InvalidArgument(
-            f"the {found.rows:,} rows vary in {len(variances)} directions only, too few for "
-            f"{dim} components: fit to other rows or ask for fewer components",
+            f"the {found.rows:,} rows vary in only {len(variances)} directions, too few for {dim} "
+            "components; fit it to other rows or choose fewer components",
             field="name",
         )
     return Pca(
@@ -144,7 +145,7 @@ def _with_signs(components: NDArray[np.float64]) -> NDArray[np.float64]:
 def _check_dim(dim: int, source_dim: int) -> None:
     if not 1 <= dim <= source_dim:
         raise InvalidArgument(
-            f"a PCA of {dim} components is asked for, the vectors have {source_dim} dimensions: "
-            f"name pca1 to pca{source_dim}",
+            f"a PCA of {dim} components does not exist for vectors of {source_dim} dimensions, "
+            f"expected pca1 to pca{source_dim}",
             field="name",
         )

@@ -1,4 +1,4 @@
-"""Query vectors in a projection's space, in SISAP's HDF5 form: one dataset, pca32, pca96 or hamming."""
+"""Projected query vectors, as SISAP's HDF5 files: one dataset named pca32, pca96 or hamming."""
 
 from __future__ import annotations
 
@@ -21,34 +21,38 @@ __all__ = ["read_for", "write_projected"]
 
 
 def read_for(store: Store, queries: str | Path, out: str | Path | None) -> NDArray[np.float32]:
-    """Read query vectors that can be projected as the collection's are, and written to any `out`.
+    """Read query vectors of the collection's dimension, shape (n, dim), and check the name `out`.
 
     Raises
     ------
-    MissingFile, DamagedFile, UnsupportedFormat, InvalidArgument, Mismatch
-        No such file or not of vectors; of another dimension, without direction; another suffix
-        than .h5.
+    MissingFile, DamagedFile, UnsupportedFormat
+        The file does not exist, is damaged, or is not a file of vectors.
+    Mismatch
+        The vectors have another dimension.
+    InvalidArgument
+        A vector is zero or not finite, or `out` does not end in .h5.
     """
     if out is not None and Path(out).suffix not in (".h5", ".hdf5"):
         raise InvalidArgument(
-            f"cannot write projected queries to {out}: expected a name that ends in .h5",
+            f"cannot write projected queries to {out}, expected a name that ends in .h5",
             field="out",
         )
     vectors = check_queries(read_queries(queries))
     if vectors.shape[1] != store.dim:
         raise Mismatch(
-            f"{queries} has vectors of {vectors.shape[1]} dimensions, {store.path} has {store.dim}"
+            f"{queries} has vectors of {vectors.shape[1]} dimensions, {store.path} has {store.dim}; "
+            "name queries of the same model"
         )
     return vectors
 
 
 def write_projected(projection: Projection, queries: NDArray[Any], out: Path) -> NDArray[Any]:
-    """Project queries with the collection's model, write and return them (n, width).
+    """Project queries with the projection's model, write them to `out`, and return them, shape (n, width).
 
     Raises
     ------
     WriteFailed
-        No room, or no permission.
+        The file cannot be written.
     """
     projected = projection.apply(queries)
     attributes = {

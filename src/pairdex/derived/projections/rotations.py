@@ -1,8 +1,8 @@
 """Sketches of 1,024 bits by random rotations of the leading principal directions.
 
-Each bit says on which side of a hyperplane a row lies. All numbers are small integers whose products and
-sums float32 holds exactly, so that no processor, thread or block changes a bit. What was tried
-and measured: `docs/decisions/sketches.md`.
+Each bit is the side of a hyperplane on which a row lies. All values are small integers whose products and
+sums are exact in float32, so the bits do not depend on processor, threads or blocks. Alternatives and
+measurements: `docs/decisions/sketches.md`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from pairdex.errors import InvalidArgument
 
 __all__ = ["DEFAULT_FIT_ROWS", "Rotations", "fit_rotations"]
 
-DEFAULT_FIT_ROWS = 65_536  # enough for 256 principal directions; more change no recall
-HEAD_DIMS = 256  # principal directions that are rotated: of CLIP's they carry 92 % of the variance
-CENTRE = 0.85  # how far from the origin to the rows' mean the hyperplanes meet
+DEFAULT_FIT_ROWS = 65_536  # enough for 256 principal directions; more rows do not change recall
+HEAD_DIMS = 256  # rotated principal directions: in CLIP vectors they have 92 % of the variance
+CENTRE = 0.85  # the hyperplanes meet at this fraction of the way from the origin to the rows' mean
 
 ROW_LENGTH = 4_096  # a row is scaled to this length before it is rounded to integers
-DIRECTION_LENGTH = 4_000  # so is a hyperplane's direction; the product stays below EXACT
-EXACT = 1 << 24  # up to here float32 holds every integer
+DIRECTION_LENGTH = 4_000  # the same for a hyperplane's direction; the product stays below EXACT
+EXACT = 1 << 24  # float32 represents all integers up to this one exactly
 
 
 @dataclass(frozen=True)
 class Rotations:
-    """Hyperplanes; bit j of a row x is 1 where directions[j] . x > thresholds[j], all integers.
+    """Hyperplanes with integer coefficients: bit j of a row x is 1 if directions[j] . x > thresholds[j].
 
     Attributes
     ----------
     directions
-        (1024, source_dim) int16.
+        Shape (1024, source_dim), int16.
     thresholds
-        (1024,) int32.
+        Shape (1024,), int32.
     """
 
     directions: NDArray[np.int16]
@@ -55,12 +55,12 @@ class Rotations:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Rotations:
-        """Return the model that `arrays()` gave these of.
+        """Return the model with the arrays that `arrays()` returned.
 
         Raises
         ------
         ValueError
-            They do not fit each other, or are so large that sums would be rounded.
+            Shapes or dtypes are wrong, or values are too large for exact sums.
         """
         model = cls(np.asarray(arrays["directions"]), np.asarray(arrays["thresholds"]))
         directions, thresholds = model.directions, model.thresholds
@@ -76,19 +76,19 @@ class Rotations:
         return model
 
     def arrays(self) -> dict[str, NDArray[Any] | float]:
-        """Return what a model file keeps."""
+        """Return the arrays to store in a model file."""
         return {"directions": self.directions, "thresholds": self.thresholds}
 
     @property
     def source_dim(self) -> int:
-        """The dimension of the vectors that it projects."""
+        """The dimension of the vectors that the model projects."""
         return int(self.directions.shape[1])
 
     def is_exact(self) -> bool:
-        """Whether every sum of products, in any order, is an integer that float32 holds.
+        """Whether every sum of products, in any order, is an integer that is exact in float32.
 
-        By Cauchy and Schwarz none exceeds the product of the lengths, also over some of the
-        dimensions only; rounding makes a row longer by half a unit a dimension at most.
+        By the Cauchy-Schwarz inequality no sum, even over some of the dimensions, exceeds the product of
+        the lengths. Rounding changes a row by at most 0.5 in each dimension.
         """
         longest = np.linalg.norm(self.directions.astype(np.float64), axis=1).max()
         row = ROW_LENGTH * (1 + 2**-20) + np.sqrt(self.source_dim) / 2
@@ -96,7 +96,7 @@ class Rotations:
         return bool(longest * row < EXACT and largest < EXACT)
 
     def apply(self, rows: NDArray[Any]) -> NDArray[np.uint64]:
-        """Sketch rows (n, source_dim) of any length but zero: (n, 16)."""
+        """Sketch non-zero rows, shape (n, source_dim), to words, shape (n, 16)."""
         return packed(integer_rows(rows) @ self._weights.T > self._limits)
 
     @cached_property
@@ -109,9 +109,9 @@ class Rotations:
 
 
 def integer_rows(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Scale rows to the length ROW_LENGTH and round them, halves to even: integers in float32."""
+    """Scale rows to length ROW_LENGTH and round half to even: integers as float32."""
     wide = widened(rows)
-    # Squares of float16 are exact in float64, and so are sums of them for rows of CLIP's lengths.
+    # Squares of float16 are exact in float64, and so are their sums for rows as long as CLIP's.
     squares = np.einsum("ij,ij->i", wide, wide, dtype=np.float64)
     wide *= (ROW_LENGTH / np.sqrt(squares)).astype(np.float32)[:, None]
     return np.asarray(np.rint(wide, out=wide))
@@ -125,13 +125,13 @@ def fit_rotations(
     Parameters
     ----------
     blocks
-        The rows, in blocks (n, dim).
+        The rows, in blocks of shape (n, dim).
     text_mean
-        (dim,): the mean of unit vectors of the same space that stand for queries in words. All
-        hyperplanes are at right angles to the direction from the rows' mean to it, in which every
-        text differs from every image, and images among each other little.
+        Shape (dim,): the mean of unit text vectors of the same space. The direction from the rows' mean to
+        the text mean is excluded from all hyperplanes: it separates texts from images, while images
+        differ little along it.
     seed
-        Of the rotations.
+        The random seed of the rotations.
 
     Raises
     ------
@@ -145,7 +145,8 @@ def fit_rotations(
     _, head = found.principal(without=gap)
     if len(head) == 0:
         raise InvalidArgument(
-            f"the {found.rows:,} rows do not vary: there is nothing to sketch", field="name"
+            f"the {found.rows:,} rows are all equal, so they cannot be sketched; fit to other rows",
+            field="name",
         )
     unit = _rotated(head[:HEAD_DIMS], np.random.default_rng(seed))
     directions = np.rint(unit * DIRECTION_LENGTH)
@@ -154,9 +155,9 @@ def fit_rotations(
 
 
 def _rotated(head: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return BITS unit vectors: the rows of `head`, rotated at random as often as that takes."""
+    """Return BITS unit vectors, shape (1024, dim): random rotations of the rows of `head`."""
     size = len(head)
-    turns = [
+    rotated = [
         np.linalg.qr(rng.standard_normal((size, size)))[0] @ head for _ in range(-(-BITS // size))
     ]
-    return np.concatenate(turns)[:BITS]
+    return np.concatenate(rotated)[:BITS]

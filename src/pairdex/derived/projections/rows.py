@@ -1,6 +1,7 @@
-"""The rows that a model is fitted to or applied to: read in blocks, float32, of unit length.
+"""Read the rows that a model is fitted or applied to, in blocks, as float32 of unit length.
 
-Plain reads, not memory maps: mapped pages count as the process's memory, and there may be 100 million rows.
+Files are read, not memory-mapped: mapped pages count as the process's memory, and there may be 100 million
+rows.
 """
 
 from __future__ import annotations
@@ -24,35 +25,35 @@ __all__ = [
     "BLOCK_ROWS",
     "draw_live",
     "fit_blocks",
-    "side_by_side",
+    "map_in_threads",
     "unit_rows",
     "vector_files",
     "widened",
 ]
 
-BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: few enough for the caches to help
+BLOCK_ROWS = 8_192  # 25 MB as float32 with 768 dimensions: small enough for caches to help
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 def vector_files(store: Store, on: Kind) -> list[VectorFile]:
-    """Return the collection's vector files, one a part, their headers checked."""
-    store.vectors(on)  # checks that they fit the manifest
+    """Open the collection's vector files, one per part, and check their headers."""
+    store.vectors(on)  # checks that they match the manifest
     return [open_vectors(store.path / part.files[on].path) for part in store.manifest.parts]
 
 
 def unit_rows(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Return rows (n, dim) as float32 of unit length; none of them may be all zero."""
+    """Scale non-zero rows, shape (n, dim), to unit length, as float32."""
     wide = widened(rows)
     wide /= np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
     return wide
 
 
 def widened(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """Return rows as new float32 whose squares are in range, each scaled by a power of two.
+    """Copy rows to float32, each scaled by a power of two so that its squares neither over- nor underflow.
 
-    Rows of float16 are in range as they are.
+    Rows of float16 need no scaling.
     """
     wide = rows.astype(np.float32)
     if rows.dtype != np.float16 and len(wide):
@@ -66,29 +67,29 @@ def fit_blocks(
     fit_rows: int,
     progress: StepProgress | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the rows to fit a model to, of unit length, in blocks, the next ones made meanwhile.
+    """Yield the rows to fit a model to, scaled to unit length, in blocks; later blocks are read ahead.
 
     Parameters
     ----------
     fit_rows
-        So many at equal distances: of n rows the rows floor(i n / fit_rows).
+        The number of evenly spaced rows: of n rows, the rows floor(i n / fit_rows).
     progress
-        Called with the rows done and the rows in all.
+        Called with the rows done and the rows in total.
 
     Raises
     ------
     InvalidArgument
-        More rows are asked for than there are, or fewer than one.
+        `fit_rows` is less than 1 or more than the number of rows.
     """
     total = sum(file.rows for file in files)
     if not 1 <= fit_rows <= total:
         raise InvalidArgument(
-            f"fit-rows is {fit_rows:,}, expected 1 to {total:,}, the collection's rows",
+            f"fit-rows is {fit_rows:,}, expected 1 to {total:,} (the number of rows)",
             field="fit_rows",
         )
     done = 0
     raw_blocks = _raw_blocks(files, fit_rows)
-    for block in side_by_side(unit_rows, raw_blocks, usable_processors()):
+    for block in map_in_threads(unit_rows, raw_blocks, usable_processors()):
         yield block
         done += len(block)
         if progress:
@@ -96,17 +97,17 @@ def fit_blocks(
 
 
 def draw_live(store: Store, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the ids of `n` rows that were not removed, or of all where there are fewer; ascending."""
-    live = store.allowed()  # asked once: rows may be removed at any moment
+    """Draw the ids of `n` live rows, or of all if there are fewer; ascending."""
+    live = store.allowed()  # read once: rows may be removed at any moment
     rows = store.rows if live is None else int(np.count_nonzero(live))
     drawn = rng.choice(rows, min(n, rows), replace=False, shuffle=False)
     return np.sort(drawn if live is None else np.flatnonzero(live)[drawn])
 
 
-def side_by_side(
+def map_in_threads(
     work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
 ) -> Iterator[_Result]:
-    """Yield what `work` makes of the items, in their order, done in threads ahead of the caller."""
+    """Yield `work(item)` for each item in order; threads compute results ahead of the caller."""
     coming: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -133,13 +134,13 @@ def _raw_blocks(files: list[VectorFile], wanted: int) -> Iterator[NDArray[Any]]:
 
 
 def _spaced(first: int, rows: int, wanted: int, total: int) -> NDArray[np.int64]:
-    """Which of a part's rows, the collection's rows from `first` on, are among the wanted."""
+    """Return the row numbers in a part, whose first id is `first`, of the evenly spaced rows."""
     numbers = np.arange(-(-first * wanted // total), -(-(first + rows) * wanted // total))
     return np.asarray(numbers * total // wanted - first, np.int64)
 
 
 def _picked(file: VectorFile, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    """Yield some rows of a file; each is read by itself, since a map would bring 64 KB for each."""
+    """Yield some rows of a file. Each row is read alone: a memory map would read 64 KB per row."""
     row_bytes = file.dim * file.dtype.itemsize
     with file.path.open("rb") as stream:
         for start in range(0, len(rows), BLOCK_ROWS):

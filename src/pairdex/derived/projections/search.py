@@ -1,4 +1,4 @@
-"""Exact search in a projection's space: squared Euclidean distance for PCA, differing bits for sketches."""
+"""Exact search in a projection's space, by squared Euclidean (PCA) or Hamming distance (sketches)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def nearest_projected(
     Parameters
     ----------
     queries
-        As `to_space` takes them.
+        See `to_space`.
     allowed
-        (rows,): only rows where it is true are found.
+        Shape (rows,): only rows where it is true are found. None: all rows.
 
     Returns
     -------
     ids : NDArray[np.int64], shape (n, k)
-        Nearest first, equal distances by smaller id; -1 where fewer than k rows qualify.
+        Ordered by distance, then by id; -1 if fewer than k rows are allowed.
     distances : NDArray[np.float64], shape (n, k)
-        What MEASURES says; infinity beside an id of -1.
+        The distances as named in MEASURES; infinity for an id of -1.
     """
     points = to_space(projection, queries)
     if projection.kind == "pca":
@@ -49,19 +49,21 @@ def nearest_projected(
 
 
 def to_space(projection: Projection, queries: NDArray[Any]) -> NDArray[Any]:
-    """Return queries in the projection's space.
+    """Return queries in the projection's space, shape (n, width).
 
     Parameters
     ----------
     queries
-        Vectors (n, source_dim) as the collection's, which are projected, or rows that are projected
-        already: (n, dim) floats for a PCA, (n, dim / 64) uint64 for a binary sketch. Where a PCA has
-        as many components as the vectors dimensions, they are vectors.
+        Vectors of the collection's dimension, shape (n, source_dim), which are projected here; or queries
+        that are projected already: floats of shape (n, dim) for a PCA, uint64 of shape (n, dim / 64) for
+        a binary sketch. If a PCA keeps all dimensions, queries are taken as vectors.
 
     Raises
     ------
-    InvalidArgument, Mismatch
-        A query without direction or not finite; another shape or dtype.
+    InvalidArgument
+        A query is zero or not finite.
+    Mismatch
+        The queries have another shape or dtype.
     """
     model = projection.model
     if queries.ndim == 2:
@@ -73,6 +75,6 @@ def to_space(projection: Projection, queries: NDArray[Any]) -> NDArray[Any]:
         elif projection.kind == "pca" and queries.shape[1] == model.width:
             return euclidean.check_points(queries)
     raise Mismatch(
-        f"the queries are {queries.dtype} of shape {queries.shape}; {projection.name} takes vectors "
-        f"(n, {model.source_dim}), or {model.dtype.name} (n, {model.width}) that are projected already"
+        f"the queries are {queries.dtype} of shape {queries.shape}; {projection.name} expects vectors "
+        f"(n, {model.source_dim}), or projected queries, {model.dtype.name} (n, {model.width})"
     )

@@ -1,8 +1,8 @@
-"""Projecting a collection: have a model, project part after part, name them all at the end.
+"""Project a collection: get a model, project one part after another, write `projection.json` last.
 
-A projection killed at any instant is resumed by the same call: a model that was fitted and parts that
-were projected are kept. Where the collection has grown, only the new parts are projected, with the
-same model. `projection.json` is written last, and removed first where everything has to be made again.
+If a call is killed at any instant, the same call resumes it: the fitted model and finished parts are kept.
+If the collection has grown, only the new parts are projected, with the same model. If everything must be
+made again, `projection.json` is removed first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pairdex.derived.projections.files import (
 )
 from pairdex.derived.projections.fitting import Wish, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
-from pairdex.derived.projections.rows import BLOCK_ROWS, side_by_side, vector_files
-from pairdex.files import atomic, checksums, lock
+from pairdex.derived.projections.rows import BLOCK_ROWS, map_in_threads, vector_files
+from pairdex.files import atomic, checksums, foreign_json, lock
 from pairdex.files.vectors import VectorFile, npy_header
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import FileEntry
@@ -42,14 +42,14 @@ from pairdex.work.processors import usable_processors
 __all__ = ["ProjectReport", "project_collection"]
 
 
-_NOTES = ".making"  # while a projection is unfinished: a note of each part that is done
+_NOTES = ".making"  # of an unfinished projection: one note per finished part
 
 
 @dataclass(frozen=True)
 class ProjectReport:
-    """What a projection holds; `projected` is how many rows this call brought.
+    """The content of a projection; `projected` is the number of rows that this call projected.
 
-    `recall_ceiling` is None where it was not asked for.
+    `recall_ceiling` is None if it was not measured.
     """
 
     name: str
@@ -66,29 +66,29 @@ class ProjectReport:
 def project_collection(
     collection: Path, name: str, *, wish: Wish | None = None, progress: Progress | None = None
 ) -> ProjectReport:
-    """Project all rows of a collection, or those that are not yet projected.
+    """Project the rows of a collection that are not projected yet.
 
     Parameters
     ----------
     name
-        `pca32`, `pca96`, any `pcaN`, or `hamming`.
+        `pcaN` with N components, e.g. `pca32` or `pca96`, or `hamming`.
     wish
-        Of the model. Where the collection has a projection whose model meets it, that is kept.
+        The options of the model. If the existing projection's model matches them, it is kept.
 
     Raises
     ------
     PairdexError
-        A wrong name or model, too few rows, another writer, no room. A projection that was there
-        before is untouched unless the vectors or the model are others now.
+        A wrong name or model, too few rows, another writer, or a full disk. An existing projection stays
+        unchanged, unless the vectors or the model have changed.
     """
     started = time.perf_counter()
     wish, steps = wish or Wish(), progress or (lambda _step, _done, _total: None)
     wish.check(name)
-    Store(collection)  # there is one: otherwise no lock
+    Store(collection)  # raises MissingFile before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
-            model, fit = _have_model(store, folder, wish, steps)
+            model, fit = _find_or_fit_model(store, folder, wish, steps)
             files, projected = _project_parts(store, folder, model, steps)
             record = _record(name, folder, model, fit, files)
             _finish(folder, record)
@@ -106,19 +106,19 @@ def project_collection(
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[Path]:
-    """Make the projection's folder; remove it again if nothing was written."""
+    """Make the projection's folder; if the block fails, remove empty folders."""
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     try:
         yield folder
     except BaseException:  # Ctrl-C too
         for empty in (folder / _NOTES, folder, folder.parent):
-            with suppress(OSError):  # it holds what is done
+            with suppress(OSError):  # it contains finished files
                 empty.rmdir()
         raise
 
 
-def _have_model(
+def _find_or_fit_model(
     store: Store, folder: Path, wish: Wish, steps: Progress
 ) -> tuple[Model, Fit | None]:
     given = None if wish.model is None else given_model(store, folder.name, wish.model)
@@ -136,13 +136,13 @@ def _have_model(
 def _is_kept(
     store: Store, folder: Path, wish: Wish, given: tuple[Model, Fit | None] | None
 ) -> bool:
-    """Whether the model in the folder is the one to go on with."""
+    """Whether to continue with the model in the folder."""
     finished = (folder / MANIFEST).exists()
     if not (folder / MODEL).exists():
         return False
     if finished:
-        made_of = [file.source for file in read_record(folder).files]
-        if made_of != store.manifest.vector_checksums(ON)[: len(made_of)]:
+        sources = [file.source for file in read_record(folder).files]
+        if sources != store.manifest.vector_checksums(ON)[: len(sources)]:
             return False  # the collection was built again
     if given is not None:
         return (folder / MODEL).read_bytes() == model_bytes(*given)
@@ -158,7 +158,7 @@ def _is_kept(
 
 
 def _start_over(folder: Path) -> None:
-    """Remove a projection, its `projection.json` first: from then on nobody reads it."""
+    """Remove a projection, `projection.json` first, so that no reader opens it any more."""
     for name in (MANIFEST, MODEL):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / _NOTES, ignore_errors=True)
@@ -168,15 +168,15 @@ def _start_over(folder: Path) -> None:
 def _project_parts(
     store: Store, folder: Path, model: Model, steps: Progress
 ) -> tuple[list[PartFile], int]:
-    """Project the parts that are not; return the files of all, and how many rows were projected."""
+    """Project unfinished parts; return the files of all parts, and the number of rows projected now."""
     checksum = checksums.of_file(folder / MODEL)
-    done = _done(folder, checksum)
+    done = _finished_parts(folder, checksum)
     files: list[PartFile] = []
     projected = first = 0
-    made_of = store.manifest.vector_checksums(ON)
+    sources = store.manifest.vector_checksums(ON)
     atomic.make_folder(folder / _NOTES)
     for index, vectors in enumerate(vector_files(store, ON)):
-        name, source = f"{index:05d}.npy", made_of[index]
+        name, source = f"{index:05d}.npy", sources[index]
         entry = done.get(name)
         if entry is None or entry.source != source:
 
@@ -193,13 +193,13 @@ def _project_parts(
     return files, projected
 
 
-def _done(folder: Path, model: str) -> dict[str, PartFile]:
-    """Return the parts that are projected with this model, whole as far as their size tells."""
+def _finished_parts(folder: Path, model: str) -> dict[str, PartFile]:
+    """Return the parts that were projected with this model and whose files have the right size."""
     entries: list[PartFile] = []
     if (folder / MANIFEST).exists():
-        entries += read_record(folder).files  # with the model in the folder: it was kept
+        entries += read_record(folder).files  # the model was kept, so these are of the same model
     for path in sorted((folder / _NOTES).glob("*.json")):
-        note = json.loads(path.read_bytes())
+        note = foreign_json.parse(path.read_bytes())
         if note.pop("model") == model:
             entries.append(PartFile(**note))
     return {entry.path: entry for entry in entries if _size(folder / entry.path) == entry.bytes}
@@ -214,7 +214,7 @@ def _project_part(
 ) -> tuple[int, str]:
     """Write the projected rows of one part; return the file's size and checksum."""
     digest, rows = xxhash.xxh3_128(), 0
-    blocks = side_by_side(model.apply, vectors.blocks(BLOCK_ROWS), usable_processors())
+    blocks = map_in_threads(model.apply, vectors.blocks(BLOCK_ROWS), usable_processors())
     with atomic.replacing(path) as file:
 
         def write(data: bytes) -> int:
@@ -249,7 +249,7 @@ def _record(
 
 
 def _finish(folder: Path, record: Record) -> None:
-    """Write `projection.json`, which readers see, and remove files that it does not name."""
+    """Write `projection.json`, which makes the projection visible, and remove files it does not list."""
     data = record_bytes(record)
     path = folder / MANIFEST
     if not path.exists() or path.read_bytes() != data:

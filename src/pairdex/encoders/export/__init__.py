@@ -1,1 +1,1 @@
-"""Exporting: the weights of a published model become a model folder, as ONNX written tensor by tensor."""
+"""How does a published model become a model folder? Its weights are written as ONNX, tensor by tensor."""

@@ -32,7 +32,7 @@ __all__ = ["ExportReport", "export_model"]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """The model that was written: its checksum is the same whoever exports the same weights."""
+    """The exported model. The same weights always give the same checksum."""
 
     model: str
     dim: int
@@ -53,7 +53,7 @@ def export_model(
     activation: Activation | None = None,
     int8: bool = False,
 ) -> ExportReport:
-    """Write the model folder of a published model; it takes the extra `export`.
+    """Write the model folder of a published model. Needs the extra `export`.
 
     Parameters
     ----------
@@ -63,17 +63,17 @@ def export_model(
     folder
         A new folder.
     name
-        What the model is to be called; the name of the source where None.
+        Name of the model; default: the name of the source.
     activation
-        Instead of what the source says.
+        Replaces the activation that the source states.
     int8
-        Make the matrices 8-bit integers: a quarter of the size, about three times the speed, other
-        vectors. It is another model, never to be mixed with the float32 one.
+        Store the matrices as 8-bit integers: a quarter of the size, about three times the speed, other
+        vectors. It is a different model: never mix its vectors with those of the float32 one.
 
     Raises
     ------
     PairdexError
-        No model, one that is not known here, a damaged one, a folder that is not empty, no room.
+        Not a model, an unknown or damaged one, a folder that is not empty, disk full.
     """
     started = time.perf_counter()
     place, target = Path(source), Path(folder)
@@ -113,7 +113,7 @@ def export_model(
 
 
 def _published(source: Path, activation: Activation | None) -> Published:
-    """Read a model of any kind, told by its files."""
+    """Read a model; its files determine its kind."""
     if source.is_file():
         return read_weights_file(source, activation)
     if not source.is_dir():
@@ -123,7 +123,7 @@ def _published(source: Path, activation: Activation | None) -> Published:
     if (source / HF_CONFIG).is_file():
         return read_hugging_face(source, activation)
     raise UnsupportedFormat(
-        f"{source} is no model: it has neither {HF_CONFIG} (Hugging Face) nor {OPEN_CLIP_CONFIG}"
+        f"{source} is not a model: it has neither {HF_CONFIG} (Hugging Face) nor {OPEN_CLIP_CONFIG}"
     )
 
 
@@ -152,7 +152,7 @@ def _write(published: Published, folder: Path, name: str, precision: Precision) 
 
 
 def _try_out(folder: Path) -> None:
-    """Run both towers once: a model that cannot be run must not get its name."""
+    """Run both towers once: a model that does not run must not get its final name."""
     encoder = Encoder(load_model(folder), device="cpu")
     encoder.encode_texts(["a picture"])
     size = encoder.model.image.size

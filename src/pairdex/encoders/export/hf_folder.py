@@ -1,4 +1,4 @@
-"""Models in Hugging Face's form: a directory of CLIP or SigLIP with its tokenizer."""
+"""Reads models in Hugging Face's format: a directory of CLIP or SigLIP with its tokenizer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HALF = (0.5, 0.5, 0.5)
 _RESAMPLE: dict[int, Literal["bicubic", "bilinear"]] = {2: "bilinear", 3: "bicubic"}
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
-# What configurations leave out where it is the default.
+# Defaults of the library, which configurations may omit.
 _CLIP_TEXT = {
     "hidden_size": 512, "num_attention_heads": 8, "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5, "eos_token_id": 49407,
@@ -87,7 +87,7 @@ def read_hugging_face(folder: Path, activation: Activation | None) -> Published:
 
 
 def _hf_eot(config: dict[str, Any], tokenizer: bytes, folder: Path) -> int:
-    """Return the end mark; old files say 2 and mean the highest id there is in a text."""
+    """Return the id of the end token; old files say 2 and mean the highest id in a text."""
     said = config["eos_token_id"]
     return token_id(tokenizer, EOT, folder) if said == 2 else int(said)
 
@@ -97,7 +97,7 @@ def _check_siglip(folder: Path) -> None:
     said = read_json(path).get("tokenizer_class") if path.is_file() else None
     if said not in (None, "SiglipTokenizer", "SiglipTokenizerFast"):
         raise UnsupportedFormat(
-            f"{path}: the tokenizer is a {said}, expected a SiglipTokenizer: SigLIP 2 is not known here"
+            f"{path}: the tokenizer is a {said}, expected a SiglipTokenizer; SigLIP 2 is not supported"
         )
 
 
@@ -109,7 +109,7 @@ def _hf_image_spec(folder: Path, size: int, *, siglip: bool) -> ImageSpec:
     sides = set(wanted.values()) if isinstance(wanted, dict) else {wanted}
     if sides - {size, None} or resample not in _RESAMPLE:
         raise Mismatch(
-            f"{folder}: pictures are prepared as {wanted} with resampling {resample}, "
+            f"{folder} prepares pictures as {wanted} with resampling {resample}, "
             f"the model takes {size} x {size}, bicubic or bilinear"
         )
     return ImageSpec(
@@ -122,7 +122,7 @@ def _hf_image_spec(folder: Path, size: int, *, siglip: bool) -> ImageSpec:
 
 
 def _hf_preprocessing(folder: Path) -> dict[str, Any]:
-    """Return the settings of the pictures, which newer releases write into another file."""
+    """Return the settings for pictures; newer releases write them into another file."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         if (folder / name).is_file():
             content = read_json(folder / name)

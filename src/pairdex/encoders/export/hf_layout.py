@@ -44,14 +44,14 @@ def read_hf_towers(
     Parameters
     ----------
     config
-        Of `config.json`, with the defaults of the library filled in.
+        The content of `config.json`, completed by the defaults of the library.
     eot_id
-        The mark at which CLIP's text vector is read.
+        The token at which CLIP's text vector is read.
 
     Raises
     ------
     UnsupportedFormat, DamagedFile
-        An architecture that is not known here; a tensor that is missing or of another shape.
+        An unsupported architecture; a tensor that is missing or has another shape.
     """
     tensors = Tensors(path, weights)
     siglip = config["model_type"] == "siglip"

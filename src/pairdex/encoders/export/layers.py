@@ -1,4 +1,4 @@
-"""Taking tensors out of a file by name, each checked for its shape and none forgotten."""
+"""Takes tensors from a file by name, checks their shapes, and detects unused ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Tensors", "count_layers"]
 
 
 class Tensors:
-    """The tensors of one file, and which of them have been used."""
+    """The tensors of one file, with a record of which were used."""
 
     def __init__(self, path: Path, weights: Weights) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class Tensors:
         return list(self._weights)
 
     def take(self, name: str, rank: int, *shape: int | None) -> NDArray[np.float32]:
-        """Return a tensor of `rank` dimensions, and of `shape` where that is given (None: any).
+        """Return a tensor of `rank` dimensions and of `shape`, if given (None: any length).
 
         Raises
         ------
@@ -40,7 +40,7 @@ class Tensors:
         """
         if name not in self._weights:
             raise DamagedFile(
-                f"{self.path} lacks the tensor {name}: it is incomplete or of another model"
+                f"{self.path} lacks the tensor {name}: it is incomplete or belongs to another model"
             )
         found = self._weights[name]
         self._used.add(name)
@@ -49,7 +49,7 @@ class Tensors:
             w not in (None, f) for w, f in zip(wanted, found.shape, strict=True)
         ):
             shown = ", ".join("any" if one is None else str(one) for one in wanted)
-            raise DamagedFile(f"{self.path}: {name} is of shape {found.shape}, expected ({shown})")
+            raise DamagedFile(f"{self.path}: {name} has shape {found.shape}, expected ({shown})")
         return found
 
     def affine(self, name: str, width: int | None) -> Affine:
@@ -66,7 +66,7 @@ class Tensors:
         return Affine(self.take(f"{name}.weight", 1, width), self.take(f"{name}.bias", 1, width))
 
     def check_all_used(self, ignored: tuple[str, ...]) -> None:
-        """Refuse a file that holds more than has been used: what is left would change vectors.
+        """Refuse a file with unused tensors: they would change the vectors.
 
         Raises
         ------
@@ -76,13 +76,13 @@ class Tensors:
         left = sorted(set(self._weights) - self._used - set(ignored))
         if left:
             raise UnsupportedFormat(
-                f"{self.path} has parts that are not known here ({left[0]} and {len(left) - 1} more): "
+                f"{self.path} has unsupported parts ({left[0]} and {len(left) - 1} more): "
                 "the model is of another architecture"
             )
 
 
 def count_layers(tensors: Tensors, prefix: str) -> int:
-    """Return how many numbered layers stand behind `prefix`."""
+    """Return the number of numbered layers with this prefix."""
     pattern = re.compile(re.escape(prefix) + r"(\d+)\.")
     numbers = {int(found[1]) for name in tensors.names() if (found := pattern.match(name))}
     return max(numbers, default=-1) + 1

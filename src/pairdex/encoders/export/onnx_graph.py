@@ -1,4 +1,4 @@
-"""Writing ONNX node by node: the same weights give the same bytes, whoever exports them."""
+"""Writes ONNX node by node, so that the same weights always give the same bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST_BYTES = (1 << 31) - 1  # of one protobuf message
 
 
 class Graph:
-    """A graph in the making; a value is known by its name."""
+    """A graph under construction; names identify values."""
 
     def __init__(self) -> None:
         try:
@@ -36,7 +36,7 @@ class Graph:
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:  # noqa: ANN401
-        """Add a node; return the name of what it gives, or several names."""
+        """Add a node; return the name of its output, or a list of names."""
         names = [f"v{len(self._nodes)}{'abc'[i] if outputs > 1 else ''}" for i in range(outputs)]
         node = self._onnx.helper.make_node(operator, list(inputs), names, **attributes)
         self._nodes.append(node)
@@ -45,7 +45,7 @@ class Graph:
     def constant(self, value: NDArray[Any] | float | list[int]) -> str:
         """Add a tensor; numbers become float32, lists of integers int64."""
         array = np.asarray(value, np.float32 if isinstance(value, float) else None)
-        array = np.array(array, order="C")  # of no dimensions too, unlike ascontiguousarray
+        array = np.array(array, order="C")  # keeps zero dimensions, unlike ascontiguousarray
         small = (str(array.dtype), array.shape, array.tobytes() if array.size < 100 else b"")
         if array.size < 100 and small in self._known:
             return self._known[small]
@@ -80,7 +80,7 @@ class Graph:
     def attention(
         self, query: str, key: str, value: str, heads: int, mask: str | None = None
     ) -> str:
-        """Add softmax(q k^T / sqrt(d) + mask) v over (batch, length, width), a head at a time."""
+        """Add softmax(q k^T / sqrt(d) + mask) v over (batch, length, width), for each head."""
         scores = self.add("MatMul", self._headed(query, heads), self._headed(key, heads, last=True))
         if mask is not None:
             scores = self.add("Add", scores, mask)
@@ -145,14 +145,14 @@ class Graph:
         return data
 
     def _headed(self, x: str, heads: int, *, last: bool = False) -> str:
-        """Turn (batch, length, width) into (batch, heads, length, size), or with the last two swapped."""
+        """Reshape (batch, length, width) to (batch, heads, length, size), or with the last two swapped."""
         split = self.add("Reshape", x, self.constant([0, 0, heads, -1]))
         result: str = self.add("Transpose", split, perm=[0, 2, 3, 1] if last else [0, 2, 1, 3])
         return result
 
 
 def scaled_queries(qkv: Affine, width: int, heads: int) -> Affine:
-    """Put the 1 / sqrt(d) of the attention into the making of the queries."""
+    """Move the 1 / sqrt(d) of the attention into the weights of the queries."""
     scale = np.float32((width // heads) ** -0.5)
     weight = qkv.weight.copy()
     weight[:, :width] *= scale

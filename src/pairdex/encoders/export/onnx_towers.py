@@ -1,4 +1,4 @@
-"""The two towers as ONNX."""
+"""Writes the two towers as ONNX."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pairdex.encoders.export.towers import PoolHead, TextTower, VisionTower
 
 __all__ = ["text_model", "vision_model"]
 
-_HIDDEN = np.float32(np.finfo(np.float32).min)  # what the mask adds to places that are not seen
+_HIDDEN = np.float32(np.finfo(np.float32).min)  # added by the mask to hidden places
 
 
 def vision_model(tower: VisionTower) -> bytes:
@@ -88,7 +88,7 @@ def _causal_mask(graph: Graph, context_length: int, length: str) -> str:
 
 
 def _repeated(graph: Graph, row: Any, like: str) -> str:  # noqa: ANN401
-    """Turn (width,) into (batch, 1, width), with the batch of `like`."""
+    """Expand (width,) to (batch, 1, width), with the batch of `like`."""
     batch = graph.add("Shape", like, start=0, end=1)
     shape = graph.add("Concat", batch, graph.constant([1, len(row)]), axis=0)
     result: str = graph.add("Expand", graph.constant(row[None, None, :]), shape)

@@ -1,4 +1,4 @@
-"""Models in OpenAI's layout: open_clip's folders, and the `.pt` of OpenAI and open_clip."""
+"""Reads models in OpenAI's layout: folders of open_clip, and `.pt` files of OpenAI and open_clip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["OPEN_CLIP_CONFIG", "read_open_clip", "read_weights_file"]
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 
-# open_clip's settings that change nothing, or whose stated value is what is built here.
+# Settings of open_clip that change nothing, or whose stated value is the supported one.
 _SETTINGS: dict[str, Mapping[str, tuple[Any, ...]]] = {
     "vision_cfg": {
         "pool_type": ("tok",), "no_ln_pre": (False,), "attentional_pool": (False,),
@@ -45,7 +45,7 @@ _WEIGHTS = (
 
 
 def read_weights_file(path: Path, activation: Activation | None) -> Published:
-    """Read a .pt: OpenAI's models have QuickGELU, a state dict of open_clip's does not say."""
+    """Read a .pt. OpenAI's models use QuickGELU; a state dict of open_clip does not state it."""
     tokenizer = clip_tokenizer(path.parent)
     shape = Shape(activation or "quick_gelu")
     towers = read_openai_towers(read_weights(path), path, shape)
@@ -71,7 +71,7 @@ def read_open_clip(folder: Path, activation: Activation | None) -> Published:
     towers = read_openai_towers(weights, file, shape)
     resize = pictures.get("resize_mode") or "shortest"
     if resize not in ("shortest", "squash"):
-        raise UnsupportedFormat(f"{path}: the resize mode {resize} is not known here")
+        raise UnsupportedFormat(f"{path}: the resize mode {resize} is not supported")
     image = ImageSpec(
         towers[1].size,
         "squash" if resize == "squash" else "crop",
@@ -90,6 +90,6 @@ def _check_open_clip(path: Path, model: dict[str, Any]) -> None:
             value = model[group].get(name, values[0])
             if value not in values:
                 raise UnsupportedFormat(
-                    f"{path}: {group}.{name} is {value!r}, which is not known here; "
-                    "give the model in its Hugging Face form if there is one"
+                    f"{path}: {group}.{name} is {value!r}, which is not supported; "
+                    "export its Hugging Face version if there is one"
                 )

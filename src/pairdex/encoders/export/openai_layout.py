@@ -21,8 +21,8 @@ from pairdex.errors import UnsupportedFormat
 __all__ = ["Shape", "read_openai_towers"]
 
 _EPSILON = 1e-5
-_HEAD_SIZE = 64  # where nothing is said: clip/model.py has width // 64 heads
-# In the files, but no part of the towers.
+_HEAD_SIZE = 64  # default: clip/model.py has width // 64 heads
+# In the files, but not part of the towers.
 _IGNORED = (
     "logit_scale", "logit_bias", "attn_mask", "input_resolution", "context_length", "vocab_size",
     "text.attn_mask",
@@ -31,12 +31,12 @@ _IGNORED = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What the tensors themselves do not say."""
+    """Facts that the tensors do not state."""
 
     activation: Activation
     text_heads: int | None = None
     vision_heads: int | None = None
-    eot_id: int | None = None  # the last of the vocabulary where None
+    eot_id: int | None = None  # None: the last token of the vocabulary
 
 
 def read_openai_towers(weights: Weights, path: Path, shape: Shape) -> tuple[TextTower, VisionTower]:
@@ -45,15 +45,15 @@ def read_openai_towers(weights: Weights, path: Path, shape: Shape) -> tuple[Text
     Raises
     ------
     UnsupportedFormat
-        The model is no ViT of this layout: a ResNet, or one with parts that are not known here.
+        The model is not a ViT of this layout: a ResNet, or one with unsupported parts.
     DamagedFile
         A tensor is missing, or of another shape than the others ask for.
     """
     if "visual.layer1.0.conv1.weight" in weights or "visual.attnpool.k_proj.weight" in weights:
-        raise UnsupportedFormat(f"{path} is a ResNet CLIP; expected one with a vision transformer")
+        raise UnsupportedFormat(f"{path} is a ResNet CLIP; expected a vision transformer")
     if "visual.conv1.weight" not in weights:
         raise UnsupportedFormat(
-            f"{path} is no CLIP in OpenAI's layout: it lacks visual.conv1.weight; "
+            f"{path} is not a CLIP in OpenAI's layout: it lacks visual.conv1.weight; "
             "give the model in its Hugging Face form"
         )
     tensors = Tensors(path, weights)
@@ -107,7 +107,7 @@ def _vision(tensors: Tensors, shape: Shape) -> VisionTower:
 
 
 def _projection(tensors: Tensors, name: str, width: int) -> Affine:
-    """Take what is a matrix (width, dim) in most files, and a linear layer in some of open_clip's."""
+    """Take a projection: a matrix (width, dim) in most files, a linear layer in some of open_clip."""
     if f"{name}.weight" in tensors:
         return tensors.affine(name, width)
     return Affine(tensors.take(name, 2, width, None), None)

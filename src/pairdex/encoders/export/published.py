@@ -1,8 +1,7 @@
-"""What an export needs of a published model, and what all kinds of them have in common."""
+"""A published model as an export needs it, and the steps that all kinds of models share."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pairdex.encoders.export.towers import TextTower, VisionTower
 from pairdex.encoders.export.weights import Weights, read_weights
 from pairdex.encoders.model import ImageSpec, TextSpec
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
+from pairdex.files import foreign_json
 
 __all__ = [
     "OPENAI_MEAN",
@@ -32,7 +32,7 @@ Towers = tuple[TextTower, VisionTower]
 
 @dataclass(frozen=True)
 class Published:
-    """A model with everything that decides its vectors."""
+    """A model with everything that determines its vectors."""
 
     name: str
     kind: str
@@ -46,50 +46,50 @@ class Published:
 def clip_model(
     name: str, kind: str, towers: Towers, tokenizer: bytes, image: ImageSpec
 ) -> Published:
-    """Put together what all CLIP models have in common.
+    """Assemble a CLIP model of any source.
 
     Raises
     ------
     MissingFile, Mismatch
-        The tokenizer is of another model.
+        The tokenizer belongs to another model.
     """
     place, (text, vision) = Path(name), towers
     bos, eot = token_id(tokenizer, SOT, place), token_id(tokenizer, EOT, place)
     check_vocabulary(name, tokenizer, text)
     if text.eot_id != eot:
         raise Mismatch(
-            f"{name} reads texts at the mark {text.eot_id}, its tokenizer ends them with {eot}: "
-            "the tokenizer is of another model"
+            f"{name} reads texts at the token {text.eot_id}, its tokenizer ends them with {eot}: "
+            "the tokenizer belongs to another model"
         )
     spec = TextSpec(text.context_length, "dynamic", 0, bos, eot, "openai")
     return Published(name, kind, text, vision, tokenizer, image, spec)
 
 
 def check_vocabulary(name: str, tokenizer: bytes, text: TextTower) -> None:
-    """Refuse a tokenizer that gives ids which the model does not know.
+    """Refuse a tokenizer that produces ids unknown to the model.
 
     Raises
     ------
     Mismatch
         It has more tokens than the model.
     """
-    content = json.loads(tokenizer)
+    content = foreign_json.parse(tokenizer)
     added = [one["id"] + 1 for one in content.get("added_tokens") or ()]
     size = max([len(content["model"]["vocab"]), *added])
     if size > len(text.tokens):
         raise Mismatch(
             f"the tokenizer of {name} has {size:,} tokens, the model knows {len(text.tokens):,}: "
-            "it is of another model"
+            "it belongs to another model"
         )
 
 
 def find_weights(folder: Path, names: tuple[str, ...]) -> tuple[Path, Weights]:
-    """Read the first of some files that is there.
+    """Read the first of these files that exists.
 
     Raises
     ------
     MissingFile, DamagedFile
-        There is none, or it cannot be read.
+        None exists, or it cannot be read.
     """
     for name in names:
         if (folder / name).is_file():
@@ -103,12 +103,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     DamagedFile
-        It is none.
+        It is not a JSON object.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = foreign_json.parse(path.read_bytes())
     except ValueError as error:
-        raise DamagedFile(f"{path} is no JSON: {error}; fetch it again") from error
+        raise DamagedFile(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(content, dict):
-        raise DamagedFile(f"{path} is no JSON object; fetch it again")
+        raise DamagedFile(f"{path} is not a JSON object; fetch it again")
     return content

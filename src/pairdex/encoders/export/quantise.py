@@ -1,4 +1,4 @@
-"""Towers with matrices of 8-bit integers, quantised on the fly as onnxruntime does it."""
+"""Quantises the matrices of a tower to 8-bit integers, with onnxruntime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer of an exported model: the one it came with, or CLIP's from its vocabulary."""
+"""The tokenizer of an exported model: its own, or CLIP's from its published vocabulary."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import DamagedFile, MissingExtra, MissingFile
+from pairdex.files import foreign_json
 
 __all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
 
@@ -19,23 +20,23 @@ SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP
 _VOCABULARY_SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
 _PACKAGES = ("open_clip", "clip")  # of open_clip_torch; of clip-anytorch and OpenAI's own
-_MERGES = slice(1, 49152 - 256 - 2 + 1)  # those that are used, clip/simple_tokenizer.py
+_MERGES = slice(1, 49152 - 256 - 2 + 1)  # the merges that CLIP uses, clip/simple_tokenizer.py
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def tokenizer_of(folder: Path) -> bytes | None:
-    """Return the `tokenizer.json` of a folder, or one made of its `vocab.json` and `merges.txt`.
+    """Return the `tokenizer.json` of a folder, or build it from its `vocab.json` and `merges.txt`.
 
     Raises
     ------
     DamagedFile
-        The files are not what their names say.
+        The files do not hold what their names say.
     """
     whole = folder / "tokenizer.json"
     if whole.is_file():
         data = whole.read_bytes()
         if "model" not in _json(whole, data):
-            raise DamagedFile(f"{whole} is no tokenizer; fetch it again")
+            raise DamagedFile(f"{whole} is not a tokenizer; fetch it again")
         return data
     vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
     if not (vocabulary.is_file() and merges.is_file()):
@@ -57,7 +58,7 @@ def clip_tokenizer(folder: Path) -> bytes:
     Raises
     ------
     MissingExtra, DamagedFile
-        There is no vocabulary; it is not the published one.
+        No vocabulary was found; it differs from the published one.
     """
     lines = gzip.decompress(_vocabulary(folder)).decode("utf-8").split("\n")[_MERGES]
     pairs = [tuple(line.split()) for line in lines]
@@ -96,24 +97,24 @@ def token_id(tokenizer: bytes, token: str, path: Path) -> int:
     MissingFile
         The tokenizer has no such token.
     """
-    content = json.loads(tokenizer)
+    content = foreign_json.parse(tokenizer)
     vocabulary = content["model"]["vocab"]
     if isinstance(vocabulary, dict) and token in vocabulary:
         return int(vocabulary[token])
     for added in content.get("added_tokens") or ():
         if added["content"] == token:
             return int(added["id"])
-    if isinstance(vocabulary, list):  # of a Unigram model: pairs of token and score
+    if isinstance(vocabulary, list):  # a Unigram model: pairs of token and score
         found = next((i for i, (one, _) in enumerate(vocabulary) if one == token), None)
         if found is not None:
             return found
-    raise MissingFile(f"the tokenizer of {path} has no token {token}: it is of another model")
+    raise MissingFile(f"the tokenizer of {path} has no token {token}: it belongs to another model")
 
 
 def _byte_letters() -> list[str]:
-    """Return the 256 letters that stand for bytes, in the order of CLIP's first tokens.
+    """Return the 256 letters that represent bytes, in the order of CLIP's first tokens.
 
-    Printable bytes stand for themselves and come first; the others get letters from U+0100 on.
+    Printable bytes represent themselves and come first; the others get letters from U+0100 on.
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     return [chr(byte) for byte in printable] + [chr(0x100 + i) for i in range(256 - len(printable))]
@@ -170,9 +171,9 @@ def _serialised(vocabulary: dict[str, int], merges: list[tuple[str, ...]]) -> by
 
 def _json(path: Path, data: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(data)
+        content = foreign_json.parse(data)
     except ValueError as error:
-        raise DamagedFile(f"{path} is no JSON: {error}; fetch it again") from error
+        raise DamagedFile(f"{path} is not JSON: {error}; fetch it again") from error
     if not isinstance(content, dict):
-        raise DamagedFile(f"{path} is no JSON object; fetch it again")
+        raise DamagedFile(f"{path} is not a JSON object; fetch it again")
     return content

@@ -1,7 +1,7 @@
-"""A model's two towers in one form, whatever its library calls the parts.
+"""The two towers of a model in one form, whatever its library calls their parts.
 
-Everything that makes two CLIP-like models differ is a field here: the activation, the masks, where the
-vector is read, whether there is a class token. Shapes are those of NumPy products: x @ weight + bias.
+Every difference between two CLIP-like models is a field: the activation, the masks, the position of the
+vector, whether there is a class token. Shapes are those of NumPy products: x @ weight + bias.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Block:
-    """One residual layer: attention behind a norm, then a network of two layers behind another.
+    """One residual layer: a norm and attention, then a norm and a network of two layers.
 
     `qkv` makes queries, keys and values side by side: weight (width, 3 * width).
     """
@@ -43,7 +43,7 @@ class Block:
 
 @dataclass(frozen=True)
 class PoolHead:
-    """SigLIP's reading of a picture: one learned query attends to all patches, then a residual network."""
+    """SigLIP's pooling: one learned query attends to all patches, then a residual network."""
 
     probe: Array  # (1, width)
     query: Affine
@@ -63,9 +63,9 @@ class VisionTower:
     patches
         Weight (width, 3, patch, patch) of the convolution, and its bias.
     class_token
-        (width,); None where there is none, and `pool` reads the picture.
+        (width,); None if `pool` reads the picture.
     projection
-        (width, dim); None where `pool` gives the vector itself.
+        (width, dim); None if `pool` returns the vector itself.
     """
 
     size: int
@@ -90,9 +90,9 @@ class TextTower:
     Attributes
     ----------
     eot_id
-        The vector is read where this id comes first; None reads the last place.
+        The vector is read at the first place with this id; None reads the last place.
     causal
-        Whether each place sees only what stands before it, so that padding does not matter.
+        True if each place attends only to places before it, so that padding does not matter.
     """
 
     context_length: int

@@ -1,8 +1,7 @@
-"""Reading the tensors of a model: safetensors as they are, PyTorch's files through PyTorch."""
+"""Reads the tensors of a model: safetensors directly, PyTorch's files with PyTorch."""
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 import warnings
@@ -15,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingExtra, UnsupportedFormat
+from pairdex.files import foreign_json
 
 __all__ = ["Weights", "read_weights"]
 
 Weights = Mapping[str, NDArray[np.float32]]
 
-_HEADER_LIMIT = 100 << 20  # of a safetensors file, as its reference reader has it
+_HEADER_LIMIT = 100 << 20  # the limit of the reference reader of safetensors
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4"}
 
 
@@ -35,9 +35,9 @@ def read_weights(path: Path) -> Weights:
     Raises
     ------
     DamagedFile
-        The file is truncated or not what its name says.
+        The file is truncated, or is not what its name says.
     MissingExtra
-        It takes PyTorch to read it, which is not installed.
+        Reading it needs PyTorch, which is not installed.
     """
     return _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
 
@@ -49,13 +49,13 @@ def _safetensors(path: Path) -> Weights:
             length = int.from_bytes(file.read(8), "little")
             if length > min(_HEADER_LIMIT, path.stat().st_size):
                 raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
+            header = foreign_json.parse(file.read(length))
         header.pop("__metadata__", None)
         data = np.memmap(path, np.uint8, "r", offset=8 + length)
         return {name: _tensor(data, entry) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DamagedFile(
-            f"{path} is no whole safetensors file: {error}; fetch it again"
+            f"{path} is not a complete safetensors file: {error}; fetch it again"
         ) from error
 
 
@@ -77,12 +77,12 @@ def _torch(path: Path) -> Weights:
         import torch  # noqa: PLC0415 - only these files need it
     except ImportError as error:
         raise MissingExtra(
-            f"{path} is a PyTorch file, which takes PyTorch to read; pip install 'pairdex[export]'"
+            f"{path} is a PyTorch file; to read it: pip install 'pairdex[export]'"
         ) from error
     try:
         if _is_torchscript(path):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of the form itself
+                warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript itself
                 content = torch.jit.load(str(path), map_location="cpu").state_dict()
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Iterating over pairs as TFDS's `laion400m` gives them, without TFDS."""
+"""Iterate over pairs with the features of TFDS's `laion400m`, without TFDS."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ __all__ = ["decoded", "examples"]
 
 
 def examples(source: str | Path, config: Config = "images") -> Iterator[Example]:
-    """Yield the pairs of a collection, of parts, or of shards with the features of TFDS's `laion400m`.
+    """Yield the pairs of a collection, parts or shards with the features of TFDS's `laion400m`.
 
     Parameters
     ----------
     source
-        A collection; for `embeddings` also a folder of parts with image and text vectors; for `images`
-        also a folder of img2dataset's shards (`00000.tar` with `00000.parquet`).
+        A collection. For `embeddings`, also a folder of parts with image and text vectors. For `images`,
+        also a folder of img2dataset shards (`00000.tar` with `00000.parquet`).
     config
-        `images` gives `image`, uint8 (height, width, 3); `embeddings` gives `image_embedding` and
-        `text_embedding`, float16 (dim,).
+        `images` adds `image`, uint8 of shape (height, width, 3). `embeddings` adds `image_embedding` and
+        `text_embedding`, float16 of shape (dim,).
 
     Yields
     ------
     dict
         caption, license, url: str; nsfw: int64, 0 to 3 for UNLIKELY, UNSURE, NSFW, UNTAGGED;
-        original_height, original_width: int32, 0 where missing; similarity: float64, -1.0 where missing;
-        and what the configuration adds. Rows without a local picture are left out of `images`.
+        original_height, original_width: int32, 0 if missing; similarity: float64, -1.0 if missing; and the
+        features of the configuration. `images` skips rows without a local picture.
 
     Raises
     ------
     MissingFile, DamagedFile, Mismatch, InvalidArgument
-        Nothing there that has such examples, or it is damaged; a picture that cannot be decoded.
+        `source` does not exist, is damaged or has no such examples, or a picture cannot be decoded.
     """
     opened = open_source(Path(source), config)
     for unit in range(len(opened.rows())):
@@ -48,12 +48,12 @@ def examples(source: str | Path, config: Config = "images") -> Iterator[Example]
 
 
 def decoded(pair: Pair) -> Image:
-    """Return the picture of a pair, decoded, in the mode that its file has.
+    """Decode the picture of a pair, in the colour mode of its file.
 
     Raises
     ------
     DamagedFile
-        It is no picture, or a damaged one.
+        The file is not a picture, or is damaged.
     """
     assert pair.picture is not None, "the configuration is images"
     try:

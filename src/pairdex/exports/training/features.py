@@ -1,6 +1,6 @@
-"""The features of TFDS's `laion400m` 1.0.0: their names, and the rule for what a release leaves out.
+"""The features of TFDS's `laion400m` 1.0.0: their names, and the values for missing metadata.
 
-Source: the catalogue page of `laion400m` and its builder's treatment of missing values.
+Source: the catalogue page of `laion400m`, and how its builder treats missing values.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ CONFIGS: tuple[Config, ...] = ("images", "embeddings")
 VERSION = "1.0.0"
 
 Example = dict[str, Any]
-"""One example: `str` texts, NumPy scalars and arrays under the names of the features."""
+"""One example: `str`, NumPy scalars and NumPy arrays, by the names of the features."""
 
 NSFW_NAMES = ("UNLIKELY", "UNSURE", "NSFW", "UNTAGGED")  # the ClassLabel's order: 0 to 3
 _UNTAGGED = NSFW_NAMES.index("UNTAGGED")
 MISSING_SIMILARITY = -1.0
-MISSING_SIZE = 0  # the builder has no rule for a row without a size; no picture is 0 pixels wide
+MISSING_SIZE = 0  # our choice, since the builder has no rule: no picture is 0 pixels wide
 
-# What the collection calls the source of a feature, the preferred one first: img2dataset tables have
-# both the size of the picture as it was (`original_width`) and as it is stored (`width`).
+# The columns that a feature is taken from, the preferred one first: img2dataset tables have both the
+# original size of a picture (`original_width`) and its stored size (`width`).
 _SOURCES = {
     "caption": ("caption",),
     "license": ("license",),
@@ -51,15 +51,15 @@ _SOURCES = {
 
 
 def metadata_features(table: pa.Table) -> Iterator[Example]:
-    """Yield the features that come from metadata, a dictionary a row, in order.
+    """Yield for each row a dictionary of the features that come from metadata.
 
-    `nsfw` is the tag's number in `NSFW_NAMES`, compared with case and not stripped; any other value, and
-    none, is UNTAGGED. A missing similarity is -1.0, a missing text is empty, a missing size 0.
+    `nsfw` is the index of the tag in `NSFW_NAMES`; tags are compared exactly, with case and spaces. Other
+    and missing tags are UNTAGGED. A missing similarity is -1.0, a missing text empty, a missing size 0.
 
     Raises
     ------
     Mismatch
-        A column is not of a type that the feature can hold.
+        The type of a column cannot be converted to the type of its feature.
     """
     columns = {feature: _values(table, feature) for feature in _SOURCES}
     for row in range(len(table)):

@@ -1,6 +1,6 @@
-"""Where examples come from: a collection, a folder of parts, a folder of img2dataset's shards.
+"""The sources of examples: a collection, a folder of parts, or a folder of img2dataset shards.
 
-A source is cut into units (a part, a shard), each read in one streaming pass.
+A source consists of units (parts or shards), each read in one streaming pass.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = ["Pair", "Source", "open_source"]
 class Pair:
     """An example before its picture is decoded.
 
-    `shard` and `row` say where it was released, `features` are all but the picture, `picture` is the
-    picture's file as it was stored, for the configuration `images`.
+    `shard` and `row` are its position in the release, `features` are all features except the picture.
+    `picture` is the content of the stored picture file, for the configuration `images`.
     """
 
     shard: int
@@ -44,33 +44,33 @@ class Pair:
 
     @property
     def key(self) -> str:
-        """The key that TFDS gives the example."""
+        """The key of the example in TFDS."""
         return f"{self.shard}_{self.row}"
 
 
 @dataclass
 class Left:
-    """Counts the rows that give no example, by reason."""
+    """Counts of the rows that are left out, by reason."""
 
     counts: dict[str, int] = field(default_factory=dict)
 
     def out(self, reason: str, rows: int = 1) -> None:
-        """Count rows."""
+        """Count rows that are left out for a reason."""
         if rows:
             self.counts[reason] = self.counts.get(reason, 0) + rows
 
 
 class Source(Protocol):
-    """Pairs in units that can be read one by one; `dim` is None where there are no vectors."""
+    """Pairs in units that can be read one by one; `dim` is None if there are no vectors."""
 
     dim: int | None
     identity: str
 
     def rows(self) -> list[int]:
-        """Return how many rows each unit has, before any is left out; as many numbers as units."""
+        """Return the number of rows of each unit, including rows that are left out."""
 
     def pairs(self, unit: int, left: Left) -> Iterator[Pair]:
-        """Yield the pairs of a unit in order, and count those left out."""
+        """Yield the pairs of a unit in order, and count the rows left out."""
 
 
 def open_source(place: Path, config: Config) -> Source:
@@ -79,7 +79,7 @@ def open_source(place: Path, config: Config) -> Source:
     Raises
     ------
     MissingFile, DamagedFile, Mismatch, InvalidArgument
-        Nothing there that has such examples.
+        `place` does not exist, is damaged, or has no such examples.
     """
     if config not in CONFIGS:
         raise InvalidArgument(
@@ -92,7 +92,7 @@ def open_source(place: Path, config: Config) -> Source:
 
 
 class CollectionVectors:
-    """The rows of a collection with both their vectors."""
+    """The rows of a collection with image and text vectors."""
 
     def __init__(self, store: Store) -> None:
         for kind in ("image", "text"):
@@ -113,7 +113,7 @@ class CollectionVectors:
 
 
 class CollectionPictures:
-    """The rows of a collection whose picture is on this machine."""
+    """The rows of a collection with local pictures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -124,7 +124,7 @@ class CollectionPictures:
         return [part.rows for part in self._store.manifest.parts]
 
     def pairs(self, unit: int, left: Left) -> Iterator[Pair]:
-        root = self._store.manifest.parts[unit].pictures
+        part = self._store.manifest.parts[unit]
         for ids in live_ids(self._store, unit, left):
             table = self._store.take(ids)
             names = (
@@ -134,7 +134,7 @@ class CollectionPictures:
             )
             origin, features = _origin(table), metadata_features(table)
             for (shard, row), values, name in zip(origin, features, names, strict=True):
-                path = picture_path(root, name)
+                path = picture_path(part, name)
                 if path is None:
                     left.out("no local picture")
                     continue
@@ -142,14 +142,15 @@ class CollectionPictures:
 
 
 class PartVectors:
-    """The rows of parts as released, all of them."""
+    """All rows of released parts."""
 
     def __init__(self, folder: Path) -> None:
         self._parts = find_parts(folder)
         for part in self._parts:
             if part.text is None:
                 raise Mismatch(
-                    f"{folder} holds no text vectors, which the configuration embeddings needs"
+                    f"{folder} has no text vectors, which the configuration embeddings needs; name parts that "
+                    "have them"
                 )
         self.dim: int | None = self._parts[0].dim
         self.identity = str(folder.resolve())
@@ -157,7 +158,7 @@ class PartVectors:
     def rows(self) -> list[int]:
         return [part.rows for part in self._parts]
 
-    def pairs(self, unit: int, left: Left) -> Iterator[Pair]:  # noqa: ARG002 - none is left out
+    def pairs(self, unit: int, left: Left) -> Iterator[Pair]:  # noqa: ARG002 - all rows are kept
         part = self._parts[unit]
         first = 0
         for table, vectors in _part_blocks(part):
@@ -167,7 +168,7 @@ class PartVectors:
 
 
 class ShardPictures:
-    """The pictures of img2dataset's shards."""
+    """The pictures of img2dataset shards."""
 
     def __init__(self, folder: Path) -> None:
         self._shards = find_shards(folder)
@@ -195,15 +196,15 @@ class ShardPictures:
 
 
 def live_ids(store: Store, unit: int, left: Left) -> Iterator[NDArray[np.int64]]:
-    """Yield the ids of a collection's part in order, some thousands at a time, removed ones left out."""
+    """Yield the ids of the live rows of a part in order, in blocks of at most BATCH_ROWS."""
     first, rows = store.first_id(unit), store.manifest.parts[unit].rows
     removed = store.removed
     for start in range(first, first + rows, BATCH_ROWS):
         ids = np.arange(start, min(start + BATCH_ROWS, first + rows))
         if removed is not None:
-            gone = removed[ids]
-            left.out("removed", int(np.count_nonzero(gone)))
-            ids = ids[~gone]
+            is_removed = removed[ids]
+            left.out("removed", int(np.count_nonzero(is_removed)))
+            ids = ids[~is_removed]
         yield ids
 
 
@@ -221,7 +222,7 @@ def _with_vectors(
 
 def _part_blocks(part: Part) -> Iterator[tuple[pa.Table, dict[str, NDArray[np.float16]]]]:
     assert part.text is not None, "checked when the source was opened"
-    assert part.metadata is not None, "only a bundle, which has no text vectors, may lack it"
+    assert part.metadata is not None, "only a bundle may lack metadata, and it has no text vectors"
     tables = read_tables(part.metadata, plan_columns([part]), BATCH_ROWS)
     images, texts = part.image.blocks(BATCH_ROWS), part.text.blocks(BATCH_ROWS)
     for table, image, text in zip(tables, images, texts, strict=True):
@@ -229,14 +230,14 @@ def _part_blocks(part: Part) -> Iterator[tuple[pa.Table, dict[str, NDArray[np.fl
 
 
 def _pictures_of(shard: Shard) -> Iterator[tuple[str, bytes]]:
-    """Yield the name without suffix, and the content, of every picture in a tar."""
+    """Yield the name (without suffix) and the content of every picture in a tar."""
     try:
         with tarfile.open(shard.tar, "r:") as archive:
             for member in archive:
                 name = Path(member.name)
                 if member.isfile() and name.suffix.lower() in SUFFIXES:
                     file = archive.extractfile(member)
-                    assert file is not None, "it is a file"
+                    assert file is not None, "isfile() is true"
                     yield name.stem, file.read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DamagedFile(f"{shard.tar} cannot be read: {error}; fetch it again") from error

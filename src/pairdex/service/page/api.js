@@ -1,4 +1,4 @@
-// Talking to the REST interface: JSON in and out, errors as one class, the token where one is asked for.
+// Requests to the REST interface: JSON in and out, errors as one class, the token if one is required.
 
 const TOKEN_KEY = "pairdex-token";
 let askForToken = null;
@@ -13,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-/** `ask(refused)` resolves to a token from the user; it is called when the service wants one. */
+/** `ask(refused)` resolves to a token from the user; it is called when the service requires one. */
 export function onTokenWanted(ask) {
   askForToken = ask;
 }
@@ -27,13 +27,13 @@ export async function post(path, body, signal) {
   return (await send(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
-/** The content of an answer that is a file. */
+/** Return the content of a response that is a file. */
 export async function saved(path, body) {
   const headers = { "Content-Type": "application/json" };
   return (await send(path, { method: "POST", headers, body: JSON.stringify(body) })).blob();
 }
 
-/** An address for <img>: the path itself, or its content where a token has to go with the request. */
+/** Return an address for <img>: the path, or its content if the request needs a token. */
 export async function pictureAddress(path) {
   if (!sessionStorage.getItem(TOKEN_KEY)) return path;
   return URL.createObjectURL(await (await send(path, {})).blob());
@@ -54,7 +54,7 @@ async function reach(path, options) {
     return await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, { code: "unreachable", message: "the service does not answer; is it still running?" });
+    throw new ApiError(0, { code: "unreachable", message: "the service does not respond; is it still running?" });
   }
 }
 
@@ -62,7 +62,7 @@ function withToken(options, token) {
   return token ? { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } } : options;
 }
 
-/** Several requests may be refused at once: all wait for one question. */
+/** Ask once for a token, even if several requests are refused at the same time. */
 async function renewToken(refused) {
   waitingForToken ??= askForToken(refused).finally(() => { waitingForToken = null; });
   sessionStorage.setItem(TOKEN_KEY, await waitingForToken);
@@ -72,6 +72,6 @@ async function explain(response) {
   try {
     return new ApiError(response.status, (await response.json()).error);
   } catch {
-    return new ApiError(response.status, { code: "error", message: `the service answered ${response.status}` });
+    return new ApiError(response.status, { code: "error", message: `the service responded with status ${response.status}` });
   }
 }

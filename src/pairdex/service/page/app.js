@@ -1,4 +1,4 @@
-// Puts the page together: the state decides what is searched and shown; everything the user does makes a new state.
+// Connects the parts of the page: the state decides what is searched and shown; every action of the user makes a new state.
 
 import { get, onTokenWanted, post } from "./api.js";
 import { Atlas } from "./atlas.js";
@@ -7,25 +7,25 @@ import { Detail } from "./detail.js";
 import { listenToDownloads } from "./downloads.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
-import { clearNotice, found, hideWelcome, notice, say, sentence, welcome } from "./notices.js";
+import { clearNotice, found, hideWelcome, matching, notice, say, sentence, welcome } from "./notices.js";
 import { captionOf, showPicture } from "./pictures.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
 import { nameOf, rowOf, sampleOf } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
-import { PAGE_ROWS, address, isSearch, read, request, withQuery, write } from "./state.js";
+import { PAGE_ROWS, address, browse, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
 import { DEFAULT_WEIGHT, Terms, withTerm } from "./terms.js";
 import { askToken } from "./token.js";
 
-const BUSY_MS = 120; // results that take longer are dimmed until the new ones come
+const BUSY_MS = 120; // old results are dimmed if new ones take longer
 const SUBJECT_SIZE = 96; // pixels
 const more = document.getElementById("more");
 const mapToggle = document.getElementById("atlas-toggle");
 
-let catalogue = null; // the answer of GET /api/collections
+let catalogue = null; // the response of GET /api/collections
 let state = read();
 let running = new AbortController();
-let isTyping = false; // the last entry of the history is an unfinished text
+let isTyping = false; // true if the last entry of the history is an unfinished text
 
 const grid = new Grid(document.getElementById("results"), {
   onLike: (row, byKeyboard) => search({ like: row.id }, { focus: byKeyboard }),
@@ -54,7 +54,7 @@ function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
 }
 
-/** Ids mean other rows in another collection. */
+/** Return the fields to reset when the collection changes: its ids and columns are different. */
 function rowsOfOther(changes) {
   return changes.collection ? { like: null, terms: [], on: "image", keywords: "", where: "", filters: {} } : {};
 }
@@ -63,7 +63,7 @@ function change(changes, options) {
   go({ ...state, ...changes, shown: PAGE_ROWS }, options);
 }
 
-/** From the first look on, "less like this" alone would name nothing to look for. */
+/** Add a term. Without a query, a first term that is wanted becomes the query. */
 function addTerm(term, options) {
   if (!isSearch(state) && term.weight > 0) search({ like: term.like }, options);
   else change({ terms: withTerm(state.terms, term) }, options);
@@ -99,14 +99,14 @@ function go(next, { replace = false, typing = false, focus = false } = {}) {
 
 async function show(next, { scroll = 0, focus = false } = {}) {
   state = next;
-  if (catalogue === null) return; // it is on its way; then what the address says is shown
+  if (catalogue === null) return; // once it has loaded, `start` shows the address
   running.abort();
   running = new AbortController();
   const { signal } = running;
   const busy = setTimeout(() => grid.setBusy(true), BUSY_MS);
   showControls();
   try {
-    await (isSearch(state) ? showHits(signal) : showSample(signal));
+    await (isSearch(state) ? showHits(signal) : isBrowsing() ? showMatches(signal) : showSample(signal));
     if (state.view === "atlas") await atlas.show(collection(), isSearch(state) ? grid.rows.map(({ id }) => id) : [], signal);
     if (scroll !== null) window.scrollTo(0, scroll);
     if (focus) grid.focus(0);
@@ -139,17 +139,45 @@ async function showHits(signal) {
   grid.show(answer.hits, collection());
   say(found(answer.hits.length, collection(), answer));
   offerMore(answer.hits.length === k);
-  if (answer.hits.length === 0) notice("Nothing here", "No row passes the filter.", ["Remove the filters", () => change({ where: "", keywords: "", filters: {} })]);
+  if (answer.hits.length === 0) noticeEmpty();
 }
 
-/** Some rows of the collection, evenly spread, to begin with. */
+function noticeEmpty() {
+  notice("No results", "No row matches the filters.", ["Remove the filters", () => change({ where: "", keywords: "", filters: {} })]);
+}
+
+/** Whether rows that match the filters are shown, and nothing is searched for. */
+function isBrowsing() {
+  return !isSearch(state) && isFiltered(state) && state.view !== "atlas";
+}
+
+/** Return up to `k` rows for the grid, of the search or of those that match the filters. */
+async function rowsOf(k, offset, signal) {
+  if (isSearch(state)) return post("/api/search", request(state, k, offset), signal);
+  const answer = await post("/api/search", browse(state, collection(), k, offset), signal);
+  return { ...answer, hits: answer.hits.map(({ distance, similarity, ...row }) => row) };
+}
+
+/** Show rows that match the filters, where nothing is searched for. */
+async function showMatches(signal) {
+  hideWelcome("Rows that match the filters");
+  const k = Math.min(state.shown, catalogue.limits.k);
+  const { hits } = await rowsOf(k, 0, signal);
+  clearErrors();
+  grid.show(hits, collection());
+  say(hits.length ? matching(hits.length, hits.length < k) : "");
+  offerMore(hits.length === k);
+  if (hits.length === 0) noticeEmpty();
+}
+
+/** Show some rows of the collection, evenly spread, to begin with. */
 async function showSample(signal) {
   if (state.view === "atlas") hideWelcome("Map");
   else welcome(collection(), (text) => search({ text }));
   const items = state.view === "atlas" ? [] : (await sampleOf(collection(), PAGE_ROWS, signal)).filter(isShown);
   clearErrors();
   grid.show(items, collection());
-  say(state.where || Object.keys(state.filters).length ? "The refinements count as soon as you search." : "");
+  say("");
   offerMore(false);
 }
 
@@ -161,7 +189,7 @@ async function showSubject(signal) {
     showPicture(box.pictureSlot, row, collection(), SUBJECT_SIZE);
     box.nameSubject(captionOf(row));
   } catch (error) {
-    if (error.name !== "AbortError") box.pictureSlot.replaceChildren(); // the search itself says what is wrong
+    if (error.name !== "AbortError") box.pictureSlot.replaceChildren(); // the search reports the error
   }
 }
 
@@ -170,12 +198,12 @@ function showError(error) {
   offerMore(false);
   if (error.field === "where" || error.field === "keywords") {
     refine.complain(sentence(error.message), error.field);
-    if (grid.rows.length === 0) notice("The filter cannot be used", "What is wrong stands beside it.");
+    if (grid.rows.length === 0) notice("Invalid filter", "The error is shown beside the filter.");
     return;
   }
   grid.show([], catalogue ? collection() : null);
   hideWelcome("Error");
-  notice("That did not work", sentence(error.message), ["Try again", () => (catalogue ? show(state) : begin())]);
+  notice("Request failed", sentence(error.message), ["Try again", () => (catalogue ? show(state) : begin())]);
 }
 
 function clearErrors() {
@@ -191,12 +219,12 @@ async function showMore() {
   const { signal } = running;
   more.disabled = true;
   try {
-    const answer = await post("/api/search", request(state, PAGE_ROWS, grid.rows.length), signal);
+    const answer = await rowsOf(PAGE_ROWS, grid.rows.length, signal);
     const first = grid.rows.length;
     grid.append(answer.hits);
     state = { ...state, shown: grid.rows.length };
     write(state, { replace: true });
-    say(found(grid.rows.length, collection(), answer));
+    say(isSearch(state) ? found(grid.rows.length, collection(), answer) : matching(grid.rows.length, answer.hits.length < PAGE_ROWS));
     offerMore(answer.hits.length === PAGE_ROWS);
     if (answer.hits.length) grid.focus(first);
   } catch (error) {

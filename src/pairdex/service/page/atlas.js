@@ -1,4 +1,4 @@
-// The map of the collection: what is seen of it, what one points at, and the results on it.
+// The map of the collection: its view, the row under the pointer, and the results on it.
 
 import { post } from "./api.js";
 import { AtlasData } from "./atlas_data.js";
@@ -8,15 +8,15 @@ import { AtlasView } from "./atlas_view.js";
 import { sentence } from "./notices.js";
 import { captionOf, pictureSources, showPicture } from "./pictures.js";
 
-const REACH = 16; // pixels from a point that still mean it
-const POINT_MS = 60; // a rest of the pointer that is worth asking for a caption
-const MOST_PICTURES = 160; // seen at once, as in atlas_draw.js
+const REACH = 16; // pixels around a point in which it can be picked
+const POINT_MS = 60; // the pointer rests this long before a caption is requested
+const MOST_PICTURES = 160; // visible at once, as in atlas_draw.js
 const SIDE = 128; // pixels of a picture
 const KEPT = 600; // rows and pictures
 const byId = (id) => document.getElementById(id);
 
 export class Atlas {
-  /** `onDetails(row)` is called for a point that was clicked; only rows of which `isShown(row)` are told. */
+  /** `onDetails(row)` is called for a point that was clicked; only rows with `isShown(row)` are shown. */
   constructor({ onDetails, isShown }) {
     this.onDetails = onDetails;
     this.isShown = isShown;
@@ -51,7 +51,7 @@ export class Atlas {
     this.section.hidden = true;
   }
 
-  /** Show the map of a collection, and on it where the rows of `ids` are. */
+  /** Show the map of a collection, and the rows of `ids` on it. */
   async show(collection, ids, signal) {
     this.section.hidden = false;
     if (this.collection?.name !== collection.name || this.collection.rows !== collection.rows) this.#forget(collection);
@@ -82,8 +82,8 @@ export class Atlas {
     const command = /pairdex atlas \S+/.exec(error.message)?.[0];
     byId("atlas-frame").hidden = true;
     byId("atlas-missing").hidden = false;
-    byId("atlas-missing-title").textContent = error.code === "stale_atlas" ? "The map is of an earlier version" : error.code === "no_atlas" ? "No map yet" : "The map cannot be shown";
-    byId("atlas-missing-text").textContent = command ? "It is made once, on the machine of the collection:" : sentence(error.message);
+    byId("atlas-missing-title").textContent = error.code === "stale_atlas" ? "The map is out of date" : error.code === "no_atlas" ? "No map yet" : "The map is unavailable";
+    byId("atlas-missing-text").textContent = command ? "Run this command where the collection is stored:" : sentence(error.message);
     byId("atlas-command").textContent = command ? `pip install 'pairdex[atlas]'\n${command}` : "";
     byId("atlas-command").hidden = !command;
   }
@@ -158,7 +158,7 @@ export class Atlas {
     if (row) this.onDetails(row);
   }
 
-  /** The rows of ids, asked for once; rows that are gone are left out. */
+  /** Return rows by id, each requested once; removed rows are left out. */
   async #rowsOf(ids) {
     const unknown = ids.filter((id) => !this.rows.has(id));
     if (unknown.length) {

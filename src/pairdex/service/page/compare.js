@@ -1,4 +1,4 @@
-// The same search exactly and by the approximate index, side by side: what is missing, and how long each took.
+// Runs a search exactly and with the approximate index, and shows both results with their times.
 
 import { post } from "./api.js";
 import { captionOf } from "./pictures.js";
@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 /** Open the dialog and fill it; `body` is the search. */
 export async function compare(body) {
   const dialog = byId("compare");
-  byId("compare-words").textContent = "Searching twice …";
+  byId("compare-words").textContent = "Running both searches …";
   byId("compare-lists").replaceChildren();
   dialog.showModal();
   try {
@@ -25,8 +25,8 @@ function inWords(exact, approximate) {
   const other = new Set(approximate.hits.map(({ id }) => id));
   const found = exact.hits.filter(({ id }) => other.has(id)).length;
   const times = `Exact ${ms(exact)}, approximate ${ms(approximate)}.`;
-  if (approximate.exact) return `There is no approximate index for this search: both answers are exact. ${times}`;
-  return `The approximate answer has ${found} of the ${exact.hits.length} nearest rows. ${times}`;
+  if (approximate.exact) return `This search does not use an approximate index: both results are exact. ${times}`;
+  return `The approximate search found ${found} of the ${exact.hits.length} nearest rows. ${times}`;
 }
 
 function ms({ seconds }) {
@@ -44,7 +44,7 @@ function list(title, { hits }, other) {
     item.textContent = `${hit.similarity.toFixed(4)}  ${captionOf(hit)}`;
     if (!there.has(hit.id)) {
       const note = document.createElement("strong");
-      note.textContent = " · only here";
+      note.textContent = " · only in this list";
       item.append(note);
     }
     items.append(item);

@@ -1,4 +1,4 @@
-// The dialog with all that is known of one row.
+// The dialog with all data of one row.
 
 import { post } from "./api.js";
 import { captionOf, ratioOf, showPicture, webAddress } from "./pictures.js";
@@ -10,7 +10,7 @@ const ORIGIN = ["part", "row"];
 const byId = (id) => document.getElementById(id);
 
 export class Detail {
-  /** `onLike(row)`, `onText(text)` and `onTerm(row, sign)` start searches; `safe()` is what searches say of safe mode. */
+  /** `onLike(row)`, `onText(text)` and `onTerm(row, sign)` start searches; `safe()` gives the safe mode field of searches. */
   constructor({ collection, safe, canAdd, onLike, onText, onTerm, onClose }) {
     this.dialog = byId("detail");
     this.collection = collection;
@@ -45,7 +45,7 @@ export class Detail {
     });
   }
 
-  /** Show one of `rows`, through which one can walk. */
+  /** Show one of `rows`; the arrow keys show the others. */
   open(rows, index) {
     this.rows = rows;
     this.#show(index);
@@ -80,7 +80,7 @@ export class Detail {
     this.#showNeighbours(row, collection);
   }
 
-  /** The rows nearest to this one, by what is searched. */
+  /** Show the rows nearest to this one. */
   async #showNeighbours(row, collection) {
     this.running.abort();
     this.running = new AbortController();
@@ -92,7 +92,7 @@ export class Detail {
       const { hits } = await post("/api/search", asked, signal);
       list.replaceChildren(...hits.map((hit, index) => this.#neighbour(hit, index, hits)));
     } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(); // the row itself is shown all the same
+      if (error.name !== "AbortError") list.replaceChildren(); // the row is shown without them
     }
     byId("detail-near-field").hidden = list.children.length === 0;
   }
@@ -120,7 +120,7 @@ export class Detail {
       await navigator.clipboard.writeText(link);
       byId("detail-link").textContent = "Copied";
     } catch {
-      byId("detail-link").textContent = link; // the browser lets nobody at the clipboard: to be copied by hand
+      byId("detail-link").textContent = link; // no access to the clipboard: to be copied by hand
     }
   }
 }

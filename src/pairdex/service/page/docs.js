@@ -58,9 +58,9 @@ function article(description, method, path, operation) {
   return element("article", "",
     heading,
     element("p", operation.summary),
-    ...table(description, "In the address", parametersOf(operation)),
-    ...table(description, "In the body", fieldsOf(json(operation.requestBody?.content))),
-    ...table(description, "In the answer", fieldsOf(json(operation.responses["200"]?.content))),
+    ...table(description, "Query and path parameters", parametersOf(operation)),
+    ...table(description, "Request body", fieldsOf(json(operation.requestBody?.content))),
+    ...table(description, "Response body", fieldsOf(json(operation.responses["200"]?.content))),
   );
 }
 
@@ -73,4 +73,4 @@ async function show() {
   routes.replaceChildren(...made);
 }
 
-show().catch(() => { routes.textContent = "The service does not answer; is it still running?"; });
+show().catch(() => { routes.textContent = "The service does not respond; is it still running?"; });

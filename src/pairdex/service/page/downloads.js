@@ -1,11 +1,11 @@
-// Saves what is shown as a file, in one of the service's formats.
+// Saves the results as a file, in one of the service's formats.
 
 import { saved } from "./api.js";
 
 const SUFFIXES = { jsonl: "jsonl", csv: "csv", parquet: "parquet", urls: "txt" };
 const byId = (id) => document.getElementById(id);
 
-/** `body()` gives the search of what is shown; `onError(error)` is told what went wrong. */
+/** `body()` gives the search whose results are shown; `onError(error)` is called on failure. */
 export function listenToDownloads({ body, onError }) {
   const menu = byId("download");
   menu.addEventListener("click", async (event) => {

@@ -1,17 +1,17 @@
-// Filters made of what the columns hold: values to choose with their counts, and ranges of numbers.
+// Filters by column: values to choose, with their counts, and ranges of numbers.
 
 import { post } from "./api.js";
 
-const MOST_DISTINCT = 200; // a column of more texts is for the expert's SQL
+const MOST_DISTINCT = 200; // text columns with more values are left to the SQL filter
 const NOT_OFFERED = new Set(["id", "part", "row", "image_path", "url", "caption"]);
 const byId = (id) => document.getElementById(id);
 
-/** Names that SQL would not read as one name stand in double quotes. */
+/** Quote a name that SQL would not read as one name. */
 export function quoted(name) {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** The filters as SQL conditions. */
+/** Return the filters as SQL conditions. */
 export function conditions(filters) {
   return Object.entries(filters).flatMap(([name, filter]) => {
     if (filter.in) return [`${quoted(name)} IN (${filter.in.map(literal).join(", ")})`];
@@ -22,7 +22,7 @@ export function conditions(filters) {
   });
 }
 
-/** Filters from the address, whatever stands there. */
+/** Return the filters in the address; what is invalid is ignored. */
 export function readFilters(written) {
   try {
     const parsed = JSON.parse(written);
@@ -56,7 +56,7 @@ export class Filters {
     this.running = new AbortController();
   }
 
-  /** Show what the columns hold among the rows of `asked`: {collection, where, safe}. */
+  /** Show column statistics over the rows of `asked`: {collection, where, safe}. */
   async show(filters, asked, isOpen) {
     this.filters = filters;
     const key = JSON.stringify(asked);
@@ -64,7 +64,7 @@ export class Filters {
     if (key === this.key || (await this.#load(key, asked))) this.#draw();
   }
 
-  /** Whether it is known now what the columns hold, and nothing else has been asked for since. */
+  /** Load statistics; return true if they arrived and nothing else was requested meanwhile. */
   async #load(key, asked) {
     this.running.abort();
     this.running = new AbortController();
@@ -76,7 +76,7 @@ export class Filters {
     } catch (error) {
       if (error.name === "AbortError") return false;
       Object.assign(this, { key: null, isLoading: false });
-      if (error.field !== "where") byId("facets-note").textContent = "What the columns hold cannot be told now.";
+      if (error.field !== "where") byId("facets-note").textContent = "Column statistics are unavailable.";
       return false;
     }
   }
@@ -86,7 +86,7 @@ export class Filters {
     const offered = columns.filter((column) => isOffered(column) || this.filters[column.name]);
     const open = new Set([...this.place.querySelectorAll("details[open]")].map((one) => one.dataset.name));
     const focused = document.activeElement?.dataset?.facet;
-    byId("facets-note").textContent = counted < rows ? `Counted among ${counted.toLocaleString("en")} of ${rows.toLocaleString("en")} rows.` : "";
+    byId("facets-note").textContent = counted < rows ? `Counts are from a sample of ${counted.toLocaleString("en")} of ${rows.toLocaleString("en")} rows.` : "";
     this.place.replaceChildren(...offered.map((column) => this.#facet(column, open.has(column.name))));
     if (focused) this.place.querySelector(`[data-facet="${CSS.escape(focused)}"]`)?.focus();
   }

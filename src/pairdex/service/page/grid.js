@@ -1,4 +1,4 @@
-// The results: tiles in lines of one height, walked through with the arrow keys.
+// The results: tiles in lines of equal height; the arrow keys move between them.
 
 import { captionOf, showPicture, tileRatio } from "./pictures.js";
 
@@ -37,7 +37,7 @@ export class Grid {
     });
   }
 
-  /** Tiles that stay keep their pictures, so that results which come while one types do not flicker. */
+  /** Show rows. Tiles that stay keep their pictures, so that results do not flicker while typing. */
   show(rows, collection) {
     const isSame = collection === this.collection;
     const known = new Map(isSame ? this.rows.map(({ id }, i) => [id, this.list.children[i]]) : []);

@@ -1,4 +1,4 @@
-// What stands around the results: the welcome, the line that says what was found, and what went wrong.
+// Texts around the results: the welcome, the status line, and errors.
 
 const byId = (id) => document.getElementById(id);
 
@@ -16,35 +16,41 @@ export function notice(title, text, button = null) {
   byId("notice").hidden = false;
 }
 
+/** Return what is said of rows that match the filters, where nothing is searched for. */
+export function matching(count, isAll) {
+  const rows = count === 1 ? "row" : "rows";
+  return isAll ? `Showing all ${count.toLocaleString("en")} ${rows} that match the filters.` : `Showing ${count.toLocaleString("en")} ${rows} that match the filters.`;
+}
+
 export function clearNotice() {
   byId("notice").hidden = true;
 }
 
 export function welcome(collection, onExample) {
   const what = collection.pictures || collection.columns.some(({ name }) => name === "url") ? "pictures" : "rows";
-  byId("hero-title").textContent = `${collection.rows.toLocaleString("en")} ${what}, found by what they show`;
+  byId("hero-title").textContent = `Search ${collection.rows.toLocaleString("en")} ${what} by what they show`;
   byId("hero-text").textContent = collection.queries.includes("text")
-    ? "Describe one in your words, drop one here, or click one to see more like it."
-    : "Click one to see more like it. Words need the model that made this collection, which is not at hand.";
+    ? "Type a description, drop a picture, or click a picture to see similar ones."
+    : "Click a picture to see similar ones. Searching by text needs the model of this collection, which is not available.";
   byId("examples").replaceChildren(...collection.examples.map((text) => exampleChip(text, onExample)));
   byId("hero").hidden = false;
   byId("heading").hidden = true;
 }
 
-/** `heading` is for those who hear the page. */
+/** `heading` is for screen readers. */
 export function hideWelcome(heading) {
   byId("hero").hidden = true;
   byId("heading").textContent = heading;
   byId("heading").hidden = false;
 }
 
-/** "The nearest 24 of 5,000 · exact · 3 ms" */
+/** Return "Nearest 24 of 5,000 rows · exact · 3 ms". */
 export function found(count, collection, { exact, seconds }) {
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   return `The nearest ${count.toLocaleString("en")} of ${collection.rows.toLocaleString("en")} · ${exact ? "exact" : "approximate"} · ${time}`;
 }
 
-/** A message of the service as a sentence. */
+/** Return a message of the service as a sentence. */
 export function sentence(message) {
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.?!]$/.test(message) ? "" : "."}`;
 }

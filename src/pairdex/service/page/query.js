@@ -1,4 +1,4 @@
-// What is searched for: typed text, or a picture that was chosen, dropped or pasted.
+// The search box: typed text, or a picture that was chosen, dropped or pasted.
 
 import { pictureAmong, toBase64 } from "./upload.js";
 
@@ -30,7 +30,7 @@ export class QueryBox {
     if (state.image !== null && state.like === null) byId("subject-picture").replaceChildren(preview(state.image));
   }
 
-  /** The place of the small picture of what is searched for. */
+  /** The element for the small picture of the query. */
   get pictureSlot() {
     return byId("subject-picture");
   }
@@ -39,12 +39,12 @@ export class QueryBox {
     byId("subject-name").textContent = name;
   }
 
-  /** Texts and pictures can be searched for only where the collection's model is at hand. */
+  /** Allow texts and pictures only if the collection's model is available. */
   allow({ queries }, maxChars) {
     const canEncode = queries.includes("text");
     this.input.disabled = !canEncode;
     this.input.maxLength = maxChars;
-    this.placeholder = canEncode ? "Describe a picture" : "Click a picture to see more like it";
+    this.placeholder = canEncode ? "Describe a picture" : "Click a picture to see similar ones";
     this.input.placeholder = this.placeholder;
     byId("pick").hidden = !canEncode;
     this.canEncode = canEncode;

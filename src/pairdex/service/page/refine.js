@@ -1,9 +1,9 @@
-// The panel that narrows a search: collection, pictures or captions, safe mode, what columns hold, SQL filter.
+// The panel that narrows a search: collection, pictures or captions, safe mode, filters by column, SQL filter.
 
 import { Filters, quoted } from "./filters.js";
 import { scope } from "./state.js";
 
-const ID = { name: "id", type: "int64" }; // filters know it besides the columns
+const ID = { name: "id", type: "int64" }; // filters can use it like a column
 const byId = (id) => document.getElementById(id);
 
 export class Refine {
@@ -62,7 +62,7 @@ export class Refine {
     this.filters.show(this.state.filters, scope(this.state, { withFilters: false }), !this.panel.hidden);
   }
 
-  /** Show what is wrong with a field beside it; an empty message takes it away. */
+  /** Show an error beside a field; an empty message clears it. */
   complain(message, field = "where") {
     for (const input of [this.where, this.keywords]) {
       const own = input.id === field ? message : "";

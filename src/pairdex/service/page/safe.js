@@ -1,10 +1,10 @@
-// Safe mode: only rows that are known to be safe. The service applies it to searches, and has it on where the
-// collection can tell; rows that are shown without a search are looked at here, by the same rule.
+// Safe mode: only rows known to be safe. The service applies it to searches, by default if the collection says which
+// rows are safe. This applies the same rule to rows that are shown without a search.
 
 const MAX_PUNSAFE = 0.5; // LAION's own limit
 const TAG = "UNLIKELY";
 
-/** Whether only safe rows are wanted and known. */
+/** Whether safe mode is available and on. */
 export function isSafeMode(state, collection) {
   return collection.safe && state.safe !== "0";
 }

@@ -1,11 +1,11 @@
-// What is searched for, and how it stands in the address. Only a picture does not fit there: it is kept in the
-// browser's history, so that going back and reloading work, and a shared address leaves it out.
+// The state of the page and its form in the address. A picture does not fit there: it is kept in the browser's
+// history, so that going back and reloading work, but a shared address does not contain it.
 
 import { conditions, readFilters } from "./filters.js";
 import { DEFAULT_WEIGHT, readTerm, writeTerm } from "./terms.js";
 
 const FOLD = 0.06; // the distance within which rows are near-duplicates
-export const PAGE_ROWS = 24; // rows at a time: fills a screen with whole lines of 2, 3, 4 or 6
+export const PAGE_ROWS = 24; // rows at a time: fills a screen with full lines of 2, 3, 4 or 6
 
 const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", where: "", filters: {}, safe: "", view: "", shown: PAGE_ROWS };
 const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", where: "where", safe: "safe", view: "view" };
@@ -43,21 +43,34 @@ export function address(state) {
   for (const term of state.terms) query.append("term", writeTerm(term));
   if (Object.keys(state.filters).length) query.set("f", JSON.stringify(state.filters));
   if (state.on !== "image") query.set("on", state.on);
-  if (state.shown !== PAGE_ROWS && isSearch(state)) query.set("n", state.shown);
+  if (state.shown !== PAGE_ROWS && (isSearch(state) || isFiltered(state))) query.set("n", state.shown);
   const written = query.toString();
   return written ? `/?${written}` : "/";
+}
+
+/** Whether filters narrow the rows. */
+export function isFiltered(state) {
+  return state.where.trim() !== "" || Object.keys(state.filters).length > 0;
+}
+
+/**
+ * Return the body of POST /api/search for rows that match the filters. The route needs a query: any direction will do,
+ * since all rows that match are shown in the end.
+ */
+export function browse(state, { dim, vectors }, k, offset) {
+  return { ...scope(state), on: vectors[0], vector: new Array(dim).fill(1), exact: true, k, offset };
 }
 
 export function isSearch(state) {
   return state.text.trim() !== "" || state.like !== null || state.image !== null || state.terms.length > 0;
 }
 
-/** The state with another query; exactly one of text, like and image is set, and no other terms. */
+/** Return the state with another query: exactly one of text, like and image, and no other terms. */
 export function withQuery(state, query) {
   return { ...state, text: "", like: null, image: null, terms: [], ...query, shown: PAGE_ROWS };
 }
 
-/** The body of POST /api/search. */
+/** Return the body of POST /api/search. */
 export function request(state, k, offset) {
   const body = { ...scope(state), on: state.on, k, offset };
   const main = mainQuery(state);
@@ -67,7 +80,7 @@ export function request(state, k, offset) {
   return { ...body, terms: [...(main ? [{ ...main, weight: 1 }] : []), ...state.terms] };
 }
 
-/** Which rows are looked at: collection, filters, safe mode. */
+/** Return which rows are considered: collection, filters, safe mode. */
 export function scope(state, { withFilters = true } = {}) {
   const filters = [state.where.trim(), ...(withFilters ? conditions(state.filters) : [])].filter(Boolean);
   const body = {};

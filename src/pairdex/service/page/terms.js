@@ -1,6 +1,6 @@
 // Plus and minus terms beside the main query: how they stand in the address, and their row of chips.
 
-export const DEFAULT_WEIGHT = 0.5; // beside the main query's 1: it colours the search, it does not replace it
+export const DEFAULT_WEIGHT = 0.5; // the main query has 1: a term changes the search without replacing it
 const WEIGHTS = [0.25, 0.5, 1, 2]; // that a chip goes through
 const MOST = 15; // the service takes 16, one is the main query
 const byId = (id) => document.getElementById(id);
@@ -81,7 +81,7 @@ export class Terms {
     return chip;
   }
 
-  /** The chip is drawn anew: its button keeps the focus. */
+  /** Draw the chip again and keep the focus on its button. */
   #replace(index, term, button) {
     this.onChange(this.terms.map((one, i) => (i === index ? term : one)));
     this.list.children[index]?.querySelectorAll("button")[button]?.focus();

@@ -1,4 +1,4 @@
-// Asks for the service's token, in a dialog that cannot be passed without one.
+// Asks for the service's token, in a dialog that closes only with one.
 
 const byId = (id) => document.getElementById(id);
 
@@ -7,7 +7,7 @@ export function askToken(refused) {
   const dialog = byId("token");
   const input = byId("token-input");
   input.value = "";
-  byId("token-error").textContent = refused ? "That is not the token of this service." : "";
+  byId("token-error").textContent = refused ? "Wrong token." : "";
   dialog.showModal();
   return new Promise((resolve) => {
     const keepOpen = (event) => event.preventDefault();

@@ -1,8 +1,8 @@
-// A picture from the user as base64. Large ones are made smaller here: models look at a few hundred pixels, and the
-// original need not travel. What the browser cannot decode goes as it is; the service then says what is wrong.
+// Encodes a picture from the user as base64. Large pictures are reduced first: models use a few hundred pixels. A
+// file that the browser cannot decode is sent unchanged, so that the service reports the error.
 
-const MAX_SIDE = 1024; // pixels: above what any model looks at
-const MAX_PLAIN_BYTES = 512 * 1024; // smaller files go as they are
+const MAX_SIDE = 1024; // pixels: more than any model uses
+const MAX_PLAIN_BYTES = 512 * 1024; // smaller files are sent unchanged
 const JPEG_QUALITY = 0.92;
 
 export async function toBase64(file) {

@@ -160,7 +160,7 @@ def test_a_statement_is_refused(sql):
         ("get_current_timestamp() > taken", "get_current_timestamp"),
         ("current_localtimestamp() > '2000-01-01'", "current_localtimestamp"),
         ("age(TIMESTAMP '2000-01-01') > INTERVAL 1 DAY", "age"),
-        ("strftime(now(), '%d') = '01'", "now"),
+        ("strftime(now(), '%d') = '01'", "(now|strftime)"),
         ("nextval('s') = 1", "nextval"),
         ("current_setting('memory_limit') = ''", "current_setting"),
         ("getvariable('x') IS NULL", "getvariable"),
@@ -236,7 +236,7 @@ def test_a_filter_that_python_cannot_take_apart_is_refused(monkeypatch):
     def too_deep(text):
         raise RecursionError
 
-    monkeypatch.setattr("pairdex.predicate.json.loads", too_deep)
+    monkeypatch.setattr("pairdex.predicate.checked.json.loads", too_deep)
     with pytest.raises(InvalidPredicate, match="the filter 'true' is nested too deeply"):
         Predicate("true")
 
@@ -306,15 +306,20 @@ def test_a_python_variable_is_no_table():
         mask("other.width = 100")
 
 
-SLOW = "levenshtein(lpad('a', 400, 'ab'), lpad('b', (400 + id % 7)::INTEGER, 'ba')) > 0"  # tenths of a ms a row
+SLOW = "regexp_matches(caption, '(a{1,100}){1,10}b')"
+"""Two minutes for these rows, in one block that DuckDB does not interrupt."""
 
 
 def test_a_filter_ends_when_its_time_is_over():
-    table = pa.table({"id": range(20_000)})
+    table = pa.table(
+        {"id": range(20_000), "caption": ["a" * (1000 + i % 900) for i in range(20_000)]}
+    )
+    with time_limit(60):
+        assert Predicate("regexp_matches(caption, '^a+$')").mask(table).all()
     started = time.monotonic()
-    with time_limit(0.2), pytest.raises(InvalidPredicate, match="takes too long; make it simpler"):
+    with time_limit(1), pytest.raises(InvalidPredicate, match="takes too long; make it simpler"):
         Predicate(SLOW).mask(table)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 30
     with time_limit(-1), pytest.raises(InvalidPredicate, match="takes too long"):
         Predicate("id > 1").mask(table)
     with time_limit(60):

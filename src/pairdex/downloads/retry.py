@@ -13,14 +13,14 @@ from typing import TypeVar
 from pairdex.downloads.streams import Interrupted
 from pairdex.errors import FetchFailed
 
-__all__ = ["Hosts", "Patience", "Tries"]
+__all__ = ["Hosts", "Retry", "Tries"]
 
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Patience:
+class Retry:
     """The limits of one fetch; time and chance come in as functions.
 
     Attributes
@@ -63,8 +63,8 @@ class Patience:
 class Hosts:
     """What the workers of one fetch know of the hosts in common."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
         self._lock = threading.Lock()
         self._slots: dict[str, threading.Semaphore] = {}
         self._not_before: dict[str, float] = {}
@@ -76,12 +76,12 @@ class Hosts:
         """Hold one of the connections to `host`, after the pause that it has asked for."""
         with self._lock:
             slots = self._slots.setdefault(
-                host, threading.Semaphore(self._patience.connections_per_host)
+                host, threading.Semaphore(self._retry.connections_per_host)
             )
         with slots:
-            wait = self._not_before.get(host, 0.0) - self._patience.now()
+            wait = self._not_before.get(host, 0.0) - self._retry.now()
             if wait > 0:
-                self._patience.sleep(wait)
+                self._retry.sleep(wait)
             yield
 
     def pause(self, host: str, seconds: float) -> None:
@@ -92,13 +92,13 @@ class Hosts:
         FetchFailed
             It asks for more than is granted.
         """
-        if seconds > self._patience.longest_asked_seconds:
+        if seconds > self._retry.longest_asked_seconds:
             raise FetchFailed(
                 f"{host} asks to wait {seconds:,.0f} s before the next request; run the same "
                 "command again then, or try another address with --mirror"
             )
         with self._lock:
-            until = self._patience.now() + seconds
+            until = self._retry.now() + seconds
             self._not_before[host] = max(until, self._not_before.get(host, 0.0))
 
     def note_answer(self, host: str) -> None:
@@ -114,14 +114,14 @@ class Hosts:
         if host in self._silent:
             return 1
         known = host in self._answered
-        return self._patience.attempts if known else self._patience.first_attempts
+        return self._retry.attempts if known else self._retry.first_attempts
 
 
 class Tries:
     """The tries for one file from one host."""
 
-    def __init__(self, host: str, hosts: Hosts, patience: Patience) -> None:
-        self._host, self._hosts, self._patience = host, hosts, patience
+    def __init__(self, host: str, hosts: Hosts, retry: Retry) -> None:
+        self._host, self._hosts, self._retry = host, hosts, retry
         self._failures = 0
 
     def wait_after(self, error: Interrupted, gained_bytes: int = 0) -> None:
@@ -132,9 +132,9 @@ class Tries:
         FetchFailed
             There have been enough.
         """
-        progressed = gained_bytes >= self._patience.progress_bytes
+        progressed = gained_bytes >= self._retry.progress_bytes
         self._failures = 1 if progressed else self._failures + 1
-        limit = self._patience.attempts
+        limit = self._retry.attempts
         if error.unreachable:
             limit = min(limit, self._hosts.attempts(self._host))
         if self._failures >= limit:
@@ -143,7 +143,7 @@ class Tries:
             times = f", {self._failures} times in a row" if self._failures > 1 else ""
             raise FetchFailed(f"{error.reason}{times}") from error
         if error.wait_seconds is None:  # else all connections to the host pause: `Hosts.pause`
-            self._patience.sleep(self._patience.delay_seconds(self._failures))
+            self._retry.sleep(self._retry.delay_seconds(self._failures))
 
     def persist(self, work: Callable[[], Result]) -> Result:
         """Return what `work` gives, tried again as often as is granted.

@@ -1,0 +1,279 @@
+"""One run over a folder of pictures: what has changed is carried out step by step.
+
+Every step leaves the collection whole: rows that moved, rows that are taken down, then one part after
+the other of new pictures. The state is written behind each; what a killed run had done without
+writing it down is read from the collection itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pairdex.curate.remove import remove_rows
+from pairdex.encoders.decoding import Decoder, DecodingRules, decoder
+from pairdex.encoders.encoder import Device, Encoder
+from pairdex.encoders.folder import FolderContent
+from pairdex.encoders.model import BUILT_IN, Model, load_model
+from pairdex.encoders.pictures import Orientation
+from pairdex.encoders.target import write_list
+from pairdex.errors import DamagedFile, Mismatch, MissingFile
+from pairdex.follow.adding import Fresh, FurtherColumns, add_part, further_columns, sample
+from pairdex.follow.compare import Changes, compare
+from pairdex.follow.rows import CONTENT, EDITED, GONE, live_rows, move_rows, set_places
+from pairdex.parts.note import Note
+from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
+from pairdex.store.photo_state import PhotoState, read_state, write_state
+
+__all__ = ["PART_ROWS", "Run"]
+
+# Pictures a part: what a kill loses at most, a minute and a half of ViT-B/32 on two cores.
+PART_ROWS = 4_096
+
+_FAILED, _NOTES = "failed.tsv", "notes.tsv"
+
+
+@dataclass
+class Run:
+    """One run over a folder, and what it has found and done so far."""
+
+    collection: Path
+    staging: Path
+    content: FolderContent
+    manifest: Manifest | None = None
+    state: PhotoState = field(default_factory=lambda: PhotoState(""))
+    doubled: list[int] = field(default_factory=list)  # older rows of pictures that have newer ones
+    changes: Changes = field(default_factory=Changes)
+    notes: list[str] = field(default_factory=list)
+    picture_notes: list[tuple[str, str]] = field(default_factory=list)
+    added: int = 0
+    removed: int = 0
+
+    @property
+    def root(self) -> str:
+        """The folder, as the collection records it."""
+        return str(self.content.root.resolve())
+
+    def open(self, folder: Path, *, moved: bool) -> None:
+        """Open the collection, if there is one, and what was known of its pictures."""
+        if not (self.collection / MANIFEST).exists():
+            if moved:
+                raise MissingFile(f"{self.collection} is not a collection yet: nothing has moved")
+            self.state = PhotoState(self.root)
+            return
+        self.manifest = read_manifest(self.collection)
+        if CONTENT not in self.manifest.column_names or "folder" not in self.manifest.column_names:
+            raise Mismatch(
+                f"{self.collection} was not made by pairdex photos; name another collection"
+            )
+        try:
+            state = read_state(self.collection)
+        except DamagedFile as error:
+            self.notes.append(f"{error}; all pictures were compared by their content")
+            state = None
+        roots = {part.pictures for part in self.manifest.parts}
+        before = state.root if state is not None else next(iter(roots)) or ""
+        self._check_root(before, folder, moved=moved)
+        self.state = state or PhotoState(before)
+        self._catch_up()
+
+    def _check_root(self, before: str, folder: Path, *, moved: bool) -> None:
+        given = str(folder.resolve())
+        if moved and given not in (before, self.root):
+            raise Mismatch(
+                f"{self.collection} holds the pictures of {before}, not those of {given}"
+            )
+        if not moved and before != self.root:
+            raise Mismatch(
+                f"{self.collection} holds the pictures of {before}, asked for is {self.root}; if that "
+                f"folder was moved: pairdex photos {before} {self.collection} --moved-to {self.root}"
+            )
+
+    def _catch_up(self) -> None:
+        """Take in the rows that the state does not know: of a killed run, or all where it was lost."""
+        assert self.manifest is not None, "it was opened"
+        last = max((one.id for one in self.state.pictures.values()), default=-1)
+        if last + 1 == self.manifest.rows:
+            return
+        for row in live_rows(self.collection, last + 1):
+            older = self.state.pictures.get(row.name)
+            if older is not None and older.id >= 0:
+                self.doubled.append(older.id)
+            self.state.pictures[row.name] = row.known
+
+    def choose(self, model: str | Path | None, as_stored: bool | None) -> None:
+        """Decide on the model and on how pictures are taken: as the collection has it."""
+        record = None if self.manifest is None else self.manifest.model
+        if record is not None and model is None:
+            model = record["folder"] or record["name"]
+        self.model: Model = load_model(model or BUILT_IN)
+        if record is not None and record["checksum"] != self.model.checksum:
+            raise Mismatch(
+                f"{self.collection} was made with the model {record['name']}, asked for is "
+                f"{self.model.name}; name another collection for it"
+            )
+        self.orientation: Orientation = "as stored" if as_stored else "upright"
+        if self.manifest is not None:
+            held = self.manifest.parts[0].orientation
+            if as_stored is not None and held != self.orientation:
+                raise Mismatch(
+                    f"{self.collection} holds pictures taken {held}, asked for is "
+                    f"{self.orientation}; name another collection"
+                )
+            self.orientation = "upright" if held == "upright" else "as stored"
+        if self.model.knows:
+            self.notes.append(self.model.knows)
+
+    def follow(self, device: Device, workers: int, progress: Progress | None) -> None:
+        """Do what has to be done."""
+        self.changes = compare(self.content, self.state, now_ns=time.time_ns())
+        self._check_there()
+        if self.manifest is not None:
+            self._follow_places()
+            move_rows(self.collection, self.changes.moved)
+            self._take_down(self.doubled, EDITED)
+            self._take_down(self.changes.vanished, GONE)
+        before = self.state
+        self.state = PhotoState(self.root, dict(self.changes.known))
+        for name, row_id in self.changes.replaced.items():  # until the new row is there
+            self.state.pictures[name] = replace(before.pictures[name], mtime_ns=0, id=row_id)
+        if self.manifest is not None and self.state != before:
+            write_state(self.collection, self.state)
+        if self.changes.new:
+            self._add_all(Encoder(self.model, device=device), workers, progress)
+        self._list_problems()
+
+    def _check_there(self) -> None:
+        """Refuse a folder without pictures: a disk that is not there must not take all down."""
+        names = set(self.content.names) - set(self.changes.failures) - set(self.changes.absent)
+        if names or self.changes.unreachable:
+            return
+        known = sum(one.id >= 0 for one in self.state.pictures.values())
+        if known:
+            raise MissingFile(
+                f"none of the {known:,} pictures of {self.collection} is in {self.root}: is its disk "
+                "there? if they were deleted on purpose, delete the collection too"
+            )
+        first = next(iter(self.changes.failures.items()), None)
+        why = "" if first is None else f" that can be read ({first[0]}: {first[1]})"
+        raise MissingFile(f"{self.root} holds no pictures{why}; expected .jpg, .png or the like")
+
+    def _follow_places(self) -> None:
+        assert self.manifest is not None, "there is a collection"
+        linked = tuple(self.content.scan.linked)
+        if any((part.pictures, part.linked) != (self.root, linked) for part in self.manifest.parts):
+            set_places(self.collection, self.root, linked)
+
+    def _take_down(self, ids: Sequence[int], reason: str) -> None:
+        if ids:
+            now = datetime.now(timezone.utc)
+            report = remove_rows(self.collection, ids=sorted(ids), reason=reason, now=now)
+            self.removed += report.removed
+
+    def _add_all(self, encoder: Encoder, workers: int, progress: Progress | None) -> None:
+        names = list(self.changes.new)
+        columns = further_columns(self.manifest, self.content, self.changes.said)
+        rules = DecodingRules(self.model.image, self.orientation, hashed=True)
+        report = at_step(progress, "encoding")
+        with decoder(rules, workers=workers, threads=encoder.threads) as decoding:
+            for start in range(0, len(names), PART_ROWS):
+
+                def show(done: int, _: int, before: int = start) -> None:
+                    if report is not None:
+                        report(before + done, len(names))
+
+                chunk = names[start : start + PART_ROWS]
+                self._add(chunk, columns, encoder, decoding, show)
+        if not any(one.id >= 0 for one in self.state.pictures.values()):
+            first = next(one for one in self.state.pictures.values() if one.reason)
+            raise DamagedFile(
+                f"none of the {len(names):,} pictures in {self.root} can be read; "
+                f"the first: {first.reason}"
+            )
+        if columns.late:
+            self.notes.append(
+                f"{', '.join(sorted(columns.late))} came later and have no column; a new collection has"
+            )
+
+    def _add(
+        self,
+        names: Sequence[str],
+        columns: FurtherColumns,
+        encoder: Encoder,
+        decoding: Decoder,
+        show: StepProgress,
+    ) -> None:
+        """Add one part, and take down the older rows of its pictures."""
+        said = {name: self.changes.said[name] for name in names}
+        samples = [sample(self.content, name, said[name], columns) for name in names]
+        source = Fresh(self.content.root, columns.schema, self._has_captions(), samples)
+        note = Note(
+            self.model.record(),
+            self.root,
+            orientation=self.orientation,
+            linked=tuple(self.content.scan.linked),
+        )
+        number = len(self.manifest.parts) if self.manifest is not None else 0
+        first = self.manifest.rows if self.manifest is not None else 0
+        failures = add_part(
+            source,
+            self.collection,
+            self.staging,
+            number=number,
+            encoder=encoder,
+            decoder=decoding,
+            note=note,
+            progress=show,
+        )
+        reasons = {failure.name: failure.reason for failure in failures}
+        for name in names:
+            reason = reasons.get(name, "its vector cannot be used")
+            self.state.pictures[name] = replace(self.changes.new[name], reason=reason)
+        if len(failures) < len(names):
+            self.manifest = read_manifest(self.collection)
+            self._take_in(first)
+        replaced = [self.changes.replaced[name] for name in names if name in self.changes.replaced]
+        self._take_down(replaced, EDITED)
+        self.picture_notes += [(one.name, one.note) for one in samples if one.note]
+        if self.manifest is not None:
+            write_state(self.collection, self.state)
+
+    def _has_captions(self) -> bool:
+        if self.manifest is not None:
+            return "text" in self.manifest.vectors
+        return any(one.caption for one in self.changes.said.values())
+
+    def _take_in(self, first: int) -> None:
+        """Note the ids of the rows that were just added, from `first` on."""
+        for row in live_rows(self.collection, first):
+            fresh = self.changes.new[row.name]
+            self.state.pictures[row.name] = replace(
+                fresh, content=row.known.content, id=row.id, reason=""
+            )
+            self.added += 1
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """What cannot be read, by name."""
+        known = [(name, one.reason) for name, one in self.state.pictures.items() if one.reason]
+        return sorted([*self.changes.failures.items(), *known])
+
+    def _list_problems(self) -> None:
+        """Write what cannot be read, and what one should know, beside the collection's files."""
+        if self.manifest is None:
+            return
+        write_list(self.collection / _FAILED, ("file", "reason"), self.failures)
+        listed = [*self.content.notes, *self.picture_notes]
+        listed += [
+            (name, "a table of captions names it, but it is not there")
+            for name in self.changes.absent
+        ]
+        write_list(self.collection / _NOTES, ("file", "note"), listed)
+        if listed:
+            self.notes.append(
+                f"{len(listed):,} files need a look: {self.collection / _NOTES} lists them"
+            )

@@ -1,0 +1,181 @@
+"""Running one SELECT in a DuckDB that can reach nothing but the collection.
+
+No file, no network, no extension, no setting, no write: DuckDB is told so, and of the functions that give
+tables only those listed here are let through, because some take addresses in memory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pairdex.collection import Collection
+from pairdex.errors import InvalidArgument
+from pairdex.metadata_sql.functions import Functions
+from pairdex.metadata_sql.relation import Pairs
+from pairdex.predicate import syntax_nodes
+from pairdex.progress import Progress, at_step
+from pairdex.store.store import Store
+from pairdex.work.processors import usable_processors
+
+__all__ = [
+    "DEFAULT_MEMORY",
+    "MAX_SQL_CHARS",
+    "TABLE",
+    "answering",
+    "memory_bytes",
+    "too_much_memory",
+]
+
+TABLE = "pairs"
+MAX_SQL_CHARS = 100_000  # a longer one is a mistake or an attack
+DEFAULT_MEMORY = "2GB"  # what one statement may use; it may not go on to the disk
+
+_BATCH_ROWS = 16_384
+_OF_THE_MODEL = frozenset({"distance", "nearest"})
+_TABLE_FUNCTIONS = frozenset({"generate_series", "nearest", "range", "unnest"})
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "temp_directory": "",
+}
+
+
+@contextmanager
+def answering(
+    collection: Collection,
+    sql: str,
+    *,
+    memory: str,
+    limit: Callable[[int], None],
+    progress: Progress | None = None,
+) -> Iterator[pa.RecordBatchReader]:
+    """Run a SELECT in this process and give its rows; see `session.selecting`.
+
+    Parameters
+    ----------
+    limit
+        Called with the bytes that the statement may use, when all that is not the statement's own,
+        as the model, has been loaded.
+    """
+    store = Store(Path(collection.path))
+    pairs = Pairs(store, progress=at_step(progress, "reading"))
+    functions = Functions(collection, store)
+    connection = _connect(memory)
+    try:
+        if _check(connection, sql) & _OF_THE_MODEL:
+            _ = collection.encoder
+        functions.define(connection)
+        connection.register(TABLE, pairs)
+        connection.execute("SET lock_configuration = true")
+        limit(memory_bytes(memory))
+        yield connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise pairs.error or functions.error or _explained(error, store) from None
+    except MemoryError:
+        raise too_much_memory() from None
+    finally:
+        connection.close()
+
+
+def memory_bytes(memory: str) -> int:
+    """Return the bytes of a size such as `500MB` or `2GiB`.
+
+    Raises
+    ------
+    InvalidArgument
+        It is not a size.
+    """
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGT]?)(I?)B", memory.strip().upper())
+    if found is None:
+        raise InvalidArgument(
+            f"the memory is {memory[:80]!r}, expected a size like {DEFAULT_MEMORY}", field="memory"
+        )
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** " KMGT".index(found[2] or " "))
+
+
+def too_much_memory() -> InvalidArgument:
+    """Return the complaint that a statement needs more memory than it may use."""
+    return InvalidArgument(
+        "the statement needs more memory than it may use: give more with --memory, or ask for "
+        "fewer rows or columns",
+        field="memory",
+    )
+
+
+def _connect(memory: str) -> duckdb.DuckDBPyConnection:
+    limits = {"memory_limit": f"{memory_bytes(memory)}B", "threads": str(usable_processors())}
+    connection = duckdb.connect(":memory:", config=_SETTINGS | limits)
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
+    return connection
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Refuse all but one SELECT whose tables come from the collection; return its functions."""
+    if not sql.strip():
+        raise InvalidArgument("the statement is empty; expected a SELECT", field="sql")
+    if len(sql) > MAX_SQL_CHARS:
+        raise InvalidArgument(
+            f"the statement has {len(sql):,} characters, expected at most {MAX_SQL_CHARS:,}",
+            field="sql",
+        )
+    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+        raise InvalidArgument("the statement holds bytes that are no text", field="sql")
+    functions = set()
+    for node in syntax_nodes(_parsed(connection, sql)):
+        functions.add(str(node.get("function_name")).lower())
+        if node.get("type") == "TABLE_FUNCTION":
+            name = str(node["function"].get("function_name")).lower()
+            if name not in _TABLE_FUNCTIONS:
+                raise InvalidArgument(
+                    f"the statement is refused: {name} is not allowed as a table; "
+                    f"expected {TABLE}, {', '.join(sorted(_TABLE_FUNCTIONS))}",
+                    field="sql",
+                )
+    return functions
+
+
+def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """Return the syntax tree of the one SELECT that it is."""
+    rows = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
+    try:
+        parsed: dict[str, Any] = json.loads(rows[0][0])
+    except RecursionError as error:
+        raise InvalidArgument("the statement is nested too deeply", field="sql") from error
+    if parsed["error"]:
+        reason = " ".join(str(parsed.get("error_message", "it cannot be parsed")).split())
+        if "Only SELECT" in reason:
+            reason = "expected one SELECT, as nothing can be written"
+        raise InvalidArgument(f"the statement is refused: {reason}", field="sql")
+    if len(parsed["statements"]) != 1:
+        raise InvalidArgument(
+            f"there are {len(parsed['statements'])} statements, expected one SELECT", field="sql"
+        )
+    return parsed
+
+
+def _explained(error: Exception, store: Store) -> InvalidArgument:
+    text = " ".join(str(error).split(" LINE ")[0].split("\n\n")[0].split())
+    if "Out of Memory" in text:
+        return too_much_memory()
+    unknown = re.search(r'Referenced column "([^"]+)" not found', text)
+    if unknown:
+        names = ["id", *store.schema.names]
+        near = difflib.get_close_matches(unknown[1].lower(), names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return InvalidArgument(
+            f"the statement names the unknown column {unknown[1]}; {TABLE} has {', '.join(names)}{hint}",
+            field="sql",
+        )
+    return InvalidArgument(f"the statement fails: {text}", field="sql")

@@ -1,0 +1,138 @@
+"""Evaluating a filter on a table: here, or, if others sent it and it is not plain, inside a fence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = ["Answer", "FilterFailed", "connect", "evaluate", "seconds_left", "time_limit"]
+
+_MEMORY_LIMIT = "1GB"  # of what DuckDB counts; the fence holds the rest
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": _MEMORY_LIMIT,
+}
+_end: ContextVar[float | None] = ContextVar(
+    "end", default=None
+)  # of this thread's time for filters
+
+
+class FilterFailed(Exception):
+    """DuckDB, or a limit, ended a filter; `too_long` says that it was the time."""
+
+    def __init__(self, reason: str, *, too_long: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.too_long = too_long
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The type of what a filter gave, and which rows it keeps, shape (rows,)."""
+
+    kind: str
+    keep: NDArray[np.bool_]
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Mark filters that this thread evaluates inside as sent by others: they end after that time.
+
+    What is more than a plain comparison is evaluated in a process of its own, which has a limit of
+    memory and is killed when the time is over; the rest is interrupted, looked at each 2,048 rows.
+    """
+    token = _end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def seconds_left() -> float | None:
+    """Return how much of the time limit is left; None where there is none.
+
+    Raises
+    ------
+    FilterFailed
+        Nothing is left.
+    """
+    end = _end.get()
+    if end is None:
+        return None
+    left = end - time.monotonic()
+    if left <= 0:
+        raise FilterFailed("its time is over", too_long=True)
+    return left
+
+
+def connect(**settings: str) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that reaches nothing, whatever the machine's time zone is."""
+    connection = duckdb.connect(":memory:", config=_SETTINGS | settings)
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def evaluate(
+    connection: duckdb.DuckDBPyConnection, query: str, table: pa.Table, seconds: float | None
+) -> Answer:
+    """Evaluate a filter on a table in this process.
+
+    Parameters
+    ----------
+    query
+        `SELECT (filter) AS keep FROM collection`.
+    seconds
+        After which DuckDB is asked to stop; None leaves it its time.
+
+    Raises
+    ------
+    FilterFailed
+        DuckDB's own words, or the time is over.
+    """
+    cursor = connection.cursor()
+    cursor.register("collection", table)
+    try:
+        with _ending(cursor, seconds):
+            result = cursor.execute(query)
+        kind = str(result.description[0][1]).strip('"').lower()
+        if kind != "boolean":
+            return Answer(kind, np.zeros(len(table), np.bool_))
+        keep = result.fetchnumpy()["keep"]
+    except duckdb.InterruptException as error:
+        raise FilterFailed("its time is over", too_long=True) from error
+    except MemoryError as error:
+        raise FilterFailed("it needs more memory than a filter may use") from error
+    except duckdb.Error as error:
+        raise FilterFailed(str(error)) from error
+    finally:
+        cursor.close()
+    filled = keep.filled(False) if isinstance(keep, np.ma.MaskedArray) else keep
+    return Answer(kind, np.asarray(filled, np.bool_))
+
+
+@contextmanager
+def _ending(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
+    """Interrupt what the cursor does after some seconds."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

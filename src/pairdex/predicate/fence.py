@@ -1,0 +1,238 @@
+"""The fence: processes that evaluate filters of others under the operating system's limits.
+
+DuckDB counts only part of the memory that functions take, and looks at its clock between blocks of
+rows. A process that passes its limit of memory gets none, and one that passes its time is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import resource
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pairdex.predicate.evaluation import Answer, FilterFailed, connect, evaluate
+from pairdex.work.limits import limit_memory
+from pairdex.work.processors import usable_processors
+
+__all__ = ["MEMORY_BYTES", "Fence", "Fences", "fences", "serve"]
+
+MEMORY_BYTES = 1 << 30
+"""What a process may take to evaluate filters, above what it has when it starts."""
+
+_MAX_PROCESSES = 4  # kept ready; each takes about 100 MB
+_START_SECONDS = (
+    30.0  # to import DuckDB and pyarrow on a busy machine, beside the filter's own time
+)
+_LENGTH = struct.Struct("<Q")
+_TOO_MUCH = "it needs more memory than a filter may use"
+
+
+class Fence:
+    """One process that evaluates filters, one at a time."""
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
+        root = str(Path(__file__).parents[2])
+        program = "import sys; sys.path.insert(0, sys.argv[1]); from pairdex.predicate import fence"
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                f"{program}; fence.serve(int(sys.argv[2]))",
+                root,
+                str(memory_bytes),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Arrow's own allocator reserves more at once than the limit leaves.
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            start_new_session=True,  # Ctrl-C is for the process that asked
+        )
+        self._ready = False
+        self.is_usable = True
+
+    def evaluate(self, query: str, table: pa.Table, seconds: float) -> Answer:
+        """Evaluate a filter; where a limit was passed, the process is not usable again.
+
+        Raises
+        ------
+        FilterFailed
+            DuckDB's own words, or a limit was passed.
+        """
+        head = json.dumps({"query": query, "seconds": seconds}).encode()
+        self.is_usable = False
+        try:
+            self._await_start()
+            deadline = time.monotonic() + seconds
+            _send(self._stdin, head, _packed(table))
+            answer = json.loads(self._receive(deadline))
+            if "reason" in answer:
+                self.is_usable = answer["reusable"]
+                raise FilterFailed(answer["reason"], too_long=answer["too_long"])
+            keep = np.frombuffer(self._receive(deadline), np.bool_)
+        except (BrokenPipeError, EOFError) as error:
+            raise FilterFailed(_TOO_MUCH) from error
+        self.is_usable = True
+        return Answer(answer["kind"], keep)
+
+    def close(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._stdin.close()
+        self._stdout.close()
+        self._process.wait()
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _await_start(self) -> None:
+        if not self._ready:
+            self._receive(time.monotonic() + _START_SECONDS)
+            self._ready = True
+
+    def _receive(self, deadline: float) -> bytes:
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size, deadline))
+        return self._read(length, deadline)
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        pieces = bytearray()
+        descriptor = self._stdout.fileno()
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        while len(pieces) < length:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poller.poll(left * 1000):
+                raise FilterFailed("its time is over", too_long=True)
+            piece = os.read(descriptor, length - len(pieces))
+            if not piece:
+                raise EOFError
+            pieces += piece
+        return bytes(pieces)
+
+
+class Fences:
+    """The processes of this one: made when needed, kept, and made again after each failure."""
+
+    def __init__(self, most: int) -> None:
+        self._slots = threading.Semaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[Fence] = []
+
+    def evaluate(self, query: str, table: pa.Table, seconds: float) -> Answer:
+        """Evaluate a filter in a process that is free within the time; see `Fence.evaluate`."""
+        deadline = time.monotonic() + seconds
+        if not self._slots.acquire(timeout=seconds):
+            raise FilterFailed("its time is over", too_long=True)
+        try:
+            return self._in_one(query, table, max(0.0, deadline - time.monotonic()))
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """End all that are free."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for fence in idle:
+            fence.close()
+
+    def _in_one(self, query: str, table: pa.Table, seconds: float) -> Answer:
+        with self._lock:
+            fence = self._idle.pop() if self._idle else None
+        fence = fence or Fence()
+        try:
+            return fence.evaluate(query, table, seconds)
+        finally:
+            if fence.is_usable:
+                with self._lock:
+                    self._idle.append(fence)
+            else:
+                fence.close()
+
+
+@cache
+def fences() -> Fences:
+    """Return the processes of this one; they end with it."""
+    pool = Fences(min(_MAX_PROCESSES, max(2, usable_processors())))
+    atexit.register(pool.close)
+    return pool
+
+
+def serve(memory_bytes: int) -> None:
+    """Answer filters on standard input until it ends; the body of a fence's process."""
+    connection = connect(threads="1")
+    limit_memory(memory_bytes, "address space")
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    with suppress(EOFError, BrokenPipeError):
+        _send(sink, b"ready")
+        while True:
+            head = json.loads(_received(source))
+            with pa.ipc.open_stream(_received(source)) as stream:
+                table = stream.read_all()
+            _limit_processor(head["seconds"])
+            _send(sink, *_answer(connection, head["query"], table, head["seconds"]))
+
+
+def _answer(connection: Any, query: str, table: pa.Table, seconds: float) -> list[bytes]:  # noqa: ANN401
+    try:
+        answer = evaluate(connection, query, table, seconds)
+    except FilterFailed as error:
+        return [_failure(error.reason, too_long=error.too_long)]
+    except MemoryError:
+        return [_failure(_TOO_MUCH)]
+    return [json.dumps({"kind": answer.kind}).encode(), answer.keep.tobytes()]
+
+
+def _failure(reason: str, *, too_long: bool = False) -> bytes:
+    """Return the answer to a filter that failed; after a want of memory the process is not reused."""
+    reusable = "memory" not in reason.lower()
+    return json.dumps({"reason": reason, "too_long": too_long, "reusable": reusable}).encode()
+
+
+def _limit_processor(seconds: float) -> None:
+    """Let the system kill this process when it has calculated that long and nobody else has."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 5
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _send(sink: IO[bytes], *messages: bytes) -> None:
+    for message in messages:
+        sink.write(_LENGTH.pack(len(message)))
+        sink.write(message)
+    sink.flush()
+
+
+def _received(source: IO[bytes]) -> bytes:
+    length = source.read(_LENGTH.size)
+    if len(length) < _LENGTH.size:
+        raise EOFError
+    return source.read(_LENGTH.unpack(length)[0])
