@@ -14,7 +14,7 @@ from pairdex.curate.derive import derive_collection, derived_before
 from pairdex.curate.id_files import ids_of, ids_or_file
 from pairdex.errors import InvalidArgument
 from pairdex.files import checksums
-from pairdex.parts.layout import Parts, format_numbers, numbers_of
+from pairdex.parts.numbers import Parts, format_numbers, numbers_of
 from pairdex.predicate import Predicate
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.build import BuildReport
