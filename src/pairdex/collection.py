@@ -19,8 +19,9 @@ from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection, find_projections
 from pairdex.encoders.encoder import Encoder
 from pairdex.errors import InvalidArgument
+from pairdex.exports.names import Config
 from pairdex.exports.training.examples import examples
-from pairdex.exports.training.features import Config, Example
+from pairdex.exports.training.features import Example
 from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn import cosine

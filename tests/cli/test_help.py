@@ -84,6 +84,27 @@ def words(text):
     return set(re.sub(r"[│╭╮╰╯─]", " ", text).split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "atlas",
+        "export",
+        "index",
+        "info",
+        "project",
+        "releases",
+        "remove",
+        "score",
+        "serve",
+        "subset",
+        "verify",
+    ],
+)
+def test_the_help_of_a_light_command_imports_no_numerical_library(command):
+    names = imported_by(command, "--help")
+    assert names.isdisjoint({"numpy", "pyarrow", "duckdb", "h5py", "pairdex._native"})
+
+
 def test_the_help_of_the_program_imports_little():
     names = imported_by("--help") - idle_modules()
     assert {name for name in names if name.split(".")[0] == "pairdex"} == OWN_MODULES

@@ -25,7 +25,7 @@ from pairdex.derived.codes import have_codes
 from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
 from pairdex.progress import Progress, at_step
 from pairdex.store.build import BuildReport
-from pairdex.store.sample import DEFAULT_SEED
+from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.store import Kind, Store
 
 __all__ = ["dedup", "remove", "sql", "subset"]

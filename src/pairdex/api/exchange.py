@@ -10,8 +10,8 @@ from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport
 from pairdex.downloads.fetch import fetch as fetch_files
 from pairdex.errors import FetchFailed
 from pairdex.exports.folders import ExportReport
-from pairdex.exports.formats import ExportOptions, Format, export_collection
-from pairdex.exports.training.features import Config
+from pairdex.exports.formats import ExportOptions, export_collection
+from pairdex.exports.names import Config, Format
 from pairdex.progress import Progress, at_step
 from pairdex.store.store import Kind
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pairdex.derived.projections.ceiling import recall_ceilings
 from pairdex.derived.projections.files import open_projection
-from pairdex.derived.projections.fitting import SketchMethod, Wish
+from pairdex.derived.projections.fitting import Wish
+from pairdex.derived.projections.methods import SketchMethod
 from pairdex.derived.projections.queries import read_for, write_projected
 from pairdex.derived.projections.write import ProjectReport, project_collection
 from pairdex.errors import InvalidArgument

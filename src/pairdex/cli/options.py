@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 import typer
 
 from pairdex.errors import InvalidArgument
-from pairdex.store.store import Kind
+from pairdex.store.fields import Kind
 
 __all__ = [
     "CollectionArgument",
