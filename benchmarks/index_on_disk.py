@@ -94,7 +94,7 @@ def find_truth(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     for kind in KINDS:
         queries = load(arguments, kind)
-        found = opened.neighbours(queries, arguments.k, exact=True)
+        found = opened.nearest(queries, arguments.k, exact=True)
         report[kind] = found.distances[:, -1].tolist()
     return report
 
@@ -127,7 +127,7 @@ def timed(
 ) -> tuple[dict[str, float], Any]:
     read, faults = read_bytes(), major_faults()
     started = time.perf_counter()
-    found = opened.neighbours(queries, arguments.k, recall=arguments.recall)
+    found = opened.nearest(queries, arguments.k, recall=arguments.recall)
     seconds = time.perf_counter() - started
     if found.report.exact:
         sys.exit("the index was not used")

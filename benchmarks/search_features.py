@@ -61,12 +61,12 @@ def latencies(c: pairdex.Collection, rounds: int) -> dict[str, Any]:
     urls = c.take(rows, ["url"])["url"].to_pylist()
 
     def search(number: int, **more: Any) -> None:  # noqa: ANN401 - options of a search
-        c.hits(Query(like=int(rows[number])), k=K, **more)
+        c.search(Query(like=int(rows[number])), k=K, **more)
 
     def terms(number: int) -> None:
         plus, minus = map(int, others[number])
         weighed = [Term(like=int(rows[number])), Term(like=plus), Term(like=minus, weight=-0.5)]
-        c.hits(Query(terms=weighed), k=K)
+        c.search(Query(terms=weighed), k=K)
 
     return {
         "search": milliseconds(search, rounds),

@@ -78,8 +78,8 @@ from pairdex.collection import Collection
 rng = np.random.default_rng(1)
 def at_once(self, vectors, k=10, **_):
     ids = rng.integers(0, len(self), (len(vectors), k))
-    return knn.Neighbours(ids, np.sort(rng.random(ids.shape), axis=1), knn.Report(0, 0, 0))
-Collection.neighbours = at_once
+    return cosine.Neighbours(ids, np.sort(rng.random(ids.shape), axis=1), cosine.Report(0, 0, 0))
+Collection.nearest = at_once
 sys.argv[0] = "pairdex"
 main()
 """

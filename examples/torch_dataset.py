@@ -3,11 +3,12 @@
     python torch_dataset.py COLLECTION
 
 Needs pairdex and torch. Vectors are memory-mapped: all workers of a DataLoader read the same pages. A
-batch is fetched at once (`__getitems__`), not row by row.
+batch is fetched at once (`__getitems__`), not row by row. Removed rows are left out.
 """
 
 import sys
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,30 +16,30 @@ import pairdex
 
 
 class Pairs(Dataset):
-    """The rows of a collection: image vector, text vector, caption."""
+    """The rows of a collection that were not removed: image vector, text vector, caption.
+
+    It pickles: a worker opens the files itself and sees the rows that were there in the beginning.
+    """
 
     def __init__(self, path):
-        self.path = path
         self.collection = pairdex.open(path)
-        self.images = self.collection.vectors("image")
-        self.texts = self.collection.vectors("text")
+        live = self.collection.live
+        count = len(self.collection.vectors("image"))
+        self.ids = np.arange(count) if live is None else np.flatnonzero(live)
 
     def __len__(self):
-        return len(self.images)
+        return len(self.ids)
 
-    def __getitems__(self, ids):
-        images, texts = torch.from_numpy(self.images[ids]), torch.from_numpy(self.texts[ids])
+    def __getitems__(self, places):
+        ids = self.ids[places]
+        images, texts = (
+            torch.from_numpy(self.collection.vectors(on)[ids]) for on in ("image", "text")
+        )
         captions = self.collection.take(ids, ["caption"])["caption"].to_pylist()
         return list(zip(images, texts, captions, strict=True))
 
-    def __getitem__(self, row):
-        return self.__getitems__([row])[0]
-
-    def __getstate__(self):  # a worker opens the files itself
-        return {"path": self.path}
-
-    def __setstate__(self, state):
-        self.__init__(state["path"])
+    def __getitem__(self, place):
+        return self.__getitems__([place])[0]
 
 
 def mean_similarity(path, workers=0):

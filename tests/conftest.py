@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairdex.store.build import build_collection
+from pairdex.store.build import BuildOptions, build_collection
 from pairdex.store.plan import Selection
 from places import DATA
 
@@ -120,18 +120,17 @@ def make_parts(tmp_path):
 
 @pytest.fixture
 def build():
-    """A function that builds a collection with the options of a Selection."""
+    """A function that builds a collection with what Selection and BuildOptions take."""
 
-    def run(
-        source, collection, *, model=None, metadata=None, workers=1, progress=None, **selection
-    ):
+    def run(source, collection, *, model=None, progress=None, now=None, **wanted):
+        options = {field.name for field in fields(BuildOptions)}
         return build_collection(
             source,
             collection,
-            selection=Selection(**selection),
+            selection=Selection(**{k: v for k, v in wanted.items() if k not in options}),
             model=model,
-            metadata=metadata,
-            workers=workers,
+            options=BuildOptions(**{k: v for k, v in wanted.items() if k in options}),
+            now=now,
             progress=progress,
         )
 

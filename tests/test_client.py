@@ -72,7 +72,7 @@ def test_the_service_lists_its_collections(client):
 
 
 def test_a_download_is_written_whole(client, tmp_path):
-    size = client.download(tmp_path / "hits.jsonl", format="jsonl", text="cat", k=200)
+    size = client.download(tmp_path / "hits.jsonl", form="jsonl", text="cat", k=200)
     data = (tmp_path / "hits.jsonl").read_bytes()
     assert len(data) == size
     assert len([json.loads(line) for line in data.splitlines()]) == 200
@@ -81,7 +81,7 @@ def test_a_download_is_written_whole(client, tmp_path):
 def test_a_download_that_is_refused_leaves_the_older_file(client, tmp_path):
     (tmp_path / "x").write_text("older")
     with pytest.raises(ServiceFailed, match="names the unknown column nosuch") as caught:
-        client.download(tmp_path / "x", format="csv", text="cat", where="nosuch = 1")
+        client.download(tmp_path / "x", form="csv", text="cat", where="nosuch = 1")
     assert (caught.value.status, caught.value.field) == (422, "where")
     assert [file.name for file in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_text() == "older"

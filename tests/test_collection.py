@@ -1,13 +1,24 @@
 """Using a collection from Python: `import pairdex`, open, read, search."""
 
 import json
+import os
+import pickle
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pairdex
 from pairdex.encoders.model import load_model
-from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, MissingFile
+from pairdex.errors import (
+    InvalidArgument,
+    InvalidPredicate,
+    Mismatch,
+    MissingExtra,
+    MissingFile,
+)
 from pairdex.knn.distance import cosine_distance
 
 
@@ -127,7 +138,7 @@ def test_codes_of_an_older_version_are_not_used(make_parts, tmp_path):
 
 def test_search_gives_the_nearest_rows_with_their_metadata(opened):
     hits = opened.search(like=31, k=3)
-    assert hits.column_names[:4] == ["id", "distance", "similarity", "url"]
+    assert hits.table.column_names[:4] == ["id", "distance", "similarity", "url"]
     assert 31 not in hits["id"].to_pylist()
     assert hits["distance"].to_pylist() == sorted(hits["distance"].to_pylist())
     taken = opened.take(hits["id"].to_pylist())
@@ -145,13 +156,13 @@ def test_pages_of_results_are_slices_of_the_whole(opened, query):
     whole = opened.search(**query, k=59, where="id <> 12")
     for offset, k in ((0, 5), (5, 5), (10, 30), (55, 10), (59, 3), (1000, 3)):
         page = opened.search(**query, k=k, offset=offset, where="id <> 12")
-        assert page == whole.slice(offset, k)
+        assert page.table == whole.table.slice(offset, k)
 
 
 def test_a_filter_gives_k_rows_if_k_pass(opened):
     hits = opened.search(vector=np.ones(8), k=5, where="nsfw = 'UNSURE' AND part <> 1")
     assert hits["nsfw"].to_pylist() == ["UNSURE"] * 5
-    assert opened.search(vector=np.ones(8), k=5, where="id IN (3, 58)").num_rows == 2
+    assert len(opened.search(vector=np.ones(8), k=5, where="id IN (3, 58)")) == 2
 
 
 def test_text_vectors_are_searched_where_asked(opened):
@@ -161,8 +172,8 @@ def test_text_vectors_are_searched_where_asked(opened):
 
 
 def test_a_k_larger_than_the_collection_gives_all_rows(opened):
-    assert opened.search(vector=np.ones(8), k=1000).num_rows == 60
-    assert opened.search(like=3, k=1000).num_rows == 59
+    assert len(opened.search(vector=np.ones(8), k=1000)) == 60
+    assert len(opened.search(like=3, k=1000)) == 59
 
 
 @pytest.mark.parametrize(
@@ -190,7 +201,7 @@ def test_an_empty_collection_is_one(make_parts, tmp_path):
     pairdex.build(make_parts(3), tmp_path / "c", where="false")
     empty = pairdex.open(tmp_path / "c")
     assert len(empty) == 0
-    assert empty.search(vector=np.ones(8)).num_rows == 0
+    assert len(empty.search(vector=np.ones(8))) == 0
     ids, distances = empty.nearest(np.ones((2, 8)), 3)
     assert (ids == -1).all()
     assert np.isposinf(distances).all()
@@ -207,7 +218,7 @@ def test_a_text_is_searched_with_the_collections_model(make_parts, tmp_path):
     text = opened.encoder.encode_texts(["a red car"])[0]
     expected = opened.search(vector=text, k=5)
     assert opened.search(text="a red car", k=5)["id"] == expected["id"]
-    assert opened.search(text="a red car", unlike="a blue car", k=5).num_rows == 5
+    assert len(opened.search(text="a red car", unlike="a blue car", k=5)) == 5
 
 
 def test_another_model_than_the_collections_is_refused_naming_both(make_parts, build, tmp_path):
@@ -229,7 +240,7 @@ def test_a_model_of_another_dimension_is_refused(collection):
 
 def test_a_model_can_be_named_for_a_collection_that_records_none(make_parts, tmp_path):
     pairdex.build(make_parts(3, dim=64), tmp_path / "c")
-    assert pairdex.open(tmp_path / "c", model="demo").search(text="a red car").num_rows == 3
+    assert len(pairdex.open(tmp_path / "c", model="demo").search(text="a red car")) == 3
 
 
 def test_build_refuses_a_model_of_another_dimension(make_parts, tmp_path):
@@ -299,3 +310,131 @@ def test_several_threads_may_search_at_once(opened):
     expected = [search(row_id) for row_id in range(20)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(search, range(20))) == expected
+
+
+def test_the_type_of_a_question_says_what_it_is(make_parts, tmp_path):
+    pairdex.build(make_parts(20, dim=64), tmp_path / "c", model="demo")
+    opened = pairdex.open(tmp_path / "c")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    picture = tmp_path / "red.png"
+    vector = opened.vectors()[3]
+    asked = {
+        "text": ["a red car"],
+        "image": [picture, picture.read_bytes(), Image.open(picture)],
+        "like": [3, np.int64(3)],
+        "vector": [vector, vector.astype(float).tolist()],
+    }
+    for name, questions in asked.items():
+        for question in questions:
+            found, expected = opened.search(question, k=4), opened.search(**{name: question}, k=4)
+            assert found.table == expected.table
+    query = pairdex.Query(text="a red car", unlike="a blue boat")
+    assert opened.search(query).table == opened.search("a red car", unlike="a blue boat").table
+    answers = opened.search(["a red car", 3, picture], k=2)
+    assert [len(hits) for hits in answers] == [2, 2, 2]
+    assert answers[1].table == opened.search(3, k=2).table
+    both = opened.search(opened.vectors()[[3, 5]], k=1)
+    assert [hits.ids.tolist() for hits in both] == [[3], [5]]
+
+
+@pytest.mark.parametrize(
+    "question", [object(), 1.5, True, np.ones((2, 2, 2)), [object()], {"a": 1}]
+)
+def test_what_is_no_question_is_refused_by_name(opened, question):
+    with pytest.raises(
+        InvalidArgument, match=r"question is a .*, expected a text, a picture"
+    ) as caught:
+        opened.search(question)
+    assert caught.value.field == "question"
+
+
+def test_a_question_is_asked_once(opened):
+    with pytest.raises(InvalidArgument, match="either a question or like"):
+        opened.search(3, like=4)
+
+
+def test_hits_are_rows_columns_and_a_table(opened):
+    hits = opened.search(31, k=5)
+    assert len(hits) == len(list(hits)) == hits.table.num_rows == 5
+    assert hits[0] == next(iter(hits)) == hits.table.slice(0, 1).to_pylist()[0]
+    assert hits[-1]["id"] == hits.ids[4] == hits["id"][4].as_py()
+    assert hits[1:3].ids.tolist() == hits.ids[1:3].tolist()
+    assert hits.distances.tolist() == hits["distance"].to_pylist()
+    assert hits.report.exact
+    assert (
+        repr(hits) == f"<Hits: 5 rows, exact; first: id {hits.ids[0]} at {hits.distances[0]:.4g}>"
+    )
+    assert repr(hits[:0]) == "<Hits: no rows>"
+    with pytest.raises(IndexError):
+        hits[5]
+    with pytest.raises(InvalidArgument, match="no column nosuch"):
+        hits["nosuch"]
+
+
+@pytest.mark.parametrize(("name", "method"), [("pandas", "to_pandas"), ("polars", "to_polars")])
+def test_hits_become_a_data_frame_where_the_package_is_installed(opened, monkeypatch, name, method):
+    hits = opened.search(31, k=5)
+    if find_spec(name) is not None:
+        assert list(getattr(hits, method)()["id"]) == hits.ids.tolist()
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=f"pip install {name}"):
+        getattr(hits, method)()
+
+
+def test_neighbours_unpack_and_have_a_table(opened):
+    vectors = np.asarray(opened.vectors()[[3, 5]], np.float32)
+    found = opened.nearest(vectors, 4)
+    ids, distances = found
+    assert (ids.shape, ids.dtype, distances.dtype) == ((2, 4), np.int64, np.float32)
+    assert found.table.column_names == ["query", "rank", "id", "distance"]
+    assert found.table["id"].to_pylist() == ids.ravel().tolist()
+    one = opened.nearest(vectors[0], 4)
+    assert (one.ids.tolist(), one.distances.shape) == (ids[0].tolist(), (4,))
+    assert one.table["id"].to_pylist() == ids[0].tolist()
+
+
+def test_vectors_come_from_a_file_too(opened, tmp_path):
+    np.save(tmp_path / "q.npy", opened.vectors()[[3, 5]])
+    for place in (tmp_path / "q.npy", str(tmp_path / "q.npy")):
+        assert opened.nearest(place, 1).ids.ravel().tolist() == [3, 5]
+
+
+def test_rows_are_read_by_id_list_and_slice(opened):
+    pairdex.remove(opened, ids=[7], reason="test")
+    assert opened[5] == {"id": 5, **opened.take([5]).to_pylist()[0]}
+    assert opened[[5, 3]]["id"].to_pylist() == [5, 3]
+    assert opened[5:9]["id"].to_pylist() == [5, 6, 8]
+    assert [row["id"] for row in opened] == [*range(7), *range(8, 60)]
+    assert next(iter(opened)) == opened[0]
+    assert (5 in opened, 7 in opened, 60 in opened, "5" in opened) == (True, False, False, False)
+    for gone in (7, 60, -1):
+        for error in (KeyError, IndexError, pairdex.PairdexError):
+            with pytest.raises(error, match=r"^id -?\d+ (was removed|is out of range)"):
+                opened[gone]
+    with pytest.raises(InvalidArgument):
+        opened["caption"]
+
+
+def test_an_opened_collection_is_a_path(opened, tmp_path):
+    assert os.fspath(opened) == str(opened.path)
+    assert pairdex.verify(opened).damaged == []
+    assert pairdex.subset(opened, tmp_path / "s", parts="0,2", limit=30).rows == 30
+    assert pairdex.sql(opened, "SELECT count(*) AS n FROM pairs").to_pylist() == [{"n": 60}]
+    assert opened.sql("SELECT 1 AS one", memory=10**9).to_pylist() == [{"one": 1}]
+    assert opened.info() == pairdex.info(opened.path)
+
+
+def test_a_closed_collection_says_so(collection):
+    with pairdex.open(collection) as opened:
+        assert len(opened) == 60
+    for use in (len, lambda c: c.search(3), lambda c: c[3], pickle.dumps):
+        with pytest.raises(InvalidArgument, match="is closed: open it again"):
+            use(opened)
+    assert repr(opened) == f"<Collection {collection}: closed>"
+
+
+def test_a_pickled_collection_is_opened_again(collection):
+    opened = pairdex.open(collection, use_codes=False)
+    again = pickle.loads(pickle.dumps(opened))
+    assert again.search(3).table == opened.search(3).table
+    assert not again.finder.use_codes

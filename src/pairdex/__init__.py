@@ -8,39 +8,43 @@ from typing import TYPE_CHECKING
 from pairdex.version import __version__
 
 if TYPE_CHECKING:
-    from pairdex.api import (
-        build,
-        dedup,
-        export,
-        fetch,
-        index,
-        open,  # noqa: A004 - pairdex.open, as gzip.open
-        project,
-        releases,
-        remove,
-        sql,
-        subset,
-    )
     from pairdex.client import Client
-    from pairdex.collection import Collection
+    from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
+    from pairdex.curate.dedup import dedup
+    from pairdex.curate.remove import remove
     from pairdex.curate.score import score
+    from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
+    from pairdex.derived.index import index
     from pairdex.derived.info import info
+    from pairdex.derived.projections.project import project
     from pairdex.derived.verify import verify
+    from pairdex.downloads.catalogue import releases
+    from pairdex.downloads.fetch import fetch
     from pairdex.encoders.encode import encode
     from pairdex.encoders.export.export import export_model
     from pairdex.errors import PairdexError
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
+    from pairdex.evaluation.recall import recall
+    from pairdex.evaluation.results import write_results
+    from pairdex.exports.formats import export
     from pairdex.exports.training.examples import examples
     from pairdex.follow.photos import photos
-    from pairdex.reference.reference import gold, queries
+    from pairdex.knn.cosine import Neighbours
+    from pairdex.metadata_sql.session import sql
+    from pairdex.reference.gold import gold
+    from pairdex.reference.queries import queries
+    from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
+    from pairdex.store.build import build
     from pairdex.store.verify_model import verify_model
 
 __all__ = [
     "Client",
     "Collection",
+    "Hits",
+    "Neighbours",
     "PairdexError",
     "Query",
     "Term",
@@ -62,6 +66,7 @@ __all__ = [
     "photos",
     "project",
     "queries",
+    "recall",
     "releases",
     "remove",
     "score",
@@ -69,26 +74,41 @@ __all__ = [
     "subset",
     "verify",
     "verify_model",
+    "write_results",
 ]
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.api": "build dedup export fetch index open project releases remove sql subset",
     "pairdex.client": "Client",
-    "pairdex.collection": "Collection",
+    "pairdex.collection": "Collection open",
+    "pairdex.curate.dedup": "dedup",
+    "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
+    "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
+    "pairdex.derived.index": "index",
     "pairdex.derived.info": "info",
+    "pairdex.derived.projections.project": "project",
     "pairdex.derived.verify": "verify",
+    "pairdex.downloads.catalogue": "releases",
+    "pairdex.downloads.fetch": "fetch",
     "pairdex.encoders.encode": "encode",
     "pairdex.encoders.export.export": "export_model",
     "pairdex.errors": "PairdexError",
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
+    "pairdex.evaluation.recall": "recall",
+    "pairdex.evaluation.results": "write_results",
+    "pairdex.exports.formats": "export",
     "pairdex.exports.training.examples": "examples",
     "pairdex.follow.photos": "photos",
-    "pairdex.reference.reference": "gold queries",
+    "pairdex.knn.cosine": "Neighbours",
+    "pairdex.metadata_sql.session": "sql",
+    "pairdex.reference.gold": "gold",
+    "pairdex.reference.queries": "queries",
+    "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",
+    "pairdex.store.build": "build",
     "pairdex.store.verify_model": "verify_model",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import httpx
 
-from pairdex.errors import ServiceFailed
+from pairdex.arguments import StrPath, checked, checked_class
+from pairdex.errors import InvalidArgument, MissingFile, ServiceFailed
 from pairdex.files import atomic
 
-__all__ = ["Client", "Contained", "Hit", "Hits", "PictureFound"]
+__all__ = ["Client", "Contained", "Hit", "PictureFound", "SearchAnswer"]
 
 TIMEOUT_SECONDS = 60.0  # the service gives up sooner by itself
 _UNAVAILABLE = "unavailable"
@@ -37,7 +40,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Hits:
+class SearchAnswer:
     """The answer to a search, nearest first."""
 
     hits: list[Hit]
@@ -64,6 +67,7 @@ class Contained:
     image: PictureFound | None
 
 
+@checked_class
 class Client:
     """Asks a running service.
 
@@ -76,12 +80,16 @@ class Client:
     token
         What the service was given as `--token`.
     http
-        An httpx client to ask with, in the place of one of its own.
+        An httpx client to send requests with, instead of one of its own.
     """
 
     def __init__(
         self, url: str, token: str | None = None, *, http: httpx.Client | None = None
     ) -> None:
+        if http is not None and not hasattr(http, "build_request"):
+            raise InvalidArgument(
+                f"http is a {type(http).__name__}, expected an httpx.Client", field="http"
+            )
         self._url = url.rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(timeout=TIMEOUT_SECONDS) if http is None else http
@@ -113,35 +121,61 @@ class Client:
         """Return what each collection holds and how it can be searched."""
         return list(self._json("GET", "/api/collections")["collections"])
 
-    def search(self, **asked: Any) -> Hits:  # noqa: ANN401 - the fields of POST /api/search
-        """Search.
+    def search(
+        self,
+        question: str | os.PathLike[str] | bytes | int | Sequence[float] | None = None,
+        **asked: Any,  # noqa: ANN401 - the fields of POST /api/search
+    ) -> SearchAnswer:
+        """Search: `client.search("a red car", k=5)`.
 
         Parameters
         ----------
+        question
+            A str is a text; a Path or bytes are a picture; an int is the id of a row; numbers (dim,)
+            are a vector. Without it, one of the fields says what is searched for.
         **asked
             The fields of POST /api/search (docs/service.md): text, image, like, vector or terms; k,
             where, keywords, … A picture may be bytes or a path; the service checks all else.
         """
+        if question is not None:
+            asked |= {_field_of(question): question}
         answer = self._json("POST", "/api/search", _body(asked))
         found = [_hit(row) for row in answer["hits"]]
-        return Hits(found, answer["exact"], answer["on"], answer["safe"], answer["seconds"])
+        return SearchAnswer(
+            found,
+            answer["exact"],
+            answer["on"],
+            answer["safe"],
+            answer["seconds"],
+        )
 
+    @checked
     def download(
         self,
-        path: str | Path,
+        out: StrPath,
         *,
-        format: Format,  # noqa: A002 - the service's word
+        form: Format,
         **asked: Any,  # noqa: ANN401 - the fields of POST /api/search
     ) -> int:
-        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails."""
-        request = self._request("POST", "/api/download", _body(asked) | {"format": format})
+        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails.
+
+        Parameters
+        ----------
+        out
+            The file to write.
+        form
+            jsonl, csv, parquet or urls.
+        asked
+            The fields of POST /api/search.
+        """
+        request = self._request("POST", "/api/download", _body(asked) | {"format": form})
         try:
             response = self._http.send(request, stream=True)
             try:
                 if response.is_error:
                     response.read()
                     raise _refusal(response)
-                with atomic.replacing(Path(path)) as file:
+                with atomic.replacing(Path(out)) as file:
                     for piece in response.iter_bytes():
                         file.write(piece)
                     return file.tell()
@@ -150,31 +184,71 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
-    def items(self, ids: Sequence[int], *, collection: str | None = None) -> list[dict[str, Any]]:
-        """Return rows, in the order of the ids."""
+    @checked
+    def items(self, ids: Iterable[int], *, collection: str | None = None) -> list[dict[str, Any]]:
+        """Return rows, in the order of the ids.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        ids
+            Integers (n,).
+        """
         body = _body({"ids": [int(row_id) for row_id in ids], "collection": collection})
         return list(self._json("POST", "/api/items", body)["items"])
 
+    @checked
     def item(self, row_id: int, *, collection: str | None = None) -> dict[str, Any]:
-        """Return one row."""
+        """Return one row.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        row_id
+            The id of the row.
+        """
         return self._json("GET", f"/api/items/{int(row_id)}", collection=collection)
 
+    @checked
     def picture(
         self, row_id: int, *, size: int | None = None, collection: str | None = None
     ) -> bytes:
-        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels."""
+        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        row_id
+            The id of the row.
+        """
         asked = {"size": size, "collection": collection}
         return self._answer("GET", f"/api/items/{int(row_id)}/picture", None, **asked).content
 
+    @checked
     def contains(
         self,
         *,
-        urls: Sequence[str] | None = None,
-        image: bytes | str | Path | None = None,
+        urls: Iterable[str] | None = None,
+        image: bytes | StrPath | None = None,
         max_distance: float | None = None,
         collection: str | None = None,
     ) -> Contained:
-        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them."""
+        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        urls
+            URLs.
+        image
+            A picture: bytes or a path.
+        max_distance
+            The distance up to which a picture counts as the same; the service's own when None.
+        """
         asked = {"urls": urls, "image": image, "max_distance": max_distance}
         answer = self._json("POST", "/api/contains", _body({**asked, "collection": collection}))
         rows, picture = answer["urls"], answer["image"]
@@ -183,6 +257,7 @@ class Client:
             None if picture is None else PictureFound(**picture),
         )
 
+    @checked
     def facets(
         self,
         *,
@@ -190,7 +265,17 @@ class Client:
         safe: bool | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
-        """Return what each column holds among the rows that satisfy a filter."""
+        """Return what each column holds among the rows that satisfy a filter.
+
+        Parameters
+        ----------
+        collection
+            The name of a collection of the service; the first when None.
+        where
+            A SQL predicate over the columns.
+        safe
+            Only rows that are known to be safe.
+        """
         body = _body({"where": where, "safe": safe, "collection": collection})
         return self._json("POST", "/api/facets", body)
 
@@ -241,15 +326,39 @@ def _body(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(name, value) for name, value in asked.items() if value is not None}
 
 
+def _field_of(question: object) -> str:
+    """Return the field of a request that a question belongs in."""
+    if isinstance(question, str):
+        return "text"
+    if isinstance(question, (bytes, os.PathLike)):
+        return "image"
+    if isinstance(question, Integral) and not isinstance(question, bool):
+        return "like"
+    if isinstance(question, Sequence) or hasattr(question, "tolist"):
+        return "vector"
+    raise InvalidArgument(
+        f"question is a {type(question).__name__}, expected a text, a Path, bytes, an id or a vector",
+        field="question",
+    )
+
+
 def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 - any field
     if name == "image":
-        data = value if isinstance(value, bytes) else Path(value).read_bytes()
-        return base64.b64encode(data).decode()
+        return base64.b64encode(_picture(value)).decode()
     if name == "urls":
         return list(value)
     if name == "terms":
         return [_body(term) for term in value]
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _picture(value: bytes | StrPath) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return Path(value).read_bytes()
+    except (OSError, TypeError, ValueError) as error:
+        raise MissingFile(f"the picture {value} cannot be read: {error}") from error
 
 
 def _hit(row: dict[str, Any]) -> Hit:

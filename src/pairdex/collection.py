@@ -2,89 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex import search
+from pairdex.arguments import StrPath, as_array, checked
 from pairdex.derived.lookups.keywords import KeywordIndex
-from pairdex.derived.lookups.urls import UrlTable
-from pairdex.derived.projections.files import Projection, find_projections
-from pairdex.encoders.encoder import Encoder
+from pairdex.derived.projections.files import find_projections
 from pairdex.errors import InvalidArgument
-from pairdex.exports.names import Config
-from pairdex.exports.training.examples import examples
-from pairdex.exports.training.features import Example
+from pairdex.files.query_files import query_array, query_set
 from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
-from pairdex.knn import cosine
-from pairdex.parts.model_record import ModelRecord
+from pairdex.knn.cosine import Neighbours
 from pairdex.progress import Progress, at_step
-from pairdex.search import DEFAULT_K, Facets, Picture, Query, Term
-from pairdex.search.hits import with_folded
-from pairdex.search.pages import read_page
-from pairdex.search.searcher import How, Searcher
-from pairdex.store.manifest import Manifest
-from pairdex.store.own_model import find_model
-from pairdex.store.pictures import picture_path
-from pairdex.store.store import Kind, Store
-from pairdex.store.vectors_view import VectorsView
+from pairdex.search.facets import Facets
+from pairdex.search.finder import Finder
+from pairdex.search.hits import Hits
+from pairdex.search.neighbours import DEFAULT_K
+from pairdex.search.options import SearchKeywords, SearchOptions
+from pairdex.search.query import Picture, Query, Term, TextImageEncoder
+from pairdex.search.questions import Question, as_query, is_several
+from pairdex.search.safety import narrowed, safe_filter
+from pairdex.store.store import Store, VectorField
+from pairdex.store.stored_rows import StoredRows
+from pairdex.work.sizes import ByteSize
 
-__all__ = ["Collection", "Hits"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-_KEPT_FACETS = 64  # filters whose facets are kept: some kilobytes each
+    from pairdex.derived.info import CollectionInfo
+    from pairdex.encoders.encoder import Encoder
+    from pairdex.exports.names import Config
+    from pairdex.exports.training.features import Example
 
+__all__ = ["Collection", "open"]
 
-@dataclass(frozen=True)
-class Hits:
-    """What a search found, nearest first, and how: `report` counts what was scanned and compared."""
-
-    table: pa.Table
-    report: cosine.Report
-
-
-@dataclass(frozen=True)
-class OpenOptions:
-    """How a collection was opened; see `Collection.open`."""
-
-    model: str | Path | None
-    use_codes: bool
+SQL_MEMORY = "2GB"  # what a statement may use
 
 
-class Collection:
+class Collection(StoredRows):
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
-    It shows one version of the collection: parts added later are seen by opening it again. Rows that
-    are removed later are gone at once; `5 in c` tells whether the row of id 5 is there.
+    It shows one version of the collection: parts that are added later are seen by opening it again.
+    Rows that are removed later are gone at once.
+
+    `c[5]` is the row of id 5 as a dictionary; `c[[5, 17]]` and `c[100:200]` (ids, without removed rows)
+    are a pyarrow.Table; each has the id and all columns. `for row in c` gives every row, `5 in c` says
+    whether there is a row of id 5. Wherever pairdex takes a collection's path, it takes an opened
+    collection, too. One that is pickled is opened again where it is unpickled.
     """
 
-    def __init__(
-        self, store: Store, *, model: str | Path | None = None, use_codes: bool = True
-    ) -> None:
-        self._store = store
-        self._model_source = model
-        self._use_codes = use_codes
-        self._searcher = Searcher(store, use_codes=use_codes)
-        self._facets: dict[tuple[str, str | None], Facets] = {}
-        self._keywords: KeywordIndex | None = None
-        self._urls: UrlTable | None = None
-        self._indexing = Lock()  # not the searcher's: searches go on while captions are indexed
+    def __init__(self, finder: Finder) -> None:
+        super().__init__(finder.store)
+        self._finder: Finder | None = finder
 
     @classmethod
+    @checked
     def open(
-        cls, path: str | Path, *, model: str | Path | None = None, use_codes: bool = True
+        cls, path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
     ) -> Collection:
         """Open the collection in the folder `path`.
 
         Parameters
         ----------
+        path
+            The folder of the collection.
         model
             The name or folder of the model that made the vectors, where the collection does not
             say, or the model has moved; it is loaded when a text or picture is searched for.
@@ -97,7 +86,7 @@ class Collection:
         MissingFile, DamagedFile, UnsupportedFormat
             No collection there, a damaged one, or one of a newer format version.
         """
-        return cls(Store(Path(path)), model=model, use_codes=use_codes)
+        return cls(Finder(Store(Path(path)), model=model, use_codes=use_codes))
 
     def reopened(self) -> Collection:
         """Return the collection as it is on disk now; a model that is loaded, and still its, is shared.
@@ -107,72 +96,47 @@ class Collection:
         MissingFile, DamagedFile, UnsupportedFormat
             As `open`; also if rows that were removed from this version are present again.
         """
-        newest = Collection(Store(self.path), model=self._model_source, use_codes=self._use_codes)
+        old = self.finder
+        new = Finder(Store(self.path), model=old.model_source, use_codes=old.use_codes)
+        newest = Collection(new)
         newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
-        if is_same and "encoder" in vars(self):
-            vars(newest)["encoder"] = self.encoder
+        if is_same and "encoder" in vars(old):
+            vars(new)["encoder"] = old.encoder
         return newest
 
-    def __len__(self) -> int:
-        return self._store.live_rows
+    def close(self) -> None:
+        """Let go of its files, indexes and model; any later use but `path` raises InvalidArgument."""
+        super().close()
+        self._finder = None
 
-    def __contains__(self, row_id: int) -> bool:
-        live = self._store.allowed()
-        return 0 <= row_id < self._store.rows and (live is None or bool(live[row_id]))
+    @property
+    def finder(self) -> Finder:
+        """What answers its questions; for the parts of pairdex that build on it."""
+        if self._finder is None:
+            raise InvalidArgument(f"the collection {self._place} is closed: open it again")
+        return self._finder
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        finder = self.finder
+        reopen = partial(Collection.open, model=finder.model_source, use_codes=finder.use_codes)
+        return reopen, (self.path.absolute(),)
 
     def __repr__(self) -> str:
+        if self._finder is None:
+            return f"<Collection {self._place}: closed>"
         return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
-
-    @property
-    def options(self) -> OpenOptions:
-        """How it was opened, for another process to open it the same way."""
-        return OpenOptions(self._model_source, self._use_codes)
-
-    @property
-    def path(self) -> Path:
-        """Its folder."""
-        return self._store.path
-
-    @property
-    def name(self) -> str:
-        """The name it was built under."""
-        return self._store.manifest.name
-
-    @property
-    def removed(self) -> int:
-        """How many of its rows were removed; their ids stay unused."""
-        return self._store.rows - self._store.live_rows
-
-    @property
-    def dim(self) -> int:
-        """The dimension of its vectors."""
-        return self._store.dim
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of its metadata columns."""
-        return list(self._store.schema.names)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Its metadata columns with their Arrow types."""
-        return self._store.schema
-
-    @property
-    def checksum(self) -> str:
-        """What names its rows in files derived from them: it changes when rows are removed."""
-        return self._store.checksum
-
-    @property
-    def manifest(self) -> Manifest:
-        """All that its manifest says: parts, origin, counts, filter, model."""
-        return self._store.manifest
-
-    @property
-    def model(self) -> ModelRecord | None:
-        """The record of the model that made the vectors, where it is known."""
-        return self._store.manifest.model
 
     @property
     def projections(self) -> list[str]:
@@ -182,65 +146,41 @@ class Collection:
     @cached_property
     def has_safe_mode(self) -> bool:
         """Whether its columns tell which rows are safe: LAION's score `punsafe`, or the tag `nsfw`."""
-        return search.safe_filter(self.schema) is not None
+        return safe_filter(self.schema) is not None
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
-        """The model that made the vectors, loaded.
+        """The model that made the vectors, loaded when it is first needed.
 
         Raises
         ------
         MissingFile, Mismatch, DamagedFile
             No model is known or found, or it is another than the collection's.
         """
-        return Encoder(find_model(self._store, self._model_source))
-
-    def vectors(self, on: Kind = "image") -> VectorsView:
-        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
-
-        They are those in the files, of removed rows too.
-        """
-        return self._store.vectors(on)
-
-    def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the metadata of rows, in the order of `ids`.
-
-        Raises
-        ------
-        InvalidArgument
-            An id out of range or of a removed row, or an unknown column.
-        """
-        return self._store.take(ids, columns)
-
-    def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range."""
-        return self._store.values(ids)
-
-    @property
-    def live(self) -> NDArray[np.bool_] | None:
-        """Which rows were not removed, shape (n,); None where none was."""
-        return self._store.allowed()
+        return self.finder.encoder
 
     def query_vector(
-        self, query: Query, *, on: str = "image", encoder: search.Embeds | None = None
+        self, query: Query, *, on: str = "image", encoder: TextImageEncoder | None = None
     ) -> NDArray[np.float32]:
         """Return the vector (dim,) that a query is searched with, of unit length.
 
         Parameters
         ----------
         encoder
-            In the place of the collection's own, where its vectors are known already.
+            Encodes texts and pictures instead of the collection's own model.
+        query
+            What is searched for.
+        on
+            image or text: which vectors.
 
         Raises
         ------
         InvalidArgument, Mismatch
             A value of the query cannot be used.
         """
-        kind = self.kind_of(on)
-        if encoder is None and query.needs_model:
-            encoder = self.encoder
-        return search.query_vector(self._store, query, encoder, kind)
+        return self.finder.query_vector(query, on=on, encoder=encoder)
 
+    @checked
     def nearest(
         self,
         vectors: ArrayLike,
@@ -248,57 +188,67 @@ class Collection:
         *,
         on: str = "image",
         where: str | None = None,
+        safe: bool = False,
         exact: bool = False,
         recall: float | None = None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the k nearest rows of each vector.
+    ) -> Neighbours:
+        """Return the k nearest rows of each vector: `ids, distances = c.nearest(vectors, 10)`.
 
         Parameters
         ----------
         vectors
-            Shape (n, dim), of any length but zero; for a projection also rows that are projected
-            already, float32 (n, N) for pcaN, uint64 (n, 16) for 1,024 bits.
+            Shape (n, dim), of any length but zero, or the path of a file of them; in a projection also
+            rows that are projected already, float32 (n, N) for pcaN, uint64 (n, 16) for 1,024 bits.
+            One vector (dim,) is allowed, too.
+        k
+            How many rows to find for each, 1 to 1,000,000.
         on
             image, text, or the name of a projection: pca96, hamming.
+        where
+            A SQL predicate over the columns; k rows are found if k rows satisfy it.
+        safe
+            Find only rows that are known to be safe.
         exact
-            Search exactly although the collection has an index (`pairdex.index`).
+            Ignore the index (`pairdex.index`); search exactly.
         recall
-            What a search by the index should reach, in the place of what the index was made for.
+            Target recall of a search by the index; by default the one the index was built for.
 
         Returns
         -------
-        ids : NDArray[np.int64], shape (n, k)
-            Nearest first, equal distances by smaller id; -1 where fewer than k rows qualify.
-        distances : NDArray[np.float32], shape (n, k)
-            1 - cos, in a projection the squared Euclidean distance or the differing bits; infinity
-            beside an id of -1.
+        Neighbours
+            `ids` int64 (n, k), nearest first, equal distances by smaller id; -1 where fewer than k rows
+            qualify. `distances` (n, k): 1 - cos, in a projection the squared Euclidean distance or the
+            number of differing bits; infinity beside an id of -1. They are float64; unpacking gives
+            float32. For one vector (dim,) both are (k,). `report` says how the answer was found, `table`
+            has a row for each neighbour.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch
+            A value out of bounds; vectors of another dimension or without a direction; a filter that
+            is not a predicate.
         """
-        found = self.neighbours(vectors, k, on=on, where=where, exact=exact, recall=recall)
-        return found.ids, found.distances.astype(np.float32)
+        options = SearchOptions(k=k, on=on, where=where, safe=safe, exact=exact, recall=recall)
+        if isinstance(vectors, (str, os.PathLike)):
+            return self.finder.nearest(query_set(vectors).vectors, options)
+        array = as_array(vectors, field="vectors")
+        found = self.finder.nearest(query_array(array, field="vectors"), options)
+        if array.ndim == 1:
+            return Neighbours(found.ids[0], found.distances[0], found.report)
+        return found
 
-    def neighbours(
-        self,
-        vectors: ArrayLike,
-        k: int = DEFAULT_K,
-        *,
-        on: str = "image",
-        where: str | None = None,
-        exact: bool = False,
-        recall: float | None = None,
-    ) -> cosine.Neighbours:
-        """Return what `nearest` does, with distances in float64 and a report of how it was found."""
-        how = How(where, exact, recall)
-        return self._searcher.nearest(self._searcher.space(on), np.asarray(vectors), k, how)
-
+    @checked
     def prepare(
         self, on: str = "image", *, exact: bool = True, progress: Progress | None = None
     ) -> None:
-        """Have what makes searches fast, building it if need be; the first search does it.
+        """Open what makes searches fast, building it if need be; otherwise the first search does it.
 
         Parameters
         ----------
+        on
+            image, text, or the name of a projection.
         exact
-            Whether exact searches are to be fast too where there is an index.
+            Whether exact searches are to be fast, too, where there is an index.
         progress
             Called with the step, the rows done and the rows in all while codes are built.
 
@@ -307,21 +257,37 @@ class Collection:
         InvalidArgument
             There are neither such vectors nor such a projection.
         """
-        self._searcher.prepare(on, exact=exact, progress=at_step(progress, "making codes"))
+        self.finder.searcher.prepare(on, exact=exact, progress=at_step(progress, "making codes"))
 
     def is_prepared(self, on: str = "image") -> bool:
-        """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
-        return self._searcher.is_prepared(on)
+        """Whether searches are as fast as `prepare` makes them.
 
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
+        """
+        return self.finder.searcher.is_prepared(on)
+
+    @overload
+    def search(
+        self, question: list[Any] | tuple[Any, ...], **options: Unpack[SearchKeywords]
+    ) -> list[Hits]: ...
+    @overload
+    def search(
+        self, question: Question | None = None, **options: Unpack[SearchKeywords]
+    ) -> Hits: ...
+    @checked
     def search(
         self,
+        question: Question | Sequence[Question] | None = None,
         *,
         text: str | None = None,
         image: Picture | None = None,
         like: int | None = None,
-        vector: NDArray[np.float32] | None = None,
+        vector: ArrayLike | None = None,
         unlike: str | None = None,
-        terms: Sequence[Term] | None = None,
+        terms: Iterable[Term] | None = None,
         k: int = DEFAULT_K,
         offset: int = 0,
         on: str = "image",
@@ -331,44 +297,54 @@ class Collection:
         fold: float | None = None,
         exact: bool = False,
         recall: float | None = None,
-    ) -> pa.Table:
-        """Return the k rows nearest to a text, a picture, a row, a vector, or several of them together.
+    ) -> Hits | list[Hits]:
+        """Return the k rows nearest to a question: `c.search("a red car")`.
 
         Parameters
         ----------
+        question
+            What is searched for; its type says what it is. A str is a text; a Path, bytes or a PIL
+            image is a picture; an int is the id of a row; an array (dim,) is a vector; a `Query` is
+            itself. A list of these, or an array (n, dim), gives a list of answers.
         text, image, like, vector, terms
-            Exactly one: a text, a picture (path, bytes or PIL image), an id, a vector (dim,), or
-            terms of these with weights, negative for what is not wanted.
+            The same by name instead, exactly one of them: a text, a picture (path, bytes or PIL
+            image), an id, a vector (dim,), or terms with weights, negative for what is not wanted.
         unlike
-            A text whose direction is taken from the query's.
+            A text whose direction is taken from the question's.
+        k
+            How many rows to find, 1 to 1,000,000.
         offset
-            How many of the nearest to leave out, for the next page of results.
+            How many of the nearest rows to leave out, for the next page of results.
         on
-            image, text, or the name of a projection, in which the query is projected too.
+            image, text, or the name of a projection, in which the question is projected, too.
         where
             A SQL predicate over the columns; k rows are found if k rows satisfy it.
         safe
-            Find only rows that are known to be safe: `has_safe_mode` tells whether that can be known.
+            Find only rows that are known to be safe; `has_safe_mode` says whether that can be known.
         keywords
             Words that captions should have: `dog "red car" -cat`. Rows are ordered by both rankings,
-            by vectors and by words (BM25), fused; a quoted phrase has to appear, a word after `-` must
+            by vectors and by words (BM25), fused; a quoted phrase must appear, a word after `-` must
             not. The first such search indexes the captions.
         fold
             A cosine distance of 0 to 0.5, 0.06 for near-duplicates: a row within it of an earlier one is
-            folded into that; the ids of such rows are the column `folded`. k different rows are found
-            if there are so many.
+            folded into that one; the ids of such rows are the column `folded`. k different rows are
+            found if there are that many.
         exact, recall
-            As `nearest` takes them.
+            As in `nearest`.
 
         Returns
         -------
-        pyarrow.Table
-            id, distance (1 - cos, or the projection's), similarity (cos), then the metadata columns,
-            nearest first; a stored column `similarity` is called `pair_similarity` here.
+        Hits, or a list of Hits for several questions
+            Rows, nearest first, with `id`, `distance`, `similarity` and the metadata columns.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch
+            A value that cannot be used; its name is the error's `field`.
+        MissingFile, DamagedFile
+            A text or picture is searched for, and the collection's model is not at hand, or damaged.
         """
-        query = Query(text=text, image=image, like=like, vector=vector, unlike=unlike, terms=terms)
-        hits = self.hits(
-            query,
+        options = SearchOptions(
             k=k,
             offset=offset,
             on=on,
@@ -379,118 +355,148 @@ class Collection:
             exact=exact,
             recall=recall,
         )
-        return hits.table
+        if question is None:
+            named = None if terms is None else tuple(terms)
+            query = Query(text, image, like, vector, unlike=unlike, terms=named)
+            return self.finder.find(query, options)
+        given = {"text": text, "image": image, "like": like, "vector": vector, "terms": terms}
+        twice = [name for name, value in given.items() if value is not None]
+        if twice:
+            raise InvalidArgument(f"search takes either a question or {twice[0]}", field=twice[0])
+        if is_several(question):
+            queries = [as_query(each, unlike=unlike) for each in question]  # type: ignore[union-attr]
+            return self.finder.find_all(queries, options)
+        return self.finder.find(as_query(question, unlike=unlike), options)
 
-    def hits(
-        self,
-        query: Query,
-        *,
-        k: int = DEFAULT_K,
-        offset: int = 0,
-        on: str = "image",
-        where: str | None = None,
-        safe: bool = False,
-        keywords: str | None = None,
-        fold: float | None = None,
-        exact: bool = False,
-        recall: float | None = None,
-    ) -> Hits:
-        """Return what `search` does, with a report of how it was found."""
-        search.check_k(k)
-        if offset < 0:
-            raise InvalidArgument(f"the offset is {offset}, expected at least 0", field="offset")
-        kind, asked = self.kind_of(on), self.query_vector(query, on=on)
-        how = How(self.narrowed(where, safe=safe), exact, recall)
-        ranking = self._searcher.ranking(
-            query, asked, on, how, keywords=keywords, index=self.prepare_keywords
-        )
-        page = read_page(ranking, self._store.vectors(kind), k=k, offset=offset, threshold=fold)
-        cosines = None
-        if on != kind:
-            cosines = search.similarities(self._store, kind, asked, page.ids)
-        table = search.describe(self._store, page.ids, page.distances, cosines)
-        if page.folded is not None:
-            table = with_folded(table, page.folded)
-        return Hits(table, page.report)
+    @checked
+    def sql(self, statement: str, *, memory: ByteSize = SQL_MEMORY) -> pa.Table:
+        """Run one SELECT over its metadata; see `pairdex.sql`.
+
+        Parameters
+        ----------
+        statement
+            DuckDB's SQL over the table `pairs`.
+        memory
+            What the statement may use: `2GB`, or bytes.
+
+        Raises
+        ------
+        InvalidArgument
+            Not one SELECT, or it fails.
+        """
+        from pairdex.metadata_sql.session import sql  # noqa: PLC0415 - DuckDB loads slowly
+
+        return sql(self, statement, memory=memory)
+
+    def info(self) -> CollectionInfo:
+        """Say what it holds, where it came from, and which derived data it has now; see `pairdex.info`."""
+        from pairdex.derived.info import info  # noqa: PLC0415 - knows all kinds of derived data
+
+        return info(self)
 
     def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
-        """Have the captions' words indexed, which is done once; the first search for keywords does it.
+        """Index the captions' words, once; otherwise the first search for keywords does it.
+
+        Parameters
+        ----------
+        progress
+            Called with the step, the amount done and the total.
 
         Raises
         ------
         InvalidArgument, DamagedFile
             There are no captions; the index is damaged.
         """
-        with self._indexing:
-            if self._keywords is None:
-                self._keywords = KeywordIndex(
-                    self._store, progress=at_step(progress, "indexing captions")
-                )
-            return self._keywords
+        return self.finder.keywords(progress)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL, exactly but for spaces around it.
+
+        Parameters
+        ----------
+        urls
+            URLs.
 
         Raises
         ------
         InvalidArgument, DamagedFile
             There is no column `url`; the table of URLs is damaged.
         """
-        with self._indexing:
-            if self._urls is None:
-                self._urls = UrlTable(self._store)
-        return self._urls.find(urls)
+        return self.finder.find_urls(urls)
 
     def narrowed(self, where: str | None, *, safe: bool) -> str | None:
-        """Return a filter for `nearest` that holds for the safe rows, or for all, that satisfy `where`.
+        """Return a filter that holds for the safe rows, or for all, that satisfy `where`.
+
+        Parameters
+        ----------
+        safe
+            Only rows that are known to be safe.
 
         Raises
         ------
         InvalidArgument
-            No predicate over the columns; no column that says which rows are safe.
+            Not a predicate over the columns; no column that says which rows are safe.
         """
-        return search.narrowed(self._store, where, safe=safe)
+        return narrowed(self._store, where, safe=safe)
 
+    @checked
     def facets(self, *, where: str | None = None, safe: bool = False) -> Facets:
         """Return what each column holds among the rows that satisfy a filter; kept for the next time.
 
+        Parameters
+        ----------
+        where
+            A SQL predicate over the columns.
+        safe
+            Only rows that are known to be safe.
+
         Raises
         ------
         InvalidArgument
-            No predicate over the columns; no column that says which rows are safe.
+            Not a predicate over the columns; no column that says which rows are safe.
         """
-        both = self.narrowed(where, safe=safe)
-        key = (self.checksum, both)
-        if key not in self._facets:
-            if len(self._facets) >= _KEPT_FACETS:
-                self._facets = {}
-            self._facets[key] = search.count_facets(self._store, both)
-        return self._facets[key]
+        return self.finder.facets(where, safe=safe)
 
-    def kind_of(self, on: str) -> Kind:
+    def kind_of(self, on: str) -> VectorField:
         """Return the kind of vectors that a search `on` something compares, in the end."""
-        space = self._searcher.space(on)
-        return space.record.on if isinstance(space, Projection) else space
+        return self.finder.kind_of(on)
 
-    def index(self, on: Kind = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
+    def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of its vectors with its operating points, opened once.
 
         None where there is none; where it is damaged or of other vectors, a warning says so.
+
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
         """
-        return self._searcher.index(on)
+        return self.finder.searcher.index(on)
 
     def examples(self, config: Config = "images") -> Iterator[Example]:
-        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`."""
+        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`.
+
+        Parameters
+        ----------
+        config
+            `images` (default) or `embeddings`.
+        """
+        from pairdex.exports.training.examples import examples  # noqa: PLC0415 - rarely needed
+
         return examples(self.path, config)
 
-    def picture(self, row_id: int) -> Path | None:
-        """Return the local picture of a row, or None where there is none.
 
-        Only files inside the folder that the pictures were encoded from are returned, whatever the
-        metadata says.
-        """
-        self._store.check_ids(np.array([row_id], np.int64))
-        if "image_path" not in self.columns:
-            return None
-        name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
-        return picture_path(self._store.part_of(row_id), name)
+@checked
+def open(  # noqa: A001 - pairdex.open, as gzip.open
+    path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
+) -> Collection:
+    """Open the collection in the folder `path`; see `Collection.open`.
+
+    Parameters
+    ----------
+    model
+        The name or folder of the model, where the collection does not say.
+    use_codes
+        Whether searches use codes, which the first one builds.
+    """
+    return Collection.open(path, model=model, use_codes=use_codes)

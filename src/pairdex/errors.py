@@ -4,7 +4,8 @@ The tree (each error also derives from the built-in that a caller would expect):
 
     PairdexError
     ├── InvalidArgument (ValueError)       a value from the caller: k of 0, an id out of range, empty text
-    │   └── InvalidPredicate               a --where that is not a predicate over the columns
+    │   ├── InvalidPredicate               a --where that is not a predicate over the columns
+    │   └── NoSuchRow (KeyError, IndexError)  an id out of range, or of a removed row
     ├── DamagedFile (ValueError)           truncated, corrupt, or not what its header says
     ├── UnsupportedFormat (ValueError)     a foreign file, or a newer format version
     ├── Mismatch (ValueError)              two things that do not belong together: rows, dims, models
@@ -34,6 +35,7 @@ __all__ = [
     "Mismatch",
     "MissingExtra",
     "MissingFile",
+    "NoSuchRow",
     "PairdexError",
     "ServiceFailed",
     "UnsupportedFormat",
@@ -71,6 +73,13 @@ class InvalidPredicate(InvalidArgument):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, field="where")
+
+
+class NoSuchRow(InvalidArgument, KeyError, IndexError):
+    """An id that is out of range, or of a row that was removed."""
+
+    def __str__(self) -> str:  # KeyError would print the quotes
+        return str(self.args[0]) if self.args else ""
 
 
 class DamagedFile(PairdexError, ValueError):
@@ -141,6 +150,10 @@ class ServiceFailed(PairdexError, RuntimeError):
         self.status = status
         self.reason = reason
         self.field = field
+
+
+class WeakFileSystem(UserWarning):
+    """A file system lacks something that protects files; the work goes on, and the message says what is lost."""
 
 
 class MissingExtra(PairdexError, ImportError):

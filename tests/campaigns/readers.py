@@ -251,7 +251,7 @@ def with_atlas(collection):
     arrays = {"ids": IDS, "positions": np.zeros((ROWS, 2)), "places": IDS}
     (collection / "atlas").mkdir()
     files = {name: atlas.save_array(collection, name, array) for name, array in arrays.items()}
-    source = atlas.source_of(store, "image")
+    source = store.manifest.vectors_checksum("image")
     facts = {"points": ROWS, "seed": 0, "rows": ROWS, "source": source, "drawn_from": "00"}
     record = atlas.Record(created_by="x", on="image", method={}, regions=[], files=files, **facts)
     atlas.write_record(collection, record)

@@ -177,7 +177,7 @@ def test_a_search_as_json_has_the_keys_of_the_contract(collection, run):
     found = shown.json
     assert found["exact"] is True
     assert found["seconds"] >= 0
-    hits = pairdex.open(collection).search(like=31, k=3, where="width < 120").to_pylist()
+    hits = pairdex.open(collection).search(like=31, k=3, where="width < 120").table.to_pylist()
     assert found["hits"] == hits
     assert {"id", "distance", "similarity", "url", "caption", "part", "row"} <= hits[0].keys()
 

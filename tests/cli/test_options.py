@@ -15,7 +15,7 @@ def test_sizes_are_read_as_people_write_them(text, count):
     assert read_size(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "lots", "-4GB", "4GiB", "4 4GB"])
+@pytest.mark.parametrize("text", ["", "lots", "-4GB", "4 4GB"])
 def test_what_is_not_a_size_is_wrong_usage(text):
     with pytest.raises(typer.BadParameter, match="is not a size, expected a value like 500MB"):
         read_size(text)

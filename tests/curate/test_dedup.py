@@ -14,7 +14,8 @@ import pytest
 import pairdex
 from pairdex.curate import copies as copies_module
 from pairdex.curate import near_duplicates
-from pairdex.curate.dedup import DedupRule, dedup
+from pairdex.curate.dedup import DedupRule
+from pairdex.curate.dedup import make_dedup as dedup
 from pairdex.errors import InvalidArgument, Mismatch, WriteFailed
 from pairdex.knn import cosine
 from pairdex.knn.distance import normalise

@@ -11,14 +11,14 @@ import pytest
 import pairdex
 import pairdex.curate.remove as remove_module
 import pairdex.curate.subset as subset_module
-from pairdex.curate.remove import read_ids, read_urls
-from pairdex.derived.codes import have_codes
+from pairdex.curate.id_files import read_ids, read_urls
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.errors import InvalidArgument, InvalidPredicate, Mismatch, PairdexError
 from pairdex.files import atomic, lock
 from pairdex.files.query_files import Queries, read_queries
 from pairdex.knn import cosine, torch_device
 from pairdex.knn.codes import Codes
-from pairdex.reference.gold import gold
+from pairdex.reference.gold import write_gold as gold
 from pairdex.search import searcher
 from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import REMOVED, read_removed
@@ -292,12 +292,12 @@ def test_searches_find_the_live_rows_that_a_collection_without_the_others_would(
 ):
     opened = pairdex.open(collection, use_codes=use_codes)
     queries = np.asarray(opened.vectors(on), np.float32)[::7]
-    everything = opened.neighbours(queries, 60, on=on, where=where)
+    everything = opened.nearest(queries, 60, on=on, where=where)
     gone = np.arange(0, 60, 3)
-    assert isinstance(have_codes(Store(collection), on), Codes)
+    assert isinstance(open_or_build_codes(Store(collection), on), Codes)
     remove(collection, ids=gone)
     for searched in (opened, pairdex.open(collection, use_codes=use_codes)):
-        found = searched.neighbours(queries, 10, on=on, where=where)
+        found = searched.nearest(queries, 10, on=on, where=where)
         for row, ids, distances in zip(everything.ids, found.ids, found.distances, strict=True):
             expected = [i for i in row if i >= 0 and i % 3][:10]
             assert ids.tolist() == expected

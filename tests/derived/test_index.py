@@ -60,9 +60,9 @@ def indexed(made, tmp_path):
 def recall(collection, queries, k=10, **how):
     """Recall against the exact search, counting ties with the k-th row; and whether the index was used."""
     opened = pairdex.open(collection)
-    found = opened.neighbours(queries, k, **how)
+    found = opened.nearest(queries, k, **how)
     how.pop("recall", None)
-    true = opened.neighbours(queries, k, exact=True, **how)
+    true = opened.nearest(queries, k, exact=True, **how)
     assert true.report.exact
     kth = np.where(np.isfinite(true.distances), true.distances, -1).max(axis=1, keepdims=True)
     share = np.count_nonzero(found.distances <= kth + 1e-9) / np.count_nonzero(true.ids >= 0)
@@ -83,7 +83,7 @@ def test_the_recall_of_a_hundred_neighbours_is_reached(made):
     for kind in ("image", "text"):
         plan = index.plan(points, held_out(kind), 100, 0.9)
         found = index.search(held_out(kind), 100, plan)
-        true = opened.neighbours(held_out(kind), 100, exact=True)
+        true = opened.nearest(held_out(kind), 100, exact=True)
         assert np.mean(found.distances <= true.distances[:, 99:] + 1e-9) >= 0.9 - NEARLY
 
 
@@ -109,7 +109,7 @@ def test_a_compact_index_reaches_the_recall_in_less_space(made, indexed):
 def test_distances_are_those_of_the_stored_vectors(made):
     opened = pairdex.open(made / "c")
     queries = held_out("image")[:20]
-    found = opened.neighbours(queries, 10)
+    found = opened.nearest(queries, 10)
     rows = np.asarray(opened.vectors("image"))[found.ids].astype(np.float64)
     rows /= np.linalg.norm(rows, axis=2, keepdims=True)
     wide = queries.astype(np.float64)
@@ -130,8 +130,8 @@ def test_a_query_finds_the_same_rows_alone_and_in_a_batch(made):
 
 def test_many_neighbours_or_few_rows_are_searched_exactly(made):
     opened = pairdex.open(made / "c")
-    assert opened.neighbours(held_out("image"), 101).report.exact
-    assert opened.neighbours(held_out("image"), 10, where="id < 300").report.exact
+    assert opened.nearest(held_out("image"), 101).report.exact
+    assert opened.nearest(held_out("image"), 10, where="id < 300").report.exact
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
@@ -149,11 +149,11 @@ def test_filters_keep_the_recall(made, share, which):
 
 def test_removed_rows_are_not_found(indexed):
     opened = pairdex.open(indexed)
-    first = opened.neighbours(held_out("image"), 10).ids
+    first = opened.nearest(held_out("image"), 10).ids
     gone = np.unique(first[:, :5])
     (indexed.parent / "ids.txt").write_text("\n".join(map(str, gone)))
     pairdex.remove(indexed, ids=indexed.parent / "ids.txt", reason="test")
-    found = opened.neighbours(held_out("image"), 10)
+    found = opened.nearest(held_out("image"), 10)
     assert not found.report.exact
     assert not np.isin(found.ids, gone).any()
     assert recall(indexed, held_out("image"))[0] >= 0.95 - NEARLY
@@ -194,7 +194,7 @@ def test_a_few_new_rows_keep_the_lists_and_the_recall(made, tmp_path):
         assert by_index
         assert share >= 0.95 - NEARLY
     opened = pairdex.open(tmp_path / "c")
-    own = opened.neighbours(np.asarray(images[:100], np.float32), 1)
+    own = opened.nearest(np.asarray(images[:100], np.float32), 1)
     assert np.mean(own.ids[:, 0] == np.arange(ROWS, ROWS + 100)) > 0.95
 
 
@@ -279,7 +279,7 @@ def test_random_codes_do_not_crash_a_search(indexed):
         noise = rng.integers(0, 256, len(clean) - first, np.uint8).tobytes()
         path.write_bytes(clean[:first] + noise)
         opened = pairdex.open(indexed)
-        found = opened.neighbours(held_out("text"), 10)
+        found = opened.nearest(held_out("text"), 10)
         assert ((found.ids >= -1) & (found.ids < ROWS)).all()
 
 
@@ -303,9 +303,9 @@ def test_queries_unlike_all_rows_are_searched_exactly_without_text_vectors(tmp_p
 
 
 def test_vectors_that_stay_on_disk_give_the_same_answer(made, indexed):
-    in_memory = pairdex.open(made / "c").neighbours(held_out("text"), 10)
+    in_memory = pairdex.open(made / "c").nearest(held_out("text"), 10)
     least = 250 * 10**6
-    report = pairdex.index(indexed, memory_bytes=least, size="fast")
+    report = pairdex.index(indexed, memory=least, size="fast")
     assert not report.on_disk  # all of it fits
     index, points = find_index(Store(indexed), "image")
     from pairdex.ivf.search import InvertedIndex
@@ -327,7 +327,7 @@ def test_wrong_values_are_refused(indexed):
         InvalidArgument,
         match=r"an index of 24,000 rows needs at least [0-9,]+ bytes of memory, got",
     ):
-        pairdex.index(indexed, memory_bytes=10**6)
+        pairdex.index(indexed, memory=10**6)
     with pytest.raises(InvalidArgument, match=r"expected 0\.5 to 0\.999"):
         pairdex.open(indexed).nearest(held_out("image"), recall=0.1)
 
@@ -368,7 +368,7 @@ def test_real_vectors_are_found_by_images_and_texts(tmp_path):
         opened = pairdex.open(tmp_path / "c")
         index, points = opened.index()
         plan = index.plan(points, asked, 10, 0.95)
-        found, true = index.search(asked, 10, plan), opened.neighbours(asked, 10, exact=True)
+        found, true = index.search(asked, 10, plan), opened.nearest(asked, 10, exact=True)
         assert np.mean(found.distances <= true.distances[:, 9:] + 1e-9) >= 0.93
 
 

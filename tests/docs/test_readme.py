@@ -32,9 +32,10 @@ def collection(workplace):
     """Runs the commands for one's own pictures; `serve`, which does not end, is left out."""
     for line in block_after("Search your own pictures").splitlines():
         command = shlex.split(line, comments=True)
-        if command[0] == "pairdex" and command[1] != "serve":
+        if command[:1] == ["pairdex"] and command[1] != "serve":
+            ends = ["--no-serve"] if command[1] == "photos" else []
             run = subprocess.run(
-                [sys.executable, "-m", *command],
+                [sys.executable, "-m", *command, *ends],
                 cwd=workplace,
                 capture_output=True,
                 text=True,
@@ -46,6 +47,7 @@ def collection(workplace):
 
 def test_the_commands_for_own_pictures_end_with_a_collection(collection):
     assert (collection / "collection.json").is_file()
+    assert (collection.parent / "my-pictures-pairdex/collection.json").is_file()
 
 
 def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
@@ -54,7 +56,7 @@ def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
     code = block_after("From Python", "python").replace('"collection"', '"my-collection"')
     code = code.replace("width >= 512", "width >= 100")
     exec(code, names)
-    assert names["hits"].column_names[:3] == ["id", "distance", "similarity"]
+    assert names["hits"].table.column_names[:3] == ["id", "distance", "similarity"]
     assert len(names["hits"]) == 10
     assert names["ids"].shape == (3, 10)
     assert names["rows"]["part"].to_pylist() == [0, 0, 0]

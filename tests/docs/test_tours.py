@@ -35,7 +35,7 @@ def run_commands(page, folder, replaced=None, without=None):
             if without and without in line:
                 continue
             command = shlex.split(line, comments=True)
-            if command and command[0] in ("pairdex", "mkdir"):
+            if command and command[0] in ("pairdex", "mkdir", "mv"):
                 program = [sys.executable, "-m"] if command[0] == "pairdex" else []
                 run = subprocess.run(
                     [*program, *command],
@@ -68,6 +68,16 @@ def test_the_tour_of_training_data_runs(own_collection, monkeypatch, capsys):
     assert shown[1].endswith("(64,)")
     assert shown[2].endswith(", 3) 3")
     assert [len(list((own_collection / name).iterdir())) for name in ("tars", "tables")] == [1, 1]
+
+
+def test_the_tour_of_own_pictures_runs(tmp_path, monkeypatch):
+    draw_pictures(tmp_path / "my-pictures", count=12, seed=1)
+    run_commands("photos.md", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    [code] = blocks("photos.md", "python")
+    names = {}
+    exec(code.replace('"my-pictures"', '"photos", "my-pictures-pairdex"'), names)
+    assert (names["report"].unchanged, len(names["collection"])) == (12, 12)
 
 
 def test_the_tour_of_clickhouse_runs_on_the_embedded_engine(own_collection):

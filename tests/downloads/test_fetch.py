@@ -15,7 +15,7 @@ import pytest
 import pairdex
 from pairdex.downloads import catalogue
 from pairdex.downloads.catalogue import load_catalogue
-from pairdex.downloads.fetch import fetch
+from pairdex.downloads.fetch import fetch_files as fetch
 from pairdex.downloads.partial import Partial
 from pairdex.downloads.record import RECORD
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed

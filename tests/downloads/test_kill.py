@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pairdex.downloads.fetch import fetch
+from pairdex.downloads.fetch import fetch_files as fetch
 from pairdex.downloads.record import RECORD
 
 from .conftest import Fault

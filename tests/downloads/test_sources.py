@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pairdex.downloads.fetch import fetch
+from pairdex.downloads.fetch import fetch_files as fetch
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files

@@ -8,7 +8,6 @@ import pytest
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.search_file import search_file, write_hits
-from pairdex.search import Query
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_search(collection, 
 
 
 def test_hits_become_a_table_with_metadata_or_a_result_file(collection, tmp_path):
-    hits = Collection.open(collection).hits(Query(like=7), k=5)
+    hits = Collection.open(collection).search(7, k=5)
     write_hits(tmp_path / "hits.parquet", hits, on="image", seconds=0.5)
     assert pq.read_table(tmp_path / "hits.parquet").equals(hits.table)
     write_hits(tmp_path / "hits.h5", hits, on="image", seconds=0.5)

@@ -227,7 +227,7 @@ def test_pictures_are_upright_with_time_camera_and_place_as_columns(folder, plac
     found = collection.search(
         like=0, where="taken >= '2021-06-01' AND latitude > 48 AND camera = 'Phone 3'"
     )
-    [row] = found.to_pylist()
+    [row] = found.table.to_pylist()
     assert (row["image_path"], row["width"], row["height"]) == ("phone.jpg", 40, 80)
     assert collection.manifest.parts[0].orientation == "upright"
     assert pairdex.verify_model(place).verdict == "same"
@@ -247,12 +247,16 @@ def test_as_stored_is_recorded_and_kept(folder, place):
         photos(folder, place, as_stored=False)
 
 
-def test_a_folder_that_moved_can_be_told(folder, place, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["renamed", "copied to another disk"])
+def test_a_folder_that_moved_can_be_told(folder, place, tmp_path, monkeypatch, how):
     photos(folder, place)
     before = ids(place)
     moved = tmp_path / "Photos"
-    shutil.copytree(folder, moved)
-    shutil.rmtree(folder)
+    if how == "renamed":
+        folder.rename(moved)
+    else:
+        shutil.copytree(folder, moved)
+        shutil.rmtree(folder)
     with pytest.raises(
         Mismatch, match=r"holds the pictures of .*Pictures, asked for is .*--moved-to"
     ):
@@ -396,3 +400,11 @@ def test_a_run_that_is_killed_at_any_step_goes_on(folder, place, step, when, mon
     assert after["0.jpg"] != before["0.jpg"]
     report = pairdex.verify(place)
     assert report.damaged == []
+
+
+def test_a_link_that_came_after_the_run_leads_nowhere(folder, place, tmp_path):
+    photos(folder, place)
+    write(tmp_path / "private/secret.jpg", picture(70))
+    (folder / "0.jpg").unlink()
+    (folder / "0.jpg").symlink_to(tmp_path / "private/secret.jpg")
+    assert pairdex.open(place).picture(ids(place)["0.jpg"]) is None

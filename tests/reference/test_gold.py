@@ -4,11 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from pairdex.derived.codes import have_codes
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files.query_files import Queries
 from pairdex.knn.distance import cosine_distance
-from pairdex.reference.gold import gold as make_gold
+from pairdex.reference.gold import write_gold as make_gold
 from pairdex.store.store import Store
 
 
@@ -41,7 +41,7 @@ def brute_force(store, queries, k):
 def test_the_file_is_sisaps_with_ids_from_one_and_the_true_neighbours(
     store, queries, tmp_path, by_codes
 ):
-    codes = have_codes(store, "image") if by_codes else None
+    codes = open_or_build_codes(store, "image") if by_codes else None
     report = gold(store, queries, tmp_path / "gold.h5", k=7, codes=codes)
     knns, dists, attributes = read(tmp_path / "gold.h5")
     expected_ids, expected = brute_force(store, queries, 7)

@@ -86,7 +86,7 @@ def test_the_published_client_works_unchanged(url, collections, tmp_path):
     assert set(hits[0]) >= {"id", "similarity", "url", "caption"}
     similarities = [hit["similarity"] for hit in hits]
     assert similarities == sorted(similarities, reverse=True)
-    best = collections[0].search(text="a red car", k=1).to_pylist()[0]
+    best = collections[0].search(text="a red car", k=1).table.to_pylist()[0]
     assert (hits[0]["id"], hits[0]["caption"]) == (best["id"], best["caption"])
     assert client.query(image=str(collections[0].picture(20)))[0]["id"] == 20
     vector = collections[0].vectors()[33].astype(float).tolist()

@@ -219,7 +219,7 @@ def test_a_bug_is_a_500_in_the_same_shape(client, monkeypatch):
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(pairdex.Collection, "neighbours", broken)
+    monkeypatch.setattr(pairdex.Collection, "nearest", broken)
     response = post(client, {"text": "a"})
     assert complaint(response, 500)["code"] == "internal_error"
     assert "secret" not in response.text
@@ -230,7 +230,7 @@ def test_a_damaged_collection_is_a_503_that_says_so(client, monkeypatch, scenes)
     def damaged(*_args, **_kwargs):
         raise DamagedFile(f"{scenes}/image/00000.npy is damaged")
 
-    monkeypatch.setattr(pairdex.Collection, "neighbours", damaged)
+    monkeypatch.setattr(pairdex.Collection, "nearest", damaged)
     error = complaint(post(client, {"text": "a"}), 503)
     assert error.pop("request_id")
     assert error == {"code": "damaged_file", "message": "scenes/image/00000.npy is damaged"}

@@ -45,7 +45,7 @@ DEFAULTS = {"on": "image", "where": None, "k": 10, "offset": 0}
 
 def alone(collection, query, how):
     how = {**DEFAULTS, **how}
-    table = collection.hits(
+    table = collection.search(
         query, k=how["k"], offset=how["offset"], on=how["on"], where=how["where"]
     )
     return [FIRST | row for row in json_values.rows(table.table)]
@@ -80,13 +80,13 @@ def test_many_at_once_are_each_answered_as_by_itself(searches, collections):
 
 def test_they_are_searched_in_fewer_calls_than_they_are(searches, monkeypatch):
     calls = []
-    neighbours = pairdex.Collection.neighbours
+    neighbours = pairdex.Collection.nearest
 
     def counted(self, vectors, *arguments, **options):
         calls.append(len(vectors))
         return neighbours(self, vectors, *arguments, **options)
 
-    monkeypatch.setattr(pairdex.Collection, "neighbours", counted)
+    monkeypatch.setattr(pairdex.Collection, "nearest", counted)
     searches(*[(Query(like=number), {}) for number in range(60)])
     assert sum(calls) == 60
     assert len(calls) < 5

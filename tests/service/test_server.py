@@ -86,12 +86,12 @@ SLOW = """
 import sys, time, pairdex
 from pairdex.service.server import serve
 collection = pairdex.open(sys.argv[1])
-neighbours = pairdex.Collection.neighbours
+neighbours = pairdex.Collection.nearest
 def slowly(*arguments, **options):
     print("searching", flush=True)
     time.sleep(1)
     return neighbours(*arguments, **options)
-pairdex.Collection.neighbours = slowly
+pairdex.Collection.nearest = slowly
 serve([collection], port=0, ready=lambda url: print(url, flush=True))
 """
 
@@ -154,11 +154,11 @@ def test_killed_under_load_it_answers_the_same_when_started_again(scenes, tmp_pa
 SPARED = """
 import gc, sys, pairdex
 from pairdex.service.server import serve
-neighbours = pairdex.Collection.neighbours
+neighbours = pairdex.Collection.nearest
 def told(*arguments, **options):
     print(gc.get_freeze_count(), flush=True)
     return neighbours(*arguments, **options)
-pairdex.Collection.neighbours = told
+pairdex.Collection.nearest = told
 serve([pairdex.open(sys.argv[1])], port=0, ready=lambda url: print(url, flush=True))
 """
 

@@ -17,7 +17,7 @@ from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 
 EXAMPLES = (
     "pairdex encode my-pictures parts --model ViT-B/32",
-    "pairdex encode tars/{000..099}.tar parts --model ./my-model --device cuda --workers 8",
+    "pairdex encode tars parts --model ./my-model --device cuda --workers 8",
 )
 
 ImagesArgument = Annotated[

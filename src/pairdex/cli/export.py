@@ -14,13 +14,13 @@ from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
 from pairdex.exports.names import Config, Format
-from pairdex.store.fields import Kind
+from pairdex.store.fields import VectorField
 
 EXAMPLES = (
     "pairdex export my-collection my-tars --format webdataset --rows 10000",
     "pairdex export my-collection my-parquet --format parquet --vectors image",
 )
-_KINDS: dict[str, tuple[Kind, ...]] = {
+_KINDS: dict[str, tuple[VectorField, ...]] = {
     "none": (),
     "image": ("image",),
     "text": ("text",),
@@ -97,7 +97,7 @@ def command(
         sys.stdout.write(f"note: {note}\n")
 
 
-def _read_kinds(text: str) -> tuple[Kind, ...]:
+def _read_kinds(text: str) -> tuple[VectorField, ...]:
     if text not in _KINDS:
         raise InvalidArgument(
             f"the vectors are {text!r}, expected one of {', '.join(_KINDS)}", field="vectors"

@@ -11,7 +11,7 @@ import typer
 
 from pairdex.cli.options import JsonOption, PartsOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars, size
-from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch
+from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch_files
 from pairdex.errors import FetchFailed
 
 EXAMPLES = (
@@ -56,7 +56,7 @@ def command(
     Run the same command again to resume an interrupted download.
     """
     with progress_bars(of_bytes=True) as progress:
-        report = fetch(
+        report = fetch_files(
             release,
             folder,
             parts=parts,

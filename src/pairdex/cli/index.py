@@ -15,7 +15,7 @@ from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 if TYPE_CHECKING:
     from pairdex.derived.index import IndexReport
     from pairdex.ivf.efforts import Effort
-    from pairdex.store.store import Kind
+    from pairdex.store.store import VectorField
 
 EXAMPLES = (
     "pairdex index my-collection",
@@ -66,7 +66,7 @@ def command(
             collection,
             on=on,
             recall=recall,
-            memory_bytes=memory,
+            memory=memory,
             size=size,
             nlist=nlist,
             progress=progress,
@@ -99,7 +99,7 @@ def _described(effort: Effort | None, asked: float) -> str:
     return f"recall {effort.recall:.3f}, {effort.qps:,.0f} per second ({effort.nprobe:,} lists)"
 
 
-def _as_json(report: IndexReport, on: Kind) -> dict[str, Any]:
+def _as_json(report: IndexReport, on: VectorField) -> dict[str, Any]:
     own = report.efforts[on]
     return {
         "rows": report.rows,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
 from pairdex.errors import InvalidArgument
-from pairdex.store.fields import Kind
+from pairdex.store.fields import VectorField
 
 __all__ = [
     "CollectionArgument",
@@ -28,8 +27,6 @@ __all__ = [
     "read_parts",
     "read_size",
 ]
-
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def read_parts(text: str) -> frozenset[int]:
@@ -61,10 +58,14 @@ def read_size(text: str) -> int:
     >>> read_size("1.5GB")
     1500000000
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", text.strip().upper())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is not a size, expected a value like 500MB or 4GB")
-    return int(float(found[1]) * _UNITS[found[2] or ""])
+    from pairdex.work.sizes import parse_size  # noqa: PLC0415 - as above
+
+    try:
+        return parse_size(text)
+    except InvalidArgument:
+        raise typer.BadParameter(
+            f"{text!r} is not a size, expected a value like 500MB or 4GB"
+        ) from None
 
 
 def read_numbers(text: str) -> list[float]:
@@ -88,7 +89,7 @@ def read_numbers(text: str) -> list[float]:
 
 def _check_space(on: str) -> str:
     """Refuse as wrong usage what is neither a kind of vectors nor the name of a projection."""
-    if on in get_args(Kind):
+    if on in get_args(VectorField):
         return on
     from pairdex.derived.projections.files import check_name  # noqa: PLC0415 - rarely needed
 
@@ -113,7 +114,7 @@ QueriesArgument = Annotated[
 VectorsOption = Annotated[
     str | None, typer.Option(metavar="FILE", help=f"Search for each vector in FILE. {_FILE_NAME}")
 ]
-OnOption = Annotated[Kind, typer.Option(help="Which vectors to use.")]
+OnOption = Annotated[VectorField, typer.Option(help="Which vectors to use.")]
 SpaceOption = Annotated[
     str,
     typer.Option(

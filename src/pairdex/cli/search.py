@@ -24,14 +24,14 @@ from pairdex.cli.options import (
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
 from pairdex.errors import InvalidArgument
-from pairdex.files import json_values
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
 
 if TYPE_CHECKING:
-    from pairdex.collection import Collection, Hits
+    from pairdex.collection import Collection
     from pairdex.evaluation.search_file import FileSearch
     from pairdex.knn.cosine import Report
+    from pairdex.search import Hits
 
 EXAMPLES = (
     'pairdex search my-collection --text "a red car" --where "width >= 512"',
@@ -158,7 +158,7 @@ def _search_one(
         if options["keywords"] is not None:
             collection.prepare_keywords(progress=progress)
     started = time.perf_counter()
-    hits = collection.hits(query, **options)
+    hits = collection.search(query, **options)
     seconds = time.perf_counter() - started
     if out is not None:
         from pairdex.evaluation.search_file import write_hits  # noqa: PLC0415 - as above
@@ -168,7 +168,7 @@ def _search_one(
 
 
 def _print_one(hits: Hits, on: str, seconds: float, as_json: bool) -> None:
-    rows = json_values.rows(hits.table)
+    rows = hits.as_json()
     if as_json:
         print_json({"hits": rows, "seconds": seconds, **_how(hits.report, on)})
         return

@@ -15,7 +15,7 @@ from pairdex.clickhouse.schema import Table
 from pairdex.exports.clickhouse import tutorial_columns, vector_column
 from pairdex.files.vectors import open_vectors
 from pairdex.store.metadata import MetadataFile
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["Rows"]
 
@@ -76,7 +76,7 @@ class Rows:
             self._opened = index, MetadataFile(path, part.rows, mapped=False)
         return self._opened[1]
 
-    def _vectors(self, index: int, on: Kind, rows: NDArray[np.int64]) -> pa.Array:
+    def _vectors(self, index: int, on: VectorField, rows: NDArray[np.int64]) -> pa.Array:
         """Return the vectors as they are stored, as lists; the map goes with the call, and its pages."""
         path = self._store.path / self._store.manifest.parts[index].files[on].path
         mapped = open_vectors(path).mapped()

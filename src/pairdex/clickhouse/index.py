@@ -19,7 +19,7 @@ from pairdex.clickhouse.schema import (
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.exports.clickhouse import vector_column
 from pairdex.progress import Progress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -94,7 +94,7 @@ class IndexReport:
     seconds: float
 
 
-def index_name(on: Kind) -> str:
+def index_name(on: VectorField) -> str:
     """Return the name of the index of a kind of vectors, as the tutorial calls it."""
     return f"{on}_index"
 
@@ -144,7 +144,7 @@ def check_version(version: str, where: object) -> None:
 class _Builder:
     """One index of one server."""
 
-    def __init__(self, client: Client, table: Table, on: Kind, where: object) -> None:
+    def __init__(self, client: Client, table: Table, on: VectorField, where: object) -> None:
         self._client, self._table, self._where = client, table, where
         self._name, self._column = index_name(on), vector_column(on)
 

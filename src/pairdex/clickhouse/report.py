@@ -23,7 +23,7 @@ from pairdex.exports.clickhouse import vector_column
 from pairdex.knn.distance import cosine_distance
 from pairdex.progress import Progress
 from pairdex.search import DEFAULT_K, check_k
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.store.vectors_view import VectorsView
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Report:
     rows: int
     queries: int
     k: int
-    on: Kind
+    on: VectorField
     runs: list[Run]
     plan: list[str]
 
@@ -73,7 +73,7 @@ def compare(
     place: Place,
     *,
     table: str = DEFAULT_TABLE,
-    on: Kind = "image",
+    on: VectorField = "image",
     k: int = DEFAULT_K,
     queries: NDArray[np.float32] | int = DEFAULT_QUERIES,
     seed: int = DEFAULT_SEED,
@@ -95,7 +95,7 @@ def compare(
     check_k(k)
     store = Store(Path(collection.path))
     vectors = _drawn(store, on, queries, seed) if isinstance(queries, int) else queries
-    truth = collection.neighbours(vectors, k, on=on, exact=True)
+    truth = collection.nearest(vectors, k, on=on, exact=True)
     with connected(place) as clients:
         searcher = Searcher(clients, place, store, table=table, on=on)
         if not searcher.uses_index(vectors[0], k):
@@ -113,18 +113,18 @@ def compare(
             ),
             test.run("ClickHouse index", lambda q: _ids(searcher.nearest(q, k)), sizes.index()),
             test.run(
-                "pairdex", lambda q: collection.neighbours(q[None], k, on=on).ids[0], sizes.own()
+                "pairdex", lambda q: collection.nearest(q[None], k, on=on).ids[0], sizes.own()
             ),
         ]
         plan = [re.sub(r"\[-?\d[^\]]*\]", "[…]", line) for line in searcher.plan(vectors[0], k)]
     return Report(store.live_rows, len(vectors), k, on, runs, plan)
 
 
-def _drawn(store: Store, on: Kind, count: int, seed: int) -> NDArray[np.float32]:
+def _drawn(store: Store, on: VectorField, count: int, seed: int) -> NDArray[np.float32]:
     """Return the vectors of rows drawn at random."""
     if count < 1:
         raise InvalidArgument(f"there are {count:,} queries, expected at least 1", field="queries")
-    kind: Kind = "text" if on == "image" and "text" in store.manifest.vectors else on
+    kind: VectorField = "text" if on == "image" and "text" in store.manifest.vectors else on
     live = store.allowed()
     ids = np.arange(store.rows) if live is None else np.flatnonzero(live)
     drawn = np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False)
@@ -172,7 +172,7 @@ class _Sizes:
     clients: list[Client]
     place: Place
     table: str
-    on: Kind
+    on: VectorField
     store: Store
 
     def vectors(self) -> int:

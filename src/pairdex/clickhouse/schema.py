@@ -11,7 +11,7 @@ from pairdex.clickhouse.connection import Place, explained
 from pairdex.errors import EngineFailed, InvalidArgument, Mismatch
 from pairdex.exports.clickhouse import TUTORIAL_COLUMNS, vector_column
 from pairdex.files import checksums
-from pairdex.store.manifest import Kind
+from pairdex.store.manifest import VectorField
 from pairdex.store.store import Store
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class Table:
         return self.name if self.cluster is None else f"{self.name}_local"
 
     @property
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[VectorField]:
         """The kinds of vectors it has."""
         names = [name for name, _ in self.columns]
-        kinds: list[Kind] = ["image", "text"]
+        kinds: list[VectorField] = ["image", "text"]
         return [kind for kind in kinds if vector_column(kind) in names]
 
     @property

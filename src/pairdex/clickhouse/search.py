@@ -19,7 +19,7 @@ from pairdex.collection import Collection
 from pairdex.exports.clickhouse import vector_column
 from pairdex.knn.distance import cosine_distance
 from pairdex.search import DEFAULT_K, Query, check_k, query_vector
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -60,7 +60,7 @@ class Searcher:
         store: Store,
         *,
         table: str,
-        on: Kind,
+        on: VectorField,
         columns: bool = False,
     ) -> None:
         check_tables(clients, place, store, table)
@@ -169,7 +169,7 @@ def search_table(
     query: Query,
     *,
     table: str = DEFAULT_TABLE,
-    on: Kind = "image",
+    on: VectorField = "image",
     k: int = DEFAULT_K,
     where: str | None = None,
     exact: bool = False,
@@ -205,7 +205,7 @@ def search_vectors(
     vectors: NDArray[np.float32],
     *,
     table: str = DEFAULT_TABLE,
-    on: Kind = "image",
+    on: VectorField = "image",
     k: int = DEFAULT_K,
     where: str | None = None,
     exact: bool = False,

@@ -18,18 +18,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.curate.copies import Order
 from pairdex.curate.decisions import KEPT, Decisions
 from pairdex.curate.derive import derive_collection
 from pairdex.curate.groups import Groups, count_groups, write_groups
 from pairdex.curate.near_duplicates import decide
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.codes import Codes
 from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.staging import STAGING
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "DedupRule",
     "Keep",
     "dedup",
+    "make_dedup",
 ]
 
 Keep = Literal["first", "largest", "similar"]
@@ -72,7 +75,7 @@ class DedupRule:
 
     threshold: float = DEFAULT_THRESHOLD
     keep: Keep = DEFAULT_KEEP
-    on: Kind = "image"
+    on: VectorField = "image"
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= MAX_THRESHOLD:
@@ -106,11 +109,70 @@ class DedupReport:
     largest_group: int | None
     threshold: float
     keep: Keep
-    on: Kind
+    on: VectorField
     seconds: float
 
 
+@checked
 def dedup(
+    collection: StrPath,
+    new: StrPath,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    keep: Keep = DEFAULT_KEEP,
+    on: VectorField = "image",
+    report: StrPath | None = None,
+    use_codes: bool = True,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> DedupReport:
+    """Make a new collection without near-duplicates; resumed by the same call.
+
+    A row is dropped if, and only if, a row that was kept before it is within the threshold.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    threshold
+        The distance, 1 - cos, up to which rows are near-duplicates.
+    keep
+        Which row of several is kept, as rows are visited in this order: `first` by id, `largest` by
+        width times height, `similar` by the column `similarity`.
+    on
+        Which vectors are compared.
+    report
+        A Parquet file to write: id, kept_id and distance of every dropped row.
+    use_codes
+        Whether to use the codes in `indexes/`, built first if need be: the same answer, sooner.
+    workers
+        How many parts of the new collection are written at once.
+    progress
+        Called with the step, the rows done and the rows in all.
+
+    Returns
+    -------
+    DedupReport
+        Rows kept and dropped, and their groups.
+
+    Raises
+    ------
+    PairdexError
+        A wrong option; a damaged file; `new` is something else already; a full disk.
+    """
+    rule = DedupRule(threshold, keep, on)
+    store = Store(Path(collection))
+    codes = None
+    if use_codes:
+        store.check_kind(on)
+        codes = open_or_build_codes(store, on, progress=at_step(progress, "making codes"))
+    out = None if report is None else Path(report)
+    return make_dedup(
+        store, Path(new), rule, out=out, codes=codes, workers=workers, progress=progress
+    )
+
+
+def make_dedup(
     store: Store,
     new: Path,
     rule: DedupRule,

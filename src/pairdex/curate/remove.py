@@ -6,11 +6,10 @@ build: tombstones have a lock of their own, and rows of parts that arrive meanwh
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.arguments import StrPath, checked
+from pairdex.curate.id_files import ids_or_file, read_ids, urls_of
+from pairdex.curate.uid_files import ids_of_uids, is_uid_file
+from pairdex.errors import InvalidArgument
 from pairdex.files import lock
-from pairdex.files.boundary import reading
 from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import add_removed, check_reason
 from pairdex.store.store import Store, as_ids
 
-__all__ = ["RemoveReport", "read_ids", "read_urls", "remove_rows"]
-
-_SHOWN = 80  # characters of a line that is no id
+__all__ = ["RemoveReport", "remove", "remove_rows"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,59 @@ class RemoveReport:
     unknown_urls: list[str]
     rows: int
     seconds: float
+
+
+@checked
+def remove(
+    collection: StrPath,
+    *,
+    ids: StrPath | ArrayLike | None = None,
+    urls: StrPath | Iterable[str] | None = None,
+    where: str | None = None,
+    reason: str,
+) -> RemoveReport:
+    """Remove the rows that are named in exactly one way: no search and no page shows them any more.
+
+    Opened collections and running services notice at once. Ids do not change, and the vectors stay in
+    the files.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    ids
+        Integers (n,), or a file of them: .npy, .csv (its column `id`, or its only one), or one a line; or
+        DataComp's .npy of uids.
+    urls
+        Compared as they are; or a file of them, one a line. All rows of a URL are removed.
+    where
+        A SQL predicate over the columns and `id`.
+    reason
+        One line, kept with the rows and the time.
+
+    Returns
+    -------
+    RemoveReport
+        How many rows were removed now, had been before, and which URLs no row has.
+
+    Raises
+    ------
+    PairdexError
+        An id out of range, a filter that is none, another writer, no room: nothing was removed.
+    """
+    chosen = ids_or_file(ids, field="ids")
+    return remove_rows(
+        Path(collection),
+        ids=_read(Path(collection), chosen) if isinstance(chosen, Path) else chosen,
+        urls=None if urls is None else urls_of(urls),
+        where=where,
+        reason=reason,
+        now=datetime.now(timezone.utc),
+    )
+
+
+def _read(collection: Path, path: Path) -> NDArray[np.int64]:
+    return ids_of_uids(Store(collection), path) if is_uid_file(path) else read_ids(path)
 
 
 def remove_rows(
@@ -145,74 +197,3 @@ def _of_urls(store: Store, urls: Sequence[str]) -> tuple[NDArray[np.int64], list
         is_known[np.asarray(places.drop_null(), np.int64)] = True
         ids.append(rows + first)
     return np.concatenate(ids), wanted.filter(pa.array(~is_known)).to_pylist()
-
-
-def read_ids(path: Path) -> NDArray[np.int64]:
-    """Read ids from a file: .npy, .csv (its column `id`, or its only one), else one a line.
-
-    Raises
-    ------
-    MissingFile, DamagedFile, InvalidArgument
-        No such file; damaged; a line that is no id.
-    """
-    if path.suffix.lower() == ".npy":
-        return _read_npy(path)
-    lines = _lines(path)
-    column = 0
-    if path.suffix.lower() == ".csv":
-        rows = [row for row in csv.reader(lines) if row]
-        names = [name.strip().lower() for name in rows[0]] if rows else []
-        column = names.index("id") if "id" in names else 0
-        if "id" not in names and len(names) > 1:
-            raise InvalidArgument(
-                f"{path} has {len(names)} columns and none is called id; name one of them id",
-                field="ids",
-            )
-        lines = [row[column] if column < len(row) else "" for row in rows]
-    return _integers(path, lines[1:] if lines and lines[0].strip().lower() == "id" else lines)
-
-
-def read_urls(path: Path) -> list[str]:
-    """Read URLs, one a line; empty lines do not count.
-
-    Raises
-    ------
-    MissingFile, DamagedFile
-        No such file; no text.
-    """
-    return [line for line in _lines(path) if line]
-
-
-def _read_npy(path: Path) -> NDArray[np.int64]:
-    if not path.is_file():
-        raise MissingFile(f"{path} does not exist; expected a file of ids")
-    with reading(path, advice="write it again"):
-        array = np.asarray(np.load(path, allow_pickle=False))
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidArgument(
-            f"{path} holds {array.dtype} of shape {array.shape}, expected integers (n,)",
-            field="ids",
-        )
-    ids: NDArray[np.int64] = array
-    return ids
-
-
-def _integers(path: Path, lines: list[str]) -> NDArray[np.int64]:
-    ids = []
-    for line in lines:
-        text = line.strip()
-        if not text:
-            continue
-        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19):
-            raise InvalidArgument(f"{path} holds {text!r:.{_SHOWN}}, expected an id", field="ids")
-        ids.append(int(text))
-    return np.array(ids, np.int64)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8-sig").split("\n")
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path} does not exist; expected a file of text") from error
-    except UnicodeDecodeError as error:
-        raise DamagedFile(f"{path} is no UTF-8 text: {error.reason}") from error

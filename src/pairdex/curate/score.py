@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.heads import Head, HeadKind, load_head
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import atomic, checksums, lock
@@ -28,12 +29,12 @@ from pairdex.store.scores import (
     score_folder,
     write_score,
 )
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
 
-_ON: Kind = "image"
+_ON: VectorField = "image"
 _STRANGE_SPREAD = 2.0  # of vectors of another model than the head's; see Head.spread
 _KEY = b"pairdex"  # of a file's own metadata
 
@@ -61,11 +62,12 @@ class ScoreReport:
     seconds: float
 
 
+@checked
 def score(
-    collection: str | Path,
+    collection: StrPath,
     *,
-    nsfw: str | Path | None = None,
-    aesthetic: str | Path | None = None,
+    nsfw: StrPath | None = None,
+    aesthetic: StrPath | None = None,
     progress: Progress | None = None,
 ) -> ScoreReport:
     """Add what heads say of the image vectors as the columns `punsafe` and `aesthetic`.
@@ -76,6 +78,8 @@ def score(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     nsfw, aesthetic
         The `.npz` of a head; at least one.
     progress
@@ -88,7 +92,7 @@ def score(
         writer, no room.
     """
     started = time.perf_counter()
-    given: list[tuple[HeadKind, str | Path | None]] = [("nsfw", nsfw), ("aesthetic", aesthetic)]
+    given: list[tuple[HeadKind, StrPath | None]] = [("nsfw", nsfw), ("aesthetic", aesthetic)]
     heads = [load_head(Path(path), kind) for kind, path in given if path is not None]
     if not heads:
         raise InvalidArgument("no head is given; name at least one of nsfw and aesthetic")

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.curate.derive import derive_collection, derived_before
-from pairdex.curate.id_files import read_ids_of
+from pairdex.curate.id_files import ids_of, ids_or_file
 from pairdex.errors import InvalidArgument
 from pairdex.files import checksums
-from pairdex.parts.layout import format_numbers
+from pairdex.parts.numbers import Parts, format_numbers, numbers_of
 from pairdex.predicate import Predicate
-from pairdex.progress import StepProgress
+from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.build import BuildReport
 from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.manifest import Origin
@@ -23,7 +24,7 @@ from pairdex.store.sample import draw
 from pairdex.store.scores import ScoreNote, read_scores
 from pairdex.store.store import Store
 
-__all__ = ["SubsetRule", "choose", "subset"]
+__all__ = ["SubsetRule", "choose", "make_subset", "subset"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class SubsetRule:
     where
         A SQL predicate over the columns and `id`.
     without
-        A file of ids to leave out.
+        Ids to leave out, or a file of them.
     sample, seed
         How many of the rows to draw at random, and from which stream.
     limit
@@ -48,7 +49,7 @@ class SubsetRule:
 
     parts: frozenset[int] | None = None
     where: str | None = None
-    without: Path | None = None
+    without: Path | NDArray[np.int64] | None = None
     sample: int | None = None
     seed: int = DEFAULT_SEED
     limit: int | None = None
@@ -62,7 +63,72 @@ class SubsetRule:
             Predicate(self.where)
 
 
+@checked
 def subset(
+    collection: StrPath,
+    new: StrPath,
+    *,
+    parts: Parts | None = None,
+    where: str | None = None,
+    without: StrPath | ArrayLike | None = None,
+    sample: int | None = None,
+    seed: int = DEFAULT_SEED,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Make a new collection of some rows of another; resumed by the same call.
+
+    The options are applied in their order here. Rows get new ids in the old order; their vectors
+    and columns stay as they are.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    parts
+        Only the rows of these released parts: integers, or a text like `0-9,12`; all when None.
+    where
+        A SQL predicate over the columns and `id`.
+    without
+        Ids to leave out: integers (n,), or a file of them: .h5 as `pairdex queries` writes it, .npy,
+        .csv or .txt.
+    sample
+        Draw N rows at random, uniformly and without replacement.
+    seed
+        Another one draws other rows; with the same one a smaller sample is within a larger.
+    limit
+        Keep only the first N rows.
+    workers
+        How many parts are written at once, each in a process of its own.
+    progress
+        Called with the step, the rows done and the rows in all.
+
+    Returns
+    -------
+    BuildReport
+        What the new collection holds.
+
+    Raises
+    ------
+    PairdexError
+        No row is left; a wrong option; a damaged file; `new` is something else already; a full disk.
+    """
+    rule = SubsetRule(
+        parts=numbers_of(parts),
+        where=where,
+        without=ids_or_file(without, field="without"),
+        sample=sample,
+        seed=seed,
+        limit=limit,
+    )
+    store = Store(Path(collection), mapped=False)
+    return make_subset(
+        store, Path(new), rule, workers=workers, progress=at_step(progress, "writing")
+    )
+
+
+def make_subset(
     store: Store,
     new: Path,
     rule: SubsetRule,
@@ -77,7 +143,7 @@ def subset(
     PairdexError
         No row is chosen, a wrong rule, a damaged file, no room; `new` is something else already.
     """
-    without = None if rule.without is None else read_ids_of(store, rule.without)
+    without = None if rule.without is None else ids_of(store, rule.without)
     origin = Origin(store.manifest.name, store.checksum, _record(store, rule, without))
     report = derived_before(new, origin)
     if report is not None:

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.api import build
 from pairdex.collection import Collection
 from pairdex.demo.pictures import DEFAULT_COUNT, DEFAULT_SEED, draw_pictures
 from pairdex.demo.vocabulary import EXAMPLES
 from pairdex.encoders.encode import encode
 from pairdex.encoders.model import BUILT_IN
 from pairdex.progress import Progress, at_step
+from pairdex.store.build import build
 
 __all__ = ["DemoHit", "DemoQuery", "DemoReport", "make_demo"]
 
@@ -76,6 +76,6 @@ def make_demo(
 
 
 def _searched(collection: Collection, text: str) -> DemoQuery:
-    found = collection.search(text=text, k=HITS)
-    rows = found.select(["id", "distance", "caption", "image_path"]).to_pylist()
+    found = collection.search(text, k=HITS)
+    rows = found.table.select(["id", "distance", "caption", "image_path"]).to_pylist()
     return DemoQuery(text, [DemoHit(**row) for row in rows])

@@ -19,21 +19,21 @@ from pairdex.files.checks import Check, reading_check
 from pairdex.knn.codes import Codes, build_codes, open_codes, verify_codes
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import read_manifest
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
-__all__ = ["CODES", "codes_path", "find_codes", "have_codes"]
+__all__ = ["CODES", "codes_path", "find_codes", "open_or_build_codes"]
 
 
 _log = logging.getLogger(__name__)
 
 
-def codes_path(collection: Path, on: Kind) -> Path:
+def codes_path(collection: Path, on: VectorField) -> Path:
     """Return the path of a collection's codes, which may not exist."""
     return collection / "indexes" / on / "codes"
 
 
-def find_codes(store: Store, on: Kind) -> Codes | None:
+def find_codes(store: Store, on: VectorField) -> Codes | None:
     """Open the codes of the collection's vectors; None if they are missing or outdated.
 
     Raises
@@ -52,7 +52,9 @@ def find_codes(store: Store, on: Kind) -> Codes | None:
         return None
 
 
-def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Codes | None:
+def open_or_build_codes(
+    store: Store, on: VectorField, *, progress: StepProgress | None = None
+) -> Codes | None:
     """Open the codes of the collection's vectors; build them first if they are missing.
 
     Returns
@@ -78,18 +80,18 @@ def have_codes(store: Store, on: Kind, *, progress: StepProgress | None = None) 
     return find_codes(store, on)
 
 
-def _build_missing(store: Store, on: Kind, progress: StepProgress | None) -> None:
+def _build_missing(store: Store, on: VectorField, progress: StepProgress | None) -> None:
     with lock.writing(store.path):
         if find_codes(store, on) is None:  # another process may have built them by now
             _check_newest(store)
             _build(store, on, progress)
 
 
-def _build(store: Store, on: Kind, progress: StepProgress | None) -> None:
+def _build(store: Store, on: VectorField, progress: StepProgress | None) -> None:
     path = codes_path(store.path, on)
     atomic.make_folder(path.parent)
     atomic.discard_partials(path.parent)
-    other: Kind = "text" if on == "image" else "image"
+    other: VectorField = "text" if on == "image" else "image"
     others = store.vectors(other).blocks if other in store.manifest.vectors else None
     build_codes(
         store.vectors(on).blocks,
@@ -107,11 +109,11 @@ def _check_newest(store: Store) -> None:
 
 
 def _find(collection: Path) -> list[str]:
-    return [on for on in get_args(Kind) if codes_path(collection, on).exists()]
+    return [on for on in get_args(VectorField) if codes_path(collection, on).exists()]
 
 
 def _describe(store: Store, name: str) -> DerivedInfo:
-    on = cast("Kind", name)
+    on = cast("VectorField", name)
     current = find_codes(store, on) is not None
     return DerivedInfo(
         CODES.name,
@@ -125,13 +127,13 @@ def _describe(store: Store, name: str) -> DerivedInfo:
 
 
 def _checks(collection: Path, name: str) -> Iterator[Check]:
-    path = codes_path(collection, cast("Kind", name))
+    path = codes_path(collection, cast("VectorField", name))
     remedy = "delete it; the next search builds it again"
     yield reading_check(collection, path, partial(verify_codes, path), remedy=remedy)
 
 
 def _make(collection: Path, name: str, progress: Progress | None) -> None:
-    on, store = cast("Kind", name), Store(collection)
+    on, store = cast("VectorField", name), Store(collection)
     store.check_kind(on)
     if store.rows:
         _build_missing(store, on, at_step(progress, "making codes"))

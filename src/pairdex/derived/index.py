@@ -16,6 +16,7 @@ from typing import get_args
 
 import numpy as np
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import (
     DamagedFile,
@@ -42,10 +43,11 @@ from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import read_manifest
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
+from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["Built", "IndexReport", "find_index", "ivf_path", "make_index", "renew_index"]
+__all__ = ["Built", "IndexReport", "find_index", "index", "ivf_path", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
@@ -85,18 +87,18 @@ class IndexReport:
     how: Built
     on_disk: bool
     asked: float
-    efforts: dict[Kind, Effort | None]
+    efforts: dict[VectorField, Effort | None]
 
 
 Built = str
 
 
-def ivf_path(collection: Path, on: Kind) -> Path:
+def ivf_path(collection: Path, on: VectorField) -> Path:
     """Return the path of a collection's inverted file, which may not exist."""
     return collection / "indexes" / on / "ivf"
 
 
-def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
+def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingPoints] | None:
     """Open the index of the collection's vectors.
 
     Returns
@@ -115,27 +117,36 @@ def find_index(store: Store, on: Kind) -> tuple[InvertedIndex, OperatingPoints] 
         return None
 
 
-def make_index(
-    collection: Path,
+@checked
+def index(
+    collection: StrPath,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     recall: float = DEFAULT_RECALL,
-    memory_bytes: int | None = None,
+    memory: ByteSize | None = None,
     size: Size | None = None,
     nlist: int | None = None,
     progress: Progress | None = None,
 ) -> IndexReport:
-    """Build the index of a collection's vectors, or add missing rows to it, and measure its recall.
+    """Build the approximate index of a collection, or add the rows that it lacks, and measure it.
+
+    Recall is measured against the exact search, with rows that the index was not trained on and, where
+    the collection has both kinds of vectors, with those of the other kind: texts among images. Searches
+    use the index from then on, where it is the cheaper way. Resumed by the same call.
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
+    on
+        The vectors that are indexed.
     recall
         The target recall@10 of searches that name none, 0 to 1.
-    memory_bytes
-        The memory limit of building and searching. It decides the size, and whether the vectors stay on
-        disk. None: no limit.
+    memory
+        The memory limit of building and searching: `4GB`, or bytes. It decides the size, and whether
+        the vectors stay on disk. None: no limit.
     size
-        `fast` or `compact`, instead of the choice by `memory_bytes`.
+        `fast` or `compact`, instead of the choice by `memory`.
     nlist
         The number of lists, instead of a number chosen from the rows.
     progress
@@ -151,28 +162,36 @@ def make_index(
     WriteFailed
         The index cannot be written.
     """
+    folder = Path(collection)
+    memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
-    with _writing(collection, on) as store:
+    if size is not None and size not in get_args(Size):
+        raise InvalidArgument(
+            f"size is {size!r}, expected one of {', '.join(get_args(Size))}", field="size"
+        )
+    with _writing(folder, on) as store:
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
         return _make(store, on, wish, progress)
 
 
-def renew_index(collection: Path, on: Kind, *, progress: Progress | None = None) -> IndexReport:
-    """Run `make_index` with the recall, size and memory setting of the existing index.
+def renew_index(
+    collection: Path, on: VectorField, *, progress: Progress | None = None
+) -> IndexReport:
+    """Run `index` with the recall, size and memory setting of the existing index.
 
     Raises
     ------
     InvalidArgument, CollectionBusy, WriteFailed
-        As `make_index`.
+        As `index`.
     """
     with _writing(collection, on) as store:
         return _make(store, on, _earlier_wish(store, on), progress)
 
 
 @contextmanager
-def _writing(collection: Path, on: Kind) -> Iterator[Store]:
+def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     """Lock the collection, and yield its newest version if it can be indexed."""
     read_manifest(collection)  # raises MissingFile before the lock file is made
     with lock.writing(collection):
@@ -198,7 +217,7 @@ class _Wish:
     is_nlist_asked: bool
 
 
-def _earlier_wish(store: Store, on: Kind) -> _Wish:
+def _earlier_wish(store: Store, on: VectorField) -> _Wish:
     """Return the settings of the existing index; the defaults if it is missing or damaged."""
     path = ivf_path(store.path, on)
     sizes: tuple[Size, ...] = get_args(Size)
@@ -214,7 +233,7 @@ def _earlier_wish(store: Store, on: Kind) -> _Wish:
     return _Wish(recall, size, on_disk, chosen[size], is_nlist_asked=False)
 
 
-def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> IndexReport:
+def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None) -> IndexReport:
     started = time.perf_counter()
     path = ivf_path(store.path, on)
     atomic.make_folder(path.parent)
@@ -228,7 +247,7 @@ def _make(store: Store, on: Kind, wish: _Wish, progress: Progress | None) -> Ind
         )
         points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk)
         write_points(points_path(path), points)
-    found: dict[Kind, Effort | None] = {
+    found: dict[VectorField, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),
         _other(on): points.pick("other", TUNED_K[0], wish.recall),
     }
@@ -281,7 +300,7 @@ def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
 
 
 def _measured(
-    store: Store, on: Kind, index: InvertedIndex, progress: Progress | None
+    store: Store, on: VectorField, index: InvertedIndex, progress: Progress | None
 ) -> tuple[dict[QueryKind, dict[int, list[Effort]]], dict[QueryKind, int]]:
     """Measure an index with its own rows and with vectors of the other kind as queries.
 
@@ -291,7 +310,7 @@ def _measured(
     live, codes = store.allowed(), find_codes(store, on)
     efforts: dict[QueryKind, dict[int, list[Effort]]] = {"own": {}, "other": {}}
     counts: dict[QueryKind, int] = {"own": 0, "other": 0}
-    kinds: list[tuple[QueryKind, Kind]] = [("own", on), ("other", _other(on))]
+    kinds: list[tuple[QueryKind, VectorField]] = [("own", on), ("other", _other(on))]
     for kind, vectors in kinds:
         if vectors not in store.manifest.vectors:
             continue
@@ -309,17 +328,17 @@ def _measured(
     return efforts, counts
 
 
-def _rows(store: Store, on: Kind) -> Rows:
+def _rows(store: Store, on: VectorField) -> Rows:
     other = _other(on)
     others = store.vectors(other).blocks if other in store.manifest.vectors else ()
     return Rows(store.vectors(on).blocks, _parts(store, on), others)
 
 
-def _parts(store: Store, on: Kind) -> list[str]:
+def _parts(store: Store, on: VectorField) -> list[str]:
     return [part.files[on].checksum for part in store.manifest.parts if part.rows]
 
 
-def _other(on: Kind) -> Kind:
+def _other(on: VectorField) -> VectorField:
     return "text" if on == "image" else "image"
 
 

@@ -14,17 +14,17 @@ from pairdex.ivf.efforts import read_points
 from pairdex.ivf.file import IvfFile
 from pairdex.ivf.search import points_path
 from pairdex.progress import Progress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["IVF"]
 
 
 def _find(collection: Path) -> list[str]:
-    return [on for on in get_args(Kind) if ivf_path(collection, on).exists()]
+    return [on for on in get_args(VectorField) if ivf_path(collection, on).exists()]
 
 
 def _describe(store: Store, name: str) -> DerivedInfo:
-    on = cast("Kind", name)
+    on = cast("VectorField", name)
     found = find_index(store, on)
     details: dict[str, Any] = {"on": on}
     if found is not None:
@@ -43,7 +43,7 @@ def _describe(store: Store, name: str) -> DerivedInfo:
 
 
 def _checks(collection: Path, name: str) -> Iterator[Check]:
-    path = ivf_path(collection, cast("Kind", name))
+    path = ivf_path(collection, cast("VectorField", name))
     remedy = f"run pairdex index {collection} --on {name} again"
     yield reading_check(collection, path, partial(_read_all, path), remedy=remedy)
     points = points_path(path)
@@ -56,7 +56,7 @@ def _read_all(path: Path) -> None:
 
 
 def _make(collection: Path, name: str, progress: Progress | None) -> None:
-    renew_index(collection, cast("Kind", name), progress=progress)
+    renew_index(collection, cast("VectorField", name), progress=progress)
 
 
 IVF = DerivedKind(

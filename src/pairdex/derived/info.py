@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.kind import DerivedInfo, Heading
 from pairdex.derived.kinds import KINDS
 from pairdex.parts.model_record import ModelRecord
-from pairdex.store.manifest import Filter, Kind, Origin
+from pairdex.store.manifest import Filter, Origin, VectorField
 from pairdex.store.store import Store
 
 __all__ = ["CollectionInfo", "PartInfo", "info"]
@@ -58,7 +58,7 @@ class CollectionInfo:
     rows_read: int
     dropped: dict[str, int]
     dim: int
-    vectors: list[Kind]
+    vectors: list[VectorField]
     columns: list[str]
     parts: list[PartInfo]
     model: ModelRecord | None
@@ -74,8 +74,14 @@ class CollectionInfo:
         return [one for one in self.derived if one.kind in kinds]
 
 
-def info(collection: str | os.PathLike[str]) -> CollectionInfo:
+@checked
+def info(collection: StrPath) -> CollectionInfo:
     """Return the content and origin of a collection, and its derived data.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
 
     Raises
     ------

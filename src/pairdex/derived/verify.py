@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.kinds import KINDS
 from pairdex.files.checks import Check
 from pairdex.progress import Meter, Progress, at_step
@@ -34,11 +34,14 @@ class VerifyReport:
     damaged: list[Damage]
 
 
-def verify(collection: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
+@checked
+def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyReport:
     """Read all files of a collection and its derived data, and compare sizes and checksums.
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     progress
         Called with the step, the bytes done and the bytes in total.
 

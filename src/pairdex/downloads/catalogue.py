@@ -17,6 +17,7 @@ from functools import cache
 from importlib.resources import files as package_files
 from typing import Any
 
+from pairdex.arguments import checked
 from pairdex.errors import InvalidArgument
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "load_catalogue",
     "nearest",
     "no_match",
+    "releases",
     "select",
 ]
 
@@ -156,6 +158,23 @@ def load_catalogue() -> dict[str, Release]:
         name: Release(name=name, entries=tuple(entries[name]), **facts)
         for name, facts in content["releases"].items()
     }
+
+
+@checked
+def releases(name: str | None = None) -> list[Release]:
+    """Return the releases of the catalogue, or the one of this name.
+
+    Parameters
+    ----------
+    name
+        The name of a release; all releases when None.
+
+    Raises
+    ------
+    InvalidArgument
+        No release is called so; the nearest name is suggested.
+    """
+    return list(load_catalogue().values()) if name is None else [find_release(name)]
 
 
 def find_release(name: str) -> Release:

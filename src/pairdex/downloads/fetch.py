@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from pairdex.arguments import StrPath, checked
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
 from pairdex.downloads.download import Arrival, Downloader
 from pairdex.downloads.file_source import FileSource, RemoteSource
@@ -19,11 +20,12 @@ from pairdex.downloads.record import Record
 from pairdex.downloads.retry import Hosts, Retry, Tries
 from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
-from pairdex.errors import InvalidArgument, WriteFailed
+from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
+from pairdex.parts.numbers import Parts, numbers_of
 from pairdex.progress import Progress, at_step
 
-__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch"]
+__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch", "fetch_files"]
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 64
@@ -78,7 +80,65 @@ class FetchReport:
         )
 
 
+@checked
 def fetch(
+    release: str,
+    folder: StrPath,
+    *,
+    parts: Parts | None = None,
+    files: Iterable[str] = (),
+    jobs: int = DEFAULT_JOBS,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+) -> FetchReport:
+    """Fetch files of a release into a folder, whole and verified; resumed by the same call.
+
+    Parameters
+    ----------
+    release
+        A name of the catalogue, or an address: http(s), file, and what fsspec knows.
+    folder
+        New or existing; parts lie there as `build` finds them.
+    parts
+        Only the parts of these numbers: integers, or a text like `0-9,12`; all when None.
+    files
+        Only files that fit one of these names or glob patterns; all when empty.
+    jobs
+        How many files are fetched at once, from one host at most 4.
+    mirror
+        The address of a folder to fetch the release from instead.
+    progress
+        Called with the bytes that are there and the bytes in all, as far as they are known.
+
+    Returns
+    -------
+    FetchReport
+        Files, bytes, and how many were compared with a published checksum.
+
+    Raises
+    ------
+    FetchFailed
+        Some files could not be fetched; all others have been.
+    WriteFailed
+        A full disk, or a place that cannot be written.
+    InvalidArgument
+        No such release, part or file.
+    """
+    report = fetch_files(
+        release,
+        Path(folder),
+        parts=numbers_of(parts),
+        files=list(files),
+        jobs=jobs,
+        mirror=mirror,
+        progress=progress,
+    )
+    if report.failed:
+        raise FetchFailed(report.complaint())
+    return report
+
+
+def fetch_files(
     release: str,
     folder: Path,
     *,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.decoding import DecodingRules, decoder
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
 from pairdex.encoders.model import load_model
@@ -55,11 +57,12 @@ class EncodeReport:
     knows: str
 
 
+@checked
 def encode(
-    images: str | Path | Sequence[str | Path],
-    parts: str | Path,
+    images: StrPath | Sequence[StrPath],
+    parts: StrPath,
     *,
-    model: str | Path,
+    model: StrPath,
     device: Device = DEFAULT_DEVICE,
     as_stored: bool = False,
     exif: bool = True,
@@ -92,6 +95,10 @@ def encode(
         `if __name__ == "__main__":` in the calling program.
     progress
         Called with the pictures done and the pictures in all.
+    parts
+        The folder of the parts, new or existing.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------
@@ -148,8 +155,8 @@ def encode(
     )
 
 
-def _shown(images: str | Path | Sequence[str | Path]) -> str:
-    return str(images) if isinstance(images, str | Path) else ", ".join(map(str, images))
+def _shown(images: StrPath | Sequence[StrPath]) -> str:
+    return str(images) if isinstance(images, (str, os.PathLike)) else ", ".join(map(str, images))
 
 
 def _encode_parts(

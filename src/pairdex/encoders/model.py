@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from pairdex.arguments import StrPath
 from pairdex.encoders.fields import Fields
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.files import foreign_json
@@ -131,7 +132,7 @@ def what_it_knows(record: ModelRecord | None) -> str:
     return DEMO_KNOWS if is_built_in else ""
 
 
-def load_model(name_or_folder: str | Path) -> Model:
+def load_model(name_or_folder: StrPath) -> Model:
     """Read and check a model folder.
 
     Parameters

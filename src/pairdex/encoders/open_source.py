@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pairdex.arguments import StrPath
 from pairdex.encoders.folder import list_pictures, natural
 from pairdex.encoders.path_table import SUFFIXES as TABLES
 from pairdex.encoders.path_table import PathTable, holds_pictures
@@ -18,7 +19,7 @@ from pairdex.errors import InvalidArgument, MissingFile
 __all__ = ["named_in", "open_source"]
 
 
-def open_source(images: str | Path | Sequence[str | Path], *, exif: bool = True) -> Source:
+def open_source(images: StrPath | Sequence[StrPath], *, exif: bool = True) -> Source:
     """Open pictures to encode, told by what is named.
 
     Raises
@@ -50,7 +51,7 @@ def open_source(images: str | Path | Sequence[str | Path], *, exif: bool = True)
     return _not_empty(open_tars(place.parent, [place]), place)
 
 
-def named_in(images: str | Path | Sequence[str | Path]) -> str | None:
+def named_in(images: StrPath | Sequence[StrPath]) -> str | None:
     """Return what the note says of files that were named; None where a folder was."""
     places = local_places(images)
     if len(places) == 1 and places[0].is_dir():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pairdex.arguments import StrPath
 from pairdex.errors import InvalidArgument, MissingFile
 
 __all__ = ["local_places"]
@@ -18,7 +20,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
-def local_places(images: str | Path | Sequence[str | Path]) -> list[Path]:
+def local_places(images: StrPath | Sequence[StrPath]) -> list[Path]:
     """Return the files and folders that are named, in order; `~` and `file:` are understood.
 
     Raises
@@ -28,7 +30,7 @@ def local_places(images: str | Path | Sequence[str | Path]) -> list[Path]:
     MissingFile
         A pattern that nothing fits, or nothing is named.
     """
-    named = [images] if isinstance(images, str | Path) else list(images)
+    named = [images] if isinstance(images, (str, os.PathLike)) else list(images)
     found = [place for one in named for place in _places(str(one))]
     if not found:
         raise MissingFile("no pictures are named; expected a folder, tars or a table")

@@ -1,6 +1,6 @@
-"""Measuring every way to search a collection: all queries at once, and one after another.
+"""Measuring every method to search a collection: all queries at once, and one after another.
 
-Timing is fair to all: each way first answers some queries untimed, so that what it reads is in memory;
+Timing is fair to all: each method first answers some queries untimed, so that what it reads is in memory;
 a batch's time is the median of repetitions, and includes projecting the queries.
 """
 
@@ -16,22 +16,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pairdex import _native, search
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
-from pairdex.evaluation.ways import Found, Way, ways
+from pairdex.evaluation.methods import IdsAndDistances, SearchMethod, search_methods
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
-from pairdex.files.query_files import Queries, read_query_set
+from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import write_results
 from pairdex.progress import Progress, at_step
-from pairdex.reference.gold import DEFAULT_GOLD_K
-from pairdex.reference.gold import gold as make_gold
+from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_REPEAT", "Bench", "Single", "bench"]
@@ -61,7 +61,7 @@ class Bench:
     Attributes
     ----------
     evaluation
-        Recall and speed of each way, all queries at once.
+        Recall and speed of each method, all queries at once.
     single
         Of each run, how long single queries took.
     repeat
@@ -85,39 +85,46 @@ class Bench:
         return {**content, **how}
 
 
+@checked
 def bench(
-    collection: str | Path,
-    queries: str | Path,
+    collection: StrPath,
+    queries: StrPath | ArrayLike,
     *,
-    gold: str | Path | None = None,
+    gold: StrPath | None = None,
     k: int = DEFAULT_K,
-    on: Kind = "image",
-    out: str | Path | None = None,
+    on: VectorField = "image",
+    out: StrPath | None = None,
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
 ) -> Bench:
-    """Search a collection in every way it offers, and compare the answers with exact ones.
+    """Search a collection by every method it offers, and compare the answers with exact ones.
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     queries
-        A file of query vectors, or `FILE:NAME`.
+        Query vectors (n, dim), or a file of them, or `FILE:NAME`.
     gold
         Their gold standard; it is made when None.
     out
-        A folder for SISAP's result files, `out`/NAME/ROWS/WAY.h5, and for the gold standard that was
+        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for the gold standard that was
         made, `out`/gold.h5.
     repeat
         How often all queries are searched, for the median.
     progress
         Called with the step, what is done of it, and the whole.
+    k
+        How many neighbours count.
+    on
+        image or text: which vectors.
 
     Raises
     ------
     PairdexError
         Bad queries or arguments; a gold standard of others; no room.
     """
-    task = _Task(Store(Path(collection)), read_query_set(queries), k, on, repeat)
+    task = _Task(Store(Path(collection)), query_set(queries), k, on, repeat)
     task.check()
     if gold is not None:
         read_gold(gold, n=len(task.queries.vectors)).check_k(k)
@@ -125,14 +132,14 @@ def bench(
         folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
         atomic.make_folder(folder)
         step = at_step(progress, "making codes")
-        found = list(ways(task.store, on, progress=step))
+        found = list(search_methods(task.store, on, progress=step))
         reference = gold or task.write_gold(folder / GOLD_NAME, progress)
         results, single = [], []
-        for number, way in enumerate(found):
+        for number, method in enumerate(found):
             if progress:
                 progress("measuring", number, len(found))
-            results.append(task.write_result(folder, way))
-            single.append(_measure_single(way, task.queries.vectors, k))
+            results.append(task.write_result(folder, method))
+            single.append(_measure_single(method, task.queries.vectors, k))
         evaluation = evaluate(results, reference, k=k)
     return Bench(evaluation, single, repeat, usable_processors(), _native.kernels()[0])
 
@@ -144,7 +151,7 @@ class _Task:
     store: Store
     queries: Queries
     k: int
-    on: Kind
+    on: VectorField
     repeat: int
 
     def check(self) -> None:
@@ -164,7 +171,7 @@ class _Task:
 
     def write_gold(self, path: Path, progress: Progress | None) -> Path:
         """Write the exact neighbours, more than k of them, so that ties at k are seen."""
-        make_gold(
+        write_gold(
             self.store,
             self.queries,
             path,
@@ -175,44 +182,44 @@ class _Task:
         )
         return path
 
-    def write_result(self, folder: Path, way: Way) -> Path:
+    def write_result(self, folder: Path, method: SearchMethod) -> Path:
         """Search all queries at once, and write what SISAP's evaluation finds below `folder`."""
-        (ids, distances), seconds = self._measure_batch(way)
+        (ids, distances), seconds = self._measure_batch(method)
         name, rows = self.store.manifest.name, self.store.live_rows
         attributes: dict[str, Value] = {
             "data": name,
             "size": rows,
-            "algo": way.algo,
+            "algo": method.algo,
             "querytime": seconds,
-            "params": f"{way.params} k={self.k}",
+            "params": f"{method.params} k={self.k}",
         }
-        if way.buildtime is not None:
-            attributes["buildtime"] = way.buildtime
+        if method.buildtime is not None:
+            attributes["buildtime"] = method.buildtime
         about = {
             "collection_checksum": self.store.checksum,
             "queries_checksum": self.queries.checksum,
         }
         shown = np.where(ids < 0, np.float32(math.inf), distances.astype(np.float32))
-        path = folder / name / str(rows) / f"{way.name}.h5"
+        path = folder / name / str(rows) / f"{method.name}.h5"
         atomic.make_folder(path.parent)
         write_results(path, ids, shown, attributes=attributes, about=about)
         return path
 
-    def _measure_batch(self, way: Way) -> tuple[Found, float]:
-        way.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
+    def _measure_batch(self, method: SearchMethod) -> tuple[IdsAndDistances, float]:
+        method.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
         seconds = []
         for _ in range(self.repeat):
             started = time.perf_counter()
-            found = way.search(self.queries.vectors, self.k)
+            found = method.search(self.queries.vectors, self.k)
             seconds.append(time.perf_counter() - started)
         return found, statistics.median(seconds)
 
 
-def _measure_single(way: Way, vectors: NDArray[np.float32], k: int) -> Single:
+def _measure_single(method: SearchMethod, vectors: NDArray[np.float32], k: int) -> Single:
     seconds: list[float] = []
     for vector in vectors[:_SINGLE_QUERIES]:
         started = time.perf_counter()
-        way.search(vector[None, :], k)
+        method.search(vector[None, :], k)
         seconds.append(time.perf_counter() - started)
         if sum(seconds) > _SINGLE_SECONDS and len(seconds) >= _SINGLE_LEAST:
             break

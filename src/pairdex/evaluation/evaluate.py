@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv as csv_files
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.plot import check_plot, plot_runs
 from pairdex.evaluation.points import OperatingPoint, operating_points, pareto, thresholds_for
@@ -62,21 +63,22 @@ class Evaluation:
         }
 
 
+@checked
 def evaluate(
-    results: Sequence[str | Path],
-    gold: str | Path | Sequence[str | Path],
+    results: StrPath | Iterable[StrPath],
+    gold: StrPath | Iterable[StrPath],
     *,
     k: int = DEFAULT_K,
-    thresholds: Sequence[float] | None = None,
-    plot: str | Path | None = None,
-    csv: str | Path | None = None,
+    thresholds: Iterable[float] | None = None,
+    plot: StrPath | None = None,
+    csv: StrPath | None = None,
 ) -> Evaluation:
     """Compare result files with the gold standard of their queries.
 
     Parameters
     ----------
     results
-        Result files of SISAP's form, and folders of them.
+        A result file of SISAP's form, a folder of them, or several of these.
     gold
         A gold standard, or several: each result belongs to that of its queries.
     k
@@ -100,12 +102,11 @@ def evaluate(
         raise InvalidArgument(
             f"cannot write a table to {csv}: expected a name that ends in .csv", field="csv"
         )
-    sources = [gold] if isinstance(gold, (str, Path)) else gold
-    golds = [read_gold(source) for source in sources]
+    golds = [read_gold(source) for source in _several(gold)]
     for one in golds:
         one.check_k(k)
-    wanted = thresholds_for(k, thresholds)
-    found, passed = find_results(results)
+    wanted = thresholds_for(k, None if thresholds is None else list(thresholds))
+    found, passed = find_results(_several(results))
     runs = [compare(read_result(path, golds), k) for path in found]
     seen = list(views(runs))
     evaluation = Evaluation(
@@ -120,6 +121,10 @@ def evaluate(
     if csv is not None:
         _write_csv(Path(csv), evaluation)
     return evaluation
+
+
+def _several(paths: StrPath | Iterable[StrPath]) -> list[StrPath]:
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
 
 
 def _fronts(runs: Sequence[Run], seen: Sequence[View]) -> list[tuple[str, ...]]:

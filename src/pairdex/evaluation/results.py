@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pairdex.arguments import StrPath, as_array, checked
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile
 from pairdex.evaluation.alignment import aligned
 from pairdex.files.hdf5 import HDF5_SUFFIXES
+from pairdex.files.hdf5_tables import Value
 from pairdex.files.neighbour_files import (
     Fact,
     NeighbourTable,
@@ -19,9 +22,10 @@ from pairdex.files.neighbour_files import (
     read_neighbours,
     split_group,
 )
+from pairdex.files.result_files import write_results as write_file
 from pairdex.reference.read_gold import Gold
 
-__all__ = ["Result", "find_results", "read_result"]
+__all__ = ["Result", "find_results", "read_result", "write_results"]
 
 _OF_A_RESULT = frozenset({"algo", "querytime"})  # one of them tells a result from a gold standard
 
@@ -45,7 +49,65 @@ class Result:
     notes: tuple[str, ...]
 
 
-def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
+@checked
+def write_results(
+    out: StrPath,
+    ids: ArrayLike,
+    distances: ArrayLike,
+    *,
+    algo: str | None = None,
+    data: str | None = None,
+    size: int | None = None,
+    buildtime: float | None = None,
+    querytime: float | None = None,
+    params: str | None = None,
+) -> None:
+    """Write what a search found to a file that `evaluate` and SISAP's own evaluation read.
+
+    Parameters
+    ----------
+    out
+        FILE.h5 in SISAP's form, or FILE.parquet with a row for each neighbour: query, rank, id, distance.
+    ids
+        Integers (n, k), 0-based, nearest first; -1 where there is no neighbour.
+    distances
+        Numbers (n, k), 1 - cos; infinity beside an id of -1.
+    algo, data, size, buildtime, querytime, params
+        What the HDF5 file says of the search: its name, the data and how many rows it has, seconds
+        to build and to answer all queries, and its parameters. `evaluate` needs `algo` and
+        `querytime` to find the file in a folder and to compare speeds.
+
+    Raises
+    ------
+    InvalidArgument
+        An unknown suffix, arrays of different shapes, an id beyond int32 in an HDF5 file.
+    WriteFailed
+        A full disk, or a place that cannot be written.
+    """
+    found = as_array(ids, field="ids")
+    near = as_array(distances, field="distances")
+    if found.ndim != 2 or found.dtype.kind not in "iu":
+        raise InvalidArgument(
+            f"ids are {found.dtype} of shape {found.shape}, expected integers (n, k)", field="ids"
+        )
+    if near.shape != found.shape or near.dtype.kind not in "fiu":
+        raise InvalidArgument(
+            f"distances are {near.dtype} of shape {near.shape}, expected numbers {found.shape}",
+            field="distances",
+        )
+    given: dict[str, Value | None] = {
+        "algo": algo,
+        "data": data,
+        "size": size,
+        "buildtime": buildtime,
+        "querytime": querytime,
+        "params": params,
+    }
+    attributes = {name: value for name, value in given.items() if value is not None}
+    write_file(Path(out), found.astype(np.int64), near.astype(np.float32), attributes=attributes)
+
+
+def find_results(sources: Iterable[StrPath]) -> tuple[list[str], list[str]]:
     """Return the result files among files and folders, and the files that are none.
 
     A file that is named is taken at its word; in a folder, and those below it, HDF5 files without
@@ -63,7 +125,7 @@ def find_results(sources: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         if not path.is_dir():
             if not split_group(source)[0].is_file():
                 raise MissingFile(f"{source} does not exist; expected a result file or a folder")
-            found.append(str(source))
+            found.append(os.fspath(source))
             continue
         for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in HDF5_SUFFIXES):
             (found if _is_result(file) else passed).append(str(file))

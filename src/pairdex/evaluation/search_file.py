@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.collection import Collection, Hits
+from pairdex.collection import Collection
 from pairdex.files.query_files import read_query_set
 from pairdex.files.result_files import check_suffix, write_results, write_table
 from pairdex.knn.cosine import Report
 from pairdex.progress import Progress
-from pairdex.search import DEFAULT_K, check_k
+from pairdex.search import DEFAULT_K, Hits, check_k
 
 __all__ = ["FileSearch", "search_file", "write_hits"]
 
@@ -69,12 +69,11 @@ def search_file(
     if out is not None:
         check_suffix(out)
     check_k(k)
-    where = collection.narrowed(where, safe=safe)
     queries = read_query_set(vectors)
     collection.prepare(on, exact=exact, progress=progress)
     started = time.perf_counter()
-    found = collection.neighbours(
-        queries.vectors, k, on=on, where=where, exact=exact, recall=recall
+    found = collection.nearest(
+        queries.vectors, k, on=on, where=where, safe=safe, exact=exact, recall=recall
     )
     seconds = time.perf_counter() - started
     search = FileSearch(found.ids, found.distances.astype(np.float32), found.report, seconds)

@@ -13,7 +13,7 @@ from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["SCRIPT", "TUTORIAL_COLUMNS", "export_clickhouse", "tutorial_columns", "vector_column"]
 
@@ -79,7 +79,7 @@ def tutorial_columns(
     }
 
 
-def vector_column(on: Kind) -> str:
+def vector_column(on: VectorField) -> str:
     """Return the name of the column of image or text vectors."""
     return f"{on}_embedding"
 

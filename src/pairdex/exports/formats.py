@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_args
 
+from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument
 from pairdex.exports.clickhouse import export_clickhouse
 from pairdex.exports.folders import ExportReport
@@ -17,10 +18,10 @@ from pairdex.exports.sisap import export_sisap
 from pairdex.exports.tfds import export_tfds
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
-from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.store import Store, VectorField
 
-__all__ = ["ExportOptions", "export_collection"]
+__all__ = ["ExportOptions", "export", "export_collection"]
 
 # The options of each format; other options are errors.
 _KNOWN: dict[Format, frozenset[str]] = {
@@ -43,6 +44,52 @@ _PLAIN: dict[Format, Callable[..., ExportReport]] = {
 }
 
 
+@checked
+def export(
+    collection: StrPath,
+    dest: StrPath,
+    form: Format,
+    *,
+    config: Config | None = None,
+    rows: int | None = None,
+    vectors: Iterable[VectorField] | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    form
+        `sisap` (HDF5 and TSV), `tsv`, `parquet`, `laion` (parts again), `webdataset`, `tfds` or
+        `clickhouse` (Parquet and SQL).
+    config
+        Of `tfds`: `images` (default) or `embeddings`.
+    rows
+        Of `tfds` and `webdataset`: at most so many rows a file.
+    vectors
+        Of `parquet`: which vectors to write, all by default.
+    progress
+        Called with the rows done and the rows in all.
+
+    Returns
+    -------
+    ExportReport
+        Rows and files written, rows left out by reason.
+
+    Raises
+    ------
+    PairdexError
+        The folder is there already; an option that the format does not have; an extra that is not
+        installed; a damaged collection; a full disk.
+    """
+    options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
+    return export_collection(
+        Path(collection), Path(dest), form, options, at_step(progress, "writing")
+    )
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """Options that only some formats have; None means the default of the format.
@@ -53,7 +100,7 @@ class ExportOptions:
 
     config: Config | None = None
     rows: int | None = None
-    vectors: tuple[Kind, ...] | None = None
+    vectors: tuple[VectorField, ...] | None = None
 
 
 def export_collection(

@@ -15,7 +15,7 @@ from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["export_parquet"]
 
@@ -24,7 +24,7 @@ def export_parquet(
     store: Store,
     target: Path,
     *,
-    vectors: Sequence[Kind] | None = None,
+    vectors: Sequence[VectorField] | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on: `id`, the metadata columns, the vectors.
@@ -63,7 +63,7 @@ def export_parquet(
     )
 
 
-def _schema(store: Store, kinds: Sequence[Kind]) -> pa.Schema:
+def _schema(store: Store, kinds: Sequence[VectorField]) -> pa.Schema:
     embedding = pa.list_(pa.float16(), store.dim)
     embeddings = [pa.field(f"{kind}_embedding", embedding) for kind in kinds]
     return pa.schema([pa.field("id", pa.int64()), *store.schema, *embeddings])
@@ -90,7 +90,7 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 
 def _table(
-    store: Store, ids: NDArray[np.int64], kinds: Sequence[Kind], schema: pa.Schema
+    store: Store, ids: NDArray[np.int64], kinds: Sequence[VectorField], schema: pa.Schema
 ) -> pa.Table:
     columns = [pa.array(ids), *store.take(ids).columns]
     for kind in kinds:

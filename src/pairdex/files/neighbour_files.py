@@ -6,6 +6,7 @@ the attributes of `knns`. Everything else in the file is ignored, for example JL
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.files.hdf5 import dataset_at, open_hdf5, read_whole, text_of
 
@@ -62,7 +64,7 @@ class NeighbourTable:
     kinds: NDArray[np.str_] | None = None
 
 
-def read_neighbours(source: str | Path) -> NeighbourTable:
+def read_neighbours(source: StrPath) -> NeighbourTable:
     """Read a file of neighbours, or one of its groups as `FILE:GROUP`.
 
     Raises
@@ -104,12 +106,12 @@ def ascend(dists: NDArray[np.float32], axis: int) -> bool:
     return bool(np.all(along[:, 1:] >= along[:, :-1] - ASCENT_TOLERANCE))
 
 
-def split_group(source: str | Path) -> tuple[Path, str | None]:
+def split_group(source: StrPath) -> tuple[Path, str | None]:
     """Split `FILE:GROUP`; a colon in an existing file's name is part of it."""
     path = Path(source)
     if path.exists() or ":" not in path.name:
         return path, None
-    file, _, group = str(source).rpartition(":")
+    file, _, group = os.fspath(source).rpartition(":")
     return Path(file), group
 
 

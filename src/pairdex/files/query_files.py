@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pairdex.arguments import StrPath, as_array
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -23,7 +25,15 @@ from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, read_whole,
 from pairdex.files.neighbour_files import Fact, read_facts, read_kinds, split_group
 from pairdex.files.vectors import npy_description, npz_members, open_vectors
 
-__all__ = ["QUERIES_NAME", "Queries", "read_queries", "read_query_set"]
+__all__ = [
+    "QUERIES_NAME",
+    "Queries",
+    "query_array",
+    "query_set",
+    "read_queries",
+    "read_query_set",
+    "shown_source",
+]
 
 QUERIES_NAME = "emb"  # what SISAP calls the vectors in an HDF5 file
 
@@ -53,7 +63,49 @@ class Queries:
         return checksums.of_bytes(self.vectors.astype(dtype, copy=False).tobytes())
 
 
-def read_query_set(source: str | Path) -> Queries:
+def query_set(queries: StrPath | ArrayLike) -> Queries:
+    """Return query vectors that are given as an array, or as a file as `read_query_set`.
+
+    Raises
+    ------
+    InvalidArgument
+        Of `queries`: no numbers, or of another shape than (n, dim).
+    """
+    if isinstance(queries, (str, os.PathLike)):
+        return read_query_set(queries)
+    return Queries(query_array(queries, field="queries"), {})
+
+
+def query_array(vectors: ArrayLike, *, field: str) -> NDArray[Any]:
+    """Return query vectors (n, dim) as float32, or as the uint64 words of binary sketches; (dim,) is n = 1.
+
+    Raises
+    ------
+    InvalidArgument
+        Of `field`: no numbers, or of another shape.
+    """
+    array = as_array(vectors, field=field)
+    if array.ndim == 1 and array.size:
+        array = array[None, :]
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise InvalidArgument(
+            f"{field} is {array.dtype} of shape {array.shape}, expected numbers (n, dim)",
+            field=field,
+        )
+    if array.dtype == np.uint64:
+        return np.ascontiguousarray(array)
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinite and is refused later
+        return np.ascontiguousarray(array, np.float32)
+
+
+def shown_source(queries: StrPath | ArrayLike) -> str:
+    """Return what messages call query vectors: their file, or `queries`."""
+    return os.fspath(queries) if isinstance(queries, (str, os.PathLike)) else "queries"
+
+
+def read_query_set(source: StrPath) -> Queries:
     """Read query vectors like `read_queries`, or binary sketches, with the facts of an HDF5 file."""
     vectors = _read_rows(source)
     path, _ = split_group(source)
@@ -67,7 +119,7 @@ def read_query_set(source: str | Path) -> Queries:
     return Queries(vectors, read_facts(path)[0], kinds)
 
 
-def read_queries(source: str | Path) -> NDArray[np.float32]:
+def read_queries(source: StrPath) -> NDArray[np.float32]:
     """Read query vectors from an .npy, .npz, .h5 or .fvecs file; `FILE:NAME` picks an array.
 
     If an HDF5 file has several arrays, `emb` is read unless another is named.
@@ -90,7 +142,7 @@ def read_queries(source: str | Path) -> NDArray[np.float32]:
     return rows
 
 
-def _read_rows(source: str | Path) -> NDArray[Any]:
+def _read_rows(source: StrPath) -> NDArray[Any]:
     path, name = split_group(source)
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of query vectors")

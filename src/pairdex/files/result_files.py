@@ -21,6 +21,7 @@ __all__ = [
     "SUFFIXES",
     "NeighbourWriter",
     "check_suffix",
+    "long_table",
     "write_results",
     "write_table",
     "writing_neighbours",
@@ -71,7 +72,7 @@ def write_results(
         with writing_neighbours(path, ids.shape, attributes=attributes, about=about) as writer:
             writer.write(0, ids, distances)
     else:
-        write_table(path, _long_table(ids, distances))
+        write_table(path, long_table(ids, distances))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -135,7 +136,8 @@ def writing_neighbours(
         yield NeighbourWriter(path, writer)
 
 
-def _long_table(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> pa.Table:
+def long_table(ids: NDArray[np.int64], distances: NDArray[np.floating]) -> pa.Table:
+    """Return neighbours (n, k) as a table with a row for each: query, rank, id, distance."""
     query, rank = np.nonzero(ids >= 0)
     return pa.table(
         {"query": query, "rank": rank, "id": ids[query, rank], "distance": distances[query, rank]}

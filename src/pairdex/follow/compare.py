@@ -58,7 +58,6 @@ class Changes:
     absent: list[str] = field(default_factory=list)
     said: dict[str, Said] = field(default_factory=dict)
     unreachable: int = 0
-    refreshed: bool = False  # whether `known` differs from the state, though nothing happened
 
     @property
     def unchanged(self) -> int:
@@ -139,8 +138,6 @@ def _vanished(
             changes.unreachable += known.id >= 0
         elif known.id >= 0:
             gone[name] = known
-        else:
-            changes.refreshed = True
     return gone
 
 
@@ -174,7 +171,6 @@ def _by_content(
     for name, one in before.items():
         if _is_same(one, fresh[name], checked.get(name)):
             changes.known[name] = replace(fresh[name], content=one.content, id=one.id)
-            changes.refreshed = True
         else:
             free[name] = one
     by_content: dict[str, list[str]] = {}

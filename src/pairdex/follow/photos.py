@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 from pairdex.encoders.folder import read_folder
 from pairdex.errors import InvalidArgument
@@ -57,13 +58,14 @@ class PhotosReport:
     seconds: float
 
 
+@checked
 def photos(
-    folder: str | Path,
-    collection: str | Path | None = None,
+    folder: StrPath,
+    collection: StrPath | None = None,
     *,
-    model: str | Path | None = None,
+    model: StrPath | None = None,
     as_stored: bool | None = None,
-    moved_to: str | Path | None = None,
+    moved_to: StrPath | None = None,
     device: Device = DEFAULT_DEVICE,
     workers: int = 0,
     progress: Progress | None = None,
@@ -86,6 +88,8 @@ def photos(
         Processes that decode pictures; 0 decodes in threads of this one.
     progress
         Called with the step, the pictures done and the pictures in all.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def photos(
     return _report(run, time.perf_counter() - started)
 
 
-def collection_of(folder: str | Path, collection: str | Path | None = None) -> Path:
+def collection_of(folder: StrPath, collection: StrPath | None = None) -> Path:
     """Return where the collection of a folder lies."""
     if collection is not None:
         return Path(collection)

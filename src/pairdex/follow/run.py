@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pairdex.arguments import StrPath
 from pairdex.curate.remove import remove_rows
 from pairdex.encoders.decoding import Decoder, DecodingRules, decoder
 from pairdex.encoders.encoder import Device, Encoder
@@ -80,7 +81,6 @@ class Run:
         self._check_root(before, folder, moved=moved)
         self.state = state or PhotoState(before)
         self._catch_up()
-        self.state.root = self.root
 
     def _check_root(self, before: str, folder: Path, *, moved: bool) -> None:
         given = str(folder.resolve())
@@ -106,7 +106,7 @@ class Run:
                 self.doubled.append(older.id)
             self.state.pictures[row.name] = row.known
 
-    def choose(self, model: str | Path | None, as_stored: bool | None) -> None:
+    def choose(self, model: StrPath | None, as_stored: bool | None) -> None:
         """Decide on the model and on how pictures are taken: as the collection has it."""
         record = None if self.manifest is None else self.manifest.model
         if record is not None and model is None:
@@ -142,10 +142,7 @@ class Run:
         self.state = PhotoState(self.root, dict(self.changes.known))
         for name, row_id in self.changes.replaced.items():  # until the new row is there
             self.state.pictures[name] = replace(before.pictures[name], mtime_ns=0, id=row_id)
-        has_moved = bool(self.changes.moved or self.changes.vanished or self.doubled)
-        if self.manifest is not None and (
-            has_moved or self.changes.refreshed or self.state != before
-        ):
+        if self.manifest is not None and self.state != before:
             write_state(self.collection, self.state)
         if self.changes.new:
             self._add_all(Encoder(self.model, device=device), workers, progress)

@@ -7,9 +7,9 @@ kernel, the number of threads or the blocks, and no row outside it can be nearer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
 from pairdex.knn.codes import Codes
 from pairdex.work.processors import usable_processors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["MAX_DISTANCE", "Neighbours", "Report", "check_queries", "nearest"]
 
@@ -59,9 +62,11 @@ class Report:
     recall: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Neighbours:
     """The k nearest rows of each query, nearest first, equal distances by smaller id.
+
+    `ids, distances = found` unpacks it as a pair, with distances as float32.
 
     Attributes
     ----------
@@ -76,6 +81,24 @@ class Neighbours:
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
     report: Report
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield self.ids
+        yield self.distances.astype(np.float32)
+
+    def __getitem__(self, place: int) -> NDArray[Any]:
+        return tuple(self)[place]
+
+    def __repr__(self) -> str:
+        exactly = "exact" if self.report.exact else "approximate"
+        return f"<Neighbours {self.ids.shape}, {exactly}>"
+
+    @property
+    def table(self) -> pa.Table:
+        """A pyarrow.Table with a row for each neighbour: query, rank (both from 0), id, distance."""
+        from pairdex.files.result_files import long_table  # noqa: PLC0415 - HDF5 loads slowly
+
+        return long_table(np.atleast_2d(self.ids), np.atleast_2d(self.distances))
 
 
 def nearest(

@@ -13,10 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex import search
-from pairdex.collection import Collection
 from pairdex.errors import PairdexError
-from pairdex.search import DEFAULT_K
-from pairdex.store.store import Kind, Store
+from pairdex.search import DEFAULT_K, Finder, Query, SearchOptions
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["Functions"]
 
@@ -34,13 +33,13 @@ CREATE MACRO distance(id, query, kind := 'image') AS
 class Functions:
     """The functions over one collection; `error` is what went wrong inside of one."""
 
-    def __init__(self, collection: Collection, store: Store) -> None:
+    def __init__(self, finder: Finder, store: Store) -> None:
         self.error: PairdexError | None = None
-        self._collection, self._store = collection, store
+        self._finder, self._store = finder, store
         self._live = store.allowed()
         self._encoding = Lock()  # DuckDB calls from several threads
         self._vector = lru_cache(_TEXTS_KEPT)(self._encoded)
-        self._vectors = lru_cache(collection.vectors)
+        self._vectors = lru_cache(finder.store.vectors)
 
     def define(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the functions known to a connection."""
@@ -89,8 +88,9 @@ class Functions:
         structs = pa.StructArray.from_arrays(columns, fields=list(hits.schema))
         return pa.ListArray.from_arrays(pa.array(ends), structs).cast(self._hits_type)
 
-    def _hits(self, query: str, k: int, kind: Kind, where: str) -> pa.Table:
-        return self._collection.search(text=query, k=k, on=kind, where=where or None)
+    def _hits(self, query: str, k: int, kind: VectorField, where: str) -> pa.Table:
+        options = SearchOptions(k=k, on=kind, where=where or None)
+        return self._finder.find(Query(text=query), options).table
 
     def _distance(
         self, ids: pa.ChunkedArray, texts: pa.ChunkedArray, kinds: pa.ChunkedArray
@@ -101,7 +101,7 @@ class Functions:
         if self._live is not None:
             known[known] = self._live[asked[known]]
         distances = np.full(len(asked), np.nan)
-        by_query: dict[tuple[str, Kind], list[int]] = {}
+        by_query: dict[tuple[str, VectorField], list[int]] = {}
         for row, pair in enumerate(_rows(texts, kinds)):
             if known[row]:
                 by_query.setdefault(pair, []).append(row)
@@ -117,7 +117,7 @@ class Functions:
 
     def _encoded(self, text: str) -> NDArray[np.float64]:
         with self._encoding:
-            vector: NDArray[np.float64] = self._collection.encoder.encode_texts([text])[0].astype(
+            vector: NDArray[np.float64] = self._finder.encoder.encode_texts([text])[0].astype(
                 np.float64
             )
             return vector

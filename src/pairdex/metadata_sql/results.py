@@ -8,17 +8,18 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from pairdex.collection import Collection
+from pairdex.arguments import StrPath
 from pairdex.files import atomic
 from pairdex.metadata_sql.output import FileFormat, write_rows
 from pairdex.metadata_sql.session import DEFAULT_MEMORY, selecting
 from pairdex.progress import Progress
+from pairdex.search import HasFinder
 
 __all__ = ["select_rows", "write_selected"]
 
 
 def select_rows(
-    collection: Collection,
+    collection: StrPath | HasFinder,
     sql: str,
     *,
     limit: int | None = None,
@@ -43,7 +44,7 @@ def select_rows(
 
 
 def write_selected(
-    collection: Collection,
+    collection: StrPath | HasFinder,
     sql: str,
     out: Path | BinaryIO,
     kind: FileFormat,

@@ -21,43 +21,76 @@ from typing import IO, Any
 import pyarrow as pa
 
 from pairdex import errors
-from pairdex.collection import Collection
+from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument, PairdexError
 from pairdex.metadata_sql.statement import (
     DEFAULT_MEMORY,
     MAX_SQL_CHARS,
     TABLE,
     answering,
-    memory_bytes,
     too_much_memory,
 )
 from pairdex.progress import Progress
+from pairdex.search import Finder, HasFinder
+from pairdex.store.store import Store
 from pairdex.work.limits import limit_memory
+from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "serve"]
+__all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "serve", "sql"]
 
 _HEAD = struct.Struct("<cQ")
 _ROWS, _PROGRESS, _ERROR, _END = b"r", b"p", b"e", b"z"
 _OVERHEAD_BYTES = 128 << 20  # of threads, of the rows on their way, and of the libraries' own
 
 
+@checked
+def sql(collection: StrPath, statement: str, *, memory: ByteSize = DEFAULT_MEMORY) -> pa.Table:
+    """Run one SELECT over a collection's metadata, read only.
+
+    Parameters
+    ----------
+    collection
+        Its folder, or an opened one, whose model is not loaded again.
+    statement
+        DuckDB's SQL. The table is `pairs`: `id`, `part`, `row` and all other columns.
+        `nearest('a red car', 100)` is the table of the rows nearest to a text, with `distance`;
+        `distance(id, 'a red car')` is a row's distance.
+    memory
+        What the statement may use: `2GB`, or bytes.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows; `pairdex.metadata_sql.session.selecting` yields them a batch at a time.
+
+    Raises
+    ------
+    InvalidArgument
+        Not one SELECT, or it fails.
+    """
+    with selecting(collection, statement, memory=memory) as rows:
+        return rows.read_all()
+
+
 @contextmanager
 def selecting(
-    collection: Collection,
+    collection: StrPath | HasFinder,
     sql: str,
     *,
-    memory: str = DEFAULT_MEMORY,
+    memory: ByteSize = DEFAULT_MEMORY,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
     """Run a SELECT over the table `pairs` and give its rows, a batch at a time.
 
     Parameters
     ----------
+    collection
+        Its folder, or an opened one.
     sql
         One SELECT of DuckDB. `pairs` has the columns `id`, `part`, `row` and all others of the
         collection; `nearest(text, k)` is a table of the nearest rows, `distance(id, text)` a number.
     memory
-        What the statement may use, as `2GB`, besides what the program and the model take.
+        What the statement may use: `2GB`, or bytes, besides what the program and the model take.
     progress
         Called while rows of `pairs` are read.
 
@@ -68,7 +101,8 @@ def selecting(
     PairdexError
         What a search in it, or reading the collection, raises.
     """
-    memory_bytes(memory)
+    memory_bytes = parse_size(memory)
+    finder = _finder(collection)
     if any("\ud800" <= character <= "\udfff" for character in sql):
         raise InvalidArgument("the statement holds bytes that are no text", field="sql")
     process = _started()
@@ -76,7 +110,7 @@ def selecting(
     assert process.stdout is not None
     try:
         with suppress(BrokenPipeError):  # what it says, or that it says nothing, is read below
-            process.stdin.write(json.dumps(_question(collection, sql, memory)).encode() + b"\n")
+            process.stdin.write(json.dumps(_question(finder, sql, memory_bytes)).encode() + b"\n")
             process.stdin.flush()
         source = _Received(process.stdout, progress)
         with pa.ipc.open_stream(pa.PythonFile(source, "r")) as rows:
@@ -121,31 +155,34 @@ def _started() -> subprocess.Popen[bytes]:
     )
 
 
-def _question(collection: Collection, sql: str, memory: str) -> dict[str, Any]:
-    options = collection.options
-    model = None if options.model is None else str(options.model)
+def _finder(collection: StrPath | HasFinder) -> Finder:
+    if isinstance(collection, HasFinder):
+        return collection.finder
+    return Finder(Store(Path(collection)))
+
+
+def _question(finder: Finder, sql: str, memory_bytes: int) -> dict[str, Any]:
     return {
-        "path": str(collection.path),
-        "model": model,
-        "use_codes": options.use_codes,
+        "path": str(finder.store.path),
+        "model": None if finder.model_source is None else os.fspath(finder.model_source),
+        "use_codes": finder.use_codes,
         "sql": sql,
-        "memory": memory,
+        "memory": memory_bytes,
     }
 
 
 def _answer(sink: IO[bytes], question: dict[str, Any]) -> None:
-    collection = Collection.open(
-        question["path"], model=question["model"], use_codes=question["use_codes"]
-    )
+    store = Store(Path(question["path"]))
+    finder = Finder(store, model=question["model"], use_codes=question["use_codes"])
 
     def limit(count: int) -> None:
         limit_memory(count + _OVERHEAD_BYTES, "data")
 
     with (
         answering(
-            collection,
+            finder,
             question["sql"],
-            memory=question["memory"],
+            memory_bytes=question["memory"],
             limit=limit,
             progress=_reporting(sink),
         ) as rows,

@@ -11,18 +11,17 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.metadata_sql.functions import Functions
 from pairdex.metadata_sql.relation import Pairs
 from pairdex.predicate import syntax_nodes
 from pairdex.progress import Progress, at_step
+from pairdex.search import Finder
 from pairdex.store.store import Store
 from pairdex.work.processors import usable_processors
 
@@ -31,7 +30,6 @@ __all__ = [
     "MAX_SQL_CHARS",
     "TABLE",
     "answering",
-    "memory_bytes",
     "too_much_memory",
 ]
 
@@ -53,10 +51,10 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 @contextmanager
 def answering(
-    collection: Collection,
+    finder: Finder,
     sql: str,
     *,
-    memory: str,
+    memory_bytes: int,
     limit: Callable[[int], None],
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
@@ -68,17 +66,17 @@ def answering(
         Called with the bytes that the statement may use, when all that is not the statement's own,
         as the model, has been loaded.
     """
-    store = Store(Path(collection.path))
+    store = Store(finder.store.path)  # as it is now
     pairs = Pairs(store, progress=at_step(progress, "reading"))
-    functions = Functions(collection, store)
-    connection = _connect(memory)
+    functions = Functions(finder, store)
+    connection = _connect(memory_bytes)
     try:
         if _check(connection, sql) & _OF_THE_MODEL:
-            _ = collection.encoder
+            _ = finder.encoder
         functions.define(connection)
         connection.register(TABLE, pairs)
         connection.execute("SET lock_configuration = true")
-        limit(memory_bytes(memory))
+        limit(memory_bytes)
         yield connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
     except (duckdb.Error, pa.ArrowException) as error:
         raise pairs.error or functions.error or _explained(error, store) from None
@@ -86,23 +84,6 @@ def answering(
         raise too_much_memory() from None
     finally:
         connection.close()
-
-
-def memory_bytes(memory: str) -> int:
-    """Return the bytes of a size such as `500MB` or `2GiB`.
-
-    Raises
-    ------
-    InvalidArgument
-        It is not a size.
-    """
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGT]?)(I?)B", memory.strip().upper())
-    if found is None:
-        raise InvalidArgument(
-            f"the memory is {memory[:80]!r}, expected a size like {DEFAULT_MEMORY}", field="memory"
-        )
-    base = 1024 if found[3] else 1000
-    return int(float(found[1]) * base ** " KMGT".index(found[2] or " "))
 
 
 def too_much_memory() -> InvalidArgument:
@@ -114,8 +95,8 @@ def too_much_memory() -> InvalidArgument:
     )
 
 
-def _connect(memory: str) -> duckdb.DuckDBPyConnection:
-    limits = {"memory_limit": f"{memory_bytes(memory)}B", "threads": str(usable_processors())}
+def _connect(memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    limits = {"memory_limit": f"{memory_bytes}B", "threads": str(usable_processors())}
     connection = duckdb.connect(":memory:", config=_SETTINGS | limits)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
     return connection

@@ -12,24 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pairdex import search
+from pairdex.arguments import StrPath, checked
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.derived.projections.files import Projection
 from pairdex.derived.projections.models import ProjectionKind
 from pairdex.derived.projections.search import MEASURES
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files.hdf5_tables import Value
-from pairdex.files.query_files import Queries
+from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.torch_device import nearest_on_device
-from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
-__all__ = ["DEFAULT_GOLD_K", "NEAR_DUPLICATE_DISTANCE", "GoldReport", "check_gold_wanted", "gold"]
+__all__ = [
+    "DEFAULT_GOLD_K",
+    "NEAR_DUPLICATE_DISTANCE",
+    "GoldReport",
+    "check_gold_wanted",
+    "gold",
+    "write_gold",
+]
 
 DEFAULT_GOLD_K = 100
 NEAR_DUPLICATE_DISTANCE = 1e-4  # nearer than this, two pictures are taken for the same
@@ -72,7 +81,7 @@ class GoldReport:
 
 def check_gold_wanted(
     store: Store, out: Path, k: int, *, on: str, device: str | None = None
-) -> Kind | Projection:
+) -> VectorField | Projection:
     """Refuse what cannot end well, before codes are made; return what is searched, opened.
 
     Raises
@@ -99,7 +108,64 @@ def check_gold_wanted(
     return space
 
 
+@checked
 def gold(
+    collection: StrPath,
+    queries: StrPath | ArrayLike,
+    out: StrPath,
+    *,
+    k: int = DEFAULT_GOLD_K,
+    on: str = "image",
+    device: str | None = None,
+    use_codes: bool = True,
+    progress: Progress | None = None,
+) -> GoldReport:
+    """Find the exact k nearest rows of query vectors and write them as a gold standard.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    queries
+        Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
+    out
+        The HDF5 file: `knns` (n, k) int32 from 1, `dists` (n, k) float32.
+    on
+        image, text, or the name of a projection (pca96, hamming), in which queries are projected too.
+    device
+        A device of PyTorch that does the products instead: `cuda`.
+    use_codes
+        Whether codes are made and used: the same answer, sooner.
+    progress
+        Called with the step, what is done of it, and the whole.
+    k
+        How many neighbours count.
+
+    Raises
+    ------
+    PairdexError
+        Bad queries or arguments; no room. No file is left.
+    """
+    store = Store(Path(collection))
+    space = check_gold_wanted(store, Path(out), k, on=on, device=device)
+    asked = query_set(queries)
+    codes = None
+    if use_codes and device is None and not isinstance(space, Projection):
+        step = at_step(progress, "making codes")
+        codes = open_or_build_codes(store, space, progress=step)
+    return write_gold(
+        store,
+        asked,
+        Path(out),
+        k=k,
+        on=on,
+        codes=codes,
+        device=device,
+        progress=at_step(progress, "gold"),
+    )
+
+
+def write_gold(
     store: Store,
     queries: Queries,
     out: Path,
@@ -156,7 +222,7 @@ def gold(
 
 def _nearest(
     store: Store,
-    space: Kind | Projection,
+    space: VectorField | Projection,
     queries: NDArray[Any],
     k: int,
     *,
@@ -172,7 +238,7 @@ def _nearest(
 
 
 def _count(
-    counts: dict[str, int], found: cosine.Neighbours, k: int, space: Kind | Projection
+    counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
 ) -> None:
     """Count what k + 1 neighbours of each query say beside the k."""
     near = NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
@@ -183,7 +249,7 @@ def _count(
 
 
 def _attributes(
-    store: Store, queries: Queries, k: int, space: Kind | Projection
+    store: Store, queries: Queries, k: int, space: VectorField | Projection
 ) -> dict[str, Value]:
     """Return what the file says of itself; ties and near-duplicates are counted later."""
     kind = queries.facts.get("kind")
@@ -206,7 +272,7 @@ def _attributes(
     }
 
 
-def _measure(space: Kind | Projection) -> dict[str, Value]:
+def _measure(space: VectorField | Projection) -> dict[str, Value]:
     if not isinstance(space, Projection):
         return {"on": space, "distance": "1 - cos", "dtype": "float64, stored as float32"}
     exact = "integers" if space.kind == "hamming" else "float64"

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import TableWriter, Value
@@ -22,11 +24,18 @@ from pairdex.files.query_files import QUERIES_NAME
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.distance import normalise
-from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
-__all__ = ["DEFAULT_N", "QueriesReport", "check_queries_wanted", "draw_queries", "searched_kind"]
+__all__ = [
+    "DEFAULT_N",
+    "QueriesReport",
+    "check_queries_wanted",
+    "draw_queries",
+    "queries",
+    "searched_kind",
+]
 
 DEFAULT_N = 10_000
 RULE = "sisap-2023: d[10] != d[11] and sum(d[1:10]) > 0.1"
@@ -62,7 +71,9 @@ class QueriesReport:
     seconds: float
 
 
-def check_queries_wanted(store: Store, out: Path, n: int, *, on: Kind, against: Store) -> None:
+def check_queries_wanted(
+    store: Store, out: Path, n: int, *, on: VectorField, against: Store
+) -> None:
     """Refuse what cannot end well, before anything is made.
 
     Raises
@@ -94,12 +105,75 @@ def check_queries_wanted(store: Store, out: Path, n: int, *, on: Kind, against: 
         )
 
 
+@checked
+def queries(
+    collection: StrPath,
+    out: StrPath,
+    n: int = DEFAULT_N,
+    *,
+    on: VectorField = "image",
+    seed: int = 0,
+    distinct: bool = False,
+    against: StrPath | None = None,
+    use_codes: bool = True,
+    progress: Progress | None = None,
+) -> QueriesReport:
+    """Draw n queries from a collection by SISAP's rule of 2023 and write them to an HDF5 file.
+
+    Parameters
+    ----------
+    collection
+        The path of the collection, or an opened one.
+    out
+        The file: `emb` (n, dim) float16, `ids` (n,) int64, the rows they came from.
+    on
+        Which vectors become queries; they are compared with the database's image vectors.
+    seed
+        The same seed draws the same rows.
+    distinct
+        Leave out rows nearer than 1e-4 to a query already taken.
+    against
+        The collection that is to be searched, when it is another.
+    use_codes
+        Whether codes are made and used: the same answer, sooner.
+    progress
+        Called with the step, what is done of it, and the whole.
+    n
+        How many queries to draw.
+
+    Raises
+    ------
+    PairdexError
+        Fewer than n rows satisfy the rule; bad arguments; no room. No file is left.
+    """
+    if seed < 0:
+        raise InvalidArgument(f"the seed is {seed}, expected at least 0", field="seed")
+    store = Store(Path(collection))
+    database = store if against is None else Store(Path(against))
+    check_queries_wanted(store, Path(out), n, on=on, against=database)
+    codes = None
+    if use_codes:
+        step = at_step(progress, "making codes")
+        codes = open_or_build_codes(database, searched_kind(database), progress=step)
+    return draw_queries(
+        store,
+        Path(out),
+        n,
+        on=on,
+        seed=seed,
+        distinct=distinct,
+        against=database,
+        codes=codes,
+        progress=at_step(progress, "queries"),
+    )
+
+
 def draw_queries(
     store: Store,
     out: Path,
     n: int = DEFAULT_N,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     seed: int = 0,
     distinct: bool = False,
     against: Store | None = None,
@@ -160,7 +234,7 @@ def draw_queries(
     return report
 
 
-def searched_kind(database: Store) -> Kind:
+def searched_kind(database: Store) -> VectorField:
     """Return which vectors of a database queries are compared with: images, where it has them."""
     return "image" if "image" in database.manifest.vectors else "text"
 
@@ -270,7 +344,7 @@ def _write(
 
 
 def _attributes(
-    store: Store, database: Store, on: Kind, seed: int, *, distinct: bool
+    store: Store, database: Store, on: VectorField, seed: int, *, distinct: bool
 ) -> dict[str, Value]:
     return {
         "collection": store.manifest.name,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files.neighbour_files import FIRST_ID, Fact, NeighbourTable, ascend, read_neighbours
 
@@ -70,7 +70,7 @@ class Gold:
             )
 
 
-def read_gold(source: str | Path, *, n: int | None = None) -> Gold:
+def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
     """Read a gold standard, or `FILE:GROUP`; a turned one or one that counts from 0 is put right.
 
     Parameters

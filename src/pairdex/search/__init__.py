@@ -2,7 +2,8 @@
 
 from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.facets import Facet, Facets, count_facets
-from pairdex.search.hits import describe
+from pairdex.search.finder import Finder, HasFinder
+from pairdex.search.hits import FIRST, Hits, as_hit, describe, hit_columns
 from pairdex.search.neighbours import (
     DEFAULT_K,
     MAX_FOUND,
@@ -14,35 +15,43 @@ from pairdex.search.neighbours import (
     open_space,
     similarities,
 )
+from pairdex.search.options import SearchOptions
 from pairdex.search.query import (
     MAX_TERMS,
     MAX_WEIGHT,
     UNLIKE_WEIGHT,
-    Embeds,
     Picture,
     Query,
     Term,
+    TextImageEncoder,
     query_vector,
 )
 from pairdex.search.safety import narrowed, safe_filter
 
 __all__ = [
     "DEFAULT_K",
+    "FIRST",
     "MAX_FOUND",
     "MAX_K",
     "MAX_TERMS",
     "MAX_WEIGHT",
     "UNLIKE_WEIGHT",
-    "Embeds",
     "Facet",
     "Facets",
+    "Finder",
+    "HasFinder",
+    "Hits",
     "Picture",
     "Query",
+    "SearchOptions",
     "Term",
+    "TextImageEncoder",
+    "as_hit",
     "check_k",
     "check_vectors",
     "count_facets",
     "describe",
+    "hit_columns",
     "incomplete",
     "narrowed",
     "nearest",

@@ -1,14 +1,129 @@
-"""The rows that a search found, as a table."""
+"""The rows that a search found, in one form for Python, the command line and REST."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex.errors import InvalidArgument, MissingExtra
+from pairdex.files import json_values
+from pairdex.knn import cosine
 from pairdex.store.store import Store
 
-__all__ = ["describe", "with_folded"]
+__all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
+
+# What every hit has in JSON, first of its columns; a collection without such a column gives null.
+FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hits:
+    """What a search found, nearest first.
+
+    `len(hits)` rows; `for hit in hits` and `hits[0]` give rows as dictionaries, `hits[2:5]` gives
+    fewer hits, `hits["caption"]` a column.
+
+    Attributes
+    ----------
+    table
+        A pyarrow.Table: `id` int64, `distance` float64 (1 - cos, or a projection's), `similarity`
+        float64 (cos), then the metadata columns; a stored column `similarity` is called
+        `pair_similarity` here.
+    report
+        How the answer was found: whether it is exact, what was scanned and compared.
+    """
+
+    table: pa.Table
+    report: cosine.Report
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.table.to_batches():
+            yield from batch.to_pylist()
+
+    @overload
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, key: slice) -> Hits: ...
+    @overload
+    def __getitem__(self, key: str) -> pa.ChunkedArray: ...
+    def __getitem__(self, key: int | slice | str) -> dict[str, Any] | Hits | pa.ChunkedArray:
+        if isinstance(key, slice):
+            places = np.arange(len(self))[key]
+            return Hits(self.table.take(pa.array(places)), self.report)
+        if isinstance(key, str):
+            if key not in self.table.column_names:
+                raise InvalidArgument(
+                    f"hits have no column {key}; they have {', '.join(self.table.column_names)}",
+                    field="key",
+                )
+            return self.table[key]
+        if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
+            raise InvalidArgument(
+                f"key is {key!r}, expected a place, a slice or the name of a column", field="key"
+            )
+        place = int(key) + len(self) * (key < 0)
+        if not 0 <= place < len(self):
+            raise IndexError(f"place {key} is out of range: there are {len(self):,} hits")
+        row: dict[str, Any] = self.table.slice(place, 1).to_pylist()[0]
+        return row
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "<Hits: no rows>"
+        first = self.table.slice(0, 1).to_pylist()[0]
+        rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
+        exactly = "exact" if self.report.exact else "approximate"
+        return f"<Hits: {rows}, {exactly}; first: id {first['id']} at {first['distance']:.4g}>"
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The ids of the rows, shape (n,)."""
+        return np.asarray(self.table["id"], np.int64)
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """The distances of the rows, shape (n,)."""
+        return np.asarray(self.table["distance"], np.float64)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 - a DataFrame of an optional package
+        """Return the table as a pandas.DataFrame.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - optional
+        except ImportError as error:
+            raise MissingExtra("to_pandas needs pandas: pip install pandas") from error
+        return self.table.to_pandas()
+
+    def to_polars(self) -> Any:  # noqa: ANN401 - a DataFrame of an optional package
+        """Return the table as a polars.DataFrame.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        """
+        try:
+            import polars  # type: ignore[import-not-found]  # noqa: PLC0415 - optional
+        except ImportError as error:
+            raise MissingExtra("to_polars needs polars: pip install polars") from error
+        return polars.from_arrow(self.table)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries of values that JSON can carry."""
+        return json_values.rows(self.table)
 
 
 def describe(
@@ -17,20 +132,16 @@ def describe(
     distances: NDArray[np.float64],
     similarity: NDArray[np.float64] | None = None,
 ) -> pa.Table:
-    """Return the found rows as a table: id, distance, similarity, then the metadata columns.
+    """Return the found rows as the table of `Hits`.
 
-    `similarity` is the cosine to the query, 1 - distance unless it is given; the similarity of image
-    and caption that a release may store appears as `pair_similarity`. Rows that were removed since the search began are
-    left out.
+    `similarity` is the cosine to the query, 1 - distance unless it is given. Rows that were removed
+    since the search began are left out.
     """
     live = store.allowed()
     found = (ids >= 0) & (True if live is None else live[ids])
     cosines = (1.0 - distances if similarity is None else similarity)[found]
     ids, distances = ids[found], distances[found]
     metadata = store.read(ids)
-    renamed = [
-        "pair_similarity" if name == "similarity" else name for name in metadata.column_names
-    ]
     table = pa.table(
         {
             "id": pa.array(ids, pa.int64()),
@@ -38,8 +149,8 @@ def describe(
             "similarity": pa.array(cosines, pa.float64()),
         }
     )
-    for name, column in zip(renamed, metadata.columns, strict=True):
-        table = table.append_column(name, column)
+    for name, column in zip(metadata.column_names, metadata.columns, strict=True):
+        table = table.append_column(_renamed(name), column)
     return table
 
 
@@ -48,3 +159,27 @@ def with_folded(table: pa.Table, folded: dict[int, list[int]]) -> pa.Table:
     inside = pa.array([folded[row_id] for row_id in table["id"].to_pylist()], pa.list_(pa.int64()))
     kept = [name for name in table.column_names if name != "folded"]
     return table.select(kept).append_column("folded", inside)
+
+
+def as_hit(row_id: int, distance: float, row: dict[str, Any]) -> dict[str, Any]:
+    """Return one found row for JSON: the quick way to a few, without a table.
+
+    Parameters
+    ----------
+    row
+        Its metadata as `Store.values` gives it.
+    """
+    found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
+    return FIRST | found | hit_columns(row)
+
+
+def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row's columns under the names that they have among hits."""
+    if "similarity" not in row:
+        return row
+    return {_renamed(name): row[name] for name in row}
+
+
+def _renamed(name: str) -> str:
+    """Return a column's name among hits: `similarity` is the query's there."""
+    return "pair_similarity" if name == "similarity" else name

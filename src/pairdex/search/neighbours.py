@@ -18,7 +18,7 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.distance import cosine_distance
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = [
     "DEFAULT_K",
@@ -44,7 +44,7 @@ def nearest(
     vectors: NDArray[np.float32],
     k: int,
     *,
-    on: Kind = "image",
+    on: VectorField = "image",
     where: str | None = None,
     codes: Codes | None = None,
 ) -> cosine.Neighbours:
@@ -67,7 +67,7 @@ def nearest(
     return cosine.nearest(blocks, vectors, k, allowed=store.allowed(where), codes=codes)
 
 
-def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: Kind) -> None:
+def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: VectorField) -> None:
     """Raise unless these are vectors (n, dim) of the collection's dimension, and k and n k are in bounds."""
     if vectors.ndim != 2 or vectors.shape[1] != store.dim:
         raise Mismatch(
@@ -82,7 +82,7 @@ def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: Kind) -> None
     _check_found(len(vectors), k)
 
 
-def open_space(store: Store, on: str) -> Kind | Projection:
+def open_space(store: Store, on: str) -> VectorField | Projection:
     """Return what `on` names: a kind of the collection's vectors, or a projection, opened.
 
     Raises
@@ -134,7 +134,7 @@ def nearest_in_space(
 
 
 def similarities(
-    store: Store, on: Kind, vector: NDArray[np.float32], ids: NDArray[np.int64]
+    store: Store, on: VectorField, vector: NDArray[np.float32], ids: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the cosines of the stored vectors of rows to a vector (dim,); NaN beside an id of -1."""
     view = store.vectors(on)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.knn import cosine
-from pairdex.search.folding import check_fold, fold
+from pairdex.search.folding import fold
 from pairdex.search.ranking import Ranking
 from pairdex.store.vectors_view import VectorsView
 
@@ -39,16 +39,10 @@ def read_page(
         The vectors that decide whether rows are near-duplicates.
     threshold
         The cosine distance within which a row is folded into an earlier one; None folds nothing.
-
-    Raises
-    ------
-    InvalidArgument
-        The threshold is out of bounds.
     """
     if threshold is None:
         found = ranking.first(k + offset)
         return Page(found.ids[offset:], found.distances[offset:], found.report)
-    check_fold(threshold)
     folded = fold(lambda n: ranking.first(n).ids, view, k + offset, threshold)
     found = ranking.first(int(folded.places.max(initial=0)) + 1)
     places = folded.places[offset:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,23 +11,25 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL.Image import Image
 
+from pairdex.arguments import as_array, checked_class
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.distance import normalise
 from pairdex.search.combine import combine
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = [
     "MAX_TERMS",
     "MAX_WEIGHT",
     "UNLIKE_WEIGHT",
-    "Embeds",
+    "EncodedTexts",
     "Picture",
     "Query",
     "Term",
+    "TextImageEncoder",
     "query_vector",
 ]
 
@@ -34,12 +37,12 @@ UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the want
 MAX_TERMS = 16  # more than that nobody can weigh against each other
 MAX_WEIGHT = 1_000.0  # of a term: beside a larger one nothing is left of the others
 
-Picture = str | Path | bytes | Image
+Picture = str | os.PathLike[str] | bytes | Image
 
 _KINDS = ("text", "image", "like", "vector")
 
 
-class Embeds(Protocol):
+class TextImageEncoder(Protocol):
     """What turns texts and pictures into vectors (n, dim) float32 of unit length."""
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
@@ -49,6 +52,29 @@ class Embeds(Protocol):
         """Encode pictures."""
 
 
+class EncodedTexts:
+    """An encoder of pictures that knows the vectors of some texts already.
+
+    Parameters
+    ----------
+    encoder
+        Encodes the texts, all at once, and whatever else is asked.
+    """
+
+    def __init__(self, encoder: TextImageEncoder, texts: Sequence[str]) -> None:
+        self._encoder = encoder
+        self._vectors = dict(zip(texts, encoder.encode_texts(list(texts)), strict=True))
+
+    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return the vectors of texts that are known."""
+        return np.stack([self._vectors[text] for text in texts])
+
+    def encode_images(self, images: list[Image]) -> NDArray[np.float32]:
+        """Encode pictures."""
+        return self._encoder.encode_images(images)
+
+
+@checked_class
 @dataclass(frozen=True)
 class Term:
     """One of several things that are searched for: exactly one of text, image, like (an id) and vector.
@@ -59,7 +85,7 @@ class Term:
     text: str | None = None
     image: Picture | None = None
     like: int | None = None
-    vector: NDArray[np.float32] | None = None
+    vector: ArrayLike | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -77,6 +103,7 @@ class Term:
         return self.text is not None or self.image is not None
 
 
+@checked_class
 @dataclass(frozen=True)
 class Query:
     """What is searched for: exactly one of text, image, like, vector and terms; minus `unlike`."""
@@ -84,7 +111,7 @@ class Query:
     text: str | None = None
     image: Picture | None = None
     like: int | None = None
-    vector: NDArray[np.float32] | None = None
+    vector: ArrayLike | None = None
     unlike: str | None = None
     terms: Sequence[Term] | None = None
 
@@ -109,13 +136,18 @@ class Query:
         return any(term.needs_model for term in self.parts)
 
     @property
+    def texts(self) -> list[str]:
+        """The texts that a model has to encode."""
+        return [term.text for term in self.parts if term.text is not None]
+
+    @property
     def rows(self) -> NDArray[np.int64]:
         """The ids that it names, which are not to be found."""
         return np.array([term.like for term in self.parts if term.like is not None], np.int64)
 
 
 def query_vector(
-    store: Store, query: Query, encoder: Embeds | None, on: Kind
+    store: Store, query: Query, encoder: TextImageEncoder | None, on: VectorField
 ) -> NDArray[np.float32]:
     """Return the vector to search with, shape (dim,), of unit length.
 
@@ -158,7 +190,7 @@ def _check_terms(terms: Sequence[Term]) -> None:
 
 
 def _encoded(
-    store: Store, terms: Sequence[Term], encoder: Embeds | None, on: Kind
+    store: Store, terms: Sequence[Term], encoder: TextImageEncoder | None, on: VectorField
 ) -> Iterable[NDArray[np.float32]]:
     """Yield the vector (dim,) of each term, of any length but zero; the texts are encoded together."""
     texts = [term.text for term in terms if term.text is not None]
@@ -167,23 +199,30 @@ def _encoded(
         yield next(encoded) if term.text is not None else _vector(store, term, encoder, on)
 
 
-def _texts(encoder: Embeds | None, texts: list[str]) -> NDArray[np.float32]:
+def _texts(encoder: TextImageEncoder | None, texts: list[str]) -> NDArray[np.float32]:
     assert encoder is not None, "needs_model says so"
     return np.asarray(encoder.encode_texts(texts), np.float32)
 
 
-def _vector(store: Store, term: Term, encoder: Embeds | None, on: Kind) -> NDArray[np.float32]:
+def _vector(
+    store: Store, term: Term, encoder: TextImageEncoder | None, on: VectorField
+) -> NDArray[np.float32]:
     if term.like is not None:
         store.check_ids(np.array([term.like], np.int64))
         return store.vectors(on)[term.like].astype(np.float32)
     if term.vector is not None:
-        return _checked_vector(np.asarray(term.vector, np.float32), store)
+        return _checked_vector(term.vector, store)
     assert encoder is not None, "needs_model says so"
     assert term.image is not None, "a term has exactly one of them"
     return np.asarray(encoder.encode_images([_opened(term.image)])[0], np.float32)
 
 
-def _checked_vector(vector: NDArray[np.float32], store: Store) -> NDArray[np.float32]:
+def _checked_vector(given: ArrayLike, store: Store) -> NDArray[np.float32]:
+    array = as_array(given, field="vector")
+    if array.dtype.kind not in "fiu":
+        raise InvalidArgument(f"vector is {array.dtype}, expected real numbers", field="vector")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+        vector = array.astype(np.float32)
     if vector.shape != (store.dim,):
         raise Mismatch(
             f"the query vector has shape {vector.shape}, expected ({store.dim},), "

@@ -13,7 +13,7 @@ from pairdex.derived.lookups.words import Keywords
 from pairdex.knn import cosine
 from pairdex.search.hybrid import HYBRID_DEPTH, fuse
 from pairdex.search.neighbours import similarities
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
 
@@ -87,7 +87,7 @@ class Hybrid(Ranking):
 
 
 def distances_to(
-    store: Store, on: Kind, vector: NDArray[np.float32]
+    store: Store, on: VectorField, vector: NDArray[np.float32]
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
     """Return what gives the distances (n,) of rows to a vector."""
     return lambda ids: 1.0 - similarities(store, on, vector, ids)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.derived.codes import find_codes, have_codes
+from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import parse_keywords
@@ -23,20 +22,12 @@ from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
 from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
+from pairdex.search.options import SearchOptions
 from pairdex.search.query import Query
 from pairdex.search.ranking import Hybrid, Ranking, distances_to
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
-__all__ = ["How", "Searcher"]
-
-
-@dataclass(frozen=True)
-class How:
-    """How a search goes: among which rows, exactly or by the index, and to which recall."""
-
-    where: str | None
-    exact: bool
-    recall: float | None
+__all__ = ["Searcher"]
 
 
 class Searcher:
@@ -53,12 +44,12 @@ class Searcher:
     def __init__(self, store: Store, *, use_codes: bool) -> None:
         self._store = store
         self._use_codes = use_codes
-        self._codes: dict[Kind, Codes | None] = {}
-        self._indexes: dict[Kind, tuple[InvertedIndex, OperatingPoints] | None] = {}
+        self._codes: dict[VectorField, Codes | None] = {}
+        self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # searches of several threads make the codes once
 
-    def space(self, on: str) -> Kind | Projection:
+    def space(self, on: str) -> VectorField | Projection:
         """Return what `on` names: a kind of vectors, or a projection, which is opened once.
 
         Raises
@@ -73,14 +64,14 @@ class Searcher:
             self._projections[on] = space
         return self._projections[on]
 
-    def index(self, on: Kind) -> tuple[InvertedIndex, OperatingPoints] | None:
+    def index(self, on: VectorField) -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the approximate index of the vectors, opened once; None where none can be used."""
         with self._preparing:
             if on not in self._indexes:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
 
-    def codes(self, on: Kind, progress: StepProgress | None = None) -> Codes | None:
+    def codes(self, on: VectorField, progress: StepProgress | None = None) -> Codes | None:
         """Return the codes of the vectors, built first if need be; None where searches go without."""
         if not self._use_codes:
             return None
@@ -90,7 +81,7 @@ class Searcher:
                 self._codes[on] = (
                     find_codes(self._store, on)
                     if find_only
-                    else have_codes(self._store, on, progress=progress)
+                    else open_or_build_codes(self._store, on, progress=progress)
                 )
             return self._codes[on]
 
@@ -110,29 +101,26 @@ class Searcher:
         return self._codes.get(space) is not None
 
     def nearest(
-        self, space: Kind | Projection, vectors: NDArray[Any], k: int, how: How
+        self, space: VectorField | Projection, vectors: NDArray[Any], k: int, options: SearchOptions
     ) -> cosine.Neighbours:
         """Return the k nearest rows of each vector; see `Collection.nearest`."""
         if isinstance(space, Projection):
-            return nearest_in_space(self._store, space, vectors, k, where=how.where)
-        index = None if how.exact else self.index(space)
+            return nearest_in_space(self._store, space, vectors, k, where=options.where)
+        index = None if options.exact else self.index(space)
         if index is not None:
             check_vectors(self._store, vectors, k, space)
             found = nearest_by_index(
-                self._store, *index, vectors, k, where=how.where, recall=how.recall
+                self._store, *index, vectors, k, where=options.where, recall=options.recall
             )
             if found is not None:
-                return self._completed(space, found, vectors, how.where)
-        return self._exactly(space, vectors, k, how.where)
+                return self._completed(space, found, vectors, options.where)
+        return self._exactly(space, vectors, k, options.where)
 
     def ranking(
         self,
         query: Query,
         vector: NDArray[np.float32],
-        on: str,
-        how: How,
-        *,
-        keywords: str | None,
+        options: SearchOptions,
         index: Callable[[], KeywordIndex],
     ) -> Ranking:
         """Return the order in which rows answer a query, as far as it is wanted.
@@ -141,8 +129,6 @@ class Searcher:
         ----------
         vector
             The query's own, (dim,).
-        keywords
-            Words that captions should have; None where vectors alone decide.
         index
             Gives the index of the captions' words; asked only where there are keywords.
 
@@ -151,11 +137,12 @@ class Searcher:
         InvalidArgument
             Keywords in a projection, or such as cannot be searched for.
         """
+        on, keywords = options.on, options.keywords
         space = self.space(on)
 
         def found(count: int, among: NDArray[np.bool_] | None) -> cosine.Neighbours:
             if among is None or isinstance(space, Projection):
-                return self.nearest(space, vector[None, :], count, how)
+                return self.nearest(space, vector[None, :], count, options)
             blocks, codes = self._store.vectors(space).blocks, self.codes(space)
             return cosine.nearest(blocks, vector[None, :], count, allowed=among, codes=codes)
 
@@ -170,17 +157,17 @@ class Searcher:
             query.rows,
             keywords=parse_keywords(keywords),
             index=index(),
-            allowed=self._store.allowed(how.where),
+            allowed=self._store.allowed(options.where),
             distances=distances_to(self._store, space, vector),
         )
 
     def _exactly(
-        self, on: Kind, vectors: NDArray[Any], k: int, where: str | None
+        self, on: VectorField, vectors: NDArray[Any], k: int, where: str | None
     ) -> cosine.Neighbours:
         return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
     def _completed(
-        self, on: Kind, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
+        self, on: VectorField, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
     ) -> cosine.Neighbours:
         """Search exactly for what the index gives no answer to."""
         numbers = incomplete(self._store, found, where)
@@ -189,6 +176,6 @@ class Searcher:
             found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
         return found
 
-    def _leaves_on_disk(self, on: Kind) -> bool:
+    def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)
         return index is not None and index[0].on_disk

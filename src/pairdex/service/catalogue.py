@@ -13,7 +13,7 @@ from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, PairdexErr
 from pairdex.files import faults
 from pairdex.service.errors import ApiError
 from pairdex.store.manifest import MANIFEST, read_manifest
-from pairdex.store.store import Kind, check_size
+from pairdex.store.store import VectorField, check_size
 
 __all__ = ["Catalogue", "Served", "ServedCollection", "opened"]
 
@@ -80,7 +80,7 @@ class ServedCollection:
     @cached_property
     def kinds(self) -> list[str]:
         """The vectors that can be searched, image first."""
-        return [kind for kind in get_args(Kind) if kind in self.collection.manifest.vectors]
+        return [kind for kind in get_args(VectorField) if kind in self.collection.manifest.vectors]
 
     @cached_property
     def has_pictures(self) -> bool:

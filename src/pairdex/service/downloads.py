@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairdex.files import json_values
+from pairdex.search import FIRST
 from pairdex.service.catalogue import ServedCollection
-from pairdex.service.lookup import FIRST, find_table, vectors_of
+from pairdex.service.lookup import find_table, vectors_of
 from pairdex.service.request_models import DownloadRequest
 
 __all__ = ["FORMATS", "MEDIA", "file_name", "find_rows", "guarded", "write"]

@@ -8,40 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.collection import Hits
 from pairdex.files import json_values
-from pairdex.search import Facet, Query
+from pairdex.search import FIRST, Facet, Hits, Query, hit_columns
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
 
 __all__ = [
-    "FIRST",
     "check_id",
     "contains",
     "facets",
     "find",
     "find_table",
-    "hit_columns",
     "read_rows",
     "vectors_of",
     "wants_safe",
 ]
 
-# The first columns of every hit; null if the collection does not have the column.
-FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
-
 
 def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
     """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
     found = find_table(served, asked)
-    return [FIRST | row for row in json_values.rows(found.table)], found.report.exact
+    return [FIRST | row for row in found.as_json()], found.report.exact
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
     """Return the result of a search as a table; raises as `query_of`."""
-    return served.collection.hits(
+    return served.collection.search(
         query_of(served, asked),
         k=asked.k,
         offset=asked.offset,
@@ -64,7 +58,7 @@ def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]
     else:
         assert asked.image is not None, "the request has urls or image"
         check_model(served, "image")
-        found = served.collection.hits(Query(image=open_image(asked.image)), k=1).table
+        found = served.collection.search(Query(image=open_image(asked.image)), k=1).table
         row_id, distance = ([*found[name].to_pylist(), None][0] for name in ("id", "distance"))
         is_there = distance is not None and distance <= asked.max_distance
         image = {"id": row_id, "distance": distance, "contained": is_there}
@@ -121,10 +115,3 @@ def check_id(served: ServedCollection, row_id: int, field: str | None = None) ->
 def _item(row_id: int, row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the names that it has among hits."""
     return {"id": row_id, "url": None, "caption": None} | hit_columns(row)
-
-
-def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's columns under the names that they have among hits."""
-    if "similarity" not in row:
-        return row
-    return {("pair_similarity" if name == "similarity" else name): row[name] for name in row}

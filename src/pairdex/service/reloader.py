@@ -172,7 +172,7 @@ class CollectionReloader:
             collection.prepare(on, progress=partial(self._report, of))
             if len(collection.vectors(on)):
                 vector = collection.vectors(on)[0].astype(np.float32)
-                collection.hits(Query(vector=vector), k=1, on=on)
+                collection.search(Query(vector=vector), k=1, on=on)
             self._stop_if_closing()
         if "encoder" in vars(collection):  # loaded by the catalogue, if there is a model
             collection.encoder.encode_texts(["a picture"])

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pairdex.store.store import Kind
+from pairdex.store.store import VectorField
 
 __all__ = [
     "AtlasPlacesResponse",
@@ -39,7 +39,7 @@ class AtlasResponse(BaseModel):
     points.
     """
 
-    on: Kind = Field(description="The vectors that the map was computed from.")
+    on: VectorField = Field(description="The vectors that the map was computed from.")
     rows: int = Field(description="The number of rows that have a position on the map.")
     points: int
     seed: int
@@ -189,7 +189,7 @@ class CollectionInfo(BaseModel):
     removed: int = Field(description="Number of removed rows; `rows` does not include them.")
     dim: int
     columns: list[ColumnInfo] = Field(description="Columns that `where` can use, besides `id`.")
-    vectors: list[Kind] = Field(description="Values that `on` accepts, besides projections.")
+    vectors: list[VectorField] = Field(description="Values that `on` accepts, besides projections.")
     projections: list[str] = Field(description="Projections that `on` accepts.")
     queries: list[Literal["text", "image", "like", "vector"]] = Field(
         description="Supported kinds of query; text and image need the collection's model."

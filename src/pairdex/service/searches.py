@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
-from pairdex.search import Query
+from pairdex.search import Query, as_hit
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
-from pairdex.service.lookup import FIRST, hit_columns
 from pairdex.service.metrics import Metrics
 from pairdex.service.workers import Workers
 
@@ -86,7 +85,7 @@ class Searches:
         offset: int,
         exact: bool = False,
     ) -> SearchResult:
-        """Return the hits that `Collection.hits` finds.
+        """Return the hits that `Collection.search` finds.
 
         Raises
         ------
@@ -154,7 +153,7 @@ class Searches:
         collection = key.served.collection
         k = max(wanted.neighbours for wanted in batch)
         vectors = np.stack([wanted.vector for wanted in batch])
-        found = collection.neighbours(vectors, k, on=key.on, where=key.where, exact=key.exact)
+        found = collection.nearest(vectors, k, on=key.on, where=key.where, exact=key.exact)
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
         live = collection.live
@@ -212,10 +211,5 @@ def _hits(
     if live is not None:
         rows = rows[live[ids[rows]]]
     row_ids = ids[rows].tolist()
-    hits = []
-    for row_id, distance, row in zip(
-        row_ids, distances[rows].tolist(), served.collection.values(row_ids), strict=True
-    ):
-        found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
-        hits.append(FIRST | found | hit_columns(row))
-    return hits
+    columns = served.collection.values(row_ids)
+    return list(map(as_hit, row_ids, distances[rows].tolist(), columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DEFAULT_SEED", "Kind"]
+__all__ = ["DEFAULT_SEED", "VectorField"]
 
-Kind = Literal["image", "text"]
+VectorField = Literal["image", "text"]
 DEFAULT_SEED = 0  # of the rows that a sample draws

@@ -18,7 +18,7 @@ from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
-from pairdex.store.fields import Kind
+from pairdex.store.fields import VectorField
 
 __all__ = [
     "FORMAT",
@@ -27,10 +27,10 @@ __all__ = [
     "ColumnEntry",
     "FileEntry",
     "Filter",
-    "Kind",
     "Manifest",
     "Origin",
     "PartEntry",
+    "VectorField",
     "read_manifest",
     "write_manifest",
 ]
@@ -83,7 +83,10 @@ class PartEntry:
     `pictures` is the folder that the column `image_path` is relative to, or None. `rounded` is the number
     of rows whose float32 values had to be rounded to float16. `orientation` is how pictures were oriented
     when they were encoded, `upright` or `as stored`, or None if unknown. `linked` lists folders outside
-    `pictures` that links in it lead to.
+    `pictures` that links in it lead to. `invalid` counts by column the values that could not be stored and
+    are null. `zero_run` is the longest run of rows of zeros, if it is long. `replaces` has the indexes of
+    the parts in the collection whose rows were removed for this one. `link` says how the vectors came here
+    if they were not copied; the manifest does not record it.
     """
 
     number: int
@@ -96,6 +99,10 @@ class PartEntry:
     rounded: int = 0
     orientation: str | None = None
     linked: tuple[str, ...] = ()
+    invalid: dict[str, int] = field(default_factory=dict)
+    zero_run: int = 0
+    replaces: list[int] = field(default_factory=list)
+    link: str = ""
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
@@ -110,7 +117,7 @@ class Manifest:
     name: str
     created_by: str
     dim: int
-    vectors: list[Kind]
+    vectors: list[VectorField]
     filter: Filter
     columns: list[ColumnEntry]
     parts: list[PartEntry]
@@ -145,11 +152,11 @@ class Manifest:
         """The checksum of the manifest. It identifies the collection, as it covers every file's checksum."""
         return seal_of(_content(self))
 
-    def vector_checksums(self, on: Kind) -> list[str]:
+    def vector_checksums(self, on: VectorField) -> list[str]:
         """Return the checksums of the files of image or text vectors, one per part."""
         return [part.files[on].checksum for part in self.parts]
 
-    def vectors_checksum(self, on: Kind) -> str:
+    def vectors_checksum(self, on: VectorField) -> str:
         """Return one checksum of all image or all text vectors.
 
         Derived data records it as the vectors it was made from.
@@ -201,7 +208,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
     for part in fields["parts"]:
-        for optional in ("rounded", "orientation", "linked"):
+        del part["link"]
+        for optional in ("rounded", "orientation", "linked", "invalid", "zero_run", "replaces"):
             if not part[optional]:
                 del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}

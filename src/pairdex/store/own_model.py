@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from pairdex.arguments import StrPath
 from pairdex.encoders.model import Model, load_model
 from pairdex.errors import Mismatch, MissingFile
 from pairdex.store.store import Store
@@ -11,7 +10,7 @@ from pairdex.store.store import Store
 __all__ = ["find_model"]
 
 
-def find_model(store: Store, source: str | Path | None) -> Model:
+def find_model(store: Store, source: StrPath | None) -> Model:
     """Load the collection's model and compare its checksum and dimension with the collection.
 
     Parameters

@@ -26,7 +26,7 @@ from pairdex.errors import (
     UnsupportedFormat,
 )
 from pairdex.files import atomic, checksums
-from pairdex.store.manifest import MANIFEST, Kind, Manifest
+from pairdex.store.manifest import MANIFEST, Manifest, VectorField
 
 __all__ = [
     "MAX_REASON_CHARS",
@@ -45,7 +45,7 @@ FORMAT = "pairdex-removed"
 FORMAT_VERSION = "1"
 MAX_REASON_CHARS = 1_000  # a longer reason is likely a mistake: it is stored with every row
 
-_OWNER: Kind = "image"  # the vectors that identify the rows: every collection has them
+_OWNER: VectorField = "image"  # the vectors that identify the rows: every collection has them
 _MAGIC = b"ARROW1"
 _BATCH_ROWS = 1 << 20  # of the file: 30 MB, or more with long reasons
 _NO_CHECKSUM = b"0" * 32  # the placeholder for the file's own checksum while it is computed

@@ -20,7 +20,7 @@ from pairdex.files import atomic
 from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
-from pairdex.store.manifest import Kind, Manifest, PartEntry
+from pairdex.store.manifest import Manifest, PartEntry, VectorField
 from pairdex.store.metadata import MetadataFile
 
 __all__ = [
@@ -64,7 +64,7 @@ class ScoreNote:
 
     name: str
     created_by: str
-    on: Kind
+    on: VectorField
     head: dict[str, Any]
     parts: list[ScoredPart]
 

@@ -6,7 +6,7 @@ Removed rows keep their ids, and their vectors stay in the files; `take`, `mask`
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from pairdex.errors import DamagedFile, InvalidArgument, MissingFile
+from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, NoSuchRow
 from pairdex.files import checksums
 from pairdex.files.vectors import open_vectors
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import Kind, Manifest, PartEntry, read_manifest
+from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Kind", "Store", "as_ids", "check_size"]
+__all__ = ["Store", "VectorField", "as_ids", "check_size"]
 
 
 class Store:
@@ -57,7 +57,9 @@ class Store:
         self._firsts = [
             int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
         ]
-        self._views: dict[Kind, VectorsView] = {}  # a store keeps the files that it opened first
+        self._views: dict[
+            VectorField, VectorsView
+        ] = {}  # a store keeps the files that it opened first
         released = [
             MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
             for part in self.manifest.parts
@@ -93,8 +95,8 @@ class Store:
         DamagedFile, UnsupportedFormat, Mismatch
             The file of removed rows is damaged, has another format, or belongs to another collection.
         """
+        known, tombstones = self._removed  # first: another thread may write it meanwhile
         state = state_of(self.path)
-        known, tombstones = self._removed
         if state != known:
             if state is None:
                 raise missing(self.path)
@@ -145,7 +147,7 @@ class Store:
             return self.manifest.checksum
         return checksums.of_bytes(f"{self.manifest.checksum} {tombstones.checksum}".encode())
 
-    def vectors(self, on: Kind) -> VectorsView:
+    def vectors(self, on: VectorField) -> VectorsView:
         """Return the image or text vectors by id, memory-mapped, including those of removed rows.
 
         Raises
@@ -158,7 +160,7 @@ class Store:
             self._views[on] = self._opened(on)
         return self._views[on]
 
-    def take(self, ids: ArrayLike, columns: Sequence[str] | None = None) -> pa.Table:
+    def take(self, ids: ArrayLike, columns: Iterable[str] | None = None) -> pa.Table:
         """Return the metadata of rows in the order of `ids`: the given columns, or all of them.
 
         Raises
@@ -167,11 +169,11 @@ class Store:
             `ids` are not integers of shape (n,), an id is out of range or was removed, or a column is
             unknown.
         """
-        array = as_ids(ids, field="id")
+        array = as_ids(ids, field="ids")
         self.check_ids(array)
         return self.read(array, columns)
 
-    def read(self, ids: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, ids: NDArray[np.int64], columns: Iterable[str] | None = None) -> pa.Table:
         """Return the metadata of rows as `take` does, but allow removed rows."""
         self.check_range(ids)
         self._check_columns(columns)
@@ -266,27 +268,27 @@ class Store:
         tombstones = self.tombstones
         if tombstones is not None and not tombstones.live[ids].all():
             gone = ids[~tombstones.live[ids]][0]
-            raise InvalidArgument(f"id {gone} was removed from {self.path}", field="id")
+            raise NoSuchRow(f"id {gone} was removed from {self.path}", field="id")
 
     def check_range(self, ids: NDArray[np.int64]) -> None:
         """Raise InvalidArgument unless all `ids` are live or removed rows of the collection."""
         out = ids[(ids < 0) | (ids >= self.rows)]
         if len(out):
-            raise InvalidArgument(
+            raise NoSuchRow(
                 f"id {out[0]} is out of range: {self.path} has the ids 0 to {self.rows - 1:,}",
                 field="id",
             )
 
-    def check_kind(self, on: Kind) -> None:
+    def check_kind(self, on: VectorField) -> None:
         """Raise InvalidArgument unless the collection has vectors of this kind."""
         if on not in self.manifest.vectors:
             has = " and ".join(self.manifest.vectors)
-            known = " or ".join(get_args(Kind))
+            known = " or ".join(get_args(VectorField))
             raise InvalidArgument(
                 f"{self.path} has no {on!r} vectors: it has {has}; expected {known}", field="on"
             )
 
-    def _opened(self, on: Kind) -> VectorsView:
+    def _opened(self, on: VectorField) -> VectorsView:
         blocks = []
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
@@ -298,7 +300,7 @@ class Store:
             blocks.append(file.mapped())
         return VectorsView(blocks, self.dim)
 
-    def _check_columns(self, columns: Sequence[str] | None) -> None:
+    def _check_columns(self, columns: Iterable[str] | None) -> None:
         unknown = [name for name in columns or () if name not in self.schema.names]
         if unknown:
             raise InvalidArgument(
@@ -339,7 +341,7 @@ def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
         return np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidArgument(
-            f"ids are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field
+            f"{field} are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field
         )
     if array.max() > np.iinfo(np.int64).max:
         raise InvalidArgument(f"id {array.max()} is out of range", field=field)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.activation_swap import swapped
 from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
@@ -98,10 +99,11 @@ class _Sample:
     picture_vectors: NDArray[np.float16]
 
 
+@checked
 def verify_model(
-    collection: str | Path,
+    collection: StrPath,
     *,
-    model: str | Path | None = None,
+    model: StrPath | None = None,
     sample: int = DEFAULT_SAMPLE,
     seed: int = 0,
     device: Device = DEFAULT_DEVICE,
@@ -112,12 +114,16 @@ def verify_model(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     model
         The name or folder of the model to check. None: the model that the collection records.
     sample
         The largest number of texts, and of pictures, to compare.
     seed
         The random seed of the sample.
+    device
+        Where the model runs: auto, cpu or cuda.
 
     Raises
     ------
@@ -152,7 +158,7 @@ def verify_model(
     )
 
 
-def _place(store: Store, model: str | Path | None) -> str | Path:
+def _place(store: Store, model: StrPath | None) -> StrPath:
     record = store.manifest.model
     if model is not None:
         return model

@@ -87,9 +87,9 @@ def test_a_collection_is_searched_in_a_projection(collection, pca, queries):
     found = opened.nearest(queries, 7, on="pca3")
     assert found[1].dtype == np.float32
     assert_near(found, brute_force(pca, pca.apply(queries), 7))
-    assert not opened.neighbours(queries, 7, on="pca3").report.exact
+    assert not opened.nearest(queries, 7, on="pca3").report.exact
     assert not (collection / "indexes").exists()  # searching a projection needs no codes
-    assert opened.neighbours(queries, 7).report.exact
+    assert opened.nearest(queries, 7).report.exact
     assert opened.projections == ["pca3"]
 
 

@@ -26,7 +26,7 @@ from pairdex.store.store import Store
 # time that it renames or removes a file; ends behind the first that was not.
 KILLED = """
 import os, pathlib, shutil, signal, sys
-from pairdex.derived.projections.fitting import Wish
+from pairdex.derived.projections.fitting import FitOptions
 from pairdex.derived.projections.write import project_collection
 collection, targets, wish = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), eval(sys.argv[3])
 def watch(at):
@@ -46,14 +46,14 @@ while status != 0:
     child = os.fork()
     if not child:
         watch(at)
-        project_collection(target, "pca3", wish=wish)
+        project_collection(target, "pca3", options=wish)
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, -signal.SIGKILL), status
 """
 
 
-def killed_everywhere(collection, targets, wish="Wish()"):
+def killed_everywhere(collection, targets, wish="FitOptions()"):
     """Return a collection for every instant at which projecting it was killed; the last one is complete."""
     targets.mkdir()
     command = [sys.executable, "-c", KILLED, str(collection), str(targets), wish]
@@ -246,7 +246,7 @@ def test_a_kill_while_a_projection_is_replaced_leaves_the_old_the_new_or_none(co
     pairdex.project(collection, "pca3", fit_rows=10)
     vectors = Store(collection).vectors("image")[:]
     seen = set()
-    for killed in killed_everywhere(collection, tmp_path / "killed", "Wish(fit_rows=60)"):
+    for killed in killed_everywhere(collection, tmp_path / "killed", "FitOptions(fit_rows=60)"):
         store = Store(killed)
         if find_projections(store):
             projection = open_projection(store, "pca3")

@@ -22,7 +22,7 @@ from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = [
     "NOTE",
@@ -52,7 +52,7 @@ class Record:
     """The content of `atlas.json`; paths are relative to the collection's folder."""
 
     created_by: str
-    on: Kind
+    on: VectorField
     points: int
     seed: int
     rows: int

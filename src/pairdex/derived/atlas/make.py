@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.arguments import StrPath, checked
 from pairdex.derived.atlas import layout
 from pairdex.derived.atlas.files import Record, folder_of, save_array, write_record
 from pairdex.derived.atlas.regions import find_regions
@@ -22,7 +23,7 @@ from pairdex.knn import cosine
 from pairdex.progress import Progress, at_step
 from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.sample import draw
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
 __all__ = ["AtlasReport", "atlas"]
@@ -37,16 +38,17 @@ class AtlasReport:
     rows: int
     points: int
     regions: int
-    on: Kind
+    on: VectorField
     seconds: float
 
 
+@checked
 def atlas(
-    collection: str | Path,
+    collection: StrPath,
     *,
     sample: int | None = None,
     seed: int = DEFAULT_SEED,
-    on: Kind = "image",
+    on: VectorField = "image",
     progress: Progress | None = None,
 ) -> AtlasReport:
     """Make a map of a collection for the page, where similar rows are close to each other.
@@ -57,12 +59,16 @@ def atlas(
 
     Parameters
     ----------
+    collection
+        The path of the collection, or an opened one.
     sample
         The number of rows to lay out. None: 20,000, or all rows if there are fewer.
     seed
         The random seed of the sample and the layout, 0 to 2**32 - 1.
     on
         The vectors that decide which rows are similar.
+    progress
+        Called with the step, the amount done and the total.
 
     Raises
     ------
@@ -126,7 +132,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         raise
 
 
-def _make(store: Store, sample: int, seed: int, on: Kind, steps: Progress) -> Record:
+def _make(store: Store, sample: int, seed: int, on: VectorField, steps: Progress) -> Record:
     live = store.allowed()
     keep = np.ones(store.rows, np.bool_) if live is None else live
     drawn_from = store.checksum
@@ -165,7 +171,7 @@ def _captions(store: Store, ids: NDArray[np.int64]) -> list[str | None]:
 
 def _places(
     store: Store,
-    on: Kind,
+    on: VectorField,
     ids: NDArray[np.int64],
     vectors: NDArray[np.float16],
     progress: Callable[[int], None],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.derived.codes import have_codes
+from pairdex.derived.codes import open_or_build_codes
 from pairdex.derived.projections.files import ON, Projection
 from pairdex.derived.projections.methods import CEILING_KS
 from pairdex.derived.projections.rows import draw_live
@@ -111,7 +111,11 @@ def _ceiling(
     store: Store, projection: Projection, asked: _Queries, meter: Callable[[int], None]
 ) -> Ceiling:
     vectors, own = asked.vectors, asked.own
-    codes, blocks, allowed = have_codes(store, ON), store.vectors(ON).blocks, store.allowed()
+    codes, blocks, allowed = (
+        open_or_build_codes(store, ON),
+        store.vectors(ON).blocks,
+        store.allowed(),
+    )
     k = max(CEILING_KS) + (own is not None)
     hits, seconds = dict.fromkeys(CEILING_KS, 0), 0.0
     for first in range(0, len(vectors), _BLOCK):

@@ -22,7 +22,7 @@ from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
 __all__ = [
     "MANIFEST",
@@ -42,7 +42,7 @@ __all__ = [
 
 MANIFEST = "projection.json"
 MODEL = "model.h5"
-ON: Kind = "image"  # the projected vectors: every collection has them
+ON: VectorField = "image"  # the projected vectors: every collection has them
 FORMAT = "pairdex-projection"
 FORMAT_VERSION = 1
 
@@ -69,7 +69,7 @@ class Record:
     method: str
     dim: int
     source_dim: int
-    on: Kind
+    on: VectorField
     fit_rows: int | None
     explained_variance: float | None
     created_by: str

@@ -21,13 +21,13 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["Wish", "fit_model", "given_model"]
+__all__ = ["FitOptions", "fit_model", "given_model"]
 
 _DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True)
-class Wish:
+class FitOptions:
     """The options of a projection's model; None means the default.
 
     Attributes
@@ -76,14 +76,14 @@ class Wish:
             and self.seed in (None, seed)
         )
 
-    def completed(self, name: str, rows: int) -> Wish:
+    def completed(self, name: str, rows: int) -> FitOptions:
         """Return the options for a collection of `rows` rows, with all defaults filled in."""
         if check_name(name)[0] == "pca":
-            return Wish(fit_rows=self.fit_rows or rows, method=None, seed=None)
+            return FitOptions(fit_rows=self.fit_rows or rows, method=None, seed=None)
         method = self.method or DEFAULT_METHOD
         default = rows if method == "binwalk" else min(rows, DEFAULT_FIT_ROWS)
         seed = _DEFAULT_SEED if self.seed is None else self.seed
-        return Wish(fit_rows=self.fit_rows or default, method=method, seed=seed)
+        return FitOptions(fit_rows=self.fit_rows or default, method=method, seed=seed)
 
 
 def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]:
@@ -109,7 +109,7 @@ def given_model(store: Store, name: str, path: Path) -> tuple[Model, Fit | None]
 
 
 def fit_model(
-    store: Store, name: str, wish: Wish, progress: StepProgress | None
+    store: Store, name: str, options: FitOptions, progress: StepProgress | None
 ) -> tuple[Model, Fit]:
     """Fit the model of the projection `name` to the collection's vectors.
 
@@ -122,11 +122,11 @@ def fit_model(
         raise InvalidArgument(
             f"{store.path} has no rows to fit a model to; name a model with --model", field="model"
         )
-    wish = wish.completed(name, store.rows)
-    assert wish.fit_rows is not None, "completed() fills it in"
-    fit = Fit(wish.fit_rows, store.manifest.vectors_checksum(ON), wish.seed)
+    options = options.completed(name, store.rows)
+    assert options.fit_rows is not None, "completed() fills it in"
+    fit = Fit(options.fit_rows, store.manifest.vectors_checksum(ON), options.seed)
     _, dim = check_name(name)
-    if wish.method == "binwalk":
+    if options.method == "binwalk":
         return _fit_binwalk(store, fit), fit
     blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
     if dim is not None:

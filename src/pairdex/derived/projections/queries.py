@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pairdex.arguments import StrPath
 from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import TableWriter
-from pairdex.files.query_files import read_queries
+from pairdex.files.query_files import query_set, shown_source
 from pairdex.knn.cosine import check_queries
 from pairdex.store.store import Store
 from pairdex.version import __version__
@@ -20,7 +21,9 @@ from pairdex.version import __version__
 __all__ = ["read_for", "write_projected"]
 
 
-def read_for(store: Store, queries: str | Path, out: str | Path | None) -> NDArray[np.float32]:
+def read_for(
+    store: Store, queries: StrPath | ArrayLike, out: StrPath | None
+) -> NDArray[np.float32]:
     """Read query vectors of the collection's dimension, shape (n, dim), and check the name `out`.
 
     Raises
@@ -37,10 +40,10 @@ def read_for(store: Store, queries: str | Path, out: str | Path | None) -> NDArr
             f"cannot write projected queries to {out}, expected a name that ends in .h5",
             field="out",
         )
-    vectors = check_queries(read_queries(queries))
+    vectors = check_queries(query_set(queries).vectors)
     if vectors.shape[1] != store.dim:
         raise Mismatch(
-            f"{queries} has vectors of {vectors.shape[1]} dimensions, {store.path} has {store.dim}; "
+            f"{shown_source(queries)} has vectors of {vectors.shape[1]} dimensions, {store.path} has {store.dim}; "
             "name queries of the same model"
         )
     return vectors

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pairdex.errors import InvalidArgument
 from pairdex.files.vectors import VectorFile, open_vectors
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
 __all__ = [
@@ -37,7 +37,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def vector_files(store: Store, on: Kind) -> list[VectorFile]:
+def vector_files(store: Store, on: VectorField) -> list[VectorFile]:
     """Open the collection's vector files, one per part, and check their headers."""
     store.vectors(on)  # checks that they match the manifest
     return [open_vectors(store.path / part.files[on].path) for part in store.manifest.parts]

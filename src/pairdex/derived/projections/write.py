@@ -28,7 +28,7 @@ from pairdex.derived.projections.files import (
     read_record,
     record_bytes,
 )
-from pairdex.derived.projections.fitting import Wish, fit_model, given_model
+from pairdex.derived.projections.fitting import FitOptions, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
 from pairdex.derived.projections.rows import BLOCK_ROWS, map_in_threads, vector_files
 from pairdex.files import atomic, checksums, foreign_json, lock
@@ -64,7 +64,11 @@ class ProjectReport:
 
 
 def project_collection(
-    collection: Path, name: str, *, wish: Wish | None = None, progress: Progress | None = None
+    collection: Path,
+    name: str,
+    *,
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
 ) -> ProjectReport:
     """Project the rows of a collection that are not projected yet.
 
@@ -72,7 +76,7 @@ def project_collection(
     ----------
     name
         `pcaN` with N components, e.g. `pca32` or `pca96`, or `hamming`.
-    wish
+    options
         The options of the model. If the existing projection's model matches them, it is kept.
 
     Raises
@@ -82,13 +86,13 @@ def project_collection(
         unchanged, unless the vectors or the model have changed.
     """
     started = time.perf_counter()
-    wish, steps = wish or Wish(), progress or (lambda _step, _done, _total: None)
-    wish.check(name)
+    options, steps = options or FitOptions(), progress or (lambda _step, _done, _total: None)
+    options.check(name)
     Store(collection)  # raises MissingFile before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
-            model, fit = _find_or_fit_model(store, folder, wish, steps)
+            model, fit = _find_or_fit_model(store, folder, options, steps)
             files, projected = _project_parts(store, folder, model, steps)
             record = _record(name, folder, model, fit, files)
             _finish(folder, record)
@@ -119,14 +123,14 @@ def _claimed(folder: Path) -> Iterator[Path]:
 
 
 def _find_or_fit_model(
-    store: Store, folder: Path, wish: Wish, steps: Progress
+    store: Store, folder: Path, options: FitOptions, steps: Progress
 ) -> tuple[Model, Fit | None]:
-    given = None if wish.model is None else given_model(store, folder.name, wish.model)
-    if _is_kept(store, folder, wish, given):
+    given = None if options.model is None else given_model(store, folder.name, options.model)
+    if _is_kept(store, folder, options, given):
         return read_model(folder / MODEL)
     if given is None:
         name = folder.name
-        fitted = fit_model(store, name, wish, at_step(steps, "fitting"))
+        fitted = fit_model(store, name, options, at_step(steps, "fitting"))
     _start_over(folder)
     model, fit = given or fitted
     atomic.write_bytes(folder / MODEL, model_bytes(model, fit))
@@ -134,7 +138,7 @@ def _find_or_fit_model(
 
 
 def _is_kept(
-    store: Store, folder: Path, wish: Wish, given: tuple[Model, Fit | None] | None
+    store: Store, folder: Path, options: FitOptions, given: tuple[Model, Fit | None] | None
 ) -> bool:
     """Whether to continue with the model in the folder."""
     finished = (folder / MANIFEST).exists()
@@ -148,8 +152,8 @@ def _is_kept(
         return (folder / MODEL).read_bytes() == model_bytes(*given)
     model, fit = read_model(folder / MODEL)
     if finished:
-        return wish.is_met_by(model, fit)
-    exactly = wish.completed(folder.name, store.rows)
+        return options.is_met_by(model, fit)
+    exactly = options.completed(folder.name, store.rows)
     return (
         fit is not None
         and fit.source == store.manifest.vectors_checksum(ON)

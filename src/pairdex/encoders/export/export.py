@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.encoder import Encoder
 from pairdex.encoders.export.hf_folder import HF_CONFIG, read_hugging_face
 from pairdex.encoders.export.onnx_towers import text_model, vision_model
@@ -45,9 +46,10 @@ class ExportReport:
     seconds: float
 
 
+@checked
 def export_model(
-    source: str | Path,
-    folder: str | Path,
+    source: StrPath,
+    folder: StrPath,
     *,
     name: str | None = None,
     activation: Activation | None = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from pairdex.arguments import StrPath, checked
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.exports.names import Config
@@ -18,7 +19,8 @@ from pairdex.exports.training.sources import Left, Pair, open_source
 __all__ = ["decoded", "examples"]
 
 
-def examples(source: str | Path, config: Config = "images") -> Iterator[Example]:
+@checked
+def examples(source: StrPath, config: Config = "images") -> Iterator[Example]:
     """Yield the pairs of a collection, parts or shards with the features of TFDS's `laion400m`.
 
     Parameters

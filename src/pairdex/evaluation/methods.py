@@ -1,4 +1,4 @@
-"""Every way in which a collection can be searched: exactly, by codes or without, and in each projection."""
+"""Every method by which a collection can be searched: exactly, by codes or without, and in each projection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import search
-from pairdex.derived.codes import find_codes, have_codes
+from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
 from pairdex.derived.projections.files import ON, Projection, find_projections, open_projection
 from pairdex.derived.projections.search import nearest_projected
@@ -20,19 +20,19 @@ from pairdex.ivf.efforts import TUNED_K, OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
-from pairdex.store.store import Kind, Store
+from pairdex.store.store import Store, VectorField
 
-__all__ = ["Found", "Way", "ways"]
+__all__ = ["IdsAndDistances", "SearchMethod", "search_methods"]
 
 RECALLS = (0.8, 0.9, 0.95, 0.97, 0.99)  # that searches by an index are compared at
 
-Found = tuple[NDArray[np.int64], NDArray[Any]]
+IdsAndDistances = tuple[NDArray[np.int64], NDArray[Any]]
 """Ids (n, k), -1 for none, and the distances of the space that was searched."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to search: of vectors (n, dim) and k it makes ids and distances.
+class SearchMethod:
+    """A method of searching: from vectors (n, dim) and k to ids and distances.
 
     Attributes
     ----------
@@ -48,11 +48,13 @@ class Way:
     algo: str
     params: str
     buildtime: float | None
-    search: Callable[[NDArray[np.float32], int], Found]
+    search: Callable[[NDArray[np.float32], int], IdsAndDistances]
 
 
-def ways(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Iterator[Way]:
-    """Yield every way to search vectors of a kind; codes are made where they are missing.
+def search_methods(
+    store: Store, on: VectorField, *, progress: StepProgress | None = None
+) -> Iterator[SearchMethod]:
+    """Yield every method of searching vectors of a kind; codes are made where they are missing.
 
     Raises
     ------
@@ -60,22 +62,24 @@ def ways(store: Store, on: Kind, *, progress: StepProgress | None = None) -> Ite
         A projection is of older vectors, or damaged.
     """
     is_there, started = find_codes(store, on) is not None, time.perf_counter()
-    codes = have_codes(store, on, progress=progress)
+    codes = open_or_build_codes(store, on, progress=progress)
     if codes is not None:
         buildtime = None if is_there else time.perf_counter() - started
         by_codes = partial(_exactly, store, on, codes)
-        yield Way("exact", "pairdex exact", f"on={on} by=codes", buildtime, by_codes)
+        yield SearchMethod("exact", "pairdex exact", f"on={on} by=codes", buildtime, by_codes)
     yield from _by_index(store, on)
     by_rows = partial(_exactly, store, on, None)
-    yield Way("exact-no-codes", "pairdex exact, no codes", f"on={on} by=rows", 0.0, by_rows)
+    yield SearchMethod(
+        "exact-no-codes", "pairdex exact, no codes", f"on={on} by=rows", 0.0, by_rows
+    )
     for name in find_projections(store) if on == ON else ():
         projection = open_projection(store, name)
         params = f"on={name} method={projection.record.method}"
         within = partial(_in_projection, store, projection)
-        yield Way(name, f"pairdex {name}", params, None, within)
+        yield SearchMethod(name, f"pairdex {name}", params, None, within)
 
 
-def _by_index(store: Store, on: Kind) -> Iterator[Way]:
+def _by_index(store: Store, on: VectorField) -> Iterator[SearchMethod]:
     """Yield a search by the index for each recall that is known of it."""
     found = find_index(store, on)
     if found is None:
@@ -86,18 +90,18 @@ def _by_index(store: Store, on: Kind) -> Iterator[Way]:
         if effort is not None:
             params = f"on={on} recall={recall:g} nprobe={effort.nprobe} rerank={effort.rerank}"
             search_it = partial(_approximately, store, on, found, recall=recall)
-            yield Way(f"ivf-{recall:g}", "pairdex ivf", params, None, search_it)
+            yield SearchMethod(f"ivf-{recall:g}", "pairdex ivf", params, None, search_it)
 
 
 def _approximately(
     store: Store,
-    on: Kind,
+    on: VectorField,
     index: tuple[InvertedIndex, OperatingPoints],
     vectors: NDArray[np.float32],
     k: int,
     *,
     recall: float,
-) -> Found:
+) -> IdsAndDistances:
     found = search.nearest_by_index(store, *index, vectors, k, recall=recall)
     if found is None:  # the exact search is the cheaper way to this recall
         found = search.nearest(store, vectors, k, on=on, codes=find_codes(store, on))
@@ -105,13 +109,13 @@ def _approximately(
 
 
 def _exactly(
-    store: Store, on: Kind, codes: Codes | None, vectors: NDArray[np.float32], k: int
-) -> Found:
+    store: Store, on: VectorField, codes: Codes | None, vectors: NDArray[np.float32], k: int
+) -> IdsAndDistances:
     found = search.nearest(store, vectors, k, on=on, codes=codes)
     return found.ids, found.distances
 
 
 def _in_projection(
     store: Store, projection: Projection, vectors: NDArray[np.float32], k: int
-) -> Found:
+) -> IdsAndDistances:
     return nearest_projected(projection, vectors, k, allowed=store.allowed())

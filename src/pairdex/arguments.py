@@ -1,0 +1,234 @@
+"""Arguments of public functions: compared with their annotations, and refused by name."""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import inspect
+import operator
+import os
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from numbers import Integral, Real
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import InvalidArgument
+
+__all__ = ["StrPath", "as_array", "checked", "checked_class", "named"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+StrPath = str | os.PathLike[str]
+"""A path; an opened `Collection` is one, too."""
+
+_MAX_INTEGER = 2**63 - 1  # what the rest of pairdex counts with
+_SHOWN = 60  # characters of a refused value
+
+_Check = Callable[[Any], Any]
+"""Returns the value to use, or raises _Refused."""
+
+
+class _Refused(Exception):
+    """A value that an annotation does not allow."""
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a function so that arguments of a wrong type raise InvalidArgument with their name.
+
+    The annotations decide. NumPy's integers, floats and booleans become Python's; a boolean is not an
+    integer; an iterable becomes a list. Whether a value is in range is for the function to say.
+
+    Examples
+    --------
+    >>> @checked
+    ... def double(count: int) -> int:
+    ...     return 2 * count
+    >>> double(np.int16(4))
+    8
+    >>> double("4")
+    Traceback (most recent call last):
+    pairdex.errors.InvalidArgument: count is '4', expected a whole number
+    """
+    names = list(inspect.signature(function).parameters)
+
+    @functools.cache
+    def rules() -> dict[str, tuple[_Check, str]]:
+        hints = get_type_hints(function)
+        return {name: _rule(hint) for name, hint in hints.items()}
+
+    def convert(name: str, value: Any) -> Any:  # noqa: ANN401 - any argument
+        if name not in rules():  # `self`
+            return value
+        check, expected = rules()[name]
+        return named(name, value, check, expected)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = [convert(name, value) for name, value in zip(names, args, strict=False)]
+        options = {name: convert(name, value) for name, value in kwargs.items()}
+        return function(*given, *args[len(given) :], **options)  # type: ignore[arg-type]
+
+    return call
+
+
+def checked_class(cls: type[T]) -> type[T]:
+    """Wrap the construction of a class as `checked` wraps a function."""
+    cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+    return cls
+
+
+def named(name: str, value: Any, check: _Check, expected: str) -> Any:  # noqa: ANN401
+    """Return what `check` makes of an argument; raise InvalidArgument with its name if it is refused."""
+    try:
+        return check(value)
+    except _Refused:
+        raise InvalidArgument(
+            f"{name} is {_shown(value)}, expected {expected}", field=name
+        ) from None
+
+
+def as_array(values: Any, *, field: str) -> NDArray[Any]:  # noqa: ANN401 - what NumPy understands
+    """Return anything that NumPy makes an array of, and any iterable, as an array.
+
+    Raises
+    ------
+    InvalidArgument
+        Of `field`: rows of different lengths, or values that NumPy cannot hold.
+    """
+    if isinstance(values, (Iterator, Set)) or type(values) is type({}.values()):
+        values = list(values)
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidArgument(f"{field} cannot become an array: {reason}", field=field) from error
+
+
+def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
+    """Return the check that an annotation means, and what it expects in words."""
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    origin, members = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        checks, words = zip(*map(_rule, members), strict=True)
+        return functools.partial(_any_of, checks), " or ".join(dict.fromkeys(words))
+    if origin is Literal:
+        return _text, f"one of {', '.join(map(str, members))}"
+    if origin is None:
+        return _class_rule(hint)
+    return _generic_rule(origin, members)
+
+
+def _generic_rule(origin: type, members: tuple[Any, ...]) -> tuple[_Check, str]:
+    """Return the rule of `PathLike[str]`, `Callable[…]`, `Iterable[X]` and the like."""
+    if issubclass(origin, os.PathLike):
+        return _path, "a path"
+    if origin is collections.abc.Callable:  # type: ignore[comparison-overlap]
+        return _callable, "a function"
+    if issubclass(origin, Iterable) and len(members) == 1:
+        check, words = _rule(members[0])
+        return functools.partial(_list_of, check), f"several of: {words}"
+    return _anything, "an array"
+
+
+def _class_rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401
+    """Return the rule of a class of ours or of Pillow's; any other annotation allows anything."""
+    if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL"):
+        return functools.partial(_instance, hint), f"a {hint.__name__}"
+    return _anything, "an array"
+
+
+def _any_of(checks: Sequence[_Check], value: Any) -> Any:  # noqa: ANN401
+    for check in checks:
+        try:
+            return check(value)
+        except _Refused:  # noqa: PERF203 - two or three members
+            continue
+    raise _Refused
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str) or "\0" in value:  # neither a path nor a text holds a NUL
+        raise _Refused
+    return value
+
+
+def _path(value: Any) -> Any:  # noqa: ANN401
+    try:
+        _text(os.fspath(value))
+    except TypeError:
+        raise _Refused from None
+    return value
+
+
+def _integer(value: Any) -> int:  # noqa: ANN401
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise _Refused
+    number = operator.index(value)
+    if abs(number) > _MAX_INTEGER:
+        raise _Refused
+    return number
+
+
+def _number(value: Any) -> float:  # noqa: ANN401
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise _Refused
+    try:
+        return float(value)
+    except OverflowError:
+        raise _Refused from None
+
+
+def _flag(value: Any) -> bool:  # noqa: ANN401
+    if not isinstance(value, (bool, np.bool_)):
+        raise _Refused
+    return bool(value)
+
+
+def _nothing(value: Any) -> None:  # noqa: ANN401
+    if value is not None:
+        raise _Refused
+
+
+def _anything(value: Any) -> Any:  # noqa: ANN401
+    return value
+
+
+def _callable(value: Any) -> Any:  # noqa: ANN401
+    if not callable(value):
+        raise _Refused
+    return value
+
+
+def _instance(kind: type, value: Any) -> Any:  # noqa: ANN401
+    if not isinstance(value, kind):
+        raise _Refused
+    return value
+
+
+def _list_of(check: _Check, value: Any) -> list[Any]:  # noqa: ANN401
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise _Refused
+    return [check(each) for each in value]
+
+
+_SIMPLE: dict[Any, tuple[_Check, str]] = {
+    str: (_text, "a text"),
+    int: (_integer, "a whole number"),
+    float: (_number, "a number"),
+    bool: (_flag, "true or false"),
+    bytes: (functools.partial(_instance, bytes), "bytes"),
+    type(None): (_nothing, "None"),
+}
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    text = repr(value)
+    if len(text) > _SHOWN:
+        text = f"{text[:_SHOWN]}…"
+    return " ".join(text.split())

@@ -1,0 +1,158 @@
+"""Questions about one collection, from texts, pictures, rows and vectors to hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.arguments import StrPath
+from pairdex.derived.lookups.keywords import KeywordIndex
+from pairdex.derived.lookups.urls import UrlTable
+from pairdex.derived.projections.files import Projection
+from pairdex.knn import cosine
+from pairdex.progress import Progress, at_step
+from pairdex.search.facets import Facets, count_facets
+from pairdex.search.hits import Hits, describe, with_folded
+from pairdex.search.neighbours import similarities
+from pairdex.search.options import SearchOptions
+from pairdex.search.pages import read_page
+from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
+from pairdex.search.safety import narrowed
+from pairdex.search.searcher import Searcher
+from pairdex.store.own_model import find_model
+from pairdex.store.store import Store, VectorField
+
+if TYPE_CHECKING:
+    from pairdex.encoders.encoder import Encoder
+
+__all__ = ["Finder", "HasFinder"]
+
+_KEPT_FACETS = 64  # filters whose facets are kept: some kilobytes each
+
+
+class Finder:
+    """A store with what questions about it need: the model, indexes of words and URLs, facets.
+
+    Each is opened or made once, when it is first needed. Several threads may ask at once.
+
+    Parameters
+    ----------
+    model
+        The name or folder of the model that made the vectors, where the collection does not say.
+    use_codes
+        Whether exact searches use codes; without them they read all vectors, for the same answer.
+    """
+
+    def __init__(
+        self, store: Store, *, model: StrPath | None = None, use_codes: bool = True
+    ) -> None:
+        self.store = store
+        self.model_source = model
+        self.use_codes = use_codes
+        self.searcher = Searcher(store, use_codes=use_codes)
+        self._facets: dict[tuple[str, str | None], Facets] = {}
+        self._keywords: KeywordIndex | None = None
+        self._urls: UrlTable | None = None
+        self._indexing = Lock()  # not the searcher's: searches go on while captions are indexed
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The model that made the vectors, loaded; raises as `find_model`."""
+        from pairdex.encoders.encoder import Encoder  # noqa: PLC0415 - ONNX Runtime loads slowly
+
+        return Encoder(find_model(self.store, self.model_source))
+
+    def kind_of(self, on: str) -> VectorField:
+        """Return the kind of vectors that a search `on` something compares, in the end."""
+        space = self.searcher.space(on)
+        return space.record.on if isinstance(space, Projection) else space
+
+    def query_vector(
+        self, query: Query, *, on: str, encoder: TextImageEncoder | None = None
+    ) -> NDArray[np.float32]:
+        """Return the vector (dim,) that a query is searched with; see `Collection.query_vector`."""
+        kind = self.kind_of(on)
+        if encoder is None and query.needs_model:
+            encoder = self.encoder
+        return query_vector(self.store, query, encoder, kind)
+
+    def find_all(self, queries: Sequence[Query], options: SearchOptions) -> list[Hits]:
+        """Return what `find` finds for each query; their texts are encoded together."""
+        texts = list(dict.fromkeys(text for query in queries for text in query.texts))
+        encoder = EncodedTexts(self.encoder, texts) if len(texts) > 1 else None
+        return [self.find(query, options, encoder=encoder) for query in queries]
+
+    def find(
+        self, query: Query, options: SearchOptions, *, encoder: TextImageEncoder | None = None
+    ) -> Hits:
+        """Return the rows that answer a query; see `Collection.search`.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch
+            A value of the query or an option cannot be used.
+        """
+        on, kind = options.on, self.kind_of(options.on)
+        asked = self.query_vector(query, on=on, encoder=encoder)
+        ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.keywords)
+        page = read_page(
+            ranking,
+            self.store.vectors(kind),
+            k=options.k,
+            offset=options.offset,
+            threshold=options.fold,
+        )
+        cosines = None if on == kind else similarities(self.store, kind, asked, page.ids)
+        table = describe(self.store, page.ids, page.distances, cosines)
+        return Hits(table if page.folded is None else with_folded(table, page.folded), page.report)
+
+    def nearest(self, vectors: NDArray[Any], options: SearchOptions) -> cosine.Neighbours:
+        """Return the k nearest rows of each vector (n, dim); see `Collection.nearest`."""
+        space = self.searcher.space(options.on)
+        return self.searcher.nearest(space, vectors, options.k, self._narrowed(options))
+
+    def keywords(self, progress: Progress | None = None) -> KeywordIndex:
+        """Return the index of the captions' words, made if need be; raises as `KeywordIndex`."""
+        with self._indexing:
+            if self._keywords is None:
+                self._keywords = KeywordIndex(
+                    self.store, progress=at_step(progress, "indexing captions")
+                )
+            return self._keywords
+
+    def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
+        """Return the ids of the rows that have each URL; raises as `UrlTable`."""
+        with self._indexing:
+            if self._urls is None:
+                self._urls = UrlTable(self.store)
+        return self._urls.find(urls)
+
+    def facets(self, where: str | None, *, safe: bool) -> Facets:
+        """Return what each column holds among the rows that satisfy a filter; kept for the next time."""
+        both = narrowed(self.store, where, safe=safe)
+        key = (self.store.checksum, both)
+        if key not in self._facets:
+            if len(self._facets) >= _KEPT_FACETS:
+                self._facets = {}
+            self._facets[key] = count_facets(self.store, both)
+        return self._facets[key]
+
+    def _narrowed(self, options: SearchOptions) -> SearchOptions:
+        """Return options whose filter says all there is to say about rows."""
+        where = narrowed(self.store, options.where, safe=options.safe)
+        return replace(options, where=where, safe=False)
+
+
+@runtime_checkable
+class HasFinder(Protocol):
+    """An opened collection, for layers below it."""
+
+    @property
+    def finder(self) -> Finder:
+        """What answers questions about it."""

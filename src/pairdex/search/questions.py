@@ -1,0 +1,62 @@
+"""From what a caller asks to queries: the type of a question says what it is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from pairdex.errors import InvalidArgument
+from pairdex.search.query import Picture, Query
+
+__all__ = ["Question", "as_query", "is_several"]
+
+Question = Picture | int | NDArray[Any] | Query
+"""A text; a picture (path, bytes, PIL image); a row's id; a vector (dim,); a `Query`."""
+
+_EXPECTED = (
+    "a text, a picture (Path, bytes or PIL image), the id of a row, a vector (dim,), a Query, "
+    "or a list of these"
+)
+
+
+def is_several(question: object) -> bool:
+    """Whether these are several questions: a list or tuple, or vectors (n, dim); numbers are one vector."""
+    if isinstance(question, np.ndarray):
+        return question.ndim == 2
+    return isinstance(question, (list, tuple)) and not _is_vector(question)
+
+
+def as_query(question: object, *, unlike: str | None = None) -> Query:
+    """Return the query that a question means.
+
+    Raises
+    ------
+    InvalidArgument
+        It is none of the types that a question can have.
+    """
+    if isinstance(question, Query):
+        if unlike is not None:
+            raise InvalidArgument("a Query has its own unlike: set it there", field="unlike")
+        return question
+    if isinstance(question, str):
+        return Query(text=question, unlike=unlike)
+    if isinstance(question, (bytes, os.PathLike, Image)):
+        return Query(image=question, unlike=unlike)
+    if isinstance(question, (int, np.integer)) and not isinstance(question, bool):
+        return Query(like=int(question), unlike=unlike)
+    if _is_vector(question):
+        return Query(vector=question, unlike=unlike)  # type: ignore[arg-type]
+    raise InvalidArgument(
+        f"question is a {type(question).__name__}, expected {_EXPECTED}", field="question"
+    )
+
+
+def _is_vector(question: object) -> bool:
+    if isinstance(question, (list, tuple)):
+        return bool(question) and all(isinstance(each, (float, np.floating)) for each in question)
+    shape = getattr(question, "shape", None)  # of tensors of other libraries, too
+    return shape is not None and len(shape) == 1

@@ -1,0 +1,199 @@
+"""The rows of an opened collection, by id, slice and list: metadata, vectors, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from pairdex.arguments import as_array, checked
+from pairdex.errors import InvalidArgument, NoSuchRow
+from pairdex.parts.model_record import ModelRecord
+from pairdex.store.manifest import Manifest, VectorField
+from pairdex.store.pictures import picture_path
+from pairdex.store.store import Store, as_ids
+from pairdex.store.vectors_view import VectorsView
+
+__all__ = ["StoredRows"]
+
+
+class StoredRows:
+    """What one may read of an opened collection without searching; see `Collection`."""
+
+    def __init__(self, store: Store) -> None:
+        self._place = store.path
+        self._opened: Store | None = store
+
+    def close(self) -> None:
+        """Let go of the files; any later use but `path` raises InvalidArgument."""
+        self._opened = None
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            raise InvalidArgument(f"the collection {self._place} is closed: open it again")
+        return self._opened
+
+    def __fspath__(self) -> str:
+        return str(self._place)
+
+    def __len__(self) -> int:
+        return self._store.live_rows
+
+    def __contains__(self, row_id: object) -> bool:
+        if isinstance(row_id, bool) or not isinstance(row_id, (int, np.integer)):
+            return False
+        live = self._store.allowed()
+        return 0 <= int(row_id) < self._store.rows and (live is None or bool(live[row_id]))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for first, table in self._store.tables():
+            ids = np.arange(first, first + len(table))
+            live = self._store.allowed()
+            if live is not None:
+                ids = ids[live[ids]]
+            rows = table.take(pa.array(ids - first)).to_pylist()
+            yield from (
+                {"id": row_id, **row} for row_id, row in zip(ids.tolist(), rows, strict=True)
+            )
+
+    @overload
+    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | NDArray[Any]) -> pa.Table: ...
+    def __getitem__(
+        self, key: int | slice | Sequence[int] | NDArray[Any]
+    ) -> dict[str, Any] | pa.Table:
+        if isinstance(key, slice):
+            return self._rows(self._ids_of(key))
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            row: dict[str, Any] = self._rows(np.array([key], np.int64)).to_pylist()[0]
+            return row
+        return self._rows(as_ids(as_array(key, field="key"), field="key"))
+
+    def _ids_of(self, key: slice) -> NDArray[np.int64]:
+        """Return the ids of a slice that were not removed."""
+        if any(isinstance(end, int) and end < 0 for end in (key.start, key.stop)):
+            raise NoSuchRow(f"ids begin at 0: got the slice {key.start}:{key.stop}", field="key")
+        try:
+            ids = np.arange(*key.indices(self._store.rows), dtype=np.int64)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f"the slice is wrong: {error}", field="key") from error
+        live = self._store.allowed()
+        return ids if live is None else ids[live[ids]]
+
+    def _rows(self, ids: NDArray[np.int64]) -> pa.Table:
+        return self._store.take(ids).add_column(0, "id", pa.array(ids, pa.int64()))
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._place
+
+    @property
+    def name(self) -> str:
+        """The name it was built under."""
+        return self._store.manifest.name
+
+    @property
+    def removed(self) -> int:
+        """How many of its rows were removed; their ids stay unused."""
+        return self._store.rows - self._store.live_rows
+
+    @property
+    def dim(self) -> int:
+        """The dimension of its vectors."""
+        return self._store.dim
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its metadata columns."""
+        return list(self._store.schema.names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its metadata columns with their Arrow types."""
+        return self._store.schema
+
+    @property
+    def checksum(self) -> str:
+        """What names its rows in files derived from them: it changes when rows are removed."""
+        return self._store.checksum
+
+    @property
+    def manifest(self) -> Manifest:
+        """All that its manifest says: parts, origin, counts, filter, model."""
+        return self._store.manifest
+
+    @property
+    def model(self) -> ModelRecord | None:
+        """The record of the model that made the vectors, where it is known."""
+        return self._store.manifest.model
+
+    @checked
+    def vectors(self, on: VectorField = "image") -> VectorsView:
+        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
+
+        They are those in the files, of removed rows too.
+
+        Parameters
+        ----------
+        on
+            image or text: which vectors.
+        """
+        return self._store.vectors(on)
+
+    @checked
+    def take(self, ids: ArrayLike, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return the metadata of rows, in the order of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Integers (n,): any iterable or array.
+        columns
+            The names of the columns to return; all when None.
+
+        Raises
+        ------
+        InvalidArgument
+            An id out of range or of a removed row, or an unknown column.
+        """
+        return self._store.take(as_ids(as_array(ids, field="ids"), field="ids"), columns)
+
+    def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range.
+
+        Parameters
+        ----------
+        ids
+            Integers (n,).
+        """
+        return self._store.values(ids)
+
+    @property
+    def live(self) -> NDArray[np.bool_] | None:
+        """Which rows were not removed, shape (n,); None where none was."""
+        return self._store.allowed()
+
+    @checked
+    def picture(self, row_id: int) -> Path | None:
+        """Return the local picture of a row, or None where there is none.
+
+        Only files inside the folder that the pictures were encoded from are returned, whatever the
+        metadata says.
+
+        Parameters
+        ----------
+        row_id
+            The id of the row.
+        """
+        self._store.check_ids(np.array([row_id], np.int64))
+        if "image_path" not in self.columns:
+            return None
+        name = self.take([row_id], ["image_path"])["image_path"][0].as_py()
+        return picture_path(self._store.part_of(row_id), name)
