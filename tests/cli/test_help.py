@@ -46,6 +46,8 @@ OWN_MODULES = {
     "pairdex.cli.interrupts",
     "pairdex.cli.program",
     "pairdex.errors",
+    "pairdex.files",
+    "pairdex.files.os_advice",
     "pairdex.version",
 }
 # `attr` only where it is installed: rich prints its objects.
