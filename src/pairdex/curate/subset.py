@@ -18,8 +18,9 @@ from pairdex.parts.numbers import Parts, format_numbers, numbers_of
 from pairdex.predicate import Predicate
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.build import BuildReport
+from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.manifest import Origin
-from pairdex.store.sample import DEFAULT_SEED, draw
+from pairdex.store.sample import draw
 from pairdex.store.scores import ScoreNote, read_scores
 from pairdex.store.store import Store
 

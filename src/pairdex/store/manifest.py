@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pairdex.errors import MissingFile
 from pairdex.files import atomic, checksums
@@ -18,6 +18,7 @@ from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
+from pairdex.store.fields import VectorField
 
 __all__ = [
     "FORMAT",
@@ -33,8 +34,6 @@ __all__ = [
     "read_manifest",
     "write_manifest",
 ]
-
-VectorField = Literal["image", "text"]
 
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
