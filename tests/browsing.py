@@ -1,4 +1,4 @@
-"""What the tests of the page share: a server in a thread, Chromium, and what people look at."""
+"""Shared by the tests of the page: a server in a thread, Chromium, and the visible elements."""
 
 import re
 import shutil
@@ -32,13 +32,13 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ATTACK_ID, LOST_ID = 7, 9
 LOST_IDS = ("9", "11", "13")
 TOKEN = "open sesame"
-WAIT_MS = 20_000  # a busy machine is no fault of the page
+WAIT_MS = 20_000  # generous, since the machine may be busy
 REMOTE = "http://pictures.invalid/"
 
 
 @contextmanager
 def running(app):
-    """The URL of a server of `app` in a thread of this process."""
+    """Run `app` in a thread of this process; yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
@@ -53,7 +53,7 @@ def running(app):
 
 
 def complaint(message):
-    """What a console message complains of; that pictures are lost is part of the collection."""
+    """The error texts of a console message, without the expected ones about lost pictures."""
     is_lost_picture = re.search(
         rf"/api/items/({'|'.join(LOST_IDS)})/picture", message.location["url"]
     )
@@ -62,7 +62,7 @@ def complaint(message):
 
 @contextmanager
 def opened(browser, **options):
-    """A page in a context of its own; what the page complains of is in `page.complaints`."""
+    """Yield a page in its own context; its errors are in `page.complaints`."""
     context = browser.new_context(**{"viewport": DESKTOP, **options})
     context.set_default_timeout(WAIT_MS)
     context.route(f"{REMOTE}**", lambda route: route.abort())
@@ -85,7 +85,7 @@ def captions(page):
 
 
 def ids(page):
-    """The ids of the rows that are shown with a picture."""
+    """The ids of the visible rows with a picture."""
     sources = page.locator(".tile img").evaluate_all("all => all.map((one) => one.src)")
     return {int(found[1]) for one in sources if (found := re.search(r"/items/(\d+)/", one))}
 
@@ -105,7 +105,7 @@ def search(page, text):
 
 
 def wait_until_ready(page):
-    """Until the page knows its collections, keys and files would go nowhere."""
+    """Wait until the page has loaded its collections and accepts input."""
     expect(page.get_by_label("Describe a picture")).to_be_enabled()
 
 

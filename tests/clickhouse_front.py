@@ -1,9 +1,9 @@
-"""A ClickHouse server as far as tests need one: the embedded engine behind loopback HTTP.
+"""A ClickHouse server for tests: the embedded engine behind loopback HTTP.
 
     python clickhouse_front.py FOLDER [--user U --password P] [--tls PEM] [--cluster NAME] [--udf DIR]
 
-It prints its address. What it answers comes from the engine, in the engine's own bytes. Not the
-engine's are: the check of the password, and that `ON CLUSTER` is a statement for this server alone.
+It prints its address. Answers are the engine's own bytes, with two exceptions: this program checks the
+password, and it runs `ON CLUSTER` statements on this server alone.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Front(BaseHTTPRequestHandler):
             return
         try:
             self.answer(200, *self.run(wanted, body))
-        except Exception as error:  # noqa: BLE001 - whatever the engine says goes to the client
+        except Exception as error:  # noqa: BLE001 - every error of the engine goes to the client
             text = str(error)
             code = re.search(r"Code: (\d+)", text)
             self.answer(500, text.encode(), code=code[1] if code else 1)

@@ -1,10 +1,10 @@
-"""What many tests need: small parts in every layout, collections made of them, the command line as a function."""
+"""Shared fixtures: small parts in every layout, collections built from them, and the command line."""
 
 import json
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairdex.store.build import build_collection
+from pairdex.store.build import BuildOptions, build_collection
 from pairdex.store.plan import Selection
 from places import DATA
 
 TAGS = ("UNLIKELY", "UNSURE", "NSFW", None)
 
-# Folder and name of a part's files in each layout; `i` is the part's number.
+# Paths of a part's files in each layout; `i` is the part's number.
 LAYOUTS = {
     "flat": ("img_emb_{i}.npy", "text_emb_{i}.npy", "metadata_{i}.parquet"),
     "laion400m": (
@@ -42,23 +42,24 @@ LAYOUTS = {
 
 
 def pytest_addoption(parser):
-    """Take how long the campaigns of `tests/campaigns` are, and their seed."""
+    """Add the options of `tests/campaigns`: their length and their seed."""
     parser.addoption(
-        "--rounds", type=int, default=45, help="Damages of each file in tests/campaigns."
+        "--rounds",
+        type=int,
+        default=45,
+        help="Number of damaged copies of each file in tests/campaigns.",
     )
-    parser.addoption(
-        "--seed", type=int, default=1, help="What tests/campaigns draw at random from."
-    )
+    parser.addoption("--seed", type=int, default=1, help="Random seed of tests/campaigns.")
 
 
 def unit_rows(rows, dim, seed):
-    """Random directions, (rows, dim) float16."""
+    """Random unit vectors, shape (rows, dim), float16."""
     vectors = np.random.default_rng(seed).standard_normal((rows, dim))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
 def laion_columns(number, rows):
-    """Metadata as LAION-400M has it; every fourth row each is UNLIKELY, UNSURE, NSFW and untagged."""
+    """Metadata with the columns of LAION-400M; the NSFW tags cycle through TAGS."""
     return {
         "url": [f"https://example.org/{number}/{row}.jpg" for row in range(rows)],
         "caption": [f"caption {row} of part {number}" for row in range(rows)],
@@ -71,7 +72,7 @@ def laion_columns(number, rows):
 
 
 def save_part(folder, number, image, text, columns, layout="flat"):
-    """Write one part; `text` may be None, `columns` are a dictionary or a table."""
+    """Write one part; `text` may be None, `columns` is a dictionary or a table."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     if layout == "datacomp":
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def write_part():
 
 @pytest.fixture
 def make_parts(tmp_path):
-    """A function that makes parts of so many rows each and returns their folder."""
+    """A function that writes parts with the given numbers of rows and returns their folder."""
 
     def make(
         *rows, folder="parts", numbers=None, dim=8, text=True, layout="flat", columns=laion_columns
@@ -119,18 +120,17 @@ def make_parts(tmp_path):
 
 @pytest.fixture
 def build():
-    """A function that builds a collection with the options of a Selection."""
+    """A function that builds a collection with what Selection and BuildOptions take."""
 
-    def run(
-        source, collection, *, model=None, metadata=None, workers=1, progress=None, **selection
-    ):
+    def run(source, collection, *, model=None, progress=None, now=None, **wanted):
+        options = {field.name for field in fields(BuildOptions)}
         return build_collection(
             source,
             collection,
-            selection=Selection(**selection),
+            selection=Selection(**{k: v for k, v in wanted.items() if k not in options}),
             model=model,
-            metadata=metadata,
-            workers=workers,
+            options=BuildOptions(**{k: v for k, v in wanted.items() if k in options}),
+            now=now,
             progress=progress,
         )
 
@@ -139,13 +139,13 @@ def build():
 
 @pytest.fixture
 def collection(make_parts, build, tmp_path):
-    """A collection of 60 rows in three uneven parts, image and text vectors of 8 dimensions."""
+    """A collection of 60 rows in three unequal parts, with image and text vectors of 8 dimensions."""
     build(make_parts(30, 10, 20), tmp_path / "collection")
     return tmp_path / "collection"
 
 
 def read_tree(folder):
-    """Every file below a folder with its bytes, every folder with None."""
+    """The content of every file below a folder, by path; None for folders."""
     paths = sorted(Path(folder).rglob("*"))
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
@@ -155,7 +155,7 @@ def read_tree(folder):
 
 @pytest.fixture
 def tree():
-    """The function that reads a whole folder for comparison."""
+    """The function that reads a whole folder, for comparisons."""
     return read_tree
 
 
@@ -171,7 +171,7 @@ class Outcome:
 
     @property
     def complaint(self):
-        """The one line on stderr of a command that failed."""
+        """The error message of a failed command: one line on stderr, without the prefix."""
         assert self.status == 1, (self.out, self.err)
         assert "Traceback" not in self.err
         assert self.err.endswith("\n")
@@ -202,9 +202,9 @@ def run(monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """The folder of real vectors and pairs beside the repository."""
+    """The folder of real vectors and pairs next to the repository."""
     if not DATA.is_dir():
-        pytest.skip("../shared/data is absent: no real vectors to test with")
+        pytest.skip("../shared/data is absent: there are no real vectors to test with")
     return DATA
 
 
@@ -232,13 +232,13 @@ def clickhouse_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clickhouse_url(clickhouse_server):
-    """The address of a server that tests share; each takes a table of its own."""
+    """The address of a server that tests share; each test uses its own table."""
     return clickhouse_server()
 
 
 @pytest.fixture
 def clickhouse_query():
-    """A function that asks a server something and returns the rows."""
+    """A function that sends a query to a server and returns the rows."""
     import clickhouse_connect
 
     clients = {}

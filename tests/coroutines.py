@@ -1,4 +1,4 @@
-"""Coroutines run to their end, in a thread of their own: Playwright keeps an event loop in the main one."""
+"""Run coroutines in a separate thread, because Playwright has an event loop in the main thread."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

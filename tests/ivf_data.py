@@ -1,4 +1,4 @@
-"""Rows that behave as CLIP's do, at a small size: images in a cone, near each other in places, texts beside them."""
+"""Small data that behaves like CLIP vectors: clustered images in a cone, and texts across a gap."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ DIM = 144
 
 
 def image_and_text_rows(rows, seed, centres_seed=0):
-    """(rows, DIM) float16 each: images around many centres with a common mean, texts across a gap."""
+    """Two arrays of shape (rows, DIM), float16: images around many centres with a common mean, and texts."""
     centres = np.random.default_rng(centres_seed)
     mean, gap = np.linalg.qr(centres.standard_normal((DIM, 2)))[0].T
     directions = centres.standard_normal((200, DIM)) * np.geomspace(1, 0.05, DIM)

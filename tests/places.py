@@ -1,4 +1,4 @@
-"""Where the project and the data shared by tests lie."""
+"""The paths of the project and of the data shared by tests."""
 
 from pathlib import Path
 

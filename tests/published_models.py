@@ -21,7 +21,7 @@ TEXTS = [
 
 
 def randomise(model, seed=0):
-    """Give every parameter a value that matters, also those that start as zeros and ones."""
+    """Give every parameter a random value, including those that start as zeros or ones."""
     import torch
 
     torch.manual_seed(seed)
@@ -32,7 +32,7 @@ def randomise(model, seed=0):
 
 
 def hugging_face_clip(folder, *, activation="quick_gelu", eos=EOT, seed=0):
-    """A CLIP of Hugging Face, saved as their library saves it; returns the model."""
+    """Save a CLIP model with the Hugging Face library, and return it."""
     from transformers import CLIPConfig, CLIPModel
 
     text = {
@@ -52,7 +52,7 @@ def hugging_face_clip(folder, *, activation="quick_gelu", eos=EOT, seed=0):
 
 
 def hugging_face_siglip(folder):
-    """A SigLIP of Hugging Face with a small Unigram tokenizer; returns the model."""
+    """Save a SigLIP model with a small Unigram tokenizer with the Hugging Face library, and return it."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import SiglipConfig, SiglipModel
 
@@ -90,7 +90,7 @@ def hugging_face_siglip(folder):
 
 
 def as_openai(model):
-    """The tensors of a Hugging Face CLIP under OpenAI's names."""
+    """The tensors of a Hugging Face CLIP model by OpenAI's names."""
     import torch
 
     old, new = model.state_dict(), {}
@@ -122,7 +122,7 @@ def as_openai(model):
 
 
 def open_clip_folder(folder, model, *, quick_gelu):
-    """The same model as open_clip publishes it."""
+    """Save the same model in open_clip's form."""
     import torch
 
     folder.mkdir(parents=True)
@@ -146,7 +146,7 @@ def unit(rows):
 
 
 def library_vectors(model, encoder, *, fixed=False):
-    """What the library itself makes of TEXTS and of random pixels: texts, pixels, pictures."""
+    """The library's own vectors of TEXTS and of random pixels: texts, pixels, pictures."""
     import torch
 
     ids = encoder._tokenizer.ids(TEXTS)
@@ -163,7 +163,7 @@ def library_vectors(model, encoder, *, fixed=False):
 
 
 def copy_of(folder, target):
-    """A copy of a folder, to be damaged."""
+    """A copy of a folder that a test may damage."""
     import shutil
 
     return Path(shutil.copytree(folder, target))

@@ -1,4 +1,4 @@
-"""What the tests of the service share: drawn scenes to serve, and waiting for what threads do."""
+"""Shared by the tests of the service: drawn scenes to serve, and waiting for threads."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ ATTACK_ID, LOST_ID, BROKEN_ID, OUTSIDE_ID = 7, 9, 11, 13  # rows whose pictures 
 
 
 def draw_scenes(folder, count):
-    """Draw scenes into a folder with their captions; every fourth is cut to another shape."""
+    """Draw scenes with captions into a folder; every fourth picture is cropped."""
     folder.mkdir(parents=True)
     rng = Random(8)
     lines = ["file\tcaption\tlicense"]
@@ -34,7 +34,7 @@ def draw_scenes(folder, count):
 
 
 def wait_until(is_so, seconds=60):
-    """Wait for another thread to have done something."""
+    """Wait until `is_so()` is true."""
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not happen in time"
@@ -43,16 +43,17 @@ def wait_until(is_so, seconds=60):
 
 @contextmanager
 def serving(log, *folders, options=()):
-    """Give the URL of what `serving_process` runs."""
+    """Run `serving_process`, and yield only the URL."""
     with serving_process(log, *folders, options=options) as (url, _):
         yield url
 
 
 @contextmanager
 def serving_process(log, *folders, options=()):
-    """Run `pairdex serve` as a process of its own until the block ends; gives its URL once it is warm, and the process.
+    """Run `pairdex serve` in a separate process; yield its URL once it is ready, and the process.
 
-    It is killed then, if it does not end by itself; what it writes is in the file `log`.
+    When the block ends, the process is stopped, and killed if it does not exit. Its output is in the file
+    `log`.
     """
     command = [
         sys.executable,
@@ -82,7 +83,7 @@ def serving_process(log, *folders, options=()):
 
 
 def is_ready(url):
-    """Whether a service says that it is ready."""
+    """Whether a service reports that it is ready."""
     try:
         with urllib.request.urlopen(f"{url}/health") as response:
             return response.status == 200
@@ -92,7 +93,7 @@ def is_ready(url):
 
 
 def sample(text, name, **labels):
-    """Return the value of one series in Prometheus' text format; fails where there is none."""
+    """Return the value of one series in Prometheus' text format; fail if it is missing."""
     samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
     (value,) = [one.value for one in samples if (one.name, one.labels) == (name, labels)]
     return value

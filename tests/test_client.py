@@ -1,4 +1,4 @@
-"""The client: every route of a service through it, and every refusal as its error."""
+"""The client calls every route of a service, and raises every refusal as an error."""
 
 import json
 
@@ -21,7 +21,7 @@ def client(drawn):
 
 
 def answering(status, content):
-    """A client of something that always answers so."""
+    """A client of a server that always gives the same answer."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
     return Client("http://localhost", http=httpx.Client(transport=transport))
 
@@ -62,7 +62,7 @@ def test_rows_and_pictures_are_read(client):
     assert client.picture(5, size=64)[:2] == b"\xff\xd8"
 
 
-def test_the_service_tells_what_there_is(client):
+def test_the_service_lists_its_collections(client):
     assert client.health()["status"] in ("ok", "warming")
     assert client.health()["version"] == pairdex.__version__
     (only,) = client.collections()
@@ -125,13 +125,13 @@ def test_the_token_is_sent(drawn):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://x", "no url", "http://[::1"])
-def test_a_service_that_is_not_there_is_told(url):
+def test_an_unreachable_service_is_an_error(url):
     with Client(url) as client, pytest.raises(ServiceFailed, match="is pairdex serve running") as e:
         client.health()
     assert e.value.status == 0
 
 
 @pytest.mark.parametrize(("status", "content"), [(200, b"<html>"), (500, b"oh"), (302, b"")])
-def test_another_program_is_told(status, content):
+def test_an_answer_of_another_program_is_an_error(status, content):
     with pytest.raises(ServiceFailed, match=f"answered {status} and not as pairdex does"):
         answering(status, content).health()

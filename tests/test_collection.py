@@ -1,4 +1,4 @@
-"""The collection as people use it from Python: `import pairdex`, open, look, search."""
+"""Using a collection from Python: `import pairdex`, open, read, search."""
 
 import json
 import os
@@ -47,11 +47,11 @@ def test_it_knows_its_size_and_columns(opened, collection):
     assert repr(opened) == f"<Collection {collection}: 60 rows of 8 dimensions>"
 
 
-def test_it_is_opened_by_a_path_or_a_text(collection):
+def test_a_collection_is_opened_by_a_path_or_a_str(collection):
     assert len(pairdex.open(str(collection))) == len(pairdex.Collection.open(collection)) == 60
 
 
-def test_build_says_what_the_collection_holds(make_parts, tmp_path):
+def test_build_reports_the_content_of_the_collection(make_parts, tmp_path):
     report = pairdex.build(
         str(make_parts(10, 5)), str(tmp_path / "c"), nsfw="sisap-dev", where="width >= 102", limit=8
     )
@@ -71,13 +71,13 @@ def test_rows_are_taken_in_the_order_of_the_ids(opened):
 
 
 @pytest.mark.parametrize("ids", [[1.0], 5, [[1]], ["1"], [True], None])
-def test_what_is_no_ids_is_told(opened, ids):
+def test_invalid_ids_are_an_error(opened, ids):
     with pytest.raises(InvalidArgument, match=r"ids are .*, expected integers"):
         opened.take(ids)
 
 
 @pytest.mark.parametrize("ids", [[60], [-1], [2**63]])
-def test_ids_out_of_range_are_told(opened, ids):
+def test_ids_out_of_range_are_an_error(opened, ids):
     with pytest.raises(InvalidArgument, match=r"id -?\d+ is out of range"):
         opened.take(ids)
 
@@ -98,7 +98,7 @@ def test_nearest_gives_ids_and_distances(opened):
     np.testing.assert_allclose(distances, np.sort(expected, axis=1)[:, :4], atol=1e-7)
 
 
-def test_nearest_takes_what_numpy_makes_an_array_of(opened):
+def test_nearest_accepts_array_likes(opened):
     vector = opened.vectors()[3]
     for queries in ([vector.tolist()], vector[None, :].astype(np.float64), vector[None, :]):
         assert opened.nearest(queries, 1)[0].tolist() == [[3]]
@@ -177,7 +177,7 @@ def test_a_k_larger_than_the_collection_gives_all_rows(opened):
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "told"),
+    ("given", "error", "message"),
     [
         ({}, InvalidArgument, "exactly one of text, image, like, vector and terms"),
         ({"like": 1, "k": 0}, InvalidArgument, "k is 0, expected 1 to"),
@@ -192,8 +192,8 @@ def test_a_k_larger_than_the_collection_gives_all_rows(opened):
         ({"like": 1, "unlike": "a car"}, MissingFile, "does not record which model"),
     ],
 )
-def test_what_cannot_be_searched_is_told(opened, given, error, told):
-    with pytest.raises(error, match=told):
+def test_invalid_searches_are_an_error(opened, given, error, message):
+    with pytest.raises(error, match=message):
         opened.search(**given)
 
 
@@ -227,7 +227,7 @@ def test_another_model_than_the_collections_is_refused_naming_both(make_parts, b
     opened = pairdex.open(tmp_path / "c", model="demo")
     with pytest.raises(
         Mismatch,
-        match=r"was made with the model theirs \(0123456789ab\), demo is demo \([0-9a-f]{12}\)",
+        match=r"was made with the model theirs \(0123456789ab\), but demo is demo \([0-9a-f]{12}\)",
     ):
         opened.search(text="a red car")
 
@@ -238,7 +238,7 @@ def test_a_model_of_another_dimension_is_refused(collection):
         opened.search(text="a red car")
 
 
-def test_a_collection_that_does_not_say_its_model_may_be_told(make_parts, tmp_path):
+def test_a_model_can_be_named_for_a_collection_that_records_none(make_parts, tmp_path):
     pairdex.build(make_parts(3, dim=64), tmp_path / "c")
     assert len(pairdex.open(tmp_path / "c", model="demo").search(text="a red car")) == 3
 

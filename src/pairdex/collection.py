@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from pairdex.derived.info import CollectionInfo
     from pairdex.encoders.encoder import Encoder
-    from pairdex.exports.training.features import Config, Example
+    from pairdex.exports.names import Config
+    from pairdex.exports.training.features import Example
 
 __all__ = ["Collection", "open"]
 

@@ -152,6 +152,10 @@ class ServiceFailed(PairdexError, RuntimeError):
         self.field = field
 
 
+class WeakFileSystem(UserWarning):
+    """A file system lacks something that protects files; the work goes on, and the message says what is lost."""
+
+
 class MissingExtra(PairdexError, ImportError):
     """An optional dependency is not installed; the message contains the command that installs it."""
 

@@ -64,7 +64,7 @@ DAMAGES = {
         change(IMAGE, lambda data: data[:60]),
         r"img_emb_1\.npy has an unreadable",
     ),
-    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is not an \.npy file"),
+    "empty file": (change(IMAGE, b""), r"img_emb_1\.npy is empty"),
     "another format": (
         change(IMAGE, b"PK\x03\x04" + bytes(100)),
         r"img_emb_1\.npy is not an \.npy file",
@@ -88,13 +88,7 @@ DAMAGES = {
         change(IMAGE, saved(np.array([{}] * ROWS, object), allow_pickle=True)),
         r"unreadable \.npy header",
     ),
-    "Fortran order": (change(IMAGE, npy(header(order="True"))), r"Fortran-ordered float16"),
     "one dimension": (change(IMAGE, saved(ONES.ravel())), r"float16 of shape \(320,\)"),
-    "float32": (
-        change(IMAGE, saved(ONES.astype("<f4"))),
-        r"img_emb_1\.npy holds float32, expected",
-    ),
-    "big-endian": (change(IMAGE, saved(ONES.astype(">f2"))), r"img_emb_1\.npy holds >f2, expected"),
     "integers": (change(IMAGE, saved(ONES.astype(int))), r"holds int64 of shape"),
     "another dimension": (
         change(IMAGE, saved(ONES[:, :7])),
@@ -122,11 +116,11 @@ DAMAGES = {
     ),
     "Parquet truncated": (
         change(META, lambda data: data[:-100]),
-        r"metadata_1\.parquet is no readable Parquet file",
+        r"metadata_1\.parquet is not a readable Parquet file",
     ),
     "Parquet's footer overwritten": (
         change(META, lambda data: data[:-300] + bytes(292) + data[-8:]),
-        r"metadata_1\.parquet is no readable Parquet file",
+        r"metadata_1\.parquet is not a readable Parquet file",
     ),
     "two files of one number": (
         lambda s: (s / "img_emb_01.npy").write_bytes((s / IMAGE).read_bytes()),
@@ -169,18 +163,11 @@ def a_flipped_byte_in_a_page(source):
     (source / META).write_bytes(data)
 
 
-def a_value_that_does_not_fit(source):
-    table = pq.read_table(source / META)
-    wide = pa.array([2**40] * ROWS)
-    pq.write_table(table.set_column(5, "width", wide), source / META)
-
-
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
         (overwritten_pages, r"metadata_1\.parquet cannot be read: .*; fetch it again"),
         (a_flipped_byte_in_a_page, r"metadata_1\.parquet cannot be read: .*; fetch it again"),
-        (a_value_that_does_not_fit, r"metadata_1\.parquet: the column width does not fit int32"),
     ],
 )
 def test_damage_that_shows_only_when_rows_are_read(
@@ -304,7 +291,7 @@ def test_query_files_that_cannot_be_used_end_in_one_line(collection, run, tmp_pa
     np.savez(tmp_path / "two.npz", a=np.ones((1, 8)), b=np.ones((1, 8)))
     (tmp_path / "q.txt").write_text("1 2 3")
     for name, told in (
-        ("empty.npy", "is not an .npy file"),
+        ("empty.npy", "is empty"),
         ("two.npz", "holds the arrays a, b: say which"),
         ("two.npz:c", "holds the arrays a, b: got c"),
         ("q.txt", "is not a file of query vectors: got .txt"),
@@ -593,4 +580,7 @@ def test_standard_output_that_is_full_ends_in_one_line(collection):
             check=False,
         )
     assert ran.returncode == 1
-    assert ran.stderr == "pairdex: cannot write to the standard output: No space left on device\n"
+    assert ran.stderr == (
+        "pairdex: cannot write to the standard output: No space left on device; free space and run the "
+        "same command again\n"
+    )

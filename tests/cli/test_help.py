@@ -46,6 +46,8 @@ OWN_MODULES = {
     "pairdex.cli.interrupts",
     "pairdex.cli.program",
     "pairdex.errors",
+    "pairdex.files",
+    "pairdex.files.os_advice",
     "pairdex.version",
 }
 # `attr` only where it is installed: rich prints its objects.
@@ -82,6 +84,27 @@ def idle_modules():
 
 def words(text):
     return set(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "atlas",
+        "export",
+        "index",
+        "info",
+        "project",
+        "releases",
+        "remove",
+        "score",
+        "serve",
+        "subset",
+        "verify",
+    ],
+)
+def test_the_help_of_a_light_command_imports_no_numerical_library(command):
+    names = imported_by(command, "--help")
+    assert names.isdisjoint({"numpy", "pyarrow", "duckdb", "h5py", "pairdex._native"})
 
 
 def test_the_help_of_the_program_imports_little():

@@ -159,7 +159,8 @@ def test_opening_names_a_missing_or_truncated_file(collection, name):
     with path.open("r+b") as file:
         file.truncate(size - 1)
     with pytest.raises(
-        DamagedFile, match=f"{name} has {size - 1:,} bytes, the manifest says {size:,}"
+        DamagedFile,
+        match=f"{name} is damaged: it has {size - 1:,} bytes, the manifest says {size:,}",
     ):
         Store(collection)
     path.unlink()

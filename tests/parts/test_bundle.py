@@ -127,7 +127,7 @@ def test_float32_is_stored_as_float16_and_rounding_is_told(build, tmp_path):
     rows[21, 0] = np.nan
     save_bundle(tmp_path / NAME, rows)
     report = build(tmp_path / NAME, tmp_path / "rounded")
-    assert report.notes[1] == "3 rows had float32 values that were rounded to float16"
+    assert report.notes[1] == "3 rows had values that were rounded to float16"
     assert report.dropped["non_finite"] == 2
     assert rows_of(tmp_path / "rounded")[1][4, 5] == np.float16(0.1)
     again = build(tmp_path / NAME, tmp_path / "rounded")

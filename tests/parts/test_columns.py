@@ -1,6 +1,7 @@
 """Columns: one name and one type for what is known, everything else kept."""
 
 import decimal
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairdex.errors import DamagedFile, Mismatch, PairdexError
-from pairdex.parts.columns import plan_columns, read_tables, with_source_names
+from pairdex.parts.columns import (
+    column_notes,
+    plan_columns,
+    plan_parts,
+    read_tables,
+    with_source_names,
+)
 from pairdex.parts.layout import find_parts
 
 
@@ -233,9 +240,47 @@ def test_known_columns_may_differ_in_type_from_part_to_part(plan):
     assert read(parts, columns)["width"].to_pylist() == [1, None, 2, 3]
 
 
-def test_types_with_nothing_in_common_are_refused(plan):
-    with pytest.raises(Mismatch, match=r"the parts' columns do not agree in type: .*unknown"):
-        plan({"unknown": ["a"]}, {"unknown": [1]})
+def test_types_with_nothing_in_common_are_texts(plan):
+    parts, columns = plan({"key": ["a"]}, {"key": [1]}, {"key": [True]})
+    assert types(columns) == {"key": "string"}
+    assert read(parts, columns)["key"].to_pylist() == ["a", "1", "true"]
+
+
+def test_a_list_beside_a_number_is_refused_with_both_types(plan):
+    with pytest.raises(
+        Mismatch,
+        match=r"do not agree in type: x of metadata_1.parquet is list<.*>, of the parts before .* int64",
+    ):
+        plan({"x": [1]}, {"x": [[1]]})
+
+
+def planned(parts):
+    """Each part's rows as its own columns of the common plan read them."""
+    tables = [
+        table
+        for part, columns in zip(parts, plan_parts(parts).of_parts, strict=True)
+        for table in read_tables(part.metadata, columns, 1000)
+    ]
+    return pa.concat_tables(tables)
+
+
+def test_known_names_are_mapped_before_columns_are_compared(plan):
+    parts, columns = plan(
+        {"url": ["a"], "caption": ["b"], "width": [1], "Key": [5]},
+        {"URL": ["c"], "TEXT": ["d"], "original_width": [2], "KEY": [6]},
+    )
+    assert planned(parts).to_pylist() == [
+        {"url": "a", "caption": "b", "width": 1, "Key": 5},
+        {"url": "c", "caption": "d", "width": 2, "Key": 6},
+    ]
+    assert named(columns) == {"url": "url", "caption": "caption", "width": "width", "Key": "Key"}
+
+
+def test_filters_may_use_the_names_that_any_part_uses(plan):
+    parts, _ = plan({"caption": ["b"]}, {"TEXT": ["d"]})
+    for part, columns in zip(parts, plan_parts(parts).of_parts, strict=True):
+        (table,) = read_tables(part.metadata, columns, 10)
+        assert with_source_names(table, columns).column_names == ["caption", "TEXT"]
 
 
 def test_the_order_of_columns_may_differ_from_part_to_part(plan):
@@ -266,26 +311,42 @@ def test_a_column_that_is_there_twice_is_named(plan):
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "told"),
+    ("column", "values", "kept"),
     [
-        ("width", pa.array([1.5]), "the column width does not fit int32: Float value 1.5"),
-        ("WIDTH", pa.array([2**40]), "the column WIDTH does not fit int32: Integer value"),
-        ("width", pa.array([float("inf")]), "the column width does not fit int32"),
-        ("width", pa.array(["wide"]), "the column width does not fit int32: Failed to parse"),
-        (
-            "caption",
-            pa.array([b"\xff\xfe"]),
-            "the column caption does not fit string: Invalid UTF8",
-        ),
-        ("caption", pa.array([["a"]]), "the column caption does not fit string: Unsupported cast"),
+        ("width", pa.array([1.5, 2.0]), [None, 2]),
+        ("WIDTH", pa.array([2**40, 3]), [None, 3]),
+        ("width", pa.array([float("inf"), 4.0]), [None, 4]),
+        ("width", pa.array(["wide", " 5 "]), [None, 5]),
+        ("similarity", pa.array(["0.5?", "0.25"]), [None, 0.25]),
+        ("caption", pa.array([b"\xff!", b"fine"]), ["\ufffd!", "fine"]),
     ],
 )
-def test_values_that_do_not_fit_a_known_column_are_told(plan, column, values, told):
+def test_a_value_that_does_not_fit_costs_itself_and_is_counted(plan, column, values, kept):
     parts, columns = plan({column: values})
-    with pytest.raises(DamagedFile, match=told) as caught:
-        read(parts, columns)
-    assert str(parts[0].metadata) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    invalid = Counter()
+    (table,) = read_tables(parts[0].metadata, columns, 10, invalid)
+    assert table[0].to_pylist() == kept
+    assert invalid == {columns[0].name: 1}
+
+
+def test_of_several_captions_the_first_is_taken_and_all_are_kept(plan):
+    captions = [["a dog", "the dog"], [], None, [None, "a cat"]]
+    parts, columns = plan({"url": ["u"] * 4, "TEXT": captions})
+    table = read(parts, columns)
+    assert table["caption"].to_pylist() == ["a dog", None, None, "a cat"]
+    assert table["source_caption"].to_pylist() == captions
+    assert column_notes(parts) == [
+        "metadata_0.parquet has several values a row in TEXT: the first is taken, all are kept as "
+        "source_caption"
+    ]
+
+
+def test_a_known_column_of_another_kind_is_kept_under_another_name(plan):
+    parts, columns = plan({"caption": [{"raw": "a"}], "width": [pa.scalar(1, pa.date32())]})
+    table = read(parts, columns)
+    assert table.column_names == ["source_caption", "source_width"]
+    assert table["source_caption"].to_pylist() == [{"raw": "a"}]
+    assert [note.rpartition(" ")[2] for note in column_notes(parts)] == table.column_names
 
 
 @pytest.mark.parametrize("group_rows", [1, 7, 64, 1000])
@@ -371,7 +432,7 @@ def test_a_footer_that_lies_about_the_rows_is_told(plan, tmp_path, monkeypatch):
     class Lying(pq.ParquetFile):
         metadata = Footer()
 
-    monkeypatch.setattr("pairdex.parts.columns.pq.ParquetFile", Lying)
+    monkeypatch.setattr("pairdex.parts.parquet.pq.ParquetFile", Lying)
     for table_rows in (4, 10, 100):
         with pytest.raises(DamagedFile, match="has 10 rows, its footer says 12: it is damaged"):
             list(read_tables(parts[0].metadata, columns, table_rows))

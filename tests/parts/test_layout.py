@@ -85,7 +85,7 @@ def test_two_files_with_one_number_are_refused(make_parts, other):
 
 def test_other_files_are_passed_over(make_parts):
     source = make_parts(1)
-    for name in ("README.md", "img_emb_x.npy", "img_emb_1.npy.part", "old_img_emb_1.npy", "x.npz"):
+    for name in ("README.md", "img_emb_x.npy", "old_img_emb_1.npy", "x.npz"):
         (source / name).touch()
     (source / "img_emb_5.npy").mkdir()
     assert [part.number for part in find_parts(source)] == [0]
@@ -96,10 +96,10 @@ def test_a_part_without_rows_is_a_part(make_parts):
 
 
 def test_a_folder_that_is_none_or_holds_no_parts_is_named(tmp_path):
-    with pytest.raises(MissingFile, match="absent is no folder; expected a folder of parts"):
+    with pytest.raises(MissingFile, match="absent is not a folder; expected a folder of parts"):
         find_parts(tmp_path / "absent")
     (tmp_path / "file").touch()
-    with pytest.raises(MissingFile, match="file is no folder"):
+    with pytest.raises(MissingFile, match="file is not a folder"):
         find_parts(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingFile, match="empty holds no parts; expected img_emb_"):
@@ -164,16 +164,11 @@ def test_another_dimension_is_refused(make_parts, name):
         find_parts(source)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "shown"), [("<f4", "float32"), ("<f8", "float64"), (">f2", ">f2")]
-)
-def test_another_dtype_or_byte_order_is_refused(make_parts, dtype, shown):
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f2", ">f4"])
+def test_every_dtype_of_floats_is_found(make_parts, dtype):
     source = make_parts(5)
     np.save(source / "img_emb_0.npy", np.ones((5, 8), dtype))
-    with pytest.raises(
-        Mismatch, match=f"img_emb_0.npy holds {shown}, expected float16 in little-endian order"
-    ):
-        find_parts(source)
+    assert find_parts(source)[0].image.dtype == np.dtype(dtype)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all", b"PAR1" * 100])
@@ -181,7 +176,7 @@ def test_metadata_that_is_no_parquet_is_named(make_parts, content):
     source = make_parts(5)
     (source / "metadata_0.parquet").write_bytes(content)
     with pytest.raises(
-        DamagedFile, match=r"metadata_0\.parquet is no readable Parquet file: .*; fetch"
+        DamagedFile, match=r"metadata_0\.parquet is (not a readable Parquet file|empty).*; fetch"
     ):
         find_parts(source)
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from pairdex.curate.derive import derive_collection
 from pairdex.errors import MissingFile
-from pairdex.store.build import build_collection
+from pairdex.store.build import BuildOptions, build_collection
 from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.plan import Selection
 from pairdex.store.store import Store
@@ -37,7 +37,9 @@ def build(source, collection, workers=1):
         keep = np.arange(store.rows) % 3 == 0
         derive_collection(store, collection, keep, origin=origin, workers=workers)
         return
-    build_collection(source, collection, selection=Selection(), workers=workers)
+    build_collection(
+        source, collection, selection=Selection(), options=BuildOptions(workers=workers)
+    )
 
 
 def in_a_child(work):

@@ -14,6 +14,7 @@ from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.numbers import parse_numbers
 from pairdex.parts.subsets import SubsetName
 
 if TYPE_CHECKING:
@@ -25,16 +26,16 @@ EXAMPLES = (
 )
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
-    "Source": "metadata tower model",
-    "Work and output": "workers as_json",
+    "Source": "metadata tower model replace_part skip_incomplete",
+    "Work and output": "workers link as_json",
 }
 
 SourceArgument = Annotated[
     Path,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), or a SISAP bundle "
-        "(.h5).",
+        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, or "
+        "SISAP bundle (.h5).",
     ),
 ]
 TargetArgument = Annotated[
@@ -67,6 +68,21 @@ MadeByOption = Annotated[
 TowerOption = Annotated[
     Tower, typer.Option(help="For DataComp parts: which of the two models' vectors to use.")
 ]
+ReplaceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace-part",
+        metavar="N",
+        help="Replace the rows of part N, whose files have changed (also 0-2,5).",
+    ),
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-incomplete", help="Leave out parts that are not whole.")
+]
+LinkOption = Annotated[
+    bool,
+    typer.Option("--link", help="Link vectors to the released files instead of copying them."),
+]
 
 
 def command(
@@ -78,6 +94,9 @@ def command(
     limit: LimitOption = None,
     subset: SubsetOption = None,
     metadata: MetadataOption = None,
+    replace_part: ReplaceOption = None,
+    skip_incomplete: SkipOption = False,
+    link: LinkOption = False,
     workers: WorkersOption = 1,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
@@ -99,6 +118,9 @@ def command(
             metadata=metadata,
             tower=tower,
             model=None if model is None else model_place(model),
+            replace_parts=parse_numbers(",".join(replace_part)) if replace_part else (),
+            skip_incomplete=skip_incomplete,
+            link=link,
             workers=workers,
             progress=progress,
         )
@@ -117,6 +139,8 @@ def _print_report(report: BuildReport, collection: Path) -> None:
             "added": report.added,
             "rows read": report.rows_read,
             "dropped": dropped or "none",
+            **({"replaced": report.replaced} if report.replaced else {}),
+            **({"skipped": report.skipped} if report.skipped else {}),
             "parts": report.parts,
             "dimensions": report.dim,
             "time": duration(report.seconds),

@@ -111,7 +111,7 @@ def load(entry: Entry) -> TyperCommand:
         module = import_module(entry.module)
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     name = entry.name.rpartition(" ")[2]
-    app.command(name, cls=HelpfulCommand, epilog=examples(module.EXAMPLES))(module.command)
+    app.command(name, cls=_Command, epilog=examples(module.EXAMPLES))(module.command)
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
     _put_in_panels(command, getattr(module, "PANELS", {}))
@@ -126,6 +126,16 @@ def _put_in_panels(command: TyperCommand, panels: Mapping[str, str]) -> None:
             parameter.rich_help_panel = names.get(parameter.name)
     order = list(names)
     command.params.sort(key=lambda p: order.index(p.name) if p.name in names else -1)
+
+
+class _Command(HelpfulCommand):
+    """A command that imports the libraries of the store when it runs, not for its help."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Import NumPy, PyArrow and DuckDB while Ctrl-C ends the program at once, then run."""
+        with ending_at_once():
+            import_module("pairdex.store.store")
+        return super().invoke(ctx)
 
 
 class LazyCommand(TyperCommand):

@@ -13,9 +13,8 @@ import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
-from pairdex.exports.formats import Format
-from pairdex.exports.training.features import Config
-from pairdex.store.store import VectorField
+from pairdex.exports.names import Config, Format
+from pairdex.store.fields import VectorField
 
 EXAMPLES = (
     "pairdex export my-collection my-tars --format webdataset --rows 10000",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, size
-from pairdex.derived.info import CollectionInfo, info
-from pairdex.derived.kind import DerivedInfo, Heading
+
+if TYPE_CHECKING:
+    from pairdex.derived.info import CollectionInfo
+    from pairdex.derived.kind import DerivedInfo, Heading
 
 EXAMPLES = ("pairdex info my-collection", "pairdex info my-collection --json")
 
@@ -26,7 +29,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a collection holds and where it came from."""
-    facts = info(collection)
+    facts = pairdex.info(collection)
     if as_json:
         print_json(_as_json(facts))
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from pairdex.errors import InvalidArgument
-from pairdex.store.store import VectorField
+from pairdex.store.fields import VectorField
 
 __all__ = [
     "CollectionArgument",

@@ -12,9 +12,11 @@ import os
 import signal
 import sys
 import warnings
+from typing import TextIO
 
 from pairdex.cli.interrupts import INTERRUPTED, Interrupted, end_at_once, raise_interrupted
-from pairdex.errors import PairdexError
+from pairdex.errors import PairdexError, WeakFileSystem
+from pairdex.files.os_advice import explained
 from pairdex.version import __version__
 
 __all__ = ["main"]
@@ -33,6 +35,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid text
+    _note_weak_file_systems()
     try:
         _run()
     except Interrupted:
@@ -44,7 +47,29 @@ def main() -> None:
     except OSError as error:
         full = error.errno == errno.ENOSPC  # of our own files it is reported as WriteFailed
         place = error.filename or ("cannot write to the standard output" if full else None)
-        sys.exit(_complain(": ".join(filter(None, [place, error.strerror or str(error)]))))
+        sys.exit(_complain(explained(error, place)))
+
+
+def _note_weak_file_systems() -> None:
+    """Print what a file system lacks as one line, once for each kind of lack."""
+    warnings.simplefilter("always", WeakFileSystem)
+    otherwise, said = warnings.showwarning, set[tuple[str, int]]()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, WeakFileSystem):
+            otherwise(message, category, filename, lineno, file, line)
+        elif (filename, lineno) not in said:
+            said.add((filename, lineno))
+            _say(f"note: {message}")
+
+    warnings.showwarning = show
 
 
 def _run() -> None:
@@ -64,7 +89,12 @@ def _run() -> None:
 
 
 def _complain(message: str) -> int:
-    from pairdex.cli.output import printable  # noqa: PLC0415 - only errors need it
+    _say(message)
+    return _FAILED
+
+
+def _say(message: str) -> None:
+    """Print one line on stderr."""
+    from pairdex.cli.output import printable  # noqa: PLC0415 - only errors and notes need it
 
     sys.stderr.write(f"pairdex: {printable(' '.join(message.split()))}\n")
-    return _FAILED

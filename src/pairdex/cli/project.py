@@ -10,10 +10,10 @@ import typer
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, print_table, progress_bars
-from pairdex.derived.projections.ceiling import CEILING_KS, Ceiling
-from pairdex.derived.projections.fitting import SketchMethod
+from pairdex.derived.projections.methods import CEILING_KS, SketchMethod
 
 if TYPE_CHECKING:
+    from pairdex.derived.projections.ceiling import Ceiling
     from pairdex.derived.projections.write import ProjectReport
 
 EXAMPLES = (

@@ -17,7 +17,7 @@ from pairdex.cli.options import (
     WorkersOption,
 )
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.store.sample import DEFAULT_SEED
+from pairdex.store.fields import DEFAULT_SEED
 
 EXAMPLES = (
     'pairdex subset my-collection large-pictures --where "width >= 1024"',

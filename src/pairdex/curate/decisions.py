@@ -5,7 +5,6 @@ One byte, one id and one distance a row, mapped: memory holds what is in use, th
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.files import atomic, foreign_json
+from pairdex.files import atomic
 from pairdex.files.mapped_arrays import map_array, new_array
+from pairdex.files.unfinished import read_note, write_note
 
 __all__ = ["COPY", "KEPT", "NEAR", "NOT_YET", "Decisions"]
 
@@ -83,15 +83,11 @@ class Decisions:
         for array in (self.state, self.of, self.distance):
             assert isinstance(array, np.memmap)
             array.flush()
-        content = {"plan": self.plan, "position": position}
-        atomic.write_bytes(self.folder / _PROGRESS, json.dumps(content).encode())
+        write_note(self.folder / _PROGRESS, {"plan": self.plan, "position": position})
         self.position = position
 
     def _recorded(self) -> int | None:
-        try:
-            content = foreign_json.parse((self.folder / _PROGRESS).read_bytes())
-        except (FileNotFoundError, ValueError):  # nothing is known to be decided
-            return None
-        if content["plan"] != self.plan:
+        content = read_note(self.folder / _PROGRESS)
+        if content is None or content["plan"] != self.plan:
             return None
         return int(content["position"])

@@ -202,6 +202,9 @@ class _Task:
                 files=dict(zip(files, written, strict=True)),
                 sources=list(self.part.files.values()),
                 rounded=0,
+                invalid={},
+                zero_run=0,
+                replaces=[],
             )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pairdex.arguments import StrPath, as_array
+from pairdex.curate.uid_files import ids_of_uids, is_uid_file
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile, UnsupportedFormat
 from pairdex.files.boundary import reading
 from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, read_whole, text_of
@@ -70,7 +71,8 @@ def read_ids_of(store: Store, path: Path) -> NDArray[np.int64]:
     """Read ids of rows of this collection, of removed ones too.
 
     An HDF5 file (.h5), as `pairdex queries` writes it, holds them in the dataset `ids` and names the
-    collection in its attribute `collection_checksum`; other files are those that `pairdex remove` reads.
+    collection in its attribute `collection_checksum`; DataComp's .npy of uids names rows by their column
+    `uid`; other files are those that `pairdex remove` reads.
 
     Returns
     -------
@@ -82,6 +84,8 @@ def read_ids_of(store: Store, path: Path) -> NDArray[np.int64]:
     MissingFile, DamagedFile, UnsupportedFormat, Mismatch, InvalidArgument
         No such file; damaged; no integers; ids of another collection; an id out of range.
     """
+    if is_uid_file(path):
+        return ids_of_uids(store, path)
     ids = _read_h5(path, store) if path.suffix.lower() in HDF5_SUFFIXES else read_ids(path)
     ids = np.unique(ids).astype(np.int64)
     store.check_range(ids)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.files import atomic, foreign_json, lock
+from pairdex.files import atomic, lock
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.join.coded_rows import CodedRows, open_or_code_rows
 from pairdex.join.near_pairs import Join, Pairs, Slots
 from pairdex.join.sorted_pairs import PAIR, PairFiles
@@ -242,15 +243,13 @@ class _Work:
         return pairs
 
     def _record(self, done: int, sizes: dict[str, int]) -> None:
-        content = {"plan": self._plan, "done": done, "sizes": sizes}
-        atomic.write_bytes(self._folder / _DONE, json.dumps(content).encode())
+        write_note(self._folder / _DONE, {"plan": self._plan, "done": done, "sizes": sizes})
 
     def _recorded(self) -> tuple[int, dict[str, int]]:
-        try:
-            content = foreign_json.parse((self._folder / _DONE).read_bytes())
-        except (FileNotFoundError, ValueError):  # nothing is known to be done
+        content = read_note(self._folder / _DONE)
+        if content is None or content["plan"] != self._plan:
             return 0, {}
-        return (content["done"], content["sizes"]) if content["plan"] == self._plan else (0, {})
+        return content["done"], content["sizes"]
 
 
 def _slots(flags: NDArray[np.bool_]) -> Slots:

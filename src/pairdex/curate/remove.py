@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pairdex.arguments import StrPath, checked
 from pairdex.curate.id_files import ids_or_file, read_ids, urls_of
+from pairdex.curate.uid_files import ids_of_uids, is_uid_file
 from pairdex.errors import InvalidArgument
 from pairdex.files import lock
 from pairdex.store.manifest import read_manifest
@@ -71,7 +72,8 @@ def remove(
     collection
         The path of the collection, or an opened one.
     ids
-        Integers (n,), or a file of them: .npy, .csv (its column `id`, or its only one), or one a line.
+        Integers (n,), or a file of them: .npy, .csv (its column `id`, or its only one), or one a line; or
+        DataComp's .npy of uids.
     urls
         Compared as they are; or a file of them, one a line. All rows of a URL are removed.
     where
@@ -92,12 +94,16 @@ def remove(
     chosen = ids_or_file(ids, field="ids")
     return remove_rows(
         Path(collection),
-        ids=read_ids(chosen) if isinstance(chosen, Path) else chosen,
+        ids=_read(Path(collection), chosen) if isinstance(chosen, Path) else chosen,
         urls=None if urls is None else urls_of(urls),
         where=where,
         reason=reason,
         now=datetime.now(timezone.utc),
     )
+
+
+def _read(collection: Path, path: Path) -> NDArray[np.int64]:
+    return ids_of_uids(Store(collection), path) if is_uid_file(path) else read_ids(path)
 
 
 def remove_rows(

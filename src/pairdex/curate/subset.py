@@ -14,12 +14,13 @@ from pairdex.curate.derive import derive_collection, derived_before
 from pairdex.curate.id_files import ids_of, ids_or_file
 from pairdex.errors import InvalidArgument
 from pairdex.files import checksums
-from pairdex.parts.layout import Parts, format_numbers, numbers_of
+from pairdex.parts.numbers import Parts, format_numbers, numbers_of
 from pairdex.predicate import Predicate
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.build import BuildReport
+from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.manifest import Origin
-from pairdex.store.sample import DEFAULT_SEED, draw
+from pairdex.store.sample import draw
 from pairdex.store.scores import ScoreNote, read_scores
 from pairdex.store.store import Store
 

@@ -22,7 +22,7 @@ from pairdex.downloads.streams import Source, host_of, shown, split_url
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
-from pairdex.parts.layout import Parts, numbers_of
+from pairdex.parts.numbers import Parts, numbers_of
 from pairdex.progress import Progress, at_step
 
 __all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch", "fetch_files"]

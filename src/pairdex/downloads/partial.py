@@ -7,7 +7,6 @@ beginning of the file that `NAME.part.json` names, or nothing is made of it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.contents import check_contents
 from pairdex.downloads.streams import Stream, shown
 from pairdex.errors import DamagedFile, FetchFailed, WriteFailed
-from pairdex.files import foreign_json
+from pairdex.files import foreign_json, lock
 from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
 from pairdex.files.foreign_names import open_without_links
 
@@ -108,7 +107,7 @@ class Partial:
         make_folder(self._path.parent)
         try:
             self._file = open_without_links(self._path, os.O_RDWR | os.O_CREAT)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.acquire(self._file, self._path)
         except BlockingIOError as error:
             os.close(self._file)
             raise FetchFailed(

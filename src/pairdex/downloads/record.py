@@ -5,7 +5,6 @@ An entry counts as long as the file has the size and the time of last change tha
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pairdex.files import foreign_json
+from pairdex.files import foreign_json, lock
 from pairdex.files.atomic import partials, write_bytes
 
 __all__ = ["RECORD", "Known", "Record"]
@@ -71,7 +70,7 @@ class Record:
         with self._lock:
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                lock.acquire(descriptor, self._folder, wait=True)
                 yield
             finally:
                 os.close(descriptor)

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument
 from pairdex.exports.clickhouse import export_clickhouse
 from pairdex.exports.folders import ExportReport
 from pairdex.exports.laion import export_laion
+from pairdex.exports.names import Config, Format
 from pairdex.exports.parquet import export_parquet
 from pairdex.exports.sisap import export_sisap
 from pairdex.exports.tfds import export_tfds
-from pairdex.exports.training.features import Config
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.store import Store, VectorField
 
-__all__ = ["ExportOptions", "Format", "export", "export_collection"]
-
-Format = Literal["sisap", "tsv", "parquet", "laion", "webdataset", "tfds", "clickhouse"]
+__all__ = ["ExportOptions", "export", "export_collection"]
 
 # The options of each format; other options are errors.
 _KNOWN: dict[Format, frozenset[str]] = {

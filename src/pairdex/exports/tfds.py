@@ -16,8 +16,9 @@ import numpy as np
 
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.exports.folders import ExportReport, Written, export_folder
+from pairdex.exports.names import Config
 from pairdex.exports.training.examples import decoded
-from pairdex.exports.training.features import NSFW_NAMES, VERSION, Config, Example
+from pairdex.exports.training.features import NSFW_NAMES, VERSION, Example
 from pairdex.exports.training.sources import Left, Pair, open_source
 from pairdex.files import atomic
 from pairdex.progress import StepProgress

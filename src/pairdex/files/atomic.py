@@ -9,30 +9,35 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pairdex.errors import WriteFailed
+from pairdex.errors import WeakFileSystem, WriteFailed
 from pairdex.files import faults
+from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
+    "PARTIAL",
     "append",
     "discard_partials",
     "make_folder",
     "partials",
+    "rename",
     "replacing",
     "sync",
     "sync_folder",
     "write_bytes",
 ]
 
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
 
-# The errors of a write in the middle of a file. Any other OSError inside a `replacing` block comes
-# from a file that the caller reads, and the caller explains it.
-_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# What the fsync of a folder says where its file system has none: FUSE mounts of object stores, SMB.
+_NO_FOLDER_SYNC = frozenset(
+    {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF}
+)
 
 
 def make_folder(path: Path) -> None:
@@ -102,7 +107,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     DamagedFile
         A mapped file was cut short meanwhile: what was read from it may be wrong (`faults`).
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         file = partial.open("xb")
     except OSError as error:
@@ -112,9 +117,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             with faults.checked(f"writing {path}"):
                 yield file
             _finish(file, path)
-        _rename(partial, path)
+        rename(partial, path)
     except OSError as error:
-        if not isinstance(error, WriteFailed) and error.errno in _OUT_OF_SPACE:
+        # Other errors than a full disk come from what the caller reads, who explains them.
+        if not isinstance(error, WriteFailed) and error.errno in OUT_OF_SPACE:
             raise _failed(path, error) from error
         raise
     finally:
@@ -130,14 +136,23 @@ def discard_partials(folder: Path) -> None:
 
 def partials(folder: Path, name: str = "*") -> list[Path]:
     """Return the leftovers of killed writers of the file `name` (or of any file) in `folder`."""
-    return sorted(folder.glob(f".{name}.*{_PARTIAL}"))
+    return sorted(folder.glob(f".{name}.*{PARTIAL}"))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
+    """Make the names in `folder` durable; warn where its file system cannot do that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        warnings.warn(
+            f"the file system of {folder} cannot sync folders ({error.strerror}): a power failure may "
+            "lose the newest files there; if one happens, run the same command again",
+            WeakFileSystem,
+            stacklevel=1,
+        )
     finally:
         os.close(descriptor)
 
@@ -150,7 +165,14 @@ def _finish(file: BinaryIO, path: Path) -> None:
         raise _failed(path, error) from error
 
 
-def _rename(partial: Path, path: Path) -> None:
+def rename(partial: Path, path: Path) -> None:
+    """Give a finished file its name, durably.
+
+    Raises
+    ------
+    WriteFailed
+        It cannot get the name.
+    """
     try:
         partial.replace(path)
         sync_folder(path.parent)
@@ -160,5 +182,5 @@ def _rename(partial: Path, path: Path) -> None:
 
 def _failed(path: Path, error: OSError) -> WriteFailed:
     reason = error.strerror or str(error)
-    advice = "free space" if error.errno in _OUT_OF_SPACE else "choose a writable place"
+    advice = "free space" if error.errno in OUT_OF_SPACE else "choose a writable place"
     return WriteFailed(f"cannot write {path}: {reason}; {advice} and run the same command again")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
 from pairdex.files.boundary import FOREIGN_ERRORS, reading
+from pairdex.files.foreign import foreign
 
 __all__ = [
     "VectorFile",
@@ -35,13 +36,17 @@ _HEADER_READERS = {
     3: np.lib.format.read_array_header_2_0,
 }
 _FLOATS = ("float16", "float32", "float64")
+_BFLOAT16 = np.dtype("V2")  # NumPy has no bfloat16; it is saved as two bytes of no meaning
+_CONVERT = "save it again as rows: np.save(path, np.ascontiguousarray(rows, np.float32))"
 
 
 @dataclass(frozen=True)
 class VectorFile:
     """A 2-D array of floats on disk, its header checked against the file's size.
 
-    `member` names the array inside an .npz; `offset` is the position of the first row, in bytes.
+    `member` names the array inside an .npz; `offset` is where the numbers begin, in bytes. `dtype` is
+    that of the blocks: float32 where the file holds bfloat16. `by_column` says that the file has one
+    column after the other (Fortran order).
     """
 
     path: Path
@@ -50,6 +55,13 @@ class VectorFile:
     dtype: np.dtype[Any]
     offset: int
     member: str | None = None
+    by_column: bool = False
+    is_bfloat16: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes on disk are the rows as `blocks` gives them."""
+        return self.member is None and not self.by_column and not self.is_bfloat16
 
     @property
     def name(self) -> str:
@@ -68,17 +80,41 @@ class VectorFile:
             with reading(self.path):
                 stream = stack.enter_context(self._stream())
             for start in range(0, self.rows, block_rows):
-                block = np.empty((min(block_rows, self.rows - start), self.dim), self.dtype)
-                self._fill(stream, block, start)
-                yield block
+                block = np.empty((min(block_rows, self.rows - start), self.dim), self._on_disk)
+                if self.by_column:
+                    self._fill_columns(stream, block, start)
+                else:
+                    self._fill(stream, block, start)
+                yield _widened(block) if self.is_bfloat16 else block
 
     def mapped(self) -> NDArray[Any]:
-        """Return the rows as a read-only memory map (rows, dim). Only an .npy file can be mapped."""
+        """Return the rows as a read-only memory map (rows, dim).
+
+        Raises
+        ------
+        UnsupportedFormat
+            The file is not plain, so that it cannot be mapped.
+        """
+        if not self.is_plain:
+            raise UnsupportedFormat(f"{self.path} cannot be mapped: {_CONVERT}")
         if self.rows == 0:
             return np.empty((0, self.dim), self.dtype)
         return np.memmap(
             self.path, self.dtype, mode="r", offset=self.offset, shape=(self.rows, self.dim)
         )
+
+    @property
+    def _on_disk(self) -> np.dtype[Any]:
+        return np.dtype("<u2") if self.is_bfloat16 else self.dtype
+
+    def _fill_columns(self, stream: IO[bytes], block: NDArray[Any], start: int) -> None:
+        """Read rows from `start` on, one stretch of each column."""
+        piece = np.empty((len(block), 1), block.dtype)
+        for column in range(self.dim):
+            place = (column * self.rows + start) * block.itemsize
+            stream.seek(self.offset + place)
+            self._fill(stream, piece, start)
+            block[:, column] = piece[:, 0]
 
     def _fill(self, stream: IO[bytes], block: NDArray[Any], start: int) -> None:
         view = block.reshape(-1).view(np.uint8).data
@@ -88,7 +124,7 @@ class VectorFile:
                 count = stream.readinto(view[done:])  # type: ignore[attr-defined]
             if not count:
                 raise DamagedFile(
-                    f"{self.path} ends at row {start + done // (self.dim * self.dtype.itemsize):,} "
+                    f"{self.path} ends at row {start + done // (block.shape[1] * block.itemsize):,} "
                     f"of {self.rows:,}: it is truncated; fetch it again"
                 )
             done += count
@@ -115,6 +151,9 @@ def open_vectors(path: Path, member: str | None = None) -> VectorFile:
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a file of vectors")
+    what = foreign(path)
+    if what is not None:
+        raise DamagedFile(f"{path} {what}")
     with reading(path):
         if member is not None:
             return _open_npz(path, member)
@@ -137,10 +176,13 @@ def _parse_npy(
 ) -> VectorFile:
     shape, fortran, dtype, offset = npy_description(file, path)
     where = f"{path}" if member is None else f"{path}:{member}"
-    if len(shape) != 2 or fortran or dtype.name not in _FLOATS or shape[1] < 1:
+    is_bfloat16 = dtype == _BFLOAT16
+    by_column = fortran and len(shape) == 2 and min(shape) > 1
+    known = dtype.name in _FLOATS or is_bfloat16
+    if len(shape) != 2 or not known or shape[1] < 1 or (by_column and member is not None):
         order = "Fortran-ordered " if fortran else ""
         raise UnsupportedFormat(
-            f"{where} holds {order}{dtype} of shape {shape}; expected C-ordered rows of floats (n, dim)"
+            f"{where} holds {order}{dtype} of shape {shape}; expected rows of floats (n, dim): {_CONVERT}"
         )
     rows, dim = shape
     expected = offset + rows * dim * dtype.itemsize
@@ -149,7 +191,14 @@ def _parse_npy(
             f"{where} is {size_bytes:,} bytes, its header says {rows:,} rows x {dim} {dtype} = {expected:,} bytes: "
             "it is truncated or damaged; fetch it again"
         )
-    return VectorFile(path, rows, dim, dtype, offset, member)
+    if is_bfloat16:
+        dtype = np.dtype(np.float32)
+    return VectorFile(path, rows, dim, dtype, offset, member, by_column, is_bfloat16)
+
+
+def _widened(block: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return bfloat16, which is the upper half of a float32, as float32."""
+    return (block.astype(np.uint32) << 16).view(np.float32)
 
 
 def npy_description(
@@ -167,9 +216,10 @@ def npy_description(
     """
     start = io.BytesIO(file.read(_HEADER_LIMIT_BYTES))
     if not start.getvalue().startswith(np.lib.format.MAGIC_PREFIX):
-        raise DamagedFile(
-            f"{path} is not an .npy file: it does not begin with its magic bytes; fetch it again"
+        what = foreign(path) or (
+            "is not an .npy file: it does not begin with its magic bytes; fetch it again"
         )
+        raise DamagedFile(f"{path} {what}")
     try:
         version, _ = np.lib.format.read_magic(start)
         shape, fortran, dtype = _HEADER_READERS[version](start, max_header_size=_HEADER_LIMIT_BYTES)

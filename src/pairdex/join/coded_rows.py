@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import InvalidArgument
-from pairdex.files import atomic, foreign_json
 from pairdex.files.mapped_arrays import map_array, new_array
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.join.code_map import JOIN_BOX, CodeErrors, CodeMap, JoinMap, fit_map
 from pairdex.join.lists import fit_centroids, list_count, sample_count
 from pairdex.knn.code_basis import sample_rows
@@ -119,17 +118,13 @@ def open_or_code_rows(
             threads=threads,
             progress=progress,
         ).run()
-        known["plan"] = plan
-        atomic.write_bytes(folder / _DONE, json.dumps(known).encode())
+        write_note(folder / _DONE, {"plan": plan, **known})
     return _open(blocks, folder, known)
 
 
 def _read_record(folder: Path, plan: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = foreign_json.parse((folder / _DONE).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if record["plan"] == plan else None
+    record = read_note(folder / _DONE)
+    return record if record is not None and record["plan"] == plan else None
 
 
 def _open(blocks: Blocks, folder: Path, record: dict[str, Any]) -> CodedRows:

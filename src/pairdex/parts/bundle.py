@@ -20,7 +20,9 @@ from pairdex.errors import (
     UnsupportedFormat,
 )
 from pairdex.files.boundary import reading
+from pairdex.files.foreign import foreign
 from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, text_of
+from pairdex.parts.whole import entries
 
 __all__ = [
     "BundleVectors",
@@ -91,7 +93,7 @@ def find_bundle(folders: Iterable[Path]) -> Path | None:
     InvalidArgument
         There are several.
     """
-    paths = [path for folder in folders for path in sorted(folder.iterdir())]
+    paths = [path for folder in folders for path in entries(folder)]
     found = [path for path in paths if is_bundle_name(path) and _is_bundle(path)]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
@@ -110,11 +112,14 @@ def open_bundle(path: Path) -> BundleVectors:
 
     Raises
     ------
-    MissingFile, DamagedFile, UnsupportedFormat
-        No such file; not whole; it holds something else.
+    MissingFile, DamagedFile, UnsupportedFormat, MissingExtra
+        No such file; not whole; it holds something else; it needs a filter that is not installed.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a bundle of vectors")
+    what = foreign(path)
+    if what is not None:
+        raise DamagedFile(f"{path} {what}")
     with open_hdf5(path) as file:
         data = dataset_at(file, DATASET)
         if data is None:

@@ -5,25 +5,28 @@ Known columns get one name and one type, whatever the release calls them; unknow
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.parts.layout import Part
+from pairdex.parts.parquet import parquet_batches
+from pairdex.parts.part import Part
+from pairdex.parts.types import stored_type, unified_type
+from pairdex.parts.values import converted, first_of_lists
 
 __all__ = [
     "ORIGIN",
     "Column",
+    "ColumnPlan",
     "collection_names",
+    "column_notes",
     "conformed",
     "plan_columns",
+    "plan_parts",
     "read_tables",
     "with_source_names",
 ]
@@ -47,11 +50,37 @@ _RESERVED = frozenset({"id", "distance", "pair_similarity", *(name for name, _ i
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the collection: its name, its type, and what the release calls it."""
+    """A column of the collection: its name, its type, and what the release calls it.
+
+    Attributes
+    ----------
+    via
+        The types that its values pass through on the way to `type`: those that the collection's column
+        had after each part. So parts that are added one by one give what one build of all gives.
+    is_first
+        Whether the source holds lists, of which the first value is taken.
+    aliases
+        What other parts call it; filters may use these names too.
+    """
 
     name: str
     type: pa.DataType
     source: str
+    via: tuple[pa.DataType, ...] = ()
+    is_first: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """The columns of a collection: of each new part, and how the earlier parts' values change.
+
+    `of_parts` has the collection's columns as each part has them, `of_earlier` as the collection has
+    them already (empty for a new one).
+    """
+
+    of_parts: list[list[Column]]
+    of_earlier: list[Column]
 
 
 def plan_columns(parts: Sequence[Part]) -> list[Column]:
@@ -62,57 +91,95 @@ def plan_columns(parts: Sequence[Part]) -> list[Column]:
     Mismatch
         A part lacks a column, or has one more, one twice, or one of an incompatible type.
     """
-    first = parts[0]
-    _check_once(first)
-    for part in parts[1:]:
-        _check_once(part)
-        for one, other in ((first, part), (part, first)):
-            lacking = [name for name in one.schema.names if name not in other.schema.names]
-            if lacking:
-                raise Mismatch(
-                    f"{other.table_name} lacks the column {lacking[0]} that {one.table_name} has: "
-                    "parts of one collection have the same columns"
+    return [replace(column, via=()) for column in plan_parts(parts).of_parts[0]]
+
+
+def plan_parts(parts: Sequence[Part], earlier: pa.Schema | None = None) -> ColumnPlan:
+    """Decide the columns of a collection to which parts are added, `earlier` being those it has.
+
+    Known names are mapped and case is ignored before columns are compared.
+
+    Raises
+    ------
+    Mismatch
+        A part lacks a column, or has one more, one twice, or one of an incompatible type.
+    """
+    own = [_own_columns(part) for part in parts]
+    names = list(own[0]) if earlier is None else earlier.names
+    matched = [_matched(names, columns) for columns in own]
+    _check_same(names, parts, own, matched, None if earlier is None else "the collection")
+    steps: list[dict[str, pa.DataType]] = []
+    if earlier is not None:
+        steps.append({field.name: stored_type(field.type) for field in earlier})
+    for part, columns in zip(parts, matched, strict=True):
+        steps.append({n: _widened(n, steps, columns[n].type, part) for n in names})
+    aliases = {n: tuple(dict.fromkeys(columns[n].source for columns in matched)) for n in names}
+    first = 0 if earlier is None else 1
+    return ColumnPlan(
+        [
+            [
+                replace(
+                    columns[n],
+                    name=n,
+                    type=steps[-1][n],
+                    via=_distinct(step[n] for step in steps[first + i : -1]),
+                    aliases=aliases[n],
                 )
-    try:
-        schema = pa.unify_schemas(
-            [_stored_schema(part.schema) for part in parts], promote_options="permissive"
-        )
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        raise Mismatch(f"the parts' columns do not agree in type: {error}") from error
-    return _named(schema)
+                for n in names
+            ]
+            for i, columns in enumerate(matched)
+        ],
+        []
+        if earlier is None
+        else [
+            Column(n, steps[-1][n], n, via=_distinct(step[n] for step in steps[:-1])) for n in names
+        ],
+    )
 
 
-def read_tables(path: Path, columns: Sequence[Column], table_rows: int) -> Iterator[pa.Table]:
+def column_notes(parts: Sequence[Part]) -> list[str]:
+    """Return what became of known columns of other types than their own."""
+    notes = []
+    for part in parts:
+        columns = _own_columns(part).values()
+        firsts = [column.source for column in columns if column.is_first]
+        notes += [
+            f"{part.table_name} has several values a row in {source}: the first is taken, all are kept "
+            f"as {next(c.name for c in columns if c.source == source and not c.is_first)}"
+            for source in firsts
+        ]
+        notes += [
+            f"{part.table_name} has {part.schema.field(column.source).type} in {column.source}: it is kept "
+            f"as {column.name}"
+            for column in columns
+            if column.source not in firsts and _is_misfit(column, part.schema)
+        ]
+    return list(dict.fromkeys(notes))
+
+
+def read_tables(
+    path: Path,
+    columns: Sequence[Column],
+    table_rows: int,
+    invalid: Counter[str] | None = None,
+) -> Iterator[pa.Table]:
     """Yield a part's metadata in order, `table_rows` rows a table (the last may be shorter).
+
+    Values that do not fit the collection's column become null; `invalid` counts them by column.
 
     Raises
     ------
     DamagedFile
-        The Parquet file is corrupt, or a value does not fit the collection's column.
+        The Parquet file is corrupt, or there is no way from a column's type to the collection's.
     """
     waiting: list[pa.Table] = []
-    rows = 0
-    try:
-        with (
-            pa.OSFile(os.fsencode(path)) as raw,
-            pq.ParquetFile(raw, page_checksum_verification=True) as file,
-        ):
-            expected = file.metadata.num_rows
-            names = [column.source for column in columns]
-            for batch in file.iter_batches(table_rows, columns=names):
-                waiting.append(conformed(pa.Table.from_batches([batch]), columns, path))
-                rows += len(batch)
-                while rows <= expected and sum(map(len, waiting)) >= table_rows:
-                    joined = pa.concat_tables(waiting)
-                    yield joined.slice(0, table_rows)
-                    waiting = [joined.slice(table_rows)]
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DamagedFile(f"{path} cannot be read: {reason}; fetch it again") from error
-    if rows != expected:
-        raise DamagedFile(
-            f"{path} has {rows:,} rows, its footer says {expected:,}: it is damaged; fetch it again"
-        )
+    names = list(dict.fromkeys(column.source for column in columns))
+    for file, batch in parquet_batches(path, names, table_rows):
+        waiting.append(conformed(pa.Table.from_batches([batch]), columns, file, invalid))
+        while sum(map(len, waiting)) >= table_rows:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, table_rows)
+            waiting = [joined.slice(table_rows)]
     rest = pa.concat_tables(waiting) if waiting else None
     if rest is not None and len(rest):
         yield rest
@@ -121,9 +188,9 @@ def read_tables(path: Path, columns: Sequence[Column], table_rows: int) -> Itera
 def with_source_names(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
     """Add the release's own names of renamed columns, for filters that use them."""
     for column in columns:
-        taken = {name.lower() for name in table.column_names}
-        if column.source.lower() not in taken:
-            table = table.append_column(column.source, table[column.name])
+        for source in () if column.is_first else dict.fromkeys((column.source, *column.aliases)):
+            if source.lower() not in {name.lower() for name in table.column_names}:
+                table = table.append_column(source, table[column.name])
     return table
 
 
@@ -134,10 +201,64 @@ def collection_names(table: pa.Table) -> pa.Table:
     return table.rename_columns(names)
 
 
-def _check_once(part: Part) -> None:
+def _own_columns(part: Part) -> dict[str, Column]:
+    """Return the columns that a part alone would give, by name."""
     twice = [name for name, count in Counter(part.schema.names).items() if count > 1]
     if twice:
         raise Mismatch(f"{part.metadata} has the column {twice[0]} twice; rename one of them")
+    return {column.name: column for column in _named(part.schema)}
+
+
+def _matched(names: Sequence[str], columns: dict[str, Column]) -> dict[str, Column]:
+    """Find a part's columns by the collection's names; case counts only where they differ in it."""
+    by_lower = {name.lower(): column for name, column in columns.items()}
+    found = {name: columns.get(name) or by_lower.get(name.lower()) for name in names}
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _check_same(
+    names: Sequence[str],
+    parts: Sequence[Part],
+    own: Sequence[dict[str, Column]],
+    matched: Sequence[dict[str, Column]],
+    earlier: str | None,
+) -> None:
+    """Refuse parts of which one lacks a column that another, or the collection, has."""
+    whole = earlier or parts[0].table_name
+    for part, columns, found in zip(parts, own, matched, strict=True):
+        lacking = [name for name in names if name not in found]
+        sources = {column.name for column in found.values()}
+        more = [column.source for name, column in columns.items() if name not in sources]
+        if lacking or more:
+            name = own[0][lacking[0]].source if lacking and earlier is None else (lacking + more)[0]
+            lacks, has = (part.table_name, whole) if lacking else (whole, part.table_name)
+            raise Mismatch(
+                f"{lacks} lacks the column {name} that {has} has: "
+                "parts of one collection have the same columns"
+            )
+
+
+def _widened(
+    name: str, steps: Sequence[dict[str, pa.DataType]], added: pa.DataType, part: Part
+) -> pa.DataType:
+    if not steps:
+        return added
+    try:
+        return unified_type(steps[-1][name], added)
+    except TypeError as error:
+        raise Mismatch(
+            f"the parts' columns do not agree in type: {name} of {part.table_name} is {added}, "
+            f"of the parts before it {steps[-1][name]}"
+        ) from error
+
+
+def _distinct(types: Iterable[pa.DataType]) -> tuple[pa.DataType, ...]:
+    """Return types without such as follow themselves."""
+    path: list[pa.DataType] = []
+    for kind in types:
+        if not path or not path[-1].equals(kind):
+            path.append(kind)
+    return tuple(path)
 
 
 def _known(names: Sequence[str]) -> dict[str, Column]:
@@ -151,25 +272,40 @@ def _known(names: Sequence[str]) -> dict[str, Column]:
     return known
 
 
-def _stored_schema(schema: pa.Schema) -> pa.Schema:
-    known = _known(schema.names)
-    kinds = [
-        known[field.name].type if field.name in known else _stored_type(field.type)
-        for field in schema
-    ]
-    return pa.schema(list(zip(schema.names, kinds, strict=True)))
-
-
 def _named(schema: pa.Schema) -> list[Column]:
     known = _known(schema.names)
-    columns, taken = [], {column.name for column in known.values()} | _RESERVED
+    columns: list[Column] = []
+    taken = {column.name for column in known.values()} | _RESERVED
     for field in schema:
-        column = known.get(field.name) or Column(
-            _free_name(field.name, taken), field.type, field.name
-        )
-        taken.add(column.name.lower())
-        columns.append(column)
+        kind = stored_type(field.type)
+        column = known.get(field.name)
+        if column is not None and _fits(kind, column.type):
+            columns.append(column)
+            continue
+        if column is not None and _holds_several(kind, column.type):
+            columns.append(replace(column, is_first=True))
+        name = _free_name(field.name if column is None else column.name, taken)
+        taken.add(name.lower())
+        columns.append(Column(name, kind, field.name))
     return columns
+
+
+def _fits(kind: pa.DataType, known: pa.DataType) -> bool:
+    """Whether values of a stored type can be turned into a known column's."""
+    if pa.types.is_string(known):
+        return not pa.types.is_nested(kind)
+    return not pa.types.is_nested(kind) and not pa.types.is_temporal(kind)
+
+
+def _holds_several(kind: pa.DataType, known: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and _fits(kind.value_type, known))
+
+
+def _is_misfit(column: Column, schema: pa.Schema) -> bool:
+    """Whether a known column is kept under another name, as its type is not that of the known one."""
+    known = _known(schema.names).get(column.source)
+    return known is not None and known.name != column.name
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -177,30 +313,28 @@ def _free_name(name: str, taken: set[str]) -> str:
     return next(candidate for candidate in candidates if candidate.lower() not in taken)
 
 
-def _stored_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
-        return _stored_type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    return kind
-
-
-def conformed(table: pa.Table, columns: Sequence[Column], path: Path) -> pa.Table:
+def conformed(
+    table: pa.Table, columns: Sequence[Column], path: Path, invalid: Counter[str] | None = None
+) -> pa.Table:
     """Return a release's table under the names and types of the collection.
+
+    Values that do not fit become null; `invalid` counts them by column.
 
     Raises
     ------
     DamagedFile
-        A value does not fit the collection's column.
+        A column is damaged, or there is no way from its type to the collection's.
     """
     arrays = []
     for column in columns:
-        values = table[column.source]
-        if pa.types.is_floating(values.type) and pa.types.is_integer(column.type):
-            values = pc.if_else(pc.is_nan(values), None, values)  # pandas writes missing numbers so
         try:
-            values = values.cast(column.type)
-            values.validate(full=True)
+            values = table[column.source]
+            if column.is_first:
+                values = first_of_lists(values)
+            for kind in (*column.via, column.type):
+                values, bad = converted(values, kind)
+                if invalid is not None and bad:
+                    invalid[column.name] += bad
         except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise DamagedFile(

@@ -1,99 +1,78 @@
 """Finding the parts of a release in a folder, by looking at what is there.
 
-Four layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval
-(`img_emb_12.npy`, `text_emb_12.npy`, `metadata_12.parquet`, with or without leading zeros, in one
-folder or in one folder a kind), the pairs of DataComp (`UID.npz` with `UID.parquet`), and SISAP's
-bundles, one part each (`laion2B-en-clip768v2-n=10M.h5`, with `meta-10M.tsv` where there is one).
-Order is numeric: `img_emb_10` comes after `img_emb_2`.
+Layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval (`img_emb_12.npy`,
+`text_emb_12.npy`, `metadata_12.parquet`, with or without leading zeros, in one folder or in one folder
+a kind), the pairs of DataComp (`UID.npz` with `UID.parquet`), SISAP's bundles, one part each
+(`laion2B-en-clip768v2-n=10M.h5`, with `meta-10M.tsv` where there is one), and tables with a column of
+vectors. Order is numeric: `img_emb_10` comes after `img_emb_2`.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile
-from pairdex.files.vectors import VectorFile, open_vectors
-from pairdex.parts.bundle import (
-    BundleVectors,
-    find_bundle,
-    is_bundle_name,
-    metadata_beside,
-    open_bundle,
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    PairdexError,
+    UnsupportedFormat,
 )
+from pairdex.files.vectors import open_vectors
+from pairdex.parts.bundle import find_bundle, is_bundle_name, metadata_beside, open_bundle
+from pairdex.parts.numbered import NumberedFiles, joined_part, list_numbered
+from pairdex.parts.numbers import format_numbers, parse_numbers
+from pairdex.parts.part import Part
 from pairdex.parts.tsv import tsv_schema
+from pairdex.parts.vector_columns import vector_columns
+from pairdex.parts.whole import broken, check_not_zeros, entries, folders_of
 
 __all__ = [
     "DEFAULT_TOWER",
+    "FoundParts",
     "Part",
-    "Parts",
     "Tower",
     "find_parts",
     "format_numbers",
     "has_bundle",
-    "numbers_of",
     "parse_numbers",
     "part_numbers",
+    "search_parts",
 ]
 
 Tower = Literal["b32", "l14"]
-Parts = str | Iterable[int]
-"""Numbers of parts: `0-9,12`, or integers."""
-
 DEFAULT_TOWER: Tower = "l14"  # DataComp holds vectors of two models; this is the better one
 
-_IMAGE = re.compile(r"img_emb_(\d+)\.npy")
-_TEXT = re.compile(r"text_emb_(\d+)\.npy")
-_METADATA = re.compile(r"metadata_(\d+)\.parquet")
-_VECTOR_DTYPE = np.dtype("<f2")
-_MAX_PARTS = 1_000_000  # of a range; the largest release has some thousands
+_FLOATS = ("float16", "float32", "float64")
+_SHOWN_FILES = 5
+_SKIP = "or leave it out with --skip-incomplete"
+_EXPECTED = (
+    "expected img_emb_*.npy with metadata_*.parquet, *.npz with *.parquet, a *.parquet with a column of "
+    "vectors, or a bundle like laion2B-en-clip768v2-n=10M.h5"
+)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part, its files checked against each other.
+class FoundParts:
+    """The parts of a source that are whole, and a line on each part that was left out."""
 
-    `number` is the part's own, as in its files' names; DataComp's parts are numbered as sorted, a
-    bundle is part 0.
-    """
+    parts: list[Part]
+    skipped: list[str]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A part that is to be opened: its number, what it lacks, and how to open it."""
 
     number: int
-    image: VectorFile | BundleVectors
-    text: VectorFile | None
-    metadata: Path | None
-    schema: pa.Schema
-
-    @property
-    def rows(self) -> int:
-        """How many rows the part has."""
-        return self.image.rows
-
-    @property
-    def dim(self) -> int:
-        """The dimension of its vectors."""
-        return self.image.dim
-
-    @property
-    def files(self) -> list[Path]:
-        """The files it consists of, each once."""
-        text = None if self.text is None else self.text.path
-        paths = [self.image.path, text, self.metadata]
-        return list(dict.fromkeys(path for path in paths if path is not None))
-
-    @property
-    def table_name(self) -> str:
-        """What to call its metadata in messages."""
-        return (
-            f"{self.image.name} without metadata" if self.metadata is None else self.metadata.name
-        )
+    problem: str | None
+    open: Callable[[], Part]
 
 
 def find_parts(
@@ -103,18 +82,38 @@ def find_parts(
     tower: Tower = DEFAULT_TOWER,
     metadata: Path | None = None,
 ) -> list[Part]:
+    """Return the parts in `source`, whatever numbers are absent between them; see `search_parts`."""
+    return search_parts(
+        source, numbers=numbers, tower=tower, metadata=metadata, allow_gaps=True
+    ).parts
+
+
+def search_parts(
+    source: Path,
+    *,
+    numbers: frozenset[int] | None = None,
+    tower: Tower = DEFAULT_TOWER,
+    metadata: Path | None = None,
+    skip_incomplete: bool = False,
+    allow_gaps: bool = False,
+) -> FoundParts:
     """Return the parts in `source` in numeric order, all their headers checked.
 
     Parameters
     ----------
     source
-        A folder that holds parts, directly or in folders by kind; or a bundle.
+        A folder that holds parts, directly or in folders by kind; a bundle; or a file of vectors, or a
+        table with a column of them.
     numbers
         Only these parts; all when None.
     tower
         Which of DataComp's two models to take.
     metadata
         The TSV of a bundle, where it is not the one beside it.
+    skip_incomplete
+        Leave out parts that are not whole instead of refusing.
+    allow_gaps
+        Take numbers that are absent between the others for parts that nobody wanted.
 
     Raises
     ------
@@ -122,121 +121,149 @@ def find_parts(
         No parts, a file missing from a part, damaged files, files that do not belong together.
     """
     if source.is_file() and is_bundle_name(source):
-        return _bundle(source, source, metadata, numbers)
+        return FoundParts(_bundle(source, source, metadata, numbers), [])
+    if source.is_file() and source.suffix.lower() in (".npy", ".parquet"):
+        return FoundParts([_single(source, numbers)], [])
     if not source.is_dir():
-        raise MissingFile(f"{source} is no folder; expected a folder of parts, or a bundle (.h5)")
-    folders = _folders(source)
-    images = _numbered(folders, _IMAGE)
-    pairs = {} if images else dict(enumerate(_npz_pairs(folders)))
-    if not images and not pairs:
+        what = broken(source) or f"{source} is not a folder"
+        raise MissingFile(f"{what}; expected a folder of parts, or a bundle (.h5)")
+    folders = folders_of(source)
+    candidates, gap = _candidates(source, folders, tower)
+    if not candidates:
         bundle = find_bundle(folders)
         if bundle is None:
-            raise MissingFile(
-                f"{source} holds no parts; expected img_emb_*.npy with metadata_*.parquet, "
-                "*.npz with *.parquet, or a bundle like laion2B-en-clip768v2-n=10M.h5"
-            )
-        return _bundle(source, bundle, metadata, numbers)
+            raise MissingFile(f"{source} holds no parts; {_EXPECTED}{_found_instead(folders)}")
+        return FoundParts(_bundle(source, bundle, metadata, numbers), [])
     if metadata is not None:
         raise InvalidArgument(
             f"{source} holds parts with metadata of their own, got {metadata} too; "
             "a file of metadata goes with a bundle",
             field="metadata",
         )
-    if images:
-        parts = _numbered_parts(source, folders, _chosen(source, images, numbers))
-    else:
-        chosen = _chosen(source, pairs, numbers)
-        parts = (_datacomp_part(number, path, tower) for number, path in chosen)
-    return _checked(list(parts))
+    chosen = _chosen(source, candidates, numbers)
+    skipped = [] if allow_gaps or numbers is not None else gap
+    if skipped and not skip_incomplete:
+        raise MissingFile(
+            f"{skipped[0]}: fetch what is missing, name the parts "
+            "to build with --parts, or go on without it with --skip-incomplete"
+        )
+    found = _opened(source, chosen, skipped, skip_incomplete)
+    return FoundParts(_checked(found.parts), found.skipped)
 
 
 def part_numbers(source: Path) -> frozenset[int]:
     """Return the numbers of the parts whose image vectors are in `source`; nothing is opened."""
-    return frozenset(_numbered(_folders(source), _IMAGE) if source.is_dir() else ())
+    if not source.is_dir():
+        return frozenset()
+    return frozenset(list_numbered(source, folders_of(source)).images.found)
 
 
 def has_bundle(source: Path) -> bool:
-    """Tell whether `source` is a bundle, or a folder that holds one."""
+    """Return whether `source` is a bundle, or a folder that holds one."""
     if source.is_dir():
-        return find_bundle(_folders(source)) is not None
+        return find_bundle(folders_of(source)) is not None
     return source.is_file() and is_bundle_name(source)
 
 
-def parse_numbers(text: str) -> frozenset[int]:
-    """Parse part numbers such as `0-9,12`.
+def _candidates(
+    source: Path, folders: list[Path], tower: Tower
+) -> tuple[dict[int, _Candidate], list[str]]:
+    """Return what may be parts, by number, and a line if numbers between them are absent."""
+    numbered = list_numbered(source, folders)
+    if numbered.images.found or numbered.images.lost:
+        found = {
+            n: _Candidate(n, numbered.problem(n), _opening(numbered, n)) for n in numbered.numbers
+        }
+        return found, _gap(source, numbered)
+    pairs = _datacomp(folders, tower) or _tables(folders)
+    return {candidate.number: candidate for candidate in pairs}, []
 
-    Raises
-    ------
-    InvalidArgument
-        The text is no list of numbers and ascending ranges.
-    """
-    numbers: set[int] = set()
-    for piece in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", piece)
-        if not match or (match[2] and int(match[2]) < int(match[1])):
-            raise InvalidArgument(
-                f"the part range is {text!r}, expected numbers and ranges like 0-9,12",
-                field="parts",
+
+def _gap(source: Path, numbered: NumberedFiles) -> list[str]:
+    gap = numbered.gap()
+    if not gap:
+        return []
+    numbers = format_numbers(numbered.numbers)
+    return [f"{source} holds the parts {numbers}, but not {format_numbers(gap)}"]
+
+
+def _opening(numbered: NumberedFiles, number: int) -> Callable[[], Part]:
+    return lambda: numbered.open(number)
+
+
+def _datacomp(folders: list[Path], tower: Tower) -> list[_Candidate]:
+    """Return DataComp's pairs, numbered by their names in order, whole or not."""
+    files: dict[Path, dict[str, str | None]] = {}
+    for path in _with_suffixes(folders, (".npz", ".parquet")):
+        files.setdefault(path.with_suffix(""), {})[path.suffix] = broken(path)
+    if not any(".npz" in pair and ".parquet" in pair for pair in files.values()):
+        return []
+    return [
+        _Candidate(number, _pair_problem(stem, files[stem]), _pair_opening(number, stem, tower))
+        for number, stem in enumerate(sorted(files, key=_numeric))
+    ]
+
+
+def _pair_problem(stem: Path, pair: dict[str, str | None]) -> str | None:
+    for one, other in ((".npz", ".parquet"), (".parquet", ".npz")):
+        if other not in pair:
+            return f"{stem}{one} has no {stem.name}{other} beside it; fetch it"
+    return next((problem for problem in pair.values() if problem is not None), None)
+
+
+def _pair_opening(number: int, stem: Path, tower: Tower) -> Callable[[], Part]:
+    def opening() -> Part:
+        path = stem.with_name(f"{stem.name}.npz")
+        image, text = open_vectors(path, f"{tower}_img"), open_vectors(path, f"{tower}_txt")
+        return joined_part(number, image, text, stem.with_name(f"{stem.name}.parquet"))
+
+    return opening
+
+
+def _tables(folders: list[Path]) -> list[_Candidate]:
+    """Return tables as parts if one that can be opened has vectors in a column."""
+    paths = _with_suffixes(folders, (".parquet",))
+    whole = [path for path in paths if path.is_file() and broken(path) is None]
+    if not any(_has_vectors(path) for path in whole):
+        return []
+    return [
+        _Candidate(number, broken(path), _table_opening(number, path))
+        for number, path in enumerate(sorted(paths, key=_numeric))
+    ]
+
+
+def _has_vectors(path: Path) -> bool:
+    try:
+        return vector_columns(path) is not None
+    except DamagedFile:  # it is opened again, and named, if another one has vectors
+        return False
+
+
+def _table_opening(number: int, path: Path) -> Callable[[], Part]:
+    def opening() -> Part:
+        found = vector_columns(path)
+        if found is None:
+            raise UnsupportedFormat(
+                f"{path} has no column of vectors, the tables beside it have one"
             )
-        wanted = range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(numbers) + len(wanted) > _MAX_PARTS:
-            raise InvalidArgument(
-                f"the part range is {text!r}, expected at most {_MAX_PARTS:,} parts", field="parts"
-            )
-        numbers.update(wanted)
-    return frozenset(numbers)
+        image, text, schema = found
+        return Part(number, image, text, path, schema)
+
+    return opening
 
 
-def numbers_of(parts: Parts | None) -> frozenset[int] | None:
-    """Return part numbers that come as a text like `0-9,12` or as integers; None for all parts.
-
-    Raises
-    ------
-    InvalidArgument
-        The text is no list of numbers and ascending ranges; a number below 0.
-    """
-    if parts is None:
-        return None
-    if isinstance(parts, str):
-        return parse_numbers(parts)
-    numbers = frozenset(parts)
-    if numbers and min(numbers) < 0:
-        raise InvalidArgument(f"parts has {min(numbers)}, expected numbers from 0", field="parts")
-    return numbers
+def _with_suffixes(folders: list[Path], suffixes: tuple[str, ...]) -> list[Path]:
+    return [path for folder in folders for path in entries(folder) if path.suffix in suffixes]
 
 
-def format_numbers(numbers: Iterable[int]) -> str:
-    """Write part numbers as `parse_numbers` reads them: 0-9,12."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _folders(source: Path) -> list[Path]:
-    return [source, *sorted(entry for entry in source.iterdir() if entry.is_dir())]
-
-
-def _numbered(folders: Iterable[Path], pattern: re.Pattern[str]) -> dict[int, Path]:
-    found: dict[int, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.iterdir()):
-            match = pattern.fullmatch(path.name)
-            if match and path.is_file():
-                other = found.setdefault(int(match[1]), path)
-                if other != path:
-                    raise Mismatch(
-                        f"{other} and {path} are both part {int(match[1])}; remove one or name its folder"
-                    )
-    return dict(sorted(found.items()))
+def _numeric(path: Path) -> tuple[int, str]:
+    """Order 2 before 10, and hexadecimal names as text."""
+    return (int(path.stem) if path.stem.isdecimal() else 0), path.name
 
 
 def _chosen(
-    source: Path, found: dict[int, Path], numbers: frozenset[int] | None
-) -> list[tuple[int, Path]]:
+    source: Path, found: dict[int, _Candidate], numbers: frozenset[int] | None
+) -> list[_Candidate]:
     if numbers is not None and not numbers:
         raise InvalidArgument("the set of parts is empty, expected their numbers", field="parts")
     absent = sorted((numbers or frozenset()) - found.keys())
@@ -246,30 +273,66 @@ def _chosen(
             f"{source} holds no part {absent[0]}{more}; it holds {len(found):,} parts, "
             f"{min(found)} to {max(found)}"
         )
-    return [(n, path) for n, path in found.items() if numbers is None or n in numbers]
+    return [candidate for n, candidate in found.items() if numbers is None or n in numbers]
 
 
-def _numbered_parts(
-    source: Path, folders: list[Path], images: list[tuple[int, Path]]
-) -> Iterator[Part]:
-    texts, tables = _numbered(folders, _TEXT), _numbered(folders, _METADATA)
-    for number, path in images:
-        digits = path.stem.rpartition("_")[2]
-        if number not in tables:
-            raise MissingFile(
-                f"{source} has {path.name} but no metadata_{digits}.parquet; fetch it"
-            )
-        if texts and number not in texts:
-            raise MissingFile(f"{source} has {path.name} but no text_emb_{digits}.npy; fetch it")
-        text = open_vectors(texts[number]) if texts else None
-        yield _part(number, open_vectors(path), text, tables[number])
+def _opened(
+    source: Path, candidates: Iterable[_Candidate], skipped: list[str], skip: bool
+) -> FoundParts:
+    """Open the parts that are whole; refuse the others, or list them."""
+    parts: list[Part] = []
+    lines = list(skipped)
+    for candidate in candidates:
+        opened = _try_open(candidate)
+        if isinstance(opened, Part):
+            parts.append(opened)
+        elif skip:
+            lines.append(f"part {candidate.number} is left out: {opened}")
+        else:
+            raise _skippable(opened, f"{opened}; {_SKIP}") from opened
+    if not parts:
+        raise MissingFile(f"no part of {source} is whole: {lines[-1]}")
+    return FoundParts(parts, lines)
+
+
+def _try_open(candidate: _Candidate) -> Part | PairdexError:
+    """Return the part, or why it is not whole."""
+    if candidate.problem is not None:
+        return MissingFile(candidate.problem)
+    try:
+        return candidate.open()
+    except PairdexError as error:
+        return error
+
+
+def _skippable(error: PairdexError, message: str) -> PairdexError:
+    """Return the error with the advice to skip the part."""
+    if isinstance(error, InvalidArgument):
+        return InvalidArgument(message, field=error.field)
+    return type(error)(message)
+
+
+def _single(source: Path, numbers: frozenset[int] | None) -> Part:
+    """Return the one part that a file of vectors, or a table with vectors, is."""
+    _chosen(source, {0: _Candidate(0, None, _table_opening(0, source))}, numbers)
+    problem = broken(source)
+    if problem is not None:
+        raise MissingFile(problem)
+    if source.suffix.lower() == ".parquet":
+        return _checked([_table_opening(0, source)()])[0]
+    vectors = open_vectors(source)
+    check_not_zeros(vectors)
+    return _checked([Part(0, vectors, None, None, pa.schema([]))])[0]
 
 
 def _bundle(
     source: Path, path: Path, metadata: Path | None, numbers: frozenset[int] | None
 ) -> list[Part]:
     """Return the one part that a bundle is."""
-    _chosen(source, {0: path}, numbers)
+    problem = broken(path)
+    if problem is not None:
+        raise MissingFile(problem)
+    _chosen(source, {0: _Candidate(0, None, _table_opening(0, path))}, numbers)
     vectors, table = open_bundle(path), metadata or metadata_beside(path)
     if table is not None and not table.is_file():
         raise MissingFile(f"{table} does not exist; expected the metadata of {path.name}")
@@ -277,54 +340,25 @@ def _bundle(
     return [Part(0, vectors, None, table, schema)]
 
 
-def _npz_pairs(folders: Iterable[Path]) -> list[Path]:
-    paths = [path for folder in folders for path in sorted(folder.glob("*.npz"), key=_numeric)]
-    lone = [path for path in paths if not path.with_suffix(".parquet").is_file()]
-    if 0 < len(lone) < len(paths):
-        raise MissingFile(f"{lone[0]} has no {lone[0].stem}.parquet beside it; fetch it")
-    return [] if lone else paths
-
-
-def _numeric(path: Path) -> tuple[int, str]:
-    """Order 2.npz before 10.npz, and hexadecimal names as text."""
-    return (int(path.stem) if path.stem.isdecimal() else 0), path.name
-
-
-def _datacomp_part(number: int, path: Path, tower: Tower) -> Part:
-    image, text = open_vectors(path, f"{tower}_img"), open_vectors(path, f"{tower}_txt")
-    return _part(number, image, text, path.with_suffix(".parquet"))
-
-
-def _part(number: int, image: VectorFile, text: VectorFile | None, metadata: Path) -> Part:
-    try:
-        with pa.OSFile(os.fsencode(metadata)) as raw, pq.ParquetFile(raw) as footer:
-            rows, schema = footer.metadata.num_rows, footer.schema_arrow
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DamagedFile(
-            f"{metadata} is no readable Parquet file: {reason}; fetch it again"
-        ) from error
-    for name, count in [(metadata.name, rows), *([(text.name, text.rows)] if text else [])]:
-        if count != image.rows:
-            raise Mismatch(
-                f"{image.name} has {image.rows:,} rows, {name} has {count:,}: "
-                f"the files do not belong together; fetch part {number} again"
-            )
-    return Part(number, image, text, metadata, schema)
-
-
 def _checked(parts: list[Part]) -> list[Part]:
-    """Refuse vectors of another dtype or dimension than float16 and the first part's."""
+    """Refuse vectors that are not floats, or of another dimension than the first part's."""
     first = parts[0].image
     for part in parts:
         for file in (part.image, *([part.text] if part.text else [])):
-            if file.dtype != _VECTOR_DTYPE:
-                raise Mismatch(
-                    f"{file.name} holds {file.dtype}, expected {_VECTOR_DTYPE} in little-endian order; convert it"
-                )
+            if file.dtype.name not in _FLOATS:
+                raise Mismatch(f"{file.name} holds {file.dtype}, expected floats")
             if file.dim != first.dim:
                 raise Mismatch(
                     f"{file.name} has dimension {file.dim}, {first.name} has {first.dim}: "
                     "vectors of two models do not go into one collection"
                 )
     return parts
+
+
+def _found_instead(folders: list[Path]) -> str:
+    """Name some of the files that are there, where there are any."""
+    names = [path.name for folder in folders for path in entries(folder) if path.is_file()]
+    if not names:
+        return ""
+    more = f" and {len(names) - _SHOWN_FILES:,} more" if len(names) > _SHOWN_FILES else ""
+    return f"; it holds {', '.join(names[:_SHOWN_FILES])}{more}"

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_RULE", "RULES", "NsfwRule", "kept"]
+__all__ = ["DEFAULT_RULE", "RULES", "WORDS", "NsfwRule", "kept"]
 
 NsfwRule = Literal["none", "safe", "sisap", "sisap-dev"]
 RULES: tuple[NsfwRule, ...] = get_args(NsfwRule)
 DEFAULT_RULE: NsfwRule = "none"
+WORDS = frozenset({"UNLIKELY", "UNSURE", "NSFW"})  # LAION's tags, case and all
 
 
 def kept(rule: NsfwRule, nsfw: pa.ChunkedArray) -> NDArray[np.bool_]:

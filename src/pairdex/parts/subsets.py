@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pairdex.errors import InvalidArgument, MissingFile
-from pairdex.parts.layout import format_numbers, has_bundle, part_numbers
+from pairdex.parts.layout import has_bundle, part_numbers
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.numbers import format_numbers
 
 __all__ = ["SUBSETS", "SisapSubset", "SubsetName", "find_subset"]
 

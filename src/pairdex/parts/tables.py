@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,16 +12,22 @@ import pyarrow as pa
 from pairdex.errors import Mismatch
 from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.columns import ORIGIN, Column, conformed, read_tables
-from pairdex.parts.layout import Part
+from pairdex.parts.part import Part
 from pairdex.parts.tsv import read_tsv
 
 __all__ = ["part_tables"]
 
 
-def part_tables(part: Part, columns: Sequence[Column], table_rows: int) -> Iterator[pa.Table]:
+def part_tables(
+    part: Part,
+    columns: Sequence[Column],
+    table_rows: int,
+    invalid: Counter[str] | None = None,
+) -> Iterator[pa.Table]:
     """Yield a part's metadata in order, `table_rows` rows a table (the last may be shorter).
 
-    Behind the columns each row has its origin: the number of the part, and its row there.
+    Behind the columns each row has its origin: the number of the part, and its row there. `invalid`
+    counts by column the values that could not be turned and are null.
 
     Raises
     ------
@@ -32,16 +39,22 @@ def part_tables(part: Part, columns: Sequence[Column], table_rows: int) -> Itera
             yield pa.table(_origin(part, first, min(table_rows, part.rows - first)))
         return
     first = 0
-    for table in _read(part, part.metadata, columns, table_rows):
+    for table in _read(part, part.metadata, columns, table_rows, invalid):
         released = dict(zip(table.column_names, table.columns, strict=True))
         yield pa.table(released | _origin(part, first, len(table)))
         first += len(table)
 
 
-def _read(part: Part, path: Path, columns: Sequence[Column], table_rows: int) -> Iterator[pa.Table]:
+def _read(
+    part: Part,
+    path: Path,
+    columns: Sequence[Column],
+    table_rows: int,
+    invalid: Counter[str] | None,
+) -> Iterator[pa.Table]:
     if not isinstance(part.image, BundleVectors):
-        return read_tables(path, columns, table_rows)
-    texts = (conformed(table, columns, path) for table in read_tsv(path))
+        return read_tables(path, columns, table_rows, invalid)
+    texts = (conformed(table, columns, path, invalid) for table in read_tsv(path))
     return _regrouped(_counted(texts, part), table_rows)
 
 

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.files import atomic, foreign_json, lock
+from pairdex.files import atomic, lock
 from pairdex.files.hdf5_tables import TableWriter, Value
 from pairdex.files.mapped_arrays import map_array, new_array
 from pairdex.files.neighbour_files import FIRST_ID
 from pairdex.files.result_files import check_suffix, long_table
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.join.code_map import GRAPH_BOX
 from pairdex.join.coded_rows import open_or_code_rows
 from pairdex.join.neighbour_graph import GraphTable, build_graph, graph_lists
@@ -264,8 +265,7 @@ def _find_exactly(
             for array in (ids, distances):
                 assert isinstance(array, np.memmap)
                 array.flush()
-            content = {"plan": facts, "done": part.stop}
-            atomic.write_bytes(folder / _DONE, json.dumps(content).encode())
+            write_note(folder / _DONE, {"plan": facts, "done": part.stop})
             saved = time.monotonic()
         if progress:
             progress("searching", part.stop, n)
@@ -273,11 +273,8 @@ def _find_exactly(
 
 
 def _recorded(folder: Path, plan: dict[str, Any]) -> int:
-    try:
-        content = foreign_json.parse((folder / _DONE).read_bytes())
-    except (FileNotFoundError, ValueError):  # nothing is known to be done
-        return 0
-    return int(content["done"]) if content["plan"] == plan else 0
+    content = read_note(folder / _DONE)
+    return content["done"] if content is not None and content["plan"] == plan else 0
 
 
 def _blocks(

@@ -9,37 +9,51 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
+
+import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.encoders.model import load_model, what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.parts.bundle import BundleVectors
-from pairdex.parts.layout import DEFAULT_TOWER, Part, Parts, Tower, find_parts, numbers_of
+from pairdex.files import lock
+from pairdex.parts.columns import Column
+from pairdex.parts.layout import DEFAULT_TOWER, Tower, search_parts
 from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.note import Note, read_note
 from pairdex.parts.nsfw import NsfwRule
+from pairdex.parts.numbers import Parts, numbers_of
+from pairdex.parts.part import Part
+from pairdex.parts.places import local_place
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.arrivals import Arrival, Arrivals, find_arrivals
+from pairdex.store.build_notes import build_notes
+from pairdex.store.doubts import check_order, check_tags
 from pairdex.store.folder import claimed, make_folders, tidy
-from pairdex.store.manifest import Manifest, write_manifest
+from pairdex.store.manifest import Manifest, PartEntry, write_manifest
 from pairdex.store.plan import (
     Selection,
-    new_parts,
+    check_additions,
     plan_additions,
     plan_collection,
     selection_of,
 )
+from pairdex.store.removed import add_removed, read_removed, state_of
+from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
 
-__all__ = ["BuildReport", "build", "build_collection"]
+__all__ = ["BuildOptions", "BuildReport", "build", "build_collection"]
 
 
 @dataclass(frozen=True)
 class BuildReport:
     """What the collection holds after a build.
 
-    `added` is what this build brought; `notes` are sentences on what one should know of the source.
+    `rows` counts the rows that were not taken down, `added` those that this build brought, `replaced` those that it took down for newer ones,
+    `skipped` the parts that it left out as they are not whole. `notes` are sentences on what one should
+    know of the source.
     """
 
     rows: int
@@ -49,6 +63,8 @@ class BuildReport:
     dim: int
     added: int
     seconds: float
+    skipped: int = 0
+    replaced: int = 0
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -68,6 +84,37 @@ class BuildReport:
         )
 
 
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a collection is built.
+
+    Attributes
+    ----------
+    metadata
+        The TSV of a bundle, where it is not the one beside it.
+    replaced
+        The numbers of parts that have changed: their old rows are taken down, the new ones added.
+    skip_incomplete
+        Leave out parts that are not whole, and count them, instead of refusing.
+    link
+        Share vectors with the released files where no row is dropped and nothing is converted.
+    workers
+        How many parts are written at once, each in a process of its own.
+    """
+
+    metadata: Path | None = None
+    replaced: frozenset[int] = frozenset()
+    skip_incomplete: bool = False
+    link: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InvalidArgument(
+                f"workers is {self.workers}, expected at least 1", field="workers"
+            )
+
+
 @checked
 def build(
     source: StrPath,
@@ -81,6 +128,9 @@ def build(
     metadata: StrPath | None = None,
     tower: Tower = DEFAULT_TOWER,
     model: StrPath | None = None,
+    replace_parts: Parts = (),
+    skip_incomplete: bool = False,
+    link: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> BuildReport:
@@ -89,8 +139,8 @@ def build(
     Parameters
     ----------
     source
-        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; or a
-        bundle of SISAP's (.h5), or a folder that holds one.
+        A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; a bundle
+        of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of vectors.
     collection
         The folder of the collection, new or existing.
     parts
@@ -110,6 +160,13 @@ def build(
         Which of DataComp's two models to take.
     model
         The name or folder of the model that made the vectors; encoded parts say it themselves.
+    replace_parts
+        The numbers of parts whose files have changed, as `parts`: their old rows are taken down, the new
+        ones added.
+    skip_incomplete
+        Leave out parts that are not whole, and count them, instead of refusing.
+    link
+        Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
     progress
@@ -126,15 +183,22 @@ def build(
         Parts that are damaged or do not fit each other or the collection; a full disk; another
         writer. What was there before is untouched.
     """
+    options = BuildOptions(
+        metadata=None if metadata is None else local_place(metadata, field="metadata"),
+        replaced=numbers_of(replace_parts) or frozenset(),
+        skip_incomplete=skip_incomplete,
+        link=link,
+        workers=workers,
+    )
     return build_collection(
-        Path(source),
-        Path(collection),
+        local_place(source),
+        local_place(collection, field="collection"),
         selection=selection_of(
             subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
         ),
-        metadata=None if metadata is None else Path(metadata),
         model=None if model is None else load_model(model).record(),
-        workers=workers,
+        options=options,
+        now=datetime.now(timezone.utc),
         progress=at_step(progress, "building"),
     )
 
@@ -145,71 +209,160 @@ def build_collection(
     *,
     selection: Selection,
     model: ModelRecord | None = None,
-    metadata: Path | None = None,
-    workers: int = 1,
+    options: BuildOptions | None = None,
+    now: datetime | None = None,
     progress: StepProgress | None = None,
 ) -> BuildReport:
     """Build a collection from the parts in `source`, or add those it does not hold yet.
 
-    `metadata` is the TSV of a bundle, where it is not the one beside it.
+    `now` is kept with rows that are taken down, with its time zone.
 
     Raises
     ------
     PairdexError
-        Bad parts, parts that do not fit the collection, another writer, or no room. What was
-        there before is untouched; the same call goes on where this one stopped.
+        Bad parts, parts that do not fit the collection or have changed, another writer, or no room.
+        What was there before is untouched; the same call goes on where this one stopped.
     """
     started = time.perf_counter()
-    if workers < 1:
-        raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    options = options or BuildOptions()
     if selection.subset is not None:
         selection.subset.check_source(source)
-    parts = find_parts(source, numbers=selection.parts, tower=selection.tower, metadata=metadata)
+    found = search_parts(
+        source,
+        numbers=selection.parts,
+        tower=selection.tower,
+        metadata=options.metadata,
+        skip_incomplete=options.skip_incomplete,
+    )
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model
-    _check_model(model, parts[0])
+    _check_model(model, found.parts[0])
     with claimed(collection) as before:
-        new = new_parts(parts, before, source, selection.limit)
-        if before is None:
-            name = collection.resolve().name
-            manifest, columns = plan_collection(name, new, selection, model)
-        else:
-            manifest, columns = plan_additions(collection, before, parts, selection, model)
-        left = _left(selection, before)
-        make_folders(collection, manifest)
-        tasks = [
-            PartTask(len(manifest.parts) + i, part, source, collection, columns, left, note)
-            for i, part in enumerate(new)
-        ]
-        entries = list(run_tasks(tasks, workers=workers, progress=progress))
-        manifest = replace(manifest, parts=[*manifest.parts, *entries])
+        if before is not None:
+            check_additions(collection, before, found.parts, selection, model)
+        arrivals = find_arrivals(
+            found.parts,
+            before,
+            collection=collection,
+            source=source,
+            selection=selection,
+            replaced=options.replaced,
+        )
+        job = _planned(
+            source,
+            collection,
+            before=before,
+            arrivals=arrivals,
+            selection=selection,
+            model=model,
+        )
+        make_folders(collection, job.manifest)
+        entries = job.run(note, options, progress)
+        replaced = _take_down(collection, before, entries, now or datetime.now(timezone.utc))
+        manifest = replace(job.manifest, parts=[*job.manifest.parts, *entries])
         if manifest != before:
             write_manifest(collection, manifest)
-        tidy(collection, manifest)
-    added = sum(entry.rows for entry in entries)
-    notes = _notes(parts, manifest, selection)
-    return BuildReport.of(manifest, added, time.perf_counter() - started, notes)
-
-
-def _notes(parts: Sequence[Part], manifest: Manifest, selection: Selection) -> list[str]:
-    """Return what one should know of the parts and of what became of them."""
+        tidy(collection, manifest, before)
     notes = [
-        f"{part.image.name} holds vectors as columns: they were turned into rows"
-        for part in parts
-        if isinstance(part.image, BundleVectors) and part.image.is_transposed
+        *found.skipped,
+        *arrivals.notes,
+        *build_notes(found.parts, entries, manifest, selection),
+        *filter(None, [what_it_knows(manifest.model)]),
     ]
-    if any(part.metadata is None for part in parts):
-        notes.append(
-            f"{parts[0].image.name} has no metadata beside it: the only columns are part and row"
-        )
-    rounded = sum(part.rounded for part in manifest.parts)
-    if rounded:
-        notes.append(f"{rounded:,} rows had float32 values that were rounded to float16")
-    subset = selection.subset
-    is_whole = selection.where is None and subset is not None and selection.limit == subset.limit
-    if subset is not None and is_whole and {p.number for p in manifest.parts} == subset.numbers:
-        notes += subset.remarks(manifest.rows)
-    return [*notes, *filter(None, [what_it_knows(manifest.model)])]
+    has_removed = state_of(collection) is not None
+    removed = read_removed(collection, manifest) if has_removed else None
+    return replace(
+        BuildReport.of(
+            manifest, sum(e.rows for e in entries), time.perf_counter() - started, notes
+        ),
+        rows=manifest.rows - (0 if removed is None else removed.count),
+        skipped=len(found.skipped),
+        replaced=replaced,
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be written: the manifest so far, and each new part with its columns."""
+
+    source: Path
+    collection: Path
+    manifest: Manifest
+    arrivals: list[Arrival]
+    columns: list[list[Column]]
+    selection: Selection
+
+    def run(
+        self, note: Note, options: BuildOptions, progress: StepProgress | None
+    ) -> list[PartEntry]:
+        """Write the new parts and return their entries."""
+        first = len(self.manifest.parts)
+        tasks = [
+            PartTask(
+                first + i,
+                arrival.part,
+                self.source,
+                self.collection,
+                columns,
+                self.selection,
+                note,
+                options.link,
+            )
+            for i, (arrival, columns) in enumerate(zip(self.arrivals, self.columns, strict=True))
+        ]
+        entries = run_tasks(tasks, workers=options.workers, progress=progress)
+        return [
+            replace(entry, replaces=list(arrival.replaces))
+            for entry, arrival in zip(
+                entries, self.arrivals, strict=False
+            )  # a limit ends them early
+        ]
+
+
+def _planned(
+    source: Path,
+    collection: Path,
+    *,
+    before: Manifest | None,
+    arrivals: Arrivals,
+    selection: Selection,
+    model: ModelRecord | None,
+) -> _Job:
+    """Decide the columns, check the new parts, and give earlier ones wider columns where needed."""
+    new = [arrival.part for arrival in arrivals.new]
+    if before is None:
+        manifest, plan = plan_collection(collection.resolve().name, new, selection, model)
+    else:
+        manifest, plan = plan_additions(collection, before, new, model)
+    for part, columns in zip(new, plan.of_parts, strict=True):
+        check_tags(part, columns, selection.nsfw)
+        check_order(part, columns)
+    if plan.of_earlier:
+        manifest = retyped(collection, manifest, plan.of_earlier)
+    left = _left(selection, before)
+    return _Job(source, collection, manifest, arrivals.new, plan.of_parts, left)
+
+
+def _take_down(
+    collection: Path, before: Manifest | None, entries: Sequence[PartEntry], now: datetime
+) -> int:
+    """Take down the rows of parts that new ones replace, and return how many rows these have.
+
+    It is done before the manifest names the new parts: a build that is killed in between goes on when
+    it is repeated, and shows no row twice.
+    """
+    replaced = 0
+    for entry in entries:
+        if not entry.replaces:
+            continue
+        assert before is not None, "there is nothing to replace in a new collection"
+        firsts = np.cumsum([0, *(part.rows for part in before.parts)])
+        ids = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in sorted(entry.replaces)])
+        with lock.removing(collection):
+            reason = f"part {entry.number} was replaced"
+            add_removed(collection, before, ids.astype(np.int64), reason=reason, time=now)
+        replaced += len(ids)
+    return replaced
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

@@ -61,10 +61,14 @@ def make_folders(collection: Path, manifest: Manifest) -> None:
     _discard_partials(collection)
 
 
-def tidy(collection: Path, manifest: Manifest) -> None:
-    """Remove what interrupted builds of other parts or options have left."""
+def tidy(collection: Path, manifest: Manifest, before: Manifest | None = None) -> None:
+    """Remove what interrupted builds of other parts or options have left.
+
+    The files of the manifest `before` stay: somebody may have read it and be about to open them.
+    """
     shutil.rmtree(collection / STAGING, ignore_errors=True)
-    named = {collection / file.path for file in manifest.files()}
+    manifests = [manifest, *([] if before is None else [before])]
+    named = {collection / file.path for one in manifests for file in one.files()}
     for kind in _KINDS:
         for path in (collection / kind).glob("*"):
             if _PART_FILE.fullmatch(path.name) and path not in named:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pairdex.errors import MissingFile
 from pairdex.files import atomic, checksums
@@ -18,6 +18,7 @@ from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 from pairdex.files.typed_json import sealed_record, typed
 from pairdex.parts.model_record import ModelRecord
+from pairdex.store.fields import VectorField
 
 __all__ = [
     "FORMAT",
@@ -33,8 +34,6 @@ __all__ = [
     "read_manifest",
     "write_manifest",
 ]
-
-VectorField = Literal["image", "text"]
 
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
@@ -84,7 +83,10 @@ class PartEntry:
     `pictures` is the folder that the column `image_path` is relative to, or None. `rounded` is the number
     of rows whose float32 values had to be rounded to float16. `orientation` is how pictures were oriented
     when they were encoded, `upright` or `as stored`, or None if unknown. `linked` lists folders outside
-    `pictures` that links in it lead to.
+    `pictures` that links in it lead to. `invalid` counts by column the values that could not be stored and
+    are null. `zero_run` is the longest run of rows of zeros, if it is long. `replaces` has the indexes of
+    the parts in the collection whose rows were removed for this one. `link` says how the vectors came here
+    if they were not copied; the manifest does not record it.
     """
 
     number: int
@@ -97,6 +99,10 @@ class PartEntry:
     rounded: int = 0
     orientation: str | None = None
     linked: tuple[str, ...] = ()
+    invalid: dict[str, int] = field(default_factory=dict)
+    zero_run: int = 0
+    replaces: list[int] = field(default_factory=list)
+    link: str = ""
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PartEntry:
@@ -202,7 +208,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
     for part in fields["parts"]:
-        for optional in ("rounded", "orientation", "linked"):
+        del part["link"]
+        for optional in ("rounded", "orientation", "linked", "invalid", "zero_run", "replaces"):
             if not part[optional]:
                 del part[optional]
     head = {"format": fields.pop("format"), "version": fields.pop("version")}

@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.files import checksums
-from pairdex.parts.columns import ORIGIN, Column, plan_columns
+from pairdex.parts.columns import ORIGIN, Column, ColumnPlan, plan_columns, plan_parts
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Manifest, PartEntry, VectorField
+from pairdex.store.manifest import ColumnEntry, Filter, Manifest, VectorField
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
 __all__ = [
     "Selection",
-    "new_parts",
+    "check_additions",
     "plan_additions",
     "plan_collection",
+    "released_schema",
     "selection_of",
     "source_name",
 ]
@@ -88,39 +90,6 @@ def selection_of(
     )
 
 
-def new_parts(
-    parts: list[Part], before: Manifest | None, source: Path, limit: int | None
-) -> list[Part]:
-    """Leave out the parts that the collection already holds, told by their files' content.
-
-    Raises
-    ------
-    Mismatch
-        An earlier limit has cut a part that is to be taken whole now: its other rows have no place.
-    """
-    if before is None:
-        return parts
-    if limit is not None and before.rows >= limit:
-        return []
-    by_size = {tuple(sorted((f.path, f.bytes) for f in entry.sources)) for entry in before.parts}
-    by_content = {tuple(sorted(f.checksum for f in entry.sources)): entry for entry in before.parts}
-
-    def held(part: Part) -> PartEntry | None:
-        names = sorted((source_name(p, source), p.stat().st_size) for p in part.files)
-        if tuple(names) not in by_size:
-            return None
-        return by_content.get(tuple(sorted(checksums.of_file(path) for path in part.files)))
-
-    found = [(part, held(part)) for part in parts]
-    for part, entry in found:
-        if entry is not None and entry.rows_read < part.rows:
-            raise Mismatch(
-                f"part {part.number} was cut at row {entry.rows_read:,} of {part.rows:,} by an earlier "
-                "limit: build a new collection to have more rows"
-            )
-    return [part for part, entry in found if entry is None]
-
-
 def source_name(path: Path, source: Path) -> str:
     """Return what the manifest calls a file: its place in the source's folder, or its bare name."""
     folder = source if source.is_dir() else source.parent
@@ -129,7 +98,7 @@ def source_name(path: Path, source: Path) -> str:
 
 def plan_collection(
     name: str, parts: Sequence[Part], selection: Selection, model: ModelRecord | None
-) -> tuple[Manifest, list[Column]]:
+) -> tuple[Manifest, ColumnPlan]:
     """Return the manifest of a new collection, still without parts, and its columns.
 
     Raises
@@ -137,7 +106,8 @@ def plan_collection(
     Mismatch
         The parts' columns do not agree, or lack what the NSFW rule needs.
     """
-    columns = plan_columns(parts)
+    plan = plan_parts(parts)
+    columns = plan.of_parts[0]
     _check_nsfw(columns, parts[0], selection)
     manifest = Manifest(
         name=name,
@@ -152,17 +122,17 @@ def plan_collection(
         parts=[],
         model=model,
     )
-    return manifest, columns
+    return manifest, plan
 
 
-def plan_additions(
+def check_additions(
     collection: Path,
     before: Manifest,
     parts: Sequence[Part],
     selection: Selection,
     model: ModelRecord | None,
-) -> tuple[Manifest, list[Column]]:
-    """Return the manifest of a collection that is to get more parts, and their columns.
+) -> None:
+    """Refuse parts of another kind than those that a collection holds.
 
     Raises
     ------
@@ -175,28 +145,56 @@ def plan_additions(
             f"{collection} was made of rows of {before.origin.collection}: parts cannot be added to it; "
             "build them into a collection of their own"
         )
-    columns = plan_columns(parts)
-    origin = [name for name, _ in ORIGIN]
-    held = [name for name in before.column_names if name not in origin]
+    held = [name for name in before.column_names if name not in dict(ORIGIN)]
+    added = {column.name.lower(): column.name for column in plan_columns(parts)}
+    names = [name if name.lower() in added else None for name in held]
+    same = None not in names and len(held) == len(added)
     compared = {
         "dimension": (before.dim, parts[0].dim),
         "vectors": (" and ".join(before.vectors), " and ".join(_kinds(parts[0]))),
         "NSFW rule": (before.filter.nsfw, selection.nsfw),
         "filter": (before.filter.where or "none", selection.where or "none"),
-        "columns": (", ".join(sorted(held)), ", ".join(sorted(c.name for c in columns))),
+        "columns": (
+            ", ".join(sorted(held)),
+            ", ".join(sorted(held if same else added.values())),
+        ),
         "model": (_shown(before.model or model), _shown(model or before.model)),
     }
-    for what, (old, added) in compared.items():
-        if old != added:
+    for what, (old, new) in compared.items():
+        if old != new:
             raise Mismatch(
-                f"{collection} has the {what} {old}, the parts to add have {added}: "
+                f"{collection} has the {what} {old}, the parts to add have {new}: "
                 "build them into a collection of their own"
             )
-    first = before.parts[0].files["metadata"].path
-    schema = MetadataFile(collection / first, before.parts[0].rows).schema
-    source = {column.name: column.source for column in columns}
-    columns = [Column(name, schema.field(name).type, source[name]) for name in held]
-    return replace(before, model=before.model or model), columns
+
+
+def plan_additions(
+    collection: Path, before: Manifest, new: Sequence[Part], model: ModelRecord | None
+) -> tuple[Manifest, ColumnPlan]:
+    """Return the manifest of a collection that is to get more parts, and their columns.
+
+    Raises
+    ------
+    Mismatch
+        A new part has a column of a type that has nothing in common with the collection's.
+    """
+    manifest = replace(before, model=before.model or model)
+    if not new:
+        return manifest, ColumnPlan([], [])
+    plan = plan_parts(new, released_schema(collection, before))
+    sources = {column.name: column.source or "" for column in before.columns}
+    of_parts = [
+        [replace(c, aliases=(sources[c.name], *c.aliases)) for c in columns]
+        for columns in plan.of_parts
+    ]
+    return manifest, ColumnPlan(of_parts, plan.of_earlier)
+
+
+def released_schema(collection: Path, manifest: Manifest) -> pa.Schema:
+    """Return the columns of a collection's files with their types, those of the origin left out."""
+    first = manifest.parts[0]
+    schema = MetadataFile(collection / first.files["metadata"].path, first.rows).schema
+    return pa.schema([field for field in schema if field.name not in dict(ORIGIN)])
 
 
 def _kinds(part: Part) -> list[VectorField]:

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
+from pairdex.store.fields import DEFAULT_SEED
 
-__all__ = ["DEFAULT_SEED", "draw"]
-
-DEFAULT_SEED = 0
+__all__ = ["draw"]
 
 _BLOCK_ROWS = 1 << 20
 _HIGH_BITS = 16  # of a row's key: rows are counted by these bits first, so only a few need sorting

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from pairdex.errors import WriteFailed
+from pairdex.errors import WeakFileSystem, WriteFailed
 
 __all__ = ["ctrl_c_blocked", "process_pool"]
 
@@ -57,6 +58,7 @@ def ctrl_c_blocked() -> Iterator[None]:
 
 def _follow(leader: Connection) -> None:
     """Make this worker end when the process that started it ends, even if it was killed."""
+    warnings.simplefilter("ignore", WeakFileSystem)  # that process reports it
     threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
 
 

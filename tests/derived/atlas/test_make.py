@@ -156,7 +156,9 @@ def test_an_atlas_of_fewer_parts_is_outdated(collection):
     rows = grouped_rows(7)
     save_part(collection.parent / "more", 1, rows, rows, {"caption": ["more"] * len(rows)})
     pairdex.build(collection.parent / "more", collection)
-    with pytest.raises(Mismatch, match=r"the atlas of .* is of 240 rows.*run pairdex atlas"):
+    with pytest.raises(
+        Mismatch, match=r"the atlas of .* was made from 240 rows.*run pairdex atlas"
+    ):
         open_atlas(Store(collection))
     pairdex.atlas(collection, sample=50)
     assert open_atlas(Store(collection)).record.rows == 480

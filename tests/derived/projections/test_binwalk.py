@@ -160,7 +160,7 @@ def test_a_file_with_refs_and_pool_is_a_model_and_other_arrays_are_refused(tmp_p
     np.testing.assert_array_equal(read.pool, model.pool)
     with h5py.File(tmp_path / "twice.h5", "w") as file:
         file["refs"], file["pool"] = model.refs, np.ones((16, 64), np.int32)
-    with pytest.raises(DamagedFile, match="not a permutation of 1 to 1024"):
+    with pytest.raises(DamagedFile, match="expected a permutation of 1 to 1024"):
         read_model(tmp_path / "twice.h5")
     with h5py.File(tmp_path / "few.h5", "w") as file:
         file["refs"], file["pool"] = model.refs[:64], model.pool

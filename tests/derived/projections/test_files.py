@@ -97,7 +97,7 @@ def test_the_recorded_checksums_match_the_files(collection, folder):
 
 def test_vectors_of_another_dimension_are_refused(collection, folder):
     projection = open_projection(Store(collection), "pca3")
-    with pytest.raises(Mismatch, match=r"shape \(2, 5\), expected \(n, 8\)"):
+    with pytest.raises(Mismatch, match=r"shape \(2, 5\), the model of pca3 expects \(n, 8\)"):
         projection.apply(np.ones((2, 5), np.float32))
 
 

@@ -64,13 +64,15 @@ def test_sketches_are_searched_by_vectors_and_by_words(sketch, queries):
     _, distances = nearest_projected(sketch, words, 61)
     assert np.isposinf(distances[:, 60]).all()
     for wrong in (words[:, :1], queries[:, :2], queries.astype(np.uint64)):
-        with pytest.raises(Mismatch, match=r"or uint64 \(n, 16\) that are projected already"):
+        with pytest.raises(Mismatch, match=r"or projected queries, uint64 \(n, 16\)"):
             to_space(sketch, wrong)
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (5, 9), (8,), (1, 5, 8)])
 def test_queries_of_another_shape_are_refused(pca, shape):
-    with pytest.raises(Mismatch, match=r"pca3 takes vectors \(n, 8\), or float32 \(n, 3\)"):
+    with pytest.raises(
+        Mismatch, match=r"pca3 expects vectors \(n, 8\), or projected queries, float32 \(n, 3\)"
+    ):
         to_space(pca, np.ones(shape, np.float32))
 
 

@@ -132,7 +132,7 @@ def test_only_the_new_parts_of_a_collection_that_grew_are_projected(collection, 
     first = rows_of(open_projection(Store(collection), "pca3"))
     old = Store(collection)
     build(make_parts(25, folder="more", numbers=[7]), collection)
-    with pytest.raises(Mismatch, match=r"is of 60 rows, .* 85 rows; run pairdex project"):
+    with pytest.raises(Mismatch, match=r"was made from 60 rows; .* 85 rows; run pairdex project"):
         open_projection(Store(collection), "pca3")
     report = project_collection(collection, "pca3")
     projection = open_projection(Store(collection), "pca3")

@@ -16,19 +16,18 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.atlas import layout
 from pairdex.derived.atlas.files import Record, folder_of, save_array, write_record
 from pairdex.derived.atlas.regions import find_regions
+from pairdex.derived.atlas.sizes import DEFAULT_SAMPLE, MAX_SAMPLE, MAX_SEED
 from pairdex.errors import InvalidArgument
 from pairdex.files import atomic, lock
 from pairdex.knn import cosine
 from pairdex.progress import Progress, at_step
-from pairdex.store.sample import DEFAULT_SEED, draw
+from pairdex.store.fields import DEFAULT_SEED
+from pairdex.store.sample import draw
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
-__all__ = ["DEFAULT_SAMPLE", "MAX_SAMPLE", "MAX_SEED", "AtlasReport", "atlas"]
+__all__ = ["AtlasReport", "atlas"]
 
-DEFAULT_SAMPLE = 20_000  # points: a screen can show this many apart, and their layout takes seconds
-MAX_SAMPLE = 100_000  # points: the page loads them all, 2 MB
-MAX_SEED = 2**32 - 1  # the limit of NumPy's older generator, which UMAP uses
 _BLOCK_ROWS = 8_192
 
 

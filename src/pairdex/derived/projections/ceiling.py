@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pairdex.derived.codes import open_or_build_codes
 from pairdex.derived.projections.files import ON, Projection
+from pairdex.derived.projections.methods import CEILING_KS
 from pairdex.derived.projections.rows import draw_live
 from pairdex.derived.projections.search import nearest_projected
 from pairdex.errors import InvalidArgument
@@ -18,9 +19,8 @@ from pairdex.knn import cosine
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["CEILING_KS", "Ceiling", "recall_ceilings"]
+__all__ = ["Ceiling", "recall_ceilings"]
 
-CEILING_KS = (10, 30)
 _SAMPLED = 1_000  # queries if none are given: recall is accurate to about 0.01
 _SEED = 0
 _BLOCK = 250  # queries searched between two progress reports

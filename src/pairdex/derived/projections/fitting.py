@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.binwalk import BinWalk, draw_pool
 from pairdex.derived.projections.bits import BITS
 from pairdex.derived.projections.files import ON, check_name
+from pairdex.derived.projections.methods import DEFAULT_METHOD, SketchMethod
 from pairdex.derived.projections.models import Fit, Model, read_model
 from pairdex.derived.projections.moments import moments
 from pairdex.derived.projections.pca import fit_pca
@@ -21,10 +21,8 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["DEFAULT_METHOD", "FitOptions", "SketchMethod", "fit_model", "given_model"]
+__all__ = ["FitOptions", "fit_model", "given_model"]
 
-SketchMethod = Literal["rotations", "binwalk"]
-DEFAULT_METHOD: SketchMethod = "rotations"
 _DEFAULT_SEED = 0
 
 

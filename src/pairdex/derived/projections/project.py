@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.projections.ceiling import recall_ceilings
 from pairdex.derived.projections.files import open_projection
-from pairdex.derived.projections.fitting import FitOptions, SketchMethod
+from pairdex.derived.projections.fitting import FitOptions
+from pairdex.derived.projections.methods import SketchMethod
 from pairdex.derived.projections.queries import read_for, write_projected
 from pairdex.derived.projections.write import ProjectReport, project_collection
 from pairdex.errors import InvalidArgument

@@ -12,7 +12,8 @@ from PIL.Image import Image
 from pairdex.arguments import StrPath, checked
 from pairdex.encoders.pictures import open_picture
 from pairdex.errors import DamagedFile, InvalidArgument
-from pairdex.exports.training.features import Config, Example
+from pairdex.exports.names import Config
+from pairdex.exports.training.features import Example
 from pairdex.exports.training.sources import Left, Pair, open_source
 
 __all__ = ["decoded", "examples"]

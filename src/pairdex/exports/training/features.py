@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from pairdex.errors import Mismatch
+from pairdex.exports.names import Config
 
 __all__ = [
     "CONFIGS",
@@ -20,13 +21,11 @@ __all__ = [
     "MISSING_SIZE",
     "NSFW_NAMES",
     "VERSION",
-    "Config",
     "Example",
     "metadata_features",
 ]
 
-Config = Literal["images", "embeddings"]
-CONFIGS: tuple[Config, ...] = ("images", "embeddings")
+CONFIGS: tuple[Config, ...] = get_args(Config)
 VERSION = "1.0.0"
 
 Example = dict[str, Any]

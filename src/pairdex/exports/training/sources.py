@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pairdex.encoders.pictures import SUFFIXES
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
-from pairdex.exports.training.features import CONFIGS, Config, Example, metadata_features
+from pairdex.exports.names import Config
+from pairdex.exports.training.features import CONFIGS, Example, metadata_features
 from pairdex.parts.columns import collection_names, plan_columns, read_tables
 from pairdex.parts.layout import Part, find_parts
 from pairdex.parts.shards import RowNumbers, Shard, find_shards, read_shard_table, shard_schema

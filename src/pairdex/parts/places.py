@@ -1,0 +1,46 @@
+"""Places as people write them: `~/laion`, `file:///data/laion`; remote ones are named, not read."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pairdex.arguments import StrPath
+from pairdex.errors import InvalidArgument
+
+__all__ = ["local_place"]
+
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/")
+_WAYS = {
+    "s3": "aws s3 sync",
+    "gs": "gcloud storage rsync",
+    "hf": "hf download",
+    "http": "pairdex fetch, or curl -O",
+    "https": "pairdex fetch, or curl -O",
+}
+
+
+def local_place(place: StrPath, *, field: str = "source") -> Path:
+    """Return the path on this machine that a place is.
+
+    Raises
+    ------
+    InvalidArgument
+        It is on another machine.
+    """
+    text = os.fspath(place)
+    match = _SCHEME.match(text)
+    scheme = match[1].lower() if match else None
+    if scheme is None or Path(text).exists():
+        return Path(text).expanduser()
+    if scheme == "file":
+        url = urlsplit(re.sub(r"^[fF][iI][lL][eE]:/+", "file:///", text))
+        return Path(unquote(url.path))
+    way = _WAYS.get(scheme, "a program that reads it")
+    raise InvalidArgument(
+        f"{text} is on another machine, pairdex reads folders of this one: fetch it first ({way}), "
+        "then name the folder",
+        field=field,
+    )
