@@ -27,6 +27,8 @@ __all__ = ["decide"]
 
 _MOST_BLOCK_ROWS = 1 << 22  # decided between two saves at most
 _MOST_PAIRS = 1 << 24  # of a block, held at once: 16 bytes each, three times that while sorting
+_PAIRS_A_ROW = 16  # of a block: if there are more, halving it is cheaper than finding them
+_FEW_PAIRS = 1 << 18
 _SAMPLE = 1_024  # rows whose neighbours are counted
 _SAMPLE_OTHERS = 1 << 16  # among as many others
 _FEW_NEIGHBOURS = 2.0  # a row: with fewer most rows are kept, and blocks only cost
@@ -179,7 +181,8 @@ class _Work:
 
     def _pairs(self, slots: Slots) -> tuple[NDArray[Any], ...] | None:
         """Return all pairs of these rows as slots, slots and distances; None if they are too many."""
-        found, room = [], _MOST_PAIRS
+        found = []
+        room = min(_MOST_PAIRS, max(_FEW_PAIRS, _PAIRS_A_ROW * len(slots)))
         for part in self.join.rectangles(slots):
             pairs = self.join.try_pairs(slots, None, part, limit=room)
             if pairs is None:
