@@ -57,6 +57,15 @@ def test_import_loads_nothing_but_the_names():
     assert loaded == LOADED_BY_IMPORT
 
 
+def test_opening_a_collection_loads_no_engine(collection):
+    code = "import sys, pairdex; pairdex.open(sys.argv[1])[3]; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code, collection], capture_output=True, text=True, check=True
+    )
+    slow = {"duckdb", "fastapi", "ftfy", "httpx", "onnxruntime", "tokenizers", "typer"}
+    assert slow & set(run.stdout.split()) == set()
+
+
 def test_names_are_in_order_and_each_once():
     assert pairdex.__all__ == sorted(set(pairdex.__all__))
 

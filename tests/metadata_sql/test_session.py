@@ -269,7 +269,7 @@ def test_column_names_of_other_peoples_files_never_leave_their_quotes(make_parts
     collection = pairdex.open(tmp_path / "odd")
     table = pairdex.sql(collection, "SELECT * FROM nearest('a red car', 20)")
     assert set(table.column_names) >= set(HOSTILE_NAMES)
-    assert table.to_pylist() == collection.search(text="a red car", k=20).to_pylist()
+    assert table.to_pylist() == collection.search(text="a red car", k=20).table.to_pylist()
     rows = pairdex.sql(collection, "SELECT * FROM pairs ORDER BY id").to_pylist()
     assert [row[HOSTILE_NAMES[1]] for row in rows] == [f"{HOSTILE_NAMES[1]} {i}" for i in range(20)]
 

@@ -127,7 +127,7 @@ def test_a_collection_is_picked_in_the_body_or_in_the_address(client):
 @pytest.mark.parametrize("others", [{}, {"keywords": "car"}, {"fold": 0.1}])
 def test_exact_and_fold_reach_the_library(client, monkeypatch, others, is_exact):
     """Without an index both searches are exact, so the answer alone would not show it."""
-    name = "hits" if others else "neighbours"
+    name = "search" if others else "nearest"
     real, seen = getattr(pairdex.Collection, name), []
 
     def noted(self, *arguments, **options):

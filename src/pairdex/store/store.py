@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, NoSuchRow
 from pairdex.files import checksums
 from pairdex.files.vectors import open_vectors
-from pairdex.predicate import Predicate
 from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
+
+if TYPE_CHECKING:
+    from pairdex.predicate import Predicate
 
 __all__ = ["Store", "VectorField", "as_ids", "check_size"]
 
@@ -237,6 +239,8 @@ class Store:
 
     def checked(self, where: str) -> Predicate:
         """Return a filter as a predicate that was checked against the columns and `id`; raises as `matching`."""
+        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
+
         predicate = Predicate(where)
         predicate.mask(self._with_ids(self.schema.empty_table(), 0))
         return predicate
