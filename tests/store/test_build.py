@@ -752,3 +752,26 @@ def test_parts_of_real_vectors_and_pairs_are_built_as_they_are(real_data, build,
 def test_a_collection_may_be_moved(collection, tmp_path):
     shutil.move(collection, tmp_path / "elsewhere")
     assert Store(tmp_path / "elsewhere").rows == 60
+
+
+def test_no_flipped_bit_of_the_record_of_a_finished_part_gets_into_the_manifest(
+    make_parts, build, tmp_path
+):
+    source = make_parts(5, 3)
+    build(source, tmp_path / "c")
+    whole = (tmp_path / "c" / "collection.json").read_bytes()
+    for bit in range(0, 8_000, 389):
+        shutil.rmtree(tmp_path / "c")
+
+        def stop(done, total):
+            if done > 5:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            build(source, tmp_path / "c", progress=stop)
+        record = tmp_path / "c" / ".build" / "00000.json"
+        data = bytearray(record.read_bytes())
+        data[bit // 8 % len(data)] ^= 1 << bit % 8
+        record.write_bytes(data)
+        build(source, tmp_path / "c")
+        assert (tmp_path / "c" / "collection.json").read_bytes() == whole

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.errors import InvalidArgument, WriteFailed
-from pairdex.files import atomic, foreign_json, lock
+from pairdex.files import atomic, lock
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
@@ -146,14 +147,14 @@ def _publish(folder: Path, target: Path) -> None:
 
 def _write_unit_once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Written:
     record = folder / _RECORDS / f"{unit:06d}.json"
-    if record.is_file():
-        content = foreign_json.parse(record.read_bytes())
+    content = read_note(record)
+    if content is not None:
         written = Written([(name, rows) for name, rows in content["files"]], content["left_out"])
         renamed = (folder / _RECORDS / _RENAMING).is_file()
         if renamed or all((folder / name).is_file() for name, _ in written.files):
             return written
     written = write(folder, unit)
-    atomic.write_bytes(record, json.dumps(asdict(written)).encode())
+    write_note(record, asdict(written))
     return written
 
 

@@ -1,26 +1,29 @@
 """Sorts coded rows from the order of ids into the order of lists, through files.
 
 Each file holds a run of lists and fits into memory. After an interruption the work resumes at the last
-checkpoint, which states the valid size of each file in bytes.
+checkpoint, which states the valid size of each file in bytes and the checksum of these bytes.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import xxhash
 
 from pairdex.files import atomic
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.ivf.quantiser import Coded
 
 __all__ = ["Spill"]
 
 _CHECKPOINT = "checkpoint.json"
 _FILE_BYTES = 128 * 2**20  # size of a file: its rows are sorted at once
+
+_log = logging.getLogger(__name__)
 
 
 class Spill:
@@ -46,6 +49,7 @@ class Spill:
         self.file_lists = -(-nlist // self.n_files)
         self.counts = np.zeros(nlist, np.int64)
         """Number of rows in each list so far."""
+        self._digests = [xxhash.xxh3_128() for _ in range(self.n_files)]
         atomic.make_folder(folder)
         self._resume()
 
@@ -67,8 +71,10 @@ class Spill:
         first = 0
         for number, end in enumerate(ends):
             if end > first:
+                data = records[order[first:end]].tobytes()
                 with self._path(number).open("ab") as file:
-                    file.write(records[order[first:end]].tobytes())
+                    file.write(data)
+                self._digests[number].update(data)
             first = int(end)
         self.counts += np.bincount(records["list"], minlength=len(self.counts))
 
@@ -79,8 +85,10 @@ class Spill:
             with self._path(number).open("ab") as file:
                 os.fsync(file.fileno())
                 sizes.append(file.tell())
-        state = {"key": self.key, "bytes": sizes}
-        atomic.write_bytes(self.folder / _CHECKPOINT, json.dumps(state).encode())
+        digests = [digest.hexdigest() for digest in self._digests]
+        write_note(
+            self.folder / _CHECKPOINT, {"key": self.key, "bytes": sizes, "checksums": digests}
+        )
 
     def take(self, number: int) -> Coded:
         """Return the records of file `number`, ordered by list, then by id."""
@@ -95,21 +103,41 @@ class Spill:
         return self.folder / f"{number:05d}.rows"
 
     def _resume(self) -> None:
-        state = self._checkpoint()
+        sizes, checksums = self._checkpoint()
         for number in range(self.n_files):
             with self._path(number).open("ab") as file:
-                file.truncate(state["bytes"][number])
-            lists = np.fromfile(self._path(number), self.dtype)["list"]
-            self.counts += np.bincount(lists, minlength=len(self.counts))
+                file.truncate(sizes[number])
+        if not all(self._take_over(number, checksums[number]) for number in range(self.n_files)):
+            _log.warning(
+                "unfinished work cannot be resumed: %s is damaged; this step begins again",
+                self.folder,
+            )
+            self._begin_again()
 
-    def _checkpoint(self) -> dict[str, Any]:
-        none = {"key": self.key, "bytes": [0] * self.n_files}
-        try:
-            state: dict[str, Any] = json.loads((self.folder / _CHECKPOINT).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return none
-        if state.get("key") != self.key or len(state["bytes"]) != self.n_files:
+    def _take_over(self, number: int, checksum: str) -> bool:
+        """Count the records of a file; return whether they are the ones that were written."""
+        data = self._path(number).read_bytes()
+        self._digests[number].update(data)
+        lists = np.frombuffer(data, self.dtype)["list"]
+        if self._digests[number].hexdigest() != checksum or (lists >= len(self.counts)).any():
+            return False
+        self.counts += np.bincount(lists, minlength=len(self.counts))
+        return True
+
+    def _begin_again(self) -> None:
+        self.counts[:] = 0
+        self._digests = [xxhash.xxh3_128() for _ in range(self.n_files)]
+        for number in range(self.n_files):
+            self._path(number).write_bytes(b"")
+
+    def _checkpoint(self) -> tuple[list[int], list[str]]:
+        """Return the valid size and the checksum of each file; of empty files if there is no checkpoint."""
+        none = [0] * self.n_files, [xxhash.xxh3_128_hexdigest(b"")] * self.n_files
+        state = read_note(self.folder / _CHECKPOINT)
+        if state is None or state["key"] != self.key or len(state["bytes"]) != self.n_files:
             return none
         paths = map(self._path, range(self.n_files))
         sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
-        return none if any(a < b for a, b in zip(sizes, state["bytes"], strict=True)) else state
+        if any(size < valid for size, valid in zip(sizes, state["bytes"], strict=True)):
+            return none
+        return state["bytes"], state["checksums"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pairdex.files import atomic
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.progress import Meter, StepProgress
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
@@ -97,16 +96,13 @@ def _once(task: Task, advance: Advance | None = None) -> PartEntry:
     record.unlink(missing_ok=True)  # it would vouch for files that are about to be replaced
     entry = task.write(advance)
     content = {"fingerprint": fingerprint, "entry": asdict(entry)}
-    atomic.write_bytes(record, json.dumps(content).encode())
+    write_note(record, content)
     return entry
 
 
 def _recorded(record: Path, fingerprint: str, collection: Path) -> PartEntry | None:
-    try:
-        content: dict[str, Any] = json.loads(record.read_bytes())
-    except (FileNotFoundError, ValueError):  # not done, or not known to be
-        return None
-    if content["fingerprint"] != fingerprint:
+    content = read_note(record)
+    if content is None or content["fingerprint"] != fingerprint:
         return None
     entry = PartEntry.from_json(content["entry"])
     return entry if all(_is_whole(collection, file) for file in entry.files.values()) else None

@@ -7,7 +7,6 @@ made again, `projection.json` is removed first.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +30,8 @@ from pairdex.derived.projections.files import (
 from pairdex.derived.projections.fitting import FitOptions, fit_model, given_model
 from pairdex.derived.projections.models import Fit, Model, model_bytes, read_model
 from pairdex.derived.projections.rows import BLOCK_ROWS, map_in_threads, vector_files
-from pairdex.files import atomic, checksums, foreign_json, lock
+from pairdex.files import atomic, checksums, lock
+from pairdex.files.unfinished import read_note, write_note
 from pairdex.files.vectors import VectorFile, npy_header
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import FileEntry
@@ -189,8 +189,7 @@ def _project_parts(
 
             size, digest = _project_part(vectors, model, folder / name, meter)
             entry = PartFile(name, vectors.rows, size, digest, source)
-            note = json.dumps({"model": checksum, **asdict(entry)})
-            atomic.write_bytes(folder / _NOTES / f"{name}.json", note.encode())
+            write_note(folder / _NOTES / f"{name}.json", {"model": checksum, **asdict(entry)})
             projected += vectors.rows
         files.append(entry)
         first += vectors.rows
@@ -203,8 +202,8 @@ def _finished_parts(folder: Path, model: str) -> dict[str, PartFile]:
     if (folder / MANIFEST).exists():
         entries += read_record(folder).files  # the model was kept, so these are of the same model
     for path in sorted((folder / _NOTES).glob("*.json")):
-        note = foreign_json.parse(path.read_bytes())
-        if note.pop("model") == model:
+        note = read_note(path)
+        if note is not None and note.pop("model") == model:
             entries.append(PartFile(**note))
     return {entry.path: entry for entry in entries if _size(folder / entry.path) == entry.bytes}
 
