@@ -114,7 +114,7 @@ class Collection(StoredRows):
     def finder(self) -> Finder:
         """What answers its questions; for the parts of pairdex that build on it."""
         if self._finder is None:
-            raise InvalidArgument(f"the collection {self._place} is closed: open it again")
+            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
         return self._finder
 
     def __enter__(self) -> Collection:
