@@ -1,7 +1,7 @@
-"""Putting results into the gold standard's form: queries as rows, ids from 0, -1 for none.
+"""Convert results to the gold standard's form: queries as rows, 0-based ids, -1 for missing.
 
-Files leave two things open: whether queries are rows or columns, and whether ids count from 1, as
-SISAP's do, or from 0. Both are decided by what the file shows, and said where it is not the rule.
+Files may store queries as rows or columns. Their ids may count from 1, as SISAP's do, or from 0.
+Both are inferred from the data. A note reports each deviation from the rule.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pairdex.reference.read_gold import Gold
 
 __all__ = ["aligned"]
 
-_CLEARLY = 4.0  # standard deviations between two counts of agreement that are no chance
+_CLEARLY = 4.0  # standard deviations that separate two agreement counts beyond chance
 
 
 def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[str]]:
-    """Return ids (n, k) that compare with the gold standard's, and what had to be recognised.
+    """Return ids (n, k) comparable with the gold standard's, and notes on what was inferred.
 
     Raises
     ------
     Mismatch, DamagedFile
-        Results of another number of queries; ids that are no rows.
+        The results have another number of queries, or ids outside the collection.
     """
     notes: list[str] = []
     knns, dists = table.knns, table.dists
@@ -44,7 +44,7 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
 
 
 def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
-    """Whether queries are columns: by their number; where that is k too, by where distances ascend."""
+    """Return whether queries are columns, by their number, or by ascending distances if n is k."""
     rows, columns = table.knns.shape
     if gold.n not in (rows, columns):
         raise Mismatch(
@@ -69,7 +69,7 @@ def _agreement(knns: NDArray[np.int64], gold: Gold) -> int:
 
 
 def _hits(ids: NDArray[np.int64], gold: Gold) -> int:
-    """Count the ids that are among as many nearest rows."""
+    """Count the ids that are among the same number of nearest rows."""
     return int(shared(ids, gold.ids[:, : ids.shape[1]]).sum())
 
 
@@ -80,12 +80,12 @@ def _first_id(
     gold: Gold,
     notes: list[str],
 ) -> int:
-    """Return the number of the first row; every decision but the plain case is noted."""
+    """Return the number of the first row; add a note unless the case is clear."""
     said = table.facts.get(FIRST_ID)
     if said in (0, 1):
         return int(said)
     if gold.rows is not None and knns.max(initial=0) == gold.rows:
-        return 1  # from 0 there is no such row
+        return 1  # a 0-based file cannot hold this id
     if (knns == 0).any():
         return _meaning_of_zero(knns, dists, gold, notes)
     hits = {first: _hits(knns - first, gold) for first in (0, 1, 2)}
@@ -108,9 +108,9 @@ def _meaning_of_zero(
     gold: Gold,
     notes: list[str],
 ) -> int:
-    """Decide whether 0 is the first row, or no neighbour in ids from 1."""
+    """Decide whether 0 is the first row, or a missing neighbour in 1-based ids."""
     zeros = knns == 0
-    # Padding stands at the end of a row and repeats; a row is found once, anywhere.
+    # Padding repeats at the end of a row; a real id occurs once, at any position.
     only_last = not (zeros[:, :-1] & ~zeros[:, 1:]).any()
     if only_last and zeros.sum(axis=1).max() > 1:
         first, why = 1, "it fills the ends of rows"
@@ -129,5 +129,5 @@ def _meaning_of_zero(
 
 
 def _is_clear(hits: int, others: int) -> bool:
-    """Whether one count of agreement is more than twice another, and not by chance."""
+    """Return whether one agreement count is more than twice another, beyond chance."""
     return hits > 2 * others and hits - others > _CLEARLY * (hits + others) ** 0.5

@@ -39,8 +39,8 @@ def format_of(path: Path) -> FileFormat:
 def write_rows(rows: pa.RecordBatchReader, file: BinaryIO, kind: FileFormat) -> int:
     """Write all rows to an open file and return the number of rows.
 
-    CSV starts with a header line. NULL is an empty field, and an empty text is `""`. Nested values
-    are written as JSON. The JSON format is one array with an object per row.
+    CSV starts with a header line. NULL is an empty field, and an empty text is `""`. Values
+    without a CSV form are written as JSON. The JSON format is one array with an object per row.
     """
     writers = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
     return writers[kind](rows, file)

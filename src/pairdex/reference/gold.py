@@ -194,8 +194,7 @@ def write_gold(
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        Raised as by `check_gold_wanted`; also if there is not a single query, the queries have
-        another dimension, rows were removed during the search, or the disk is full.
+        Raised as by `check_gold_wanted`; also if `queries` is empty or has another dimension, rows were removed during the search, or the disk is full.
     """
     space = check_gold_wanted(store, out, k, on=on, device=device)
     n = len(queries.vectors)

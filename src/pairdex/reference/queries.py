@@ -45,7 +45,7 @@ DISTINCT_DISTANCE = 1e-4  # queries nearer than this count as equal
 _KEPT, _TIE, _NEAR, _REPEATED = range(4)  # the verdict on a row
 
 _BLOCK = 1_000  # rows checked in one batch
-_SCARCE = 4  # list the remaining rows once fewer than 1 in N are left to draw
+_SCARCE = 4  # list the remaining rows once fewer than 1 in _SCARCE are left
 
 
 @dataclass(frozen=True)
