@@ -182,4 +182,4 @@ def _lines(path: Path) -> list[str]:
     except IsADirectoryError as error:
         raise MissingFile(f"{path} is a folder; expected a file of text") from error
     except UnicodeDecodeError as error:
-        raise DamagedFile(f"{path} is no UTF-8 text: {error.reason}") from error
+        raise DamagedFile(f"{path} is not UTF-8 text: {error.reason}") from error

@@ -32,7 +32,7 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
     if _is_turned(table, gold, notes):
         knns, dists = knns.T, None if dists is None else dists.T
     if knns.min(initial=0) < -1:
-        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is no row")
+        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is not a row")
     first = _first_id(table, knns, dists, gold, notes)
     ids = np.where(knns >= max(first, 0), knns - first, -1)
     if gold.rows is not None and ids.max(initial=-1) >= gold.rows:
@@ -53,14 +53,14 @@ def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
         )
     if rows != columns:
         if rows != gold.n:
-            notes.append("turned: (k, n) instead of (n, k)")
+            notes.append("transposed: (k, n) instead of (n, k)")
         return bool(rows != gold.n)
     if table.dists is not None and ascend(table.dists, 1) != ascend(table.dists, 0):
         turned, why = ascend(table.dists, 0), "as distances ascend along them"
     else:
         by_row, by_column = (_agreement(knns, gold) for knns in (table.knns, table.knns.T))
         turned, why = by_column > by_row, "as they agree with the gold standard"
-    notes.append(f"n = k = {rows:,}: {'columns' if turned else 'rows'} taken for queries, {why}")
+    notes.append(f"n = k = {rows:,}: {'columns' if turned else 'rows'} read as queries, {why}")
     return turned
 
 
@@ -90,13 +90,11 @@ def _first_id(
         return _meaning_of_zero(knns, dists, gold, notes)
     hits = {first: _hits(knns - first, gold) for first in (0, 1, 2)}
     if _is_clear(hits[0], hits[1]):
-        notes.append(
-            "ids taken to count from 0: there is no 0, but so they agree with the gold standard"
-        )
+        notes.append("ids assumed to count from 0: they hold no 0, but agree better that way")
         return 0
     if gold.counts_from is None and _is_clear(hits[2], hits[1]):
         notes.append(
-            "the gold standard taken to count from 0: there is no 0 in it, but so both agree"
+            "the gold standard assumed to count from 0: it holds no 0, but agrees better that way"
         )
         return 2
     return 1
@@ -115,16 +113,16 @@ def _meaning_of_zero(
     if only_last and zeros.sum(axis=1).max() > 1:
         first, why = 1, "it fills the ends of rows"
     elif dists is not None and not np.isfinite(dists[zeros]).any():
-        first, why = 1, "no distance stands beside it"
+        first, why = 1, "it has no distance"
     elif not only_last:
-        first, why = 0, "it stands before other ids"
+        first, why = 0, "it comes before other ids"
     else:
         from_0, from_1 = (_hits(knns - first, gold) for first in (0, 1))
-        first, why = int(from_1 > from_0), "so they agree with the gold standard"
+        first, why = int(from_1 > from_0), "they agree with the gold standard that way"
     if first == 0:
-        notes.append(f"ids taken to count from 0: there is a 0, and {why}")
+        notes.append(f"ids assumed to count from 0: there is a 0, and {why}")
     else:
-        notes.append(f"ids taken to count from 1, 0 for no neighbour: {why}")
+        notes.append(f"ids assumed to count from 1, 0 for no neighbour: {why}")
     return first
 
 

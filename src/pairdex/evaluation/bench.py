@@ -161,7 +161,7 @@ class _Task:
         rows = self.store.live_rows
         if self.k > rows:
             raise InvalidArgument(
-                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most so many",
+                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most {rows:,}",
                 field="k",
             )
         if self.repeat < 1:

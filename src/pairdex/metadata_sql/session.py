@@ -106,7 +106,7 @@ def selecting(
     memory_bytes = parse_size(memory)
     finder = _finder(collection)
     if any("\ud800" <= character <= "\udfff" for character in sql):
-        raise InvalidArgument("the statement holds bytes that are no text", field="sql")
+        raise InvalidArgument("the statement holds bytes that are not text", field="sql")
     process = _started()
     assert process.stdin is not None
     assert process.stdout is not None

@@ -112,7 +112,7 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
             field="sql",
         )
     if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
-        raise InvalidArgument("the statement holds bytes that are no text", field="sql")
+        raise InvalidArgument("the statement holds bytes that are not text", field="sql")
     functions = set()
     for node in syntax_nodes(_parsed(connection, sql)):
         functions.add(str(node.get("function_name")).lower())

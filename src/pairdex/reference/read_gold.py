@@ -88,7 +88,7 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
     """
     table = read_neighbours(source)
     if table.dists is None:
-        raise DamagedFile(f"{table.path} has knns but no dists: it is no gold standard")
+        raise DamagedFile(f"{table.path} has knns but no dists: it is not a gold standard")
     if 0 in table.knns.shape:
         raise DamagedFile(f"{table.path} has knns of shape {table.knns.shape}: it holds nothing")
     if np.isnan(table.dists).any():
@@ -102,7 +102,7 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
     base = _base(table, knns)
     notes = []
     if turned:
-        notes.append("it is turned: (k, n) instead of (n, k)")
+        notes.append("it is transposed: (k, n) instead of (n, k)")
     if base == 0:
         notes.append("it counts from 0 instead of 1")
     gold = Gold(
@@ -127,7 +127,7 @@ def _is_turned(table: NeighbourTable, dists: NDArray[np.float32], n: int | None)
     if not by_row and not by_column:
         raise DamagedFile(
             f"{table.path} has distances that ascend neither along its rows nor its columns: "
-            "it is no gold standard"
+            "it is not a gold standard"
         )
     return not by_row
 
@@ -150,14 +150,14 @@ def _check(gold: Gold, n: int | None) -> None:
         first = 0 if gold.counts_from == 0 else 1
         most = "" if gold.rows is None else f" to {gold.rows - 1 + first:,}"
         raise DamagedFile(
-            f"{gold.path} has the id {wrong + first:,}, which is no row: expected {first}{most}"
+            f"{gold.path} has the id {wrong + first:,}, which is not a row: expected {first}{most}"
         )
     ordered = np.sort(gold.ids, axis=1)
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
     if len(twice):
         raise DamagedFile(
             f"{gold.path} names a row twice among the neighbours of query {twice[0]:,}: "
-            "it is no gold standard"
+            "it is not a gold standard"
         )
     if gold.kinds is not None and len(gold.kinds) != gold.n:
         raise DamagedFile(
