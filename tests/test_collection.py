@@ -428,7 +428,7 @@ def test_a_closed_collection_says_so(collection):
     with pairdex.open(collection) as opened:
         assert len(opened) == 60
     for use in (len, lambda c: c.search(3), lambda c: c[3], pickle.dumps):
-        with pytest.raises(InvalidArgument, match="is closed: open it again"):
+        with pytest.raises(InvalidArgument, match="is closed; open it again"):
             use(opened)
     assert repr(opened) == f"<Collection {collection}: closed>"
 

@@ -9,6 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/join_kernel.hpp"
+
 namespace pairdex {
 
 // float16 as stored: the bits, never used in arithmetic.
@@ -158,6 +160,7 @@ struct Kernel {
   const NibbleKernel* nibbles;
   const BitKernel* bits;
   const PointKernel* points;
+  const JoinKernel* joins;
 };
 
 // Every row buffer of floats is padded to whole vectors of the widest instruction set.

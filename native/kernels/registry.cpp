@@ -38,22 +38,22 @@ std::vector<Kernel> detect() {
   const BitKernel* bits = has.avx512_vpopcntdq ? &kAvx512Bits : &kAvx2Bits;
 #ifdef PAIRDEX_AMX
   if (has.amx && amx_granted())
-    usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points});
+    usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
 #endif
-  if (has.avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points});
+  if (has.avx512) usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
 #ifdef PAIRDEX_AVX_VNNI
-  if (has.avx_vnni) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (has.avx_vnni) usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvxVnniJoin});
 #endif
-  if (has.avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points});
+  if (has.avx2) usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvx2Join});
 #endif
 #ifdef PAIRDEX_ARM
 #ifdef __linux__
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0)
-    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints});
+    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints, &kNeonDotJoin});
 #endif
-  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints});
+  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin});
 #endif
-  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints});
+  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints, &kScalarJoin});
   return usable;
 }
 

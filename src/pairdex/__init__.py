@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pairdex.client import Client
     from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
     from pairdex.curate.dedup import dedup
+    from pairdex.curate.pairs import pairs
     from pairdex.curate.remove import remove
     from pairdex.curate.score import score
     from pairdex.curate.subset import subset
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
     from pairdex.reference.gold import gold
+    from pairdex.reference.graph import graph
     from pairdex.reference.queries import queries
     from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
@@ -60,9 +62,11 @@ __all__ = [
     "export_model",
     "fetch",
     "gold",
+    "graph",
     "index",
     "info",
     "open",
+    "pairs",
     "photos",
     "project",
     "queries",
@@ -82,6 +86,7 @@ _MODULES = {
     "pairdex.client": "Client",
     "pairdex.collection": "Collection open",
     "pairdex.curate.dedup": "dedup",
+    "pairdex.curate.pairs": "pairs",
     "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
     "pairdex.curate.subset": "subset",
@@ -105,6 +110,7 @@ _MODULES = {
     "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
     "pairdex.reference.gold": "gold",
+    "pairdex.reference.graph": "graph",
     "pairdex.reference.queries": "queries",
     "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",

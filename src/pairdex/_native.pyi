@@ -83,3 +83,44 @@ class InvertedFile:
         """
         Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.
         """
+
+def join_encode(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], shifts: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, centre_squared: float, basis_error: float, small: tuple[int, float, float], large: tuple[int, float, float], small_codes: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu')], large_codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')], small_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], large_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], has_direction: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], threads: int, kernel: str) -> tuple[float, float]:
+    """
+    Write both integer codes of rows; returns the largest distance of either from what it stands for.
+    """
+
+def join_assign(small: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.int32], dict(shape=(None,))]]:
+    """
+    The list of each code, that of the best centroid, and its score with that one.
+    """
+
+def join_keep_first(later: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], earlier: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], distances: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+    """
+    Of rows in the order of their visit, the nearest kept one before each, -1 if it is kept, and the distance.
+    """
+
+class JoinRows:
+    """Rows with integer codes, in the order of their lists."""
+
+    def __init__(self, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, small: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)], large: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], small_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], large_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], lists: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], own: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def pairs(self, x: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], x_range: tuple[int, int], y: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], y_range: tuple[int, int], *, is_self: bool, limits: tuple[float, float, int, float], limit: int, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]] | None:
+        """
+        Pairs within the limits: slots, slots, distances; None if they are more than `limit`.
+        """
+
+    def nearest_earlier(self, x: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], x_range: tuple[int, int], y: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], y_range: tuple[int, int], *, limits: tuple[float, float, int, float], of: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu')], threads: int, kernel: str) -> None:
+        """
+        For each row of x, by id, the nearest row of y of a smaller rank, where it is nearer than what is there.
+        """
+
+    def graph_by_lists(self, slots: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], *, probes: int, candidates: int, threads: int, kernel: str) -> None:
+        """Fill the graph of nearest rows from the lists nearest to each row."""
+
+    def refine_graph(self, slots: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], distances: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], *, threads: int, kernel: str) -> None:
+        """Compare each row with the neighbours of its neighbours."""
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """
+        Pairs compared so far by the small codes, the large codes, in float32 and in float64.
+        """

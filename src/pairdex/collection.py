@@ -114,7 +114,7 @@ class Collection(StoredRows):
     def finder(self) -> Finder:
         """The finder that answers queries; for internal use by pairdex."""
         if self._finder is None:
-            raise InvalidArgument(f"the collection {self._place} is closed: open it again")
+            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
         return self._finder
 
     def __enter__(self) -> Collection:

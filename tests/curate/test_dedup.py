@@ -17,6 +17,7 @@ from pairdex.curate import near_duplicates
 from pairdex.curate.dedup import DedupRule
 from pairdex.curate.dedup import make_dedup as dedup
 from pairdex.errors import InvalidArgument, Mismatch, WriteFailed
+from pairdex.join import coded_rows, near_pairs
 from pairdex.knn import cosine
 from pairdex.knn.distance import normalise
 from pairdex.store.store import Store
@@ -83,13 +84,10 @@ def kept_urls(collection):
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.005, 0.06, 0.3, 1.0])
-@pytest.mark.parametrize("use_codes", [False, True])
-def test_what_is_dropped_is_what_the_definition_drops(collect, tmp_path, threshold, use_codes):
+def test_what_is_dropped_is_what_the_definition_drops(collect, tmp_path, threshold):
     rows = rows_near_each_other(300, seed=1)
     collection, report = collect(rows), tmp_path / "r.parquet"
-    made = pairdex.dedup(
-        collection, tmp_path / "d", threshold=threshold, report=report, use_codes=use_codes
-    )
+    made = pairdex.dedup(collection, tmp_path / "d", threshold=threshold, report=report)
     expected = twin(rows, range(300), threshold)
     assert read_report(report) == expected
     assert pq.read_table(report)["id"].to_pylist() == sorted(expected)
@@ -100,16 +98,23 @@ def test_what_is_dropped_is_what_the_definition_drops(collect, tmp_path, thresho
     assert kept_urls(tmp_path / "d") == [f"u{i}" for i in range(300) if i not in expected]
 
 
-@pytest.mark.parametrize(("block", "near"), [(1, 32), (2, 1), (7, 2), (64, 3), (250, 1)])
-def test_blocks_change_nothing(collect, tmp_path, monkeypatch, block, near):
-    collection = collect(rows_near_each_other(250, seed=2, groups=20))
-    pairdex.dedup(collection, tmp_path / "d", report=tmp_path / "whole.parquet")
-    monkeypatch.setattr(near_duplicates, "_BLOCK_ROWS", block)
-    monkeypatch.setattr(near_duplicates, "_NEAR_IN_BLOCK", near)
-    monkeypatch.setattr(near_duplicates, "_BLOCKS_BETWEEN_SAVES", 3)
+@pytest.mark.parametrize(("block", "pairs"), [(1, 1), (7, 2), (64, 3), (250, 1), (250, 50)])
+@pytest.mark.parametrize("keep", ["first", "similar"])
+def test_blocks_change_nothing(collect, tmp_path, monkeypatch, block, pairs, keep):
+    similarity = np.round(np.random.default_rng(3).random(250), 2)
+    collection = collect(
+        rows_near_each_other(250, seed=2, groups=20), similarity=pa.array(similarity)
+    )
+    pairdex.dedup(collection, tmp_path / "d", keep=keep, report=tmp_path / "whole.parquet")
+    monkeypatch.setattr(near_duplicates, "_MOST_BLOCK_ROWS", block)
+    monkeypatch.setattr(near_duplicates, "_MOST_PAIRS", pairs)
+    monkeypatch.setattr(near_duplicates, "_ROWS_AT_ONCE", 11)
+    monkeypatch.setattr(coded_rows, "_CHUNK_ROWS", 13)
+    monkeypatch.setattr(near_pairs, "_X_LISTS", 3)
+    monkeypatch.setattr(near_pairs, "_Y_ROWS", 29)
     monkeypatch.setattr(copies_module, "_BLOCK_ROWS", block)
     monkeypatch.setattr(copies_module, "_BUCKET_ROWS", 10 * block)
-    pairdex.dedup(collection, tmp_path / "e", report=tmp_path / "cut.parquet")
+    pairdex.dedup(collection, tmp_path / "e", keep=keep, report=tmp_path / "cut.parquet")
     assert (tmp_path / "cut.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
@@ -159,19 +164,38 @@ def test_rows_of_one_hash_are_copies_only_if_their_bytes_are_the_same(
     assert read_report(tmp_path / "r.parquet") == expected
 
 
-def test_heavy_repetition_is_compared_once(collect, tmp_path, monkeypatch):
+def test_copies_are_compared_once(collect, tmp_path, monkeypatch):
     rows = np.tile(rows_near_each_other(10, seed=6, groups=10), (50, 1))
     collection = collect(rows)
-    visited = []
-    real = near_duplicates._Search.visit
+    coded = []
+    real = near_duplicates.open_or_code_rows
     monkeypatch.setattr(
-        near_duplicates._Search,
-        "visit",
-        lambda self, ids: visited.append(len(ids)) or real(self, ids),
+        near_duplicates,
+        "open_or_code_rows",
+        lambda blocks, ids, *rest, **options: (
+            coded.append(len(ids)) or real(blocks, ids, *rest, **options)
+        ),
     )
     made = pairdex.dedup(collection, tmp_path / "d")
-    assert sum(visited) <= 10
+    assert sum(coded) <= 10
     assert made.largest_group >= 50
+
+
+def test_rows_that_are_all_near_each_other_need_few_pairs(collect, tmp_path, monkeypatch):
+    rng = np.random.default_rng(11)
+    rows = np.ones((3000, DIM)) + rng.standard_normal((3000, DIM)) * 0.01
+    collection = collect(rows.astype(np.float16))
+    monkeypatch.setattr(near_duplicates, "_MOST_PAIRS", 10_000)
+    held = []
+    real = near_duplicates._Work._pairs
+    monkeypatch.setattr(
+        near_duplicates._Work,
+        "_pairs",
+        lambda self, slots: held.append(real(self, slots)) or held[-1],
+    )
+    made = pairdex.dedup(collection, tmp_path / "d")
+    assert made.rows == 1
+    assert sum(len(found[0]) for found in held if found is not None) <= 10_000
 
 
 @pytest.mark.parametrize("name", ["cnclip_b16_images", "clip_b32_images"])
@@ -200,17 +224,17 @@ def test_real_vectors_are_deduplicated_as_by_brute_force(real_data, write_part, 
 
 KILLED = """
 import os, signal, sys
-at, saves = int(sys.argv.pop(1)), 0
+at, blocks = int(sys.argv.pop(1)), 0
 from pairdex.curate import near_duplicates
-near_duplicates._BLOCK_ROWS, near_duplicates._BLOCKS_BETWEEN_SAVES = 8, 3
-real = near_duplicates._Search.visit
-def visit(self, ids):
-    global saves
-    saves += 1
-    if saves == at:
+near_duplicates._MOST_BLOCK_ROWS = 24
+real = near_duplicates._Work._among_themselves
+def decide(self, block):
+    global blocks
+    blocks += 1
+    if blocks == at:
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(self, ids)
-near_duplicates._Search.visit = visit
+    real(self, block)
+near_duplicates._Work._among_themselves = decide
 from pairdex.cli import main
 main()
 """
@@ -223,7 +247,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(
     pairdex.dedup(collection, tmp_path / "whole" / "d", report=tmp_path / "whole.parquet")
     new, report = tmp_path / "d", tmp_path / "r.parquet"
     command = ["dedup", collection, new, "--report", report]
-    for at in (10, 6):  # visits in each run: it goes on from the last save
+    for at in (4, 3):  # blocks begun in each run: it goes on from the last save
         ended = subprocess.run(
             [sys.executable, "-c", KILLED, str(at), *map(str, command)], check=False
         )
@@ -231,13 +255,12 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(
         assert not report.exists()
         with pytest.raises(pairdex.PairdexError, match="is not a collection"):
             pairdex.open(new)
-    monkeypatch.setattr(near_duplicates, "_BLOCK_ROWS", 8)
-    monkeypatch.setattr(near_duplicates, "_BLOCKS_BETWEEN_SAVES", 3)
+    monkeypatch.setattr(near_duplicates, "_MOST_BLOCK_ROWS", 24)
     seen = []
     pairdex.dedup(collection, new, report=report, progress=lambda *step: seen.append(step))
     steps = [(done, total) for name, done, total in seen if name == "comparing"]
-    assert steps[0] == ((9 + 3 + 1) * 8, 250)
-    assert not [name for name, *_ in seen if name == "reading"]  # the copies were known
+    assert min(steps) >= ((3 + 2) * 24, 250)
+    assert not [name for name, *_ in seen if name in ("reading", "coding")]  # both were done
     assert report.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     assert tree(new) == tree(tmp_path / "whole" / "d")
 

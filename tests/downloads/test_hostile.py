@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pairdex.downloads.fetch import fetch
+from pairdex.downloads.fetch import fetch_files as fetch
 from pairdex.errors import FetchFailed, InvalidArgument, PairdexError, WriteFailed
 
 from .conftest import Fault

@@ -13,7 +13,6 @@ from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
     NewArgument,
-    NoCodesOption,
     OnOption,
     WorkersOption,
 )
@@ -55,7 +54,6 @@ def command(
     on: OnOption = "image",
     report: ReportOption = None,
     workers: WorkersOption = 1,
-    no_codes: NoCodesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new collection without near-duplicates.
@@ -71,7 +69,6 @@ def command(
             keep=keep,
             on=on,
             report=report,
-            use_codes=not no_codes,
             workers=workers,
             progress=progress,
         )

@@ -5,8 +5,6 @@ One byte, one id and one distance a row, mapped: memory holds what is in use, th
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.errors import WriteFailed
-from pairdex.files import atomic, foreign_json
+from pairdex.files import atomic
+from pairdex.files.mapped_arrays import map_array, new_array
+from pairdex.files.unfinished import read_note, write_note
 
 __all__ = ["COPY", "KEPT", "NEAR", "NOT_YET", "Decisions"]
 
@@ -41,6 +40,8 @@ class Decisions:
     position
         How many of the rows, in the order in which they are visited, are decided; None: the copies
         are not known yet.
+    folder, plan
+        Where the files lie, and what they depend on.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Decisions:
     """
 
     def __init__(self, folder: Path, rows: int, plan: dict[str, Any]) -> None:
-        self._folder, self._plan = folder, plan
+        self.folder, self.plan = folder, plan
         self.position: int | None = self._recorded()
         if self.position is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -68,37 +69,25 @@ class Decisions:
         WriteFailed
             There is no room for it.
         """
-        path, length = self._folder / name, max(1, rows)
-        if not path.exists():
-            _reserve(path, length * np.dtype(dtype).itemsize)
-        return np.memmap(path, dtype, mode="r+", shape=(length,))
+        path, shape = self.folder / name, (max(1, rows),)
+        array = (
+            map_array(path, shape, dtype, mode="r+")
+            if path.exists()
+            else new_array(path, shape, dtype)
+        )
+        assert isinstance(array, np.memmap)
+        return array
 
     def save(self, position: int) -> None:
         """Record that the first `position` rows to visit are decided."""
         for array in (self.state, self.of, self.distance):
             assert isinstance(array, np.memmap)
             array.flush()
-        content = {"plan": self._plan, "position": position}
-        atomic.write_bytes(self._folder / _PROGRESS, json.dumps(content).encode())
+        write_note(self.folder / _PROGRESS, {"plan": self.plan, "position": position})
         self.position = position
 
     def _recorded(self) -> int | None:
-        try:
-            content = foreign_json.parse((self._folder / _PROGRESS).read_bytes())
-        except (FileNotFoundError, ValueError):  # nothing is known to be decided
-            return None
-        if content["plan"] != self._plan:
+        content = read_note(self.folder / _PROGRESS)
+        if content is None or content["plan"] != self.plan:
             return None
         return int(content["position"])
-
-
-def _reserve(path: Path, n_bytes: int) -> None:
-    """Make a file of zeros that has its place on the disk: a mapped one could not say that it is full."""
-    try:
-        with path.open("xb") as file:
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise WriteFailed(
-            f"cannot write {path}: {error.strerror}; free space and run the same command again"
-        ) from error

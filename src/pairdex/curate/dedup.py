@@ -24,9 +24,7 @@ from pairdex.curate.decisions import KEPT, Decisions
 from pairdex.curate.derive import derive_collection
 from pairdex.curate.groups import Groups, count_groups, write_groups
 from pairdex.curate.near_duplicates import decide
-from pairdex.derived.codes import open_or_build_codes
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.knn.codes import Codes
 from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
 from pairdex.store.manifest import MANIFEST, Origin
@@ -122,7 +120,6 @@ def dedup(
     keep: Keep = DEFAULT_KEEP,
     on: VectorField = "image",
     report: StrPath | None = None,
-    use_codes: bool = True,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> DedupReport:
@@ -143,8 +140,6 @@ def dedup(
         Which vectors are compared.
     report
         A Parquet file to write: id, kept_id and distance of every dropped row.
-    use_codes
-        Whether to use the codes in `indexes/`, built first if need be: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
     progress
@@ -162,14 +157,8 @@ def dedup(
     """
     rule = DedupRule(threshold, keep, on)
     store = Store(Path(collection))
-    codes = None
-    if use_codes:
-        store.check_kind(on)
-        codes = open_or_build_codes(store, on, progress=at_step(progress, "making codes"))
     out = None if report is None else Path(report)
-    return make_dedup(
-        store, Path(new), rule, out=out, codes=codes, workers=workers, progress=progress
-    )
+    return make_dedup(store, Path(new), rule, out=out, workers=workers, progress=progress)
 
 
 def make_dedup(
@@ -178,7 +167,6 @@ def make_dedup(
     rule: DedupRule,
     *,
     out: Path | None = None,
-    codes: Codes | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> DedupReport:
@@ -188,8 +176,6 @@ def make_dedup(
     ----------
     out
         A Parquet file to write: `id`, `kept_id` and `distance` of every dropped row, by ascending id.
-    codes
-        Of the vectors that are compared: the same answer, sooner.
     workers
         How many parts of the new collection are written at once.
     progress
@@ -225,7 +211,6 @@ def make_dedup(
                 order,
                 decisions,
                 threshold=rule.threshold,
-                codes=codes,
                 progress=show,
             )
             groups = count_groups(decisions)

@@ -128,18 +128,18 @@ def index(
     nlist: int | None = None,
     progress: Progress | None = None,
 ) -> IndexReport:
-    """Build the approximate index of a collection, or add the rows that it lacks, and measure it.
+    """Build the approximate index of a collection, or add missing rows to it, and measure its recall.
 
-    Recall is measured against the exact search, with rows that the index was not trained on and, where
-    the collection has both kinds of vectors, with those of the other kind: texts among images. Searches
-    use the index from then on, where it is the cheaper way. Resumed by the same call.
+    Recall is measured against the exact search. The queries are rows that the index was not trained on
+    and, if the collection has both kinds of vectors, vectors of the other kind. From then on searches use
+    the index if it is cheaper. If a call is interrupted, the same call resumes it.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     on
-        The vectors that are indexed.
+        The vectors to index.
     recall
         The target recall@10 of searches that name none, 0 to 1.
     memory

@@ -55,7 +55,9 @@ def export(
     vectors: Iterable[VectorField] | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write a collection to the folder `dest` in the format of another tool; resumed by the same call.
+    """Export a collection to the folder `dest` in the format of another tool.
+
+    If a call is interrupted, the same call resumes it.
 
     Parameters
     ----------
@@ -65,24 +67,24 @@ def export(
         `sisap` (HDF5 and TSV), `tsv`, `parquet`, `laion` (parts again), `webdataset`, `tfds` or
         `clickhouse` (Parquet and SQL).
     config
-        Of `tfds`: `images` (default) or `embeddings`.
+        `tfds` only: `images` (default) or `embeddings`.
     rows
-        Of `tfds` and `webdataset`: at most so many rows a file.
+        `tfds` and `webdataset` only: the maximum number of rows per file.
     vectors
-        Of `parquet`: which vectors to write, all by default.
+        `parquet` only: the kinds of vectors to write. Default: all.
     progress
-        Called with the rows done and the rows in all.
+        Called with the step, the rows done and the rows in total.
 
     Returns
     -------
     ExportReport
-        Rows and files written, rows left out by reason.
+        The number of rows and files written, and the rows left out, by reason.
 
     Raises
     ------
     PairdexError
-        The folder is there already; an option that the format does not have; an extra that is not
-        installed; a damaged collection; a full disk.
+        `dest` exists, the format does not have an option, an extra is not installed, the collection is
+        damaged, or the disk is full.
     """
     options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
     return export_collection(

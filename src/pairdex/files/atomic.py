@@ -21,11 +21,13 @@ from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
     "PARTIAL",
+    "append",
     "discard_partials",
     "make_folder",
     "partials",
     "rename",
     "replacing",
+    "sync",
     "sync_folder",
     "write_bytes",
 ]
@@ -62,6 +64,36 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with replacing(path) as file:
         file.write(data)
+
+
+def append(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` at the end of a file that is ours alone, made if need be; `sync` makes it durable.
+
+    Raises
+    ------
+    WriteFailed
+        The disk is full or the file cannot be written; a part of `data` may be in it.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file durable.
+
+    Raises
+    ------
+    WriteFailed
+        The disk is full or broken.
+    """
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _failed(path, error) from error
 
 
 @contextmanager

@@ -88,6 +88,9 @@ def _create(image: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     plan.set_obj_track_times(False)
+    group = name.rpartition("/")[0]
+    if group:
+        image.require_group(group)
     space = h5py.h5s.create_simple(shape)
     h5py.h5d.create(image.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=plan)
 

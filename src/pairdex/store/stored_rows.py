@@ -22,20 +22,20 @@ __all__ = ["StoredRows"]
 
 
 class StoredRows:
-    """What one may read of an opened collection without searching; see `Collection`."""
+    """The part of `Collection` that reads rows without searching."""
 
     def __init__(self, store: Store) -> None:
         self._place = store.path
         self._opened: Store | None = store
 
     def close(self) -> None:
-        """Let go of the files; any later use but `path` raises InvalidArgument."""
+        """Close the files. Later uses, except `path`, raise InvalidArgument."""
         self._opened = None
 
     @property
     def _store(self) -> Store:
         if self._opened is None:
-            raise InvalidArgument(f"the collection {self._place} is closed: open it again")
+            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
         return self._opened
 
     def __fspath__(self) -> str:
@@ -76,7 +76,7 @@ class StoredRows:
         return self._rows(as_ids(as_array(key, field="key"), field="key"))
 
     def _ids_of(self, key: slice) -> NDArray[np.int64]:
-        """Return the ids of a slice that were not removed."""
+        """Return the ids of the live rows in a slice."""
         if any(isinstance(end, int) and end < 0 for end in (key.start, key.stop)):
             raise NoSuchRow(f"ids begin at 0: got the slice {key.start}:{key.stop}", field="key")
         try:
@@ -91,59 +91,59 @@ class StoredRows:
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The folder of the collection."""
         return self._place
 
     @property
     def name(self) -> str:
-        """The name it was built under."""
+        """The name of the collection."""
         return self._store.manifest.name
 
     @property
     def removed(self) -> int:
-        """How many of its rows were removed; their ids stay unused."""
+        """The number of removed rows; their ids are not reused."""
         return self._store.rows - self._store.live_rows
 
     @property
     def dim(self) -> int:
-        """The dimension of its vectors."""
+        """The dimension of the vectors."""
         return self._store.dim
 
     @property
     def columns(self) -> list[str]:
-        """The names of its metadata columns."""
+        """The names of the metadata columns."""
         return list(self._store.schema.names)
 
     @property
     def schema(self) -> pa.Schema:
-        """Its metadata columns with their Arrow types."""
+        """The metadata columns with their Arrow types."""
         return self._store.schema
 
     @property
     def checksum(self) -> str:
-        """What names its rows in files derived from them: it changes when rows are removed."""
+        """The checksum of the live rows; it changes when rows are removed."""
         return self._store.checksum
 
     @property
     def manifest(self) -> Manifest:
-        """All that its manifest says: parts, origin, counts, filter, model."""
+        """The content of the manifest: parts, origin, counts, filter, model."""
         return self._store.manifest
 
     @property
     def model(self) -> ModelRecord | None:
-        """The record of the model that made the vectors, where it is known."""
+        """The record of the model that made the vectors, or None if it is unknown."""
         return self._store.manifest.model
 
     @checked
     def vectors(self, on: VectorField = "image") -> VectorsView:
-        """Return its image or text vectors, float16 by id: `c.vectors("image")[1000:2000]`.
+        """Return the image or text vectors by id, float16: `c.vectors("image")[1000:2000]`.
 
-        They are those in the files, of removed rows too.
+        Vectors of removed rows are included.
 
         Parameters
         ----------
         on
-            image or text: which vectors.
+            The kind of vectors: `image` or `text`.
         """
         return self._store.vectors(on)
 
@@ -156,17 +156,17 @@ class StoredRows:
         ids
             Integers (n,): any iterable or array.
         columns
-            The names of the columns to return; all when None.
+            The names of the columns to return. None: all.
 
         Raises
         ------
         InvalidArgument
-            An id out of range or of a removed row, or an unknown column.
+            An id is out of range or was removed, or a column is unknown.
         """
         return self._store.take(as_ids(as_array(ids, field="ids"), field="ids"), columns)
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the metadata of a few rows as dictionaries that JSON can carry; all ids in range.
+        """Return the metadata of a few rows, all in range, as dictionaries of JSON values.
 
         Parameters
         ----------
@@ -177,15 +177,14 @@ class StoredRows:
 
     @property
     def live(self) -> NDArray[np.bool_] | None:
-        """Which rows were not removed, shape (n,); None where none was."""
+        """A mask of the live rows, shape (rows,); None if no row was removed."""
         return self._store.allowed()
 
     @checked
     def picture(self, row_id: int) -> Path | None:
-        """Return the local picture of a row, or None where there is none.
+        """Return the path of the local picture of a row, or None.
 
-        Only files inside the folder that the pictures were encoded from are returned, whatever the
-        metadata says.
+        The path is always inside the folders that the pictures were encoded from.
 
         Parameters
         ----------

@@ -35,41 +35,45 @@ def project(
     ceiling: bool = False,
     progress: Progress | None = None,
 ) -> ProjectReport:
-    """Project all vectors of a collection, or those that are not yet; resumed by the same call.
+    """Project the image vectors of a collection that are not projected yet.
+
+    If a call is interrupted, the same call resumes it.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     name
-        `pca32`, `pca96`, PCA of another number of components `pcaN`, or `hamming`: sketches of 1,024
-        bits.
+        `pcaN` with N components, e.g. `pca32` or `pca96`, or `hamming` for sketches of 1,024 bits.
     model
-        A file to take the model from; without it the model that the projection has is kept, or one
-        is fitted.
+        The file to read the model from. None: keep the existing projection's model, or fit one.
     fit_rows
-        Fit to N rows at equal distances; None: to all, for `rotations` to 65,536.
+        The number of evenly spaced rows to fit to. None: all rows; for `rotations` 65,536.
     method, seed
-        How sketches are made: `rotations` (default) or `binwalk`, the SISAP organisers', and the seed
-        of what they draw at random (0).
+        The method of sketches, `rotations` (default) or `binwalk` (by the SISAP organisers), and its random
+        seed (default 0).
     queries, out
-        Query vectors (n, dim), or a file of them, to project with the same model, and the HDF5 file for
-        the result.
+        Query vectors, shape (n, dim), or a file of them, to project with the same model, and the HDF5
+        file to write them to.
     ceiling
-        Report how much of the exact neighbours brute force in the projection finds, of `queries` or,
-        without them, of up to 1,000 of the collection's rows.
+        Measure the recall of brute-force search in the projection, for `queries` or, without them, for up
+        to 1,000 rows of the collection.
     progress
-        Called with what is being done, the rows done and the rows in all.
+        Called with the step, the rows done and the rows in total.
 
     Raises
     ------
     PairdexError
-        A wrong name or model, too few rows, another writer, no room.
+        A wrong name or model, too few rows, another writer, or a full disk.
     """
     if queries is None and out is not None:
-        raise InvalidArgument("there are no queries to write to out", field="queries")
+        raise InvalidArgument(
+            "out is given without queries; name the queries to project", field="queries"
+        )
     if queries is not None and out is None and not ceiling:
-        raise InvalidArgument("queries go to a file or give a ceiling: name out", field="out")
+        raise InvalidArgument(
+            "queries are given without out or ceiling; name the file to write them to", field="out"
+        )
     folder = Path(collection)
     vectors = None if queries is None else read_for(Store(folder), queries, out)
     options = FitOptions(None if model is None else Path(model), fit_rows, method, seed)

@@ -1,0 +1,53 @@
+#include "join/planes.hpp"
+
+#include <cmath>
+#include <cstring>
+
+namespace pairdex::join {
+
+std::int32_t sum_of(const std::int8_t* code) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < kSmall; ++i) sum += code[i];
+  return sum;
+}
+
+void Columns::add(const std::int8_t* code) {
+  constexpr std::uint32_t kFlip = 0x80808080u;  // adds 128 to each byte
+  const std::size_t group = n_ / kGroupRows, row = n_ % kGroupRows;
+  if (packed_.size() < (group + 1) * kGroupRows * kSmall) packed_.resize((2 * group + 1) * kGroupRows * kSmall);
+  std::uint8_t* to = packed_.data() + group * kGroupRows * kSmall + row / kHalfRows * kHalfRows * kSmall;
+  for (std::size_t i = 0; i < kSmall; i += 4) {
+    std::uint32_t four;
+    std::memcpy(&four, code + i, sizeof four);
+    four ^= kFlip;
+    std::memcpy(to + i * kHalfRows + row % kHalfRows * 4, &four, sizeof four);
+  }
+  ++n_;
+}
+
+Planes::Planes(const std::int8_t* centroids, std::size_t n, const Kernel& kernel)
+    : centroids_(centroids), n_(n), kernel_(kernel) {
+  for (std::size_t c = 0; c < n; ++c) columns_.add(centroids + c * kSmall);
+  minus_halves_.assign(columns_.groups() * kGroupRows, kNever);
+  squares_.assign(minus_halves_.size(), 0);
+  for (std::size_t c = 0; c < n; ++c) {
+    for (std::size_t i = 0; i < kSmall; ++i) squares_[c] += centroids[c * kSmall + i] * centroids[c * kSmall + i];
+    minus_halves_[c] = -(squares_[c] >> 1);
+  }
+}
+
+std::array<std::int32_t, kGroupRows> Planes::most(std::size_t own, std::size_t group, double distance) const {
+  std::array<std::int32_t, kBlockQueries * kGroupRows> dots;
+  std::array<std::int32_t, kGroupRows> found{};
+  const std::int8_t* centroid = centroids_ + own * kSmall;
+  kernel_.codes->dots(codes(group), kSmall, centroid, 1, dots.data());
+  const std::int32_t offset = 128 * sum_of(centroid);
+  for (std::size_t c = 0; c < kGroupRows; ++c) {
+    const std::int32_t squared = squares_[own] + squares_[group * kGroupRows + c] - 2 * (dots[c] - offset);
+    // The margin exceeds what float64 errs by in numbers below 2^25.
+    found[c] = static_cast<std::int32_t>(std::floor(distance * std::sqrt(static_cast<double>(squared)) + 1e-6));
+  }
+  return found;
+}
+
+}  // namespace pairdex::join

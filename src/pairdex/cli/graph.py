@@ -1,0 +1,78 @@
+"""`pairdex graph`: the k nearest rows of every row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pairdex
+from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption
+from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
+
+EXAMPLES = (
+    "pairdex graph my-collection --out graph.h5",
+    "pairdex graph my-collection --out graph.h5 -k 30 --recall 0.98",
+    "pairdex graph my-collection --out graph.parquet --exact",
+)
+
+OutOption = Annotated[
+    Path, typer.Option(metavar="FILE", help="Write the graph to this .h5 or .parquet file.")
+]
+RecallOption = Annotated[
+    float,
+    typer.Option(metavar="SHARE", help="Work until a sample of the rows reaches this recall."),
+]
+ExactOption = Annotated[bool, typer.Option("--exact", help="Find the true nearest rows.")]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Write knns and dists in this HDF5 group, such as allknn of SISAP 2025.",
+    ),
+]
+
+
+def command(
+    collection: CollectionArgument,
+    out: OutOption,
+    k: KOption = DEFAULT_GRAPH_K,
+    on: OnOption = "image",
+    recall: RecallOption = DEFAULT_GRAPH_RECALL,
+    exact: ExactOption = False,
+    group: GroupOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute the k nearest rows of every row, without the row itself.
+
+    HDF5 files hold knns (ids from 1) and dists in SISAP's form. The recall is measured on a sample of the
+    rows, and reported.
+    """
+    with progress_bars() as progress:
+        made = pairdex.graph(
+            collection,
+            out,
+            k=k,
+            on=on,
+            recall=recall,
+            exact=exact,
+            group=group,
+            progress=progress,
+        )
+    if as_json:
+        print_json(asdict(made))
+        return
+    measured = "exact" if made.exact else f"{made.recall:.3f} (of {made.recall_rows:,} rows)"
+    print_lines(
+        {
+            "rows": made.rows,
+            "k": made.k,
+            "recall": measured,
+            "passes": ", ".join(made.passes),
+            "time": duration(made.seconds),
+            "written to": out,
+        }
+    )
