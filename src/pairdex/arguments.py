@@ -1,4 +1,4 @@
-"""Arguments of public functions: compared with their annotations, and refused by name."""
+"""Check arguments of public functions against annotations; errors name the argument."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 StrPath = str | os.PathLike[str]
-"""A path; an opened `Collection` is one, too."""
+"""A path. An opened `Collection` also counts as one."""
 
-_MAX_INTEGER = 2**63 - 1  # what the rest of pairdex counts with
-_SHOWN = 60  # characters of a refused value
+_MAX_INTEGER = 2**63 - 1  # largest int64
+_SHOWN = 60  # characters of a refused value to show in an error
 
 _Check = Callable[[Any], Any]
 """Returns the value to use, or raises _Refused."""
 
 
 class _Refused(Exception):
-    """A value that an annotation does not allow."""
+    """The annotation does not allow the value."""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Wrap a function so that arguments of a wrong type raise InvalidArgument with their name.
 
-    The annotations decide. NumPy's integers, floats and booleans become Python's; a boolean is not an
-    integer; an iterable becomes a list. Whether a value is in range is for the function to say.
+    The annotations define the types. NumPy integers, floats and booleans become Python's. A boolean
+    is not accepted as an integer. An iterable becomes a list. The function itself checks ranges.
 
     Examples
     --------
@@ -77,13 +77,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def checked_class(cls: type[T]) -> type[T]:
-    """Wrap the construction of a class as `checked` wraps a function."""
+    """Check the arguments of a class's constructor as `checked` does for a function."""
     cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
     return cls
 
 
 def named(name: str, value: Any, check: _Check, expected: str) -> Any:  # noqa: ANN401
-    """Return what `check` makes of an argument; raise InvalidArgument with its name if it is refused."""
+    """Return the value from `check`; if it is refused, raise InvalidArgument with its name."""
     try:
         return check(value)
     except _Refused:
@@ -93,12 +93,12 @@ def named(name: str, value: Any, check: _Check, expected: str) -> Any:  # noqa: 
 
 
 def as_array(values: Any, *, field: str) -> NDArray[Any]:  # noqa: ANN401 - what NumPy understands
-    """Return anything that NumPy makes an array of, and any iterable, as an array.
+    """Convert an iterable, or any value that NumPy accepts, to an array.
 
     Raises
     ------
     InvalidArgument
-        Of `field`: rows of different lengths, or values that NumPy cannot hold.
+        The rows have different lengths, or NumPy cannot hold the values. The error names `field`.
     """
     if isinstance(values, (Iterator, Set)) or type(values) is type({}.values()):
         values = list(values)
@@ -110,7 +110,7 @@ def as_array(values: Any, *, field: str) -> NDArray[Any]:  # noqa: ANN401 - what
 
 
 def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
-    """Return the check that an annotation means, and what it expects in words."""
+    """Return the check for an annotation, and its description for errors."""
     if hint in _SIMPLE:
         return _SIMPLE[hint]
     origin, members = get_origin(hint), get_args(hint)
@@ -125,7 +125,7 @@ def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
 
 
 def _generic_rule(origin: type, members: tuple[Any, ...]) -> tuple[_Check, str]:
-    """Return the rule of `PathLike[str]`, `Callable[…]`, `Iterable[X]` and the like."""
+    """Return the rule for `PathLike[str]`, `Callable[…]`, `Iterable[X]` and similar types."""
     if issubclass(origin, os.PathLike):
         return _path, "a path"
     if origin is collections.abc.Callable:  # type: ignore[comparison-overlap]
@@ -137,7 +137,7 @@ def _generic_rule(origin: type, members: tuple[Any, ...]) -> tuple[_Check, str]:
 
 
 def _class_rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401
-    """Return the rule of a class of ours or of Pillow's; any other annotation allows anything."""
+    """Return the rule for a class of pairdex or Pillow; other annotations allow any value."""
     if isinstance(hint, type) and hint.__module__.split(".")[0] in ("pairdex", "PIL"):
         return functools.partial(_instance, hint), f"a {hint.__name__}"
     return _anything, "an array"
@@ -153,7 +153,7 @@ def _any_of(checks: Sequence[_Check], value: Any) -> Any:  # noqa: ANN401
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str) or "\0" in value:  # neither a path nor a text holds a NUL
+    if not isinstance(value, str) or "\0" in value:  # paths and texts cannot contain NUL
         raise _Refused
     return value
 

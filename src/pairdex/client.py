@@ -1,4 +1,4 @@
-"""A client of a running service, typed: `pairdex.Client("http://127.0.0.1:8420").search(text="a red car")`."""
+"""A typed client of a running service: `pairdex.Client(url).search("a red car")`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pairdex.files import atomic
 
 __all__ = ["Client", "Contained", "Hit", "PictureFound", "SearchAnswer"]
 
-TIMEOUT_SECONDS = 60.0  # the service gives up sooner by itself
+TIMEOUT_SECONDS = 60.0  # seconds; the service's own limit is shorter
 _UNAVAILABLE = "unavailable"
 
 Format = Literal["jsonl", "csv", "parquet", "urls"]
@@ -27,7 +27,7 @@ Format = Literal["jsonl", "csv", "parquet", "urls"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A row that was found; `columns` holds all of its other columns."""
+    """A found row; `columns` holds all other columns."""
 
     id: int
     distance: float
@@ -41,7 +41,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """The answer to a search, nearest first."""
+    """Search results, nearest first."""
 
     hits: list[Hit]
     exact: bool
@@ -52,7 +52,7 @@ class SearchAnswer:
 
 @dataclass(frozen=True)
 class PictureFound:
-    """The row that is nearest to a picture, and whether it is near enough to be the same."""
+    """The row nearest to a picture, and whether it is near enough to count as the same."""
 
     id: int | None
     distance: float | None
@@ -61,7 +61,7 @@ class PictureFound:
 
 @dataclass(frozen=True)
 class Contained:
-    """What of it is in the collection: the ids of the rows of each URL, or the picture's row."""
+    """The matches in the collection: the row ids of each URL, or the row nearest to the picture."""
 
     urls: dict[str, list[int]] | None
     image: PictureFound | None
@@ -69,18 +69,18 @@ class Contained:
 
 @checked_class
 class Client:
-    """Asks a running service.
+    """A client of a running service.
 
-    Every method raises ServiceFailed where the service refuses, fails, or is not there.
+    Every method raises ServiceFailed if the service refuses the request, fails or is unreachable.
 
     Parameters
     ----------
     url
-        Of the service, as `pairdex serve` prints it.
+        The service's URL, as `pairdex serve` prints it.
     token
-        What the service was given as `--token`.
+        The service's `--token`.
     http
-        An httpx client to send requests with, instead of one of its own.
+        The httpx client for requests. The default is a new one.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.close()
 
     def health(self) -> dict[str, Any]:
-        """Return the status, `ok` where the service is ready, and its version."""
+        """Return the status (`ok` if the service is ready) and the version."""
         response = self._sent("GET", "/health", None)
         answer = _content(response)
         if "status" not in answer:
@@ -118,7 +118,7 @@ class Client:
         return answer
 
     def collections(self) -> list[dict[str, Any]]:
-        """Return what each collection holds and how it can be searched."""
+        """Return each collection's content and search options."""
         return list(self._json("GET", "/api/collections")["collections"])
 
     def search(
@@ -131,11 +131,12 @@ class Client:
         Parameters
         ----------
         question
-            A str is a text; a Path or bytes are a picture; an int is the id of a row; numbers (dim,)
-            are a vector. Without it, one of the fields says what is searched for.
+            The query. A str is a text; a Path or bytes are a picture; an int is the id of a row;
+            numbers (dim,) are a vector. Without a question, one of the fields gives the query.
         **asked
             The fields of POST /api/search (docs/service.md): text, image, like, vector or terms; k,
-            where, keywords, … A picture may be bytes or a path; the service checks all else.
+            where, keywords, … A picture may be bytes or a path. The service checks all other
+            fields.
         """
         if question is not None:
             asked |= {_field_of(question): question}
@@ -157,7 +158,9 @@ class Client:
         form: Format,
         **asked: Any,  # noqa: ANN401 - the fields of POST /api/search
     ) -> int:
-        """Write up to 10,000 hits to a file, and return its bytes; an older file stays if this fails.
+        """Write up to 10,000 hits to a file and return its size in bytes.
+
+        If this fails, an existing file does not change.
 
         Parameters
         ----------
@@ -186,12 +189,12 @@ class Client:
 
     @checked
     def items(self, ids: Iterable[int], *, collection: str | None = None) -> list[dict[str, Any]]:
-        """Return rows, in the order of the ids.
+        """Return the rows with these ids, in the same order.
 
         Parameters
         ----------
         collection
-            The name of a collection of the service; the first when None.
+            A collection of the service, by name. None means the first.
         ids
             Integers (n,).
         """
@@ -200,12 +203,12 @@ class Client:
 
     @checked
     def item(self, row_id: int, *, collection: str | None = None) -> dict[str, Any]:
-        """Return one row.
+        """Return the row with this id.
 
         Parameters
         ----------
         collection
-            The name of a collection of the service; the first when None.
+            A collection of the service, by name. None means the first.
         row_id
             The id of the row.
         """
@@ -215,12 +218,12 @@ class Client:
     def picture(
         self, row_id: int, *, size: int | None = None, collection: str | None = None
     ) -> bytes:
-        """Return a row's local picture as JPEG or WebP, its longer side at most `size` pixels.
+        """Return a row's local picture as JPEG or WebP, with its longer side at most `size` pixels.
 
         Parameters
         ----------
         collection
-            The name of a collection of the service; the first when None.
+            A collection of the service, by name. None means the first.
         row_id
             The id of the row.
         """
@@ -236,18 +239,18 @@ class Client:
         max_distance: float | None = None,
         collection: str | None = None,
     ) -> Contained:
-        """Say which rows have some URLs, or whether a picture is in the collection: exactly one of them.
+        """Look up URLs or a picture in the collection. Give exactly one of the two.
 
         Parameters
         ----------
         collection
-            The name of a collection of the service; the first when None.
+            A collection of the service, by name. None means the first.
         urls
-            URLs.
+            The URLs to look up.
         image
-            A picture: bytes or a path.
+            The picture to look up: bytes or a path.
         max_distance
-            The distance up to which a picture counts as the same; the service's own when None.
+            Pictures within this distance count as the same. None means the service's default.
         """
         asked = {"urls": urls, "image": image, "max_distance": max_distance}
         answer = self._json("POST", "/api/contains", _body({**asked, "collection": collection}))
@@ -265,16 +268,16 @@ class Client:
         safe: bool | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
-        """Return what each column holds among the rows that satisfy a filter.
+        """Return column statistics over the rows that satisfy a filter.
 
         Parameters
         ----------
         collection
-            The name of a collection of the service; the first when None.
+            A collection of the service, by name. None means the first.
         where
             A SQL predicate over the columns.
         safe
-            Only rows that are known to be safe.
+            Include only rows known to be safe.
         """
         body = _body({"where": where, "safe": safe, "collection": collection})
         return self._json("POST", "/api/facets", body)
@@ -322,12 +325,12 @@ class Client:
 
 
 def _body(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that were given as JSON can carry them; pictures become base64."""
+    """Return the given fields as JSON-compatible values; pictures become base64."""
     return {name: _plain(name, value) for name, value in asked.items() if value is not None}
 
 
 def _field_of(question: object) -> str:
-    """Return the field of a request that a question belongs in."""
+    """Return the request field for a question, by the question's type."""
     if isinstance(question, str):
         return "text"
     if isinstance(question, (bytes, os.PathLike)):

@@ -1,4 +1,4 @@
-"""The class that people use: an opened collection, to look at and to search."""
+"""The main class: an opened collection, to read and to search."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Collection", "open"]
 
-SQL_MEMORY = "2GB"  # what a statement may use
+SQL_MEMORY = "2GB"  # memory of one SQL statement
 
 
 class Collection(StoredRows):
     """An opened collection: `len(c)` rows of `c.dim`-dimensional vectors with metadata.
 
-    It shows one version of the collection: parts that are added later are seen by opening it again.
-    Rows that are removed later are gone at once.
+    It shows one version of the collection. Open it again to see parts that were added later. Rows
+    that are removed later disappear at once.
 
-    `c[5]` is the row of id 5 as a dictionary; `c[[5, 17]]` and `c[100:200]` (ids, without removed rows)
-    are a pyarrow.Table; each has the id and all columns. `for row in c` gives every row, `5 in c` says
-    whether there is a row of id 5. Wherever pairdex takes a collection's path, it takes an opened
-    collection, too. One that is pickled is opened again where it is unpickled.
+    `c[5]` is the row with id 5 as a dictionary. `c[[5, 17]]` and `c[100:200]` (ids, without removed
+    rows) are each a pyarrow.Table. Rows have the id and all columns. `for row in c` iterates over
+    all rows, and `5 in c` tests for the id 5. Every pairdex function that takes a collection's path
+    also takes an opened collection. Unpickling a collection opens it again.
     """
 
     def __init__(self, finder: Finder) -> None:
@@ -75,26 +75,26 @@ class Collection(StoredRows):
         path
             The folder of the collection.
         model
-            The name or folder of the model that made the vectors, where the collection does not
-            say, or the model has moved; it is loaded when a text or picture is searched for.
+            The name or folder of the model that made the vectors. Needed if the collection does not
+            record it or the model has moved. The first search for a text or picture loads it.
         use_codes
-            Whether searches use the codes in `indexes/`, which the first one builds. Without them a
-            search reads all vectors: the same answer, later, and nothing is written.
+            Use the codes in `indexes/`; the first search builds them. Without codes, a search is
+            slower, gives the same answer and writes nothing.
 
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
-            No collection there, a damaged one, or one of a newer format version.
+            The collection is missing, damaged, or has a newer format version.
         """
         return cls(Finder(Store(Path(path)), model=model, use_codes=use_codes))
 
     def reopened(self) -> Collection:
-        """Return the collection as it is on disk now; a model that is loaded, and still its, is shared.
+        """Open the current version on disk; share the loaded model if it is still the right one.
 
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
-            As `open`; also if rows that were removed from this version are present again.
+            Raised as by `open`; also if rows removed from this version are present again.
         """
         old = self.finder
         new = Finder(Store(self.path), model=old.model_source, use_codes=old.use_codes)
@@ -106,13 +106,13 @@ class Collection(StoredRows):
         return newest
 
     def close(self) -> None:
-        """Let go of its files, indexes and model; any later use but `path` raises InvalidArgument."""
+        """Close files, indexes and model; later, every use except `path` raises InvalidArgument."""
         super().close()
         self._finder = None
 
     @property
     def finder(self) -> Finder:
-        """What answers its questions; for the parts of pairdex that build on it."""
+        """The finder that answers queries; for internal use by pairdex."""
         if self._finder is None:
             raise InvalidArgument(f"the collection {self._place} is closed; open it again")
         return self._finder
@@ -140,43 +140,43 @@ class Collection(StoredRows):
 
     @property
     def projections(self) -> list[str]:
-        """The names of its projections, each of which a search can be `on`."""
+        """The names of the projections; a search can use each as `on`."""
         return find_projections(self._store)
 
     @cached_property
     def has_safe_mode(self) -> bool:
-        """Whether its columns tell which rows are safe: LAION's score `punsafe`, or the tag `nsfw`."""
+        """True if safe mode is available: LAION's score `punsafe` or the tag `nsfw` exists."""
         return safe_filter(self.schema) is not None
 
     @property
     def encoder(self) -> Encoder:
-        """The model that made the vectors, loaded when it is first needed.
+        """The model that made the vectors, loaded on first use.
 
         Raises
         ------
         MissingFile, Mismatch, DamagedFile
-            No model is known or found, or it is another than the collection's.
+            The model is unknown, missing or damaged, or is not the collection's model.
         """
         return self.finder.encoder
 
     def query_vector(
         self, query: Query, *, on: str = "image", encoder: TextImageEncoder | None = None
     ) -> NDArray[np.float32]:
-        """Return the vector (dim,) that a query is searched with, of unit length.
+        """Return the unit query vector, shape (dim,).
 
         Parameters
         ----------
         encoder
-            Encodes texts and pictures instead of the collection's own model.
+            Encodes texts and pictures. The default is the collection's model.
         query
-            What is searched for.
+            The query.
         on
-            image or text: which vectors.
+            Vectors to use: image or text.
 
         Raises
         ------
         InvalidArgument, Mismatch
-            A value of the query cannot be used.
+            A value of the query is invalid.
         """
         return self.finder.query_vector(query, on=on, encoder=encoder)
 
@@ -197,36 +197,36 @@ class Collection(StoredRows):
         Parameters
         ----------
         vectors
-            Shape (n, dim), of any length but zero, or the path of a file of them; in a projection also
-            rows that are projected already, float32 (n, N) for pcaN, uint64 (n, 16) for 1,024 bits.
-            One vector (dim,) is allowed, too.
+            Nonzero vectors (n, dim), or the path of a file of vectors. One vector (dim,) is also
+            allowed. A projection also accepts projected rows: float32 (n, N) for pcaN, uint64 (n,
+            16) for 1,024 bits.
         k
-            How many rows to find for each, 1 to 1,000,000.
+            Number of rows to find for each vector, 1 to 1,000,000.
         on
             image, text, or the name of a projection: pca96, hamming.
         where
-            A SQL predicate over the columns; k rows are found if k rows satisfy it.
+            A SQL predicate over the columns. The search finds k rows if k rows satisfy it.
         safe
-            Find only rows that are known to be safe.
+            Find only rows known to be safe.
         exact
             Ignore the index (`pairdex.index`); search exactly.
         recall
-            Target recall of a search by the index; by default the one the index was built for.
+            Target recall of an index search (default: the one the index was built for).
 
         Returns
         -------
         Neighbours
-            `ids` int64 (n, k), nearest first, equal distances by smaller id; -1 where fewer than k rows
-            qualify. `distances` (n, k): 1 - cos, in a projection the squared Euclidean distance or the
-            number of differing bits; infinity beside an id of -1. They are float64; unpacking gives
-            float32. For one vector (dim,) both are (k,). `report` says how the answer was found, `table`
-            has a row for each neighbour.
+            `ids` is int64 (n, k), nearest first; equal distances are sorted by id. It is -1 where
+            fewer than k rows qualify. `distances` (n, k) is 1 - cos; in a projection, the squared
+            Euclidean distance or the number of differing bits. It is infinity for an id of -1. It
+            is float64; unpacking gives float32. For one vector (dim,), both have shape (k,).
+            `report` describes how the search ran. `table` has one row per neighbour.
 
         Raises
         ------
         InvalidArgument, Mismatch
-            A value out of bounds; vectors of another dimension or without a direction; a filter that
-            is not a predicate.
+            A value is out of bounds, a vector has another dimension or zero length, or the filter
+            is not a valid predicate.
         """
         options = SearchOptions(k=k, on=on, where=where, safe=safe, exact=exact, recall=recall)
         if isinstance(vectors, (str, os.PathLike)):
@@ -241,31 +241,31 @@ class Collection(StoredRows):
     def prepare(
         self, on: str = "image", *, exact: bool = True, progress: Progress | None = None
     ) -> None:
-        """Open what makes searches fast, building it if need be; otherwise the first search does it.
+        """Open what makes searches fast, or build it; otherwise the first search does this.
 
         Parameters
         ----------
         on
             image, text, or the name of a projection.
         exact
-            Whether exact searches are to be fast, too, where there is an index.
+            Also prepare exact searches if an index exists.
         progress
-            Called with the step, the rows done and the rows in all while codes are built.
+            Called with the step, the number of rows done and the total while codes are built.
 
         Raises
         ------
         InvalidArgument
-            There are neither such vectors nor such a projection.
+            The collection does not have these vectors or this projection.
         """
         self.finder.searcher.prepare(on, exact=exact, progress=at_step(progress, "making codes"))
 
     def is_prepared(self, on: str = "image") -> bool:
-        """Whether searches are as fast as `prepare` makes them.
+        """Return True if codes are loaded, or none are needed; see `prepare`.
 
         Parameters
         ----------
         on
-            image or text: which vectors.
+            Vectors to use: image or text.
         """
         return self.finder.searcher.is_prepared(on)
 
@@ -303,32 +303,32 @@ class Collection(StoredRows):
         Parameters
         ----------
         question
-            What is searched for; its type says what it is. A str is a text; a Path, bytes or a PIL
-            image is a picture; an int is the id of a row; an array (dim,) is a vector; a `Query` is
-            itself. A list of these, or an array (n, dim), gives a list of answers.
+            The query; its type decides its meaning. A str is a text. A Path, bytes or a PIL image
+            is a picture. An int is the id of a row. An array (dim,) is a vector. A `Query` is also
+            allowed. A list of these, or an array (n, dim), returns a list of results.
         text, image, like, vector, terms
-            The same by name instead, exactly one of them: a text, a picture (path, bytes or PIL
-            image), an id, a vector (dim,), or terms with weights, negative for what is not wanted.
+            Alternatives to `question`; give exactly one: a text, a picture (path, bytes or PIL
+            image), an id, a vector (dim,), or weighted terms. Unwanted terms have negative weights.
         unlike
-            A text whose direction is taken from the question's.
+            A text whose direction is subtracted from the query vector.
         k
-            How many rows to find, 1 to 1,000,000.
+            Number of rows to find, 1 to 1,000,000.
         offset
-            How many of the nearest rows to leave out, for the next page of results.
+            Number of nearest rows to skip, for the next page of results.
         on
-            image, text, or the name of a projection, in which the question is projected, too.
+            image, text, or the name of a projection. The query is projected too.
         where
-            A SQL predicate over the columns; k rows are found if k rows satisfy it.
+            A SQL predicate over the columns. The search finds k rows if k rows satisfy it.
         safe
-            Find only rows that are known to be safe; `has_safe_mode` says whether that can be known.
+            Find only rows known to be safe. This needs `has_safe_mode`.
         keywords
-            Words that captions should have: `dog "red car" -cat`. Rows are ordered by both rankings,
-            by vectors and by words (BM25), fused; a quoted phrase must appear, a word after `-` must
-            not. The first such search indexes the captions.
+            Words to find in captions: `dog "red car" -cat`. The result fuses two rankings: by
+            vectors and by words (BM25). A quoted phrase must appear; a word after `-` must not. The
+            first such search indexes the captions.
         fold
-            A cosine distance of 0 to 0.5, 0.06 for near-duplicates: a row within it of an earlier one is
-            folded into that one; the ids of such rows are the column `folded`. k different rows are
-            found if there are that many.
+            A cosine distance of 0 to 0.5; use 0.06 for near-duplicates. A row within this distance
+            of an earlier one is folded into it. The column `folded` lists the ids of folded rows.
+            The search finds k different rows if that many exist.
         exact, recall
             As in `nearest`.
 
@@ -340,9 +340,9 @@ class Collection(StoredRows):
         Raises
         ------
         InvalidArgument, Mismatch
-            A value that cannot be used; its name is the error's `field`.
+            A value is invalid. The error's `field` names it.
         MissingFile, DamagedFile
-            A text or picture is searched for, and the collection's model is not at hand, or damaged.
+            The query has a text or picture, and the collection's model is missing or damaged.
         """
         options = SearchOptions(
             k=k,
@@ -370,32 +370,32 @@ class Collection(StoredRows):
 
     @checked
     def sql(self, statement: str, *, memory: ByteSize = SQL_MEMORY) -> pa.Table:
-        """Run one SELECT over its metadata; see `pairdex.sql`.
+        """Run one SELECT over the metadata; see `pairdex.sql`.
 
         Parameters
         ----------
         statement
             DuckDB's SQL over the table `pairs`.
         memory
-            What the statement may use: `2GB`, or bytes.
+            Memory limit of the statement: `2GB`, or bytes.
 
         Raises
         ------
         InvalidArgument
-            Not one SELECT, or it fails.
+            The statement is not a single SELECT, or it fails.
         """
         from pairdex.metadata_sql.session import sql  # noqa: PLC0415 - DuckDB loads slowly
 
         return sql(self, statement, memory=memory)
 
     def info(self) -> CollectionInfo:
-        """Say what it holds, where it came from, and which derived data it has now; see `pairdex.info`."""
+        """Return its content, origin and current derived data; see `pairdex.info`."""
         from pairdex.derived.info import info  # noqa: PLC0415 - knows all kinds of derived data
 
         return info(self)
 
     def prepare_keywords(self, *, progress: Progress | None = None) -> KeywordIndex:
-        """Index the captions' words, once; otherwise the first search for keywords does it.
+        """Index the captions' words; otherwise the first keyword search does this.
 
         Parameters
         ----------
@@ -405,76 +405,76 @@ class Collection(StoredRows):
         Raises
         ------
         InvalidArgument, DamagedFile
-            There are no captions; the index is damaged.
+            The collection lacks captions, or the index is damaged.
         """
         return self.finder.keywords(progress)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
-        """Return the ids of the rows that have each URL, exactly but for spaces around it.
+        """Return the ids of the rows that have each URL; ignore surrounding spaces.
 
         Parameters
         ----------
         urls
-            URLs.
+            The URLs to look up.
 
         Raises
         ------
         InvalidArgument, DamagedFile
-            There is no column `url`; the table of URLs is damaged.
+            The column `url` is missing, or the table of URLs is damaged.
         """
         return self.finder.find_urls(urls)
 
     def narrowed(self, where: str | None, *, safe: bool) -> str | None:
-        """Return a filter that holds for the safe rows, or for all, that satisfy `where`.
+        """Combine `where` with safe mode, if requested, into one filter.
 
         Parameters
         ----------
         safe
-            Only rows that are known to be safe.
+            Include only rows known to be safe.
 
         Raises
         ------
         InvalidArgument
-            Not a predicate over the columns; no column that says which rows are safe.
+            The filter is not a valid predicate over the columns, or safe mode is unavailable.
         """
         return narrowed(self._store, where, safe=safe)
 
     @checked
     def facets(self, *, where: str | None = None, safe: bool = False) -> Facets:
-        """Return what each column holds among the rows that satisfy a filter; kept for the next time.
+        """Return column statistics over the rows that satisfy a filter, and cache them.
 
         Parameters
         ----------
         where
             A SQL predicate over the columns.
         safe
-            Only rows that are known to be safe.
+            Include only rows known to be safe.
 
         Raises
         ------
         InvalidArgument
-            Not a predicate over the columns; no column that says which rows are safe.
+            The filter is not a valid predicate over the columns, or safe mode is unavailable.
         """
         return self.finder.facets(where, safe=safe)
 
     def kind_of(self, on: str) -> VectorField:
-        """Return the kind of vectors that a search `on` something compares, in the end."""
+        """Return the kind of vectors that a search on `on` compares."""
         return self.finder.kind_of(on)
 
     def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
-        """Return the approximate index of its vectors with its operating points, opened once.
+        """Return the index of the vectors with its operating points, opened once.
 
-        None where there is none; where it is damaged or of other vectors, a warning says so.
+        Return None if no usable index exists. Warn if it is damaged or was made from other vectors.
 
         Parameters
         ----------
         on
-            image or text: which vectors.
+            Vectors to use: image or text.
         """
         return self.finder.searcher.index(on)
 
     def examples(self, config: Config = "images") -> Iterator[Example]:
-        """Yield its rows with the features of TFDS's `laion400m`; see `pairdex.examples`.
+        """Yield the rows with the features of TFDS's `laion400m`; see `pairdex.examples`.
 
         Parameters
         ----------
@@ -495,8 +495,8 @@ def open(  # noqa: A001 - pairdex.open, as gzip.open
     Parameters
     ----------
     model
-        The name or folder of the model, where the collection does not say.
+        The name or folder of the model. Needed only if the collection does not record it.
     use_codes
-        Whether searches use codes, which the first one builds.
+        Use codes in searches; the first search builds them.
     """
     return Collection.open(path, model=model, use_codes=use_codes)

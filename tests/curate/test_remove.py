@@ -266,7 +266,7 @@ def test_files_that_are_missing_or_no_text_are_told(tmp_path, reader):
     with pytest.raises(PairdexError, match=r"absent\.txt does not exist"):
         reader(tmp_path / "absent.txt")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(PairdexError, match=r"bytes\.txt is no UTF-8 text"):
+    with pytest.raises(PairdexError, match=r"bytes\.txt is not UTF-8 text"):
         reader(tmp_path / "bytes.txt")
 
 

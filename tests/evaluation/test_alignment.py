@@ -35,7 +35,7 @@ def test_ids_from_1_are_the_rule_and_no_note():
 def test_columns_are_recognised_by_the_number_of_queries():
     ids, notes = aligned(table_of((TRUE + 1).T), GOLD)
     np.testing.assert_array_equal(ids, TRUE)
-    assert notes == ["turned: (k, n) instead of (n, k)"]
+    assert notes == ["transposed: (k, n) instead of (n, k)"]
 
 
 def test_as_many_queries_as_neighbours_are_decided_by_where_distances_ascend():
@@ -43,50 +43,50 @@ def test_as_many_queries_as_neighbours_are_decided_by_where_distances_ascend():
     near = np.array([[0.1, 0.4], [0.05, 0.2]])
     ids, notes = aligned(table_of([[1, 2], [3, 4]], near), gold)
     assert ids.tolist() == [[0, 1], [2, 3]]
-    assert notes == ["n = k = 2: rows taken for queries, as distances ascend along them"]
+    assert notes == ["n = k = 2: rows read as queries, as distances ascend along them"]
     ids, notes = aligned(table_of([[1, 3], [2, 4]], near.T), gold)
     assert ids.tolist() == [[0, 1], [2, 3]]
-    assert notes == ["n = k = 2: columns taken for queries, as distances ascend along them"]
+    assert notes == ["n = k = 2: columns read as queries, as distances ascend along them"]
 
 
 def test_and_without_distances_by_the_gold_standard():
     gold = gold_of([[0, 1], [2, 3]])
     ids, notes = aligned(table_of([[1, 3], [2, 4]]), gold)
     assert ids.tolist() == [[0, 1], [2, 3]]
-    assert notes == ["n = k = 2: columns taken for queries, as they agree with the gold standard"]
+    assert notes == ["n = k = 2: columns read as queries, as they agree with the gold standard"]
 
 
 def test_a_0_before_other_ids_is_the_first_row():
     ids, notes = aligned(table_of(TRUE, NEAR), GOLD)
     np.testing.assert_array_equal(ids, TRUE)
-    assert notes == ["ids taken to count from 0: there is a 0, and it stands before other ids"]
+    assert notes == ["ids assumed to count from 0: there is a 0, and it comes before other ids"]
 
 
 def test_zeros_that_fill_the_ends_of_rows_are_no_neighbours():
     ids, notes = aligned(table_of([[3, 0, 0], [2, 4, 3]]), GOLD)
     assert ids.tolist() == [[2, -1, -1], [1, 3, 2]]
-    assert notes == ["ids taken to count from 1, 0 for no neighbour: it fills the ends of rows"]
+    assert notes == ["ids assumed to count from 1, 0 for no neighbour: it fills the ends of rows"]
 
 
 def test_zeros_without_a_distance_are_no_neighbours():
     near = [[0.1, 0.2, INF], [0.1, 0.2, 0.3]]
     ids, notes = aligned(table_of([[3, 1, 0], [2, 4, 3]], near), GOLD)
     assert ids.tolist() == [[2, 0, -1], [1, 3, 2]]
-    assert notes == ["ids taken to count from 1, 0 for no neighbour: no distance stands beside it"]
+    assert notes == ["ids assumed to count from 1, 0 for no neighbour: it has no distance"]
 
 
 @pytest.mark.parametrize(
     ("knns", "expected", "note"),
     [
-        ([[2, 4, 0], [1, 3, 2]], [[2, 4, 0], [1, 3, 2]], "ids taken to count from 0"),
-        ([[3, 5, 0], [2, 4, 3]], [[2, 4, -1], [1, 3, 2]], "ids taken to count from 1"),
+        ([[2, 4, 0], [1, 3, 2]], [[2, 4, 0], [1, 3, 2]], "ids assumed to count from 0"),
+        ([[3, 5, 0], [2, 4, 3]], [[2, 4, -1], [1, 3, 2]], "ids assumed to count from 1"),
     ],
 )
 def test_a_single_0_at_an_end_is_decided_by_the_gold_standard(knns, expected, note):
     ids, notes = aligned(table_of(knns, NEAR), GOLD)
     assert ids.tolist() == expected
     assert notes[0].startswith(note)
-    assert notes[0].endswith("so they agree with the gold standard")
+    assert notes[0].endswith("they agree with the gold standard that way")
 
 
 def test_an_id_of_as_many_as_there_are_rows_counts_from_1():
@@ -111,7 +111,7 @@ def test_ids_from_0_without_a_0_are_recognised_by_the_gold_standard_in_a_large_c
     ids = large()
     found, notes = aligned(table_of(ids), gold_of(ids, rows=100_000))
     np.testing.assert_array_equal(found, ids)
-    assert "count from 0: there is no 0" in notes[0]
+    assert "count from 0: they hold no 0" in notes[0]
 
 
 def test_so_is_a_gold_standard_that_counts_from_0_without_a_0():
@@ -119,7 +119,7 @@ def test_so_is_a_gold_standard_that_counts_from_0_without_a_0():
     # The reader took its ids for ids from 1, and the result has those that count from 1.
     found, notes = aligned(table_of(ids + 1), gold_of(ids - 1))
     np.testing.assert_array_equal(found, ids - 1)
-    assert "the gold standard taken to count from 0" in notes[0]
+    assert "the gold standard assumed to count from 0" in notes[0]
 
 
 def test_bad_results_are_not_taken_for_ids_from_0_by_chance():
@@ -144,7 +144,7 @@ def test_another_number_of_queries_is_refused():
 def test_ids_that_are_no_rows_are_refused():
     with pytest.raises(DamagedFile, match=r"has the id 7 in knns, .* has 6 rows"):
         aligned(table_of([[7, 2, 3], [1, 2, 3]]), GOLD)
-    with pytest.raises(DamagedFile, match="has the id -2 in knns, which is no row"):
+    with pytest.raises(DamagedFile, match="has the id -2 in knns, which is not a row"):
         aligned(table_of([[-2, 2, 3], [1, 2, 3]]), GOLD)
 
 

@@ -99,7 +99,7 @@ def test_a_row_major_matrix_that_julia_reads_as_columns_is_turned(tmp_path, gold
         file["knns"] = (FOUND + 1).T
     run = pairdex.evaluate([path], gold, k=3).runs[0]
     assert run.recall == 5 / 6
-    assert "turned" in run.notes[0]
+    assert "transposed" in run.notes[0]
     assert run.qps is None
 
 

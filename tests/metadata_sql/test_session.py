@@ -294,7 +294,7 @@ def test_column_names_of_other_peoples_files_never_leave_their_quotes(make_parts
         ("SELECT distance(id, '') FROM pairs", InvalidArgument, "the text is empty"),
         ("SELECT no(1)", InvalidArgument, "no does not exist"),
         ("SELECT CAST('x' AS INT) FROM pairs", InvalidArgument, "Could not convert string"),
-        ("SELECT '\ud800'", InvalidArgument, "no text"),
+        ("SELECT '\ud800'", InvalidArgument, "not text"),
     ],
 )
 def test_a_wrong_statement_is_said_in_one_line(asked, statement, error, message):

@@ -52,7 +52,7 @@ def test_a_turned_file_is_recognised_by_its_distances_and_said(save):
     gold = read_gold(save((IDS + 1).T, DISTANCES.T))
     np.testing.assert_array_equal(gold.ids, IDS)
     np.testing.assert_array_equal(gold.distances, DISTANCES)
-    assert gold.notes == ("it is turned: (k, n) instead of (n, k)",)
+    assert gold.notes == ("it is transposed: (k, n) instead of (n, k)",)
     assert gold.ids.flags.c_contiguous
 
 
@@ -100,9 +100,9 @@ def test_what_is_no_gold_standard_is_refused_with_the_reason(save, tmp_path):
         read_gold(save(dists=changed(DISTANCES, (1, 1), np.nan)))
     with pytest.raises(DamagedFile, match="ascend neither along its rows nor its columns"):
         read_gold(save(dists=DISTANCES[:, ::-1]))
-    with pytest.raises(DamagedFile, match="has the id -4, which is no row"):
+    with pytest.raises(DamagedFile, match="has the id -4, which is not a row"):
         read_gold(save(changed(IDS + 1, (0, 0), -4)))
-    with pytest.raises(DamagedFile, match="has the id 5, which is no row: expected 1 to 4"):
+    with pytest.raises(DamagedFile, match="has the id 5, which is not a row: expected 1 to 4"):
         read_gold(save(rows=4))
     with pytest.raises(DamagedFile, match="names a row twice among the neighbours of query 2"):
         read_gold(save(changed(IDS + 1, (2, 1), 5)))

@@ -1,4 +1,4 @@
-"""Computed columns of a collection made of another's rows: their values come along, no head is needed again."""
+"""Copy computed columns into a derived collection, so that heads need not run again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Kept", "carry_scores"]
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A part before and after: `flags` (rows before,) say which rows are kept."""
+    """A part before and after deriving: `flags` (rows before,) mark the kept rows."""
 
     before: PartEntry
     after: PartEntry
@@ -38,12 +38,12 @@ class Kept:
 def carry_scores(collection: Path, new: Path, parts: Sequence[Kept]) -> None:
     """Write the computed columns of the kept rows into the new collection.
 
-    A part that was not scored yet is not scored in the new collection either.
+    Parts without scores stay without scores in the new collection.
 
     Raises
     ------
     DamagedFile, MissingFile, WriteFailed
-        Values that cannot be read, or not written.
+        Values cannot be read or written.
     """
     for note in read_scores(collection):
         atomic.make_folder(score_folder(new, note.name))

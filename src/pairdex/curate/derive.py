@@ -1,4 +1,4 @@
-"""New collections of some rows of another: their vectors bit for bit, all their columns, new ids."""
+"""Derive a collection from selected rows of another: same vectors and columns, new ids."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from pairdex.version import __version__
 
 __all__ = ["LEFT_OUT", "derive_collection", "derived_before"]
 
-LEFT_OUT = "left_out"  # the reason under which the rows are counted that a rule did not keep
+LEFT_OUT = "left_out"  # the reason under which `dropped` counts rows that the rule left out
 
 _Copy = Callable[[int, NDArray[np.bool_]], None]
 
@@ -52,25 +52,26 @@ def derive_collection(
     workers: int = 1,
     progress: StepProgress | None = None,
 ) -> BuildReport:
-    """Make a collection of the rows to keep, in their order; resumed by the same call.
+    """Make a collection of the kept rows, in order. Repeat the call to resume.
 
-    `part` and `row` of every row stay those of the parts that it was released in.
+    `part` and `row` of every row still refer to its released part.
 
     Parameters
     ----------
     keep
-        Shape (store.rows,). Removed rows are left out whatever it says.
+        Flags of the rows to keep, shape (store.rows,). Removed rows are always left out.
     origin
-        What the new manifest says of the first collection and of the rule that chose the rows.
+        A record of the source collection and of the selection rule, for the new manifest.
     progress
-        Called with the rows read and the rows in all.
+        Called with the number of rows read and the total.
 
     Raises
     ------
     InvalidArgument
-        No row is kept, or `new` is another collection already.
+        No row is kept, or `new` already holds another collection.
     PairdexError
-        A damaged file, another writer, or no room. Nothing half-written is left.
+        A file is damaged, another process is writing, or the disk is full. No partial collection is
+        left.
     """
     started = time.perf_counter()
     assert keep.shape == (store.rows,), keep.shape
@@ -112,12 +113,12 @@ def derive_collection(
 
 
 def derived_before(new: Path, origin: Origin) -> BuildReport | None:
-    """Report the collection `new` if it is whole and of this origin; None where it is to be made.
+    """Report the collection `new` if it is complete and has this origin; None if it is not complete.
 
     Raises
     ------
     InvalidArgument
-        It is a collection of another origin.
+        `new` is a collection of another origin.
     """
     if not (new / MANIFEST).exists() or (new / STAGING).exists():
         return None
@@ -148,7 +149,7 @@ def _shown(origin: Origin) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What to do for one part: `keep` has a flag for each of its rows in the first collection."""
+    """The work for one part: `keep` flags its rows in the source collection."""
 
     index: int
     collection: Path
@@ -209,7 +210,7 @@ class _Task:
 
 
 def _tasks(store: Store, new: Path, keep: NDArray[np.bool_]) -> list[_Task]:
-    """Return a task for each part of which something is kept."""
+    """Return a task for each part with at least one kept row."""
     kept = [
         (part, keep[first : first + part.rows])
         for index, part in enumerate(store.manifest.parts)
@@ -223,7 +224,7 @@ def _tasks(store: Store, new: Path, keep: NDArray[np.bool_]) -> list[_Task]:
 
 @contextmanager
 def _copies(task: _Task) -> Iterator[list[_Copy]]:
-    """Give a function for each file of a part that appends a block's kept rows to the new file."""
+    """Return one function per file of a part; it appends a block's kept rows to the new file."""
     with ExitStack() as stack:
         copies = []
         for kind, name in task.files.items():
@@ -250,7 +251,7 @@ def _vectors_copy(file: VectorFile, append: Callable[[NDArray[np.float16]], None
     row_bytes = file.dim * file.dtype.itemsize
 
     def copy(first: int, keep: NDArray[np.bool_]) -> None:
-        # A map of the block alone: one of the whole file would stay in memory as it is read.
+        # Map only this block: pages of a map of the whole file would stay in memory.
         shape, offset = (len(keep), file.dim), file.offset + first * row_bytes
         block = np.memmap(file.path, file.dtype, mode="r", offset=offset, shape=shape)
         append(block if keep.all() else block[keep])

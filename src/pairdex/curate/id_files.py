@@ -1,4 +1,4 @@
-"""Ids and URLs of rows, as a caller gives them: values, or a file that holds them."""
+"""Read ids and URLs of rows from values or from a file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pairdex.store.store import Store, as_ids
 __all__ = ["ids_of", "ids_or_file", "read_ids", "read_ids_of", "read_urls", "urls_of"]
 
 _DATASET, _ATTRIBUTE = "ids", "collection_checksum"
-_SHOWN = 80  # characters of a line that is not an id
+_SHOWN = 80  # characters of an invalid line to show in an error
 
 
 def ids_or_file(
     given: StrPath | ArrayLike | None, *, field: str
 ) -> Path | NDArray[np.int64] | None:
-    """Return the file that a path names, or ids as (n,) int64; None for None.
+    """Return a path, or ids as an array (n,) int64; None for None.
 
     Raises
     ------
     InvalidArgument
-        Of `field`: neither a path nor integers (n,).
+        The value is neither a path nor integers (n,); `field` names it.
     """
     if given is None:
         return None
@@ -42,7 +42,7 @@ def ids_or_file(
 
 
 def ids_of(store: Store, given: Path | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return ids of rows of this collection, ascending and each once; a file as `read_ids_of`."""
+    """Return ids of this collection, ascending and unique; read a file with `read_ids_of`."""
     if isinstance(given, Path):
         return read_ids_of(store, given)
     store.check_range(given)
@@ -50,12 +50,12 @@ def ids_of(store: Store, given: Path | NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def urls_of(given: StrPath | Iterable[str]) -> list[str]:
-    """Return URLs that are given one by one or as a file of them, one a line.
+    """Return URLs from an iterable, or from a file with one URL per line.
 
     Raises
     ------
     InvalidArgument, MissingFile, DamagedFile
-        A single URL instead of several; no such file; a file that is not text.
+        The value is a single URL instead of several; the file is missing or is not text.
     """
     if isinstance(given, str) and "://" in given:
         raise InvalidArgument(
@@ -68,21 +68,22 @@ def urls_of(given: StrPath | Iterable[str]) -> list[str]:
 
 
 def read_ids_of(store: Store, path: Path) -> NDArray[np.int64]:
-    """Read ids of rows of this collection, of removed ones too.
+    """Read ids of rows of this collection, including removed rows.
 
-    An HDF5 file (.h5), as `pairdex queries` writes it, holds them in the dataset `ids` and names the
-    collection in its attribute `collection_checksum`; DataComp's .npy of uids names rows by their column
-    `uid`; other files are those that `pairdex remove` reads.
+    An HDF5 file (.h5) from `pairdex queries` holds the ids in the dataset `ids`. Its attribute
+    `collection_checksum` identifies the collection. DataComp's .npy of uids identifies rows by
+    their column `uid`. For other files, see `pairdex remove`.
 
     Returns
     -------
     NDArray[np.int64], shape (n,)
-        Ascending, each once.
+        Ascending and unique.
 
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat, Mismatch, InvalidArgument
-        No such file; damaged; no integers; ids of another collection; an id out of range.
+        The file is missing or damaged, holds values that are not integers, or has ids of another
+        collection or out of range.
     """
     if is_uid_file(path):
         return ids_of_uids(store, path)
@@ -112,12 +113,12 @@ def _read_h5(path: Path, store: Store) -> NDArray[Any]:
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
-    """Read ids from a file: .npy, .csv (its column `id`, or its only one), else one a line.
+    """Read ids from a .npy, a .csv (column `id` or the only column), or text with one per line.
 
     Raises
     ------
     MissingFile, DamagedFile, InvalidArgument
-        No such file; damaged; a line that is no id.
+        The file is missing or damaged, or a line is not an id.
     """
     if path.suffix.lower() == ".npy":
         return _read_npy(path)
@@ -137,12 +138,12 @@ def read_ids(path: Path) -> NDArray[np.int64]:
 
 
 def read_urls(path: Path) -> list[str]:
-    """Read URLs, one a line; empty lines do not count.
+    """Read URLs, one per line; skip empty lines.
 
     Raises
     ------
     MissingFile, DamagedFile
-        No such file; no text.
+        The file is missing or is not text.
     """
     return [line for line in _lines(path) if line]
 
@@ -181,4 +182,4 @@ def _lines(path: Path) -> list[str]:
     except IsADirectoryError as error:
         raise MissingFile(f"{path} is a folder; expected a file of text") from error
     except UnicodeDecodeError as error:
-        raise DamagedFile(f"{path} is no UTF-8 text: {error.reason}") from error
+        raise DamagedFile(f"{path} is not UTF-8 text: {error.reason}") from error

@@ -1,7 +1,8 @@
-"""Removing rows for good, by id, by URL or by filter: from then on nothing finds or shows them.
+"""Remove rows permanently by id, URL or filter, so that nothing finds or shows them.
 
-The vectors stay in their files until a new collection is made without them. A takedown waits for no
-build: tombstones have a lock of their own, and rows of parts that arrive meanwhile are looked at too.
+The vectors stay in their files until a new collection is made without them. A takedown does not
+wait for a running build, because tombstones have a separate lock. It also covers parts that arrive
+in the meantime.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ __all__ = ["RemoveReport", "remove", "remove_rows"]
 
 @dataclass(frozen=True)
 class RemoveReport:
-    """What a removal did.
+    """The result of a removal.
 
     Attributes
     ----------
     removed
-        Rows that were removed now.
+        Number of rows removed by this call.
     already
-        Rows that were asked for, but had been removed before.
+        Number of requested rows that had been removed before.
     unknown
-        URLs that no row has, by number and as they were given.
+        URLs without a matching row: their number, and the URLs as given.
     rows
-        Rows that are left in the collection.
+        Number of rows left in the collection.
     """
 
     removed: int
@@ -62,34 +63,36 @@ def remove(
     where: str | None = None,
     reason: str,
 ) -> RemoveReport:
-    """Remove the rows that are named in exactly one way: no search and no page shows them any more.
+    """Remove rows from all searches and pages. Give exactly one of ids, urls and where.
 
-    Opened collections and running services notice at once. Ids do not change, and the vectors stay in
-    the files.
+    The removal takes effect at once in opened collections and running services. Ids do not change,
+    and the vectors stay in the files.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     ids
-        Integers (n,), or a file of them: .npy, .csv (its column `id`, or its only one), or one a line; or
-        DataComp's .npy of uids.
+        Integers (n,), or a file of ids: .npy, .csv (column `id` or the only column), or text with
+        one per line; or DataComp's .npy of uids.
     urls
-        Compared as they are; or a file of them, one a line. All rows of a URL are removed.
+        URLs, or a file with one URL per line. They are compared exactly. All rows with a URL are
+        removed.
     where
         A SQL predicate over the columns and `id`.
     reason
-        One line, kept with the rows and the time.
+        One line, stored with the removed rows and the time.
 
     Returns
     -------
     RemoveReport
-        How many rows were removed now, had been before, and which URLs no row has.
+        Number of rows removed now and before, and the URLs without a matching row.
 
     Raises
     ------
     PairdexError
-        An id out of range, a filter that is none, another writer, no room: nothing was removed.
+        An id is out of range, the filter is invalid, another process is writing, or the disk is
+        full. In these cases, nothing is removed.
     """
     chosen = ids_or_file(ids, field="ids")
     return remove_rows(
@@ -115,28 +118,28 @@ def remove_rows(
     reason: str,
     now: datetime,
 ) -> RemoveReport:
-    """Remove the rows of a collection that are named in exactly one way.
+    """Remove rows of a collection, selected by exactly one of ids, urls and where.
 
     Parameters
     ----------
     ids
-        Integers; each must be, or have been, a row of the collection.
+        Integers. Each must be the id of a current or removed row.
     urls
-        Compared with the column `url` as they are, byte for byte; all rows of a URL are removed.
+        URLs to compare with the column `url`, byte for byte. All rows with a URL are removed.
     where
         A SQL predicate over the columns and `id`.
     reason
-        One line, kept with the rows.
+        One line, stored with the removed rows.
     now
-        The time that is kept with the rows, with its time zone.
+        The time to store with the removed rows, with its time zone.
 
     Raises
     ------
     InvalidArgument
-        Not exactly one selection, an id out of range, no column `url`, an empty reason: nothing was
-        removed.
+        The call does not give exactly one selection, an id is out of range, the column `url` is
+        missing, or the reason is empty. Nothing is removed.
     WriteFailed
-        No room, or no permission.
+        The disk is full, or permission is denied.
     """
     started = time.perf_counter()
     given = [
@@ -167,7 +170,7 @@ def remove_rows(
 def _chosen(
     store: Store, ids: ArrayLike | None, urls: Sequence[str] | None, where: str | None
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the ids of the rows that are named, and the URLs that no row has."""
+    """Return the ids of the selected rows, and the URLs without a matching row."""
     if ids is not None:
         return _of_ids(store, ids), []
     if urls is not None:
@@ -183,7 +186,7 @@ def _of_ids(store: Store, ids: ArrayLike) -> NDArray[np.int64]:
 
 
 def _of_urls(store: Store, urls: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the ids of all rows with one of these URLs, and the URLs that no row has."""
+    """Return the ids of all rows with one of the URLs, and the URLs without a matching row."""
     if "url" not in store.schema.names:
         raise InvalidArgument(
             f"{store.path} has no column url; it has {', '.join(store.schema.names)}", field="urls"

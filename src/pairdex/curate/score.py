@@ -1,7 +1,7 @@
-"""Scoring: a head's judgement of every picture becomes a metadata column, part by part.
+"""Score every picture with a head and store the scores as a metadata column, part by part.
 
-The files of a column are named by their head, so that the column of another head replaces the older
-one at once: when its note is written.
+The file names of a column identify its head. A column of another head therefore replaces
+the older one atomically, when its note is written.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from pairdex.version import __version__
 __all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
 
 _ON: VectorField = "image"
-_STRANGE_SPREAD = 2.0  # of vectors of another model than the head's; see Head.spread
-_KEY = b"pairdex"  # of a file's own metadata
+_STRANGE_SPREAD = 2.0  # typical of vectors of another model than the head's; see Head.spread
+_KEY = b"pairdex"  # of a file's metadata
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What was scored.
+    """The result of scoring.
 
     Attributes
     ----------
     rows
-        Rows of the collection; all have a score now.
+        Number of rows in the collection. All have a score now.
     columns
-        The columns that the heads fill.
+        The columns that the heads wrote.
     scored
-        Values that this call computed; the others were there.
+        Number of values that this call computed. The others existed already.
     warnings
-        Reasons to doubt that a head is one for this collection's model.
+        Warnings that a head may not match this collection's model.
     """
 
     rows: int
@@ -70,26 +70,25 @@ def score(
     aesthetic: StrPath | None = None,
     progress: Progress | None = None,
 ) -> ScoreReport:
-    """Add what heads say of the image vectors as the columns `punsafe` and `aesthetic`.
+    """Score the image vectors with heads and add the columns `punsafe` and `aesthetic`.
 
-    Columns can be used in filters at once, by whoever opens the collection from then on. The same
-    call goes on where a killed one stopped, and scores only parts that have been added; another head
-    replaces the column.
+    Filters can use the columns as soon as the collection is opened again. Repeat the call to resume
+    after an interruption or to score newly added parts. Another head replaces the column.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     nsfw, aesthetic
-        The `.npz` of a head; at least one.
+        The `.npz` file of a head. Give at least one.
     progress
-        Called with the values done and the values in all.
+        Called with the number of values done and the total.
 
     Raises
     ------
     PairdexError
-        No head, one for vectors of another dimension, a column of that name in the parts, another
-        writer, no room.
+        No head is given, a head is for another dimension, the parts already have a column of that
+        name, another process is writing, or the disk is full.
     """
     started = time.perf_counter()
     given: list[tuple[HeadKind, StrPath | None]] = [("nsfw", nsfw), ("aesthetic", aesthetic)]
@@ -102,7 +101,7 @@ def score(
         _check_fits(store, head)
     meter = Meter(len(heads) * store.rows, at_step(progress, "scoring"))
     with lock.writing(folder):
-        store = Store(folder)  # as it is now that nobody else writes
+        store = Store(folder)  # reopened under the lock
         scored = sum(_score(store, head, meter) for head in heads)
     return ScoreReport(
         rows=store.live_rows,
@@ -128,7 +127,7 @@ def _check_fits(store: Store, head: Head) -> None:
 
 
 def _doubt(store: Store, head: Head) -> str | None:
-    """Say that the vectors do not look like those of the head's model, where they do not."""
+    """Return a warning if the vectors do not look like those of the head's model."""
     spread = head.spread(store.vectors(_ON)[:BATCH_ROWS]) if store.rows else None
     if spread is None or spread <= _STRANGE_SPREAD:
         return None
@@ -139,7 +138,7 @@ def _doubt(store: Store, head: Head) -> str | None:
 
 
 def _score(store: Store, head: Head, meter: Meter) -> int:
-    """Have the column of one head; return how many values were computed."""
+    """Complete the column of one head; return the number of values computed."""
     folder = score_folder(store.path, head.column)
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
@@ -157,7 +156,7 @@ def _score(store: Store, head: Head, meter: Meter) -> int:
         else:
             _write(path, block, head, source, meter)
             computed += entry.rows
-        # What a note says stays: a damaged file must not be vouched for by its damaged bytes.
+        # Keep the note's checksums: recomputing them would accept the bytes of a damaged file.
         said = known.get(str(path.relative_to(store.path))) if done else None
         parts.append(said or described_values(store.path, path, entry.rows, source))
     made_from = {"kind": head.kind, "dim": head.dim, "checksum": head.checksum}
@@ -172,12 +171,12 @@ def _score(store: Store, head: Head, meter: Meter) -> int:
 
 
 def values_name(index: int, head_checksum: str) -> str:
-    """Return what the file of a part's values is called."""
+    """Return the name of the file with a part's values."""
     return f"{index:05d}-{head_checksum[:8]}.arrow"
 
 
 def values_schema(column: str, head_checksum: str, source: str) -> pa.Schema:
-    """Return the schema of a part's values, which says by what head and of what vectors they are."""
+    """Return the schema of a part's values; its metadata records the head and the vectors."""
     said = {"head": head_checksum, "source": source, "version": __version__}
     return pa.schema([(column, TYPE)], metadata={_KEY: json.dumps(said).encode()})
 
@@ -189,10 +188,10 @@ def described_values(collection: Path, path: Path, rows: int, source: str) -> Sc
 
 
 def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
-    """Whether the file is of this head and these vectors; it is whole, or it would not be there."""
+    """Return whether the file is from this head and these vectors. Existing files are complete."""
     try:
         schema = MetadataFile(path, rows).schema
-    except DamagedFile:  # or none
+    except DamagedFile:  # or missing
         return False
     return bool(
         schema.equals(values_schema(head.column, head.checksum, source), check_metadata=True)

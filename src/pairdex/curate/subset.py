@@ -1,4 +1,4 @@
-"""Subsets: a new collection of the rows that a rule chooses, by part, filter, list, chance and number."""
+"""Subsets: a new collection of rows selected by part, filter, list, sample and limit."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ __all__ = ["SubsetRule", "choose", "make_subset", "subset"]
 
 @dataclass(frozen=True)
 class SubsetRule:
-    """Which of the rows that were not removed a subset has; the defaults keep all of them.
+    """The rule that selects rows for a subset. The defaults keep every row that was not removed.
 
-    Applied in the order of the attributes.
+    The conditions apply in the order of the attributes.
 
     Attributes
     ----------
     parts
-        Numbers of the released parts.
+        Numbers of the released parts to keep.
     where
         A SQL predicate over the columns and `id`.
     without
         Ids to leave out, or a file of them.
     sample, seed
-        How many of the rows to draw at random, and from which stream.
+        Number of rows to draw at random, and the random seed.
     limit
-        How many rows to keep at most, the first ones.
+        Keep at most the first N rows.
     """
 
     parts: frozenset[int] | None = None
@@ -77,32 +77,32 @@ def subset(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> BuildReport:
-    """Make a new collection of some rows of another; resumed by the same call.
+    """Make a new collection from selected rows of another. Repeat the call to resume.
 
-    The options are applied in their order here. Rows get new ids in the old order; their vectors
-    and columns stay as they are.
+    The options apply in the order listed here. Rows get new ids in the old order. Their vectors and
+    columns do not change.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     parts
-        Only the rows of these released parts: integers, or a text like `0-9,12`; all when None.
+        Keep only rows of these released parts: integers, or a text like `0-9,12`. None keeps all.
     where
         A SQL predicate over the columns and `id`.
     without
-        Ids to leave out: integers (n,), or a file of them: .h5 as `pairdex queries` writes it, .npy,
-        .csv or .txt.
+        Ids to leave out: integers (n,), or a file of ids: .h5 from `pairdex queries`, .npy, .csv or
+        .txt.
     sample
         Draw N rows at random, uniformly and without replacement.
     seed
-        Another one draws other rows; with the same one a smaller sample is within a larger.
+        Random seed. With the same seed, a larger sample contains every smaller one.
     limit
         Keep only the first N rows.
     workers
-        How many parts are written at once, each in a process of its own.
+        Number of processes. Each writes one part at a time.
     progress
-        Called with the step, the rows done and the rows in all.
+        Called with the step, the number of rows done and the total.
 
     Returns
     -------
@@ -112,7 +112,8 @@ def subset(
     Raises
     ------
     PairdexError
-        No row is left; a wrong option; a damaged file; `new` is something else already; a full disk.
+        No row is selected, an option is invalid, a file is damaged, `new` already holds something
+        else, or the disk is full.
     """
     rule = SubsetRule(
         parts=numbers_of(parts),
@@ -136,12 +137,13 @@ def make_subset(
     workers: int = 1,
     progress: StepProgress | None = None,
 ) -> BuildReport:
-    """Make a collection of the rows that the rule chooses; resumed by the same call.
+    """Make a collection of the rows that the rule selects. Repeat the call to resume.
 
     Raises
     ------
     PairdexError
-        No row is chosen, a wrong rule, a damaged file, no room; `new` is something else already.
+        No row is selected, the rule is invalid, a file is damaged, the disk is full, or `new`
+        already holds something else.
     """
     without = None if rule.without is None else ids_of(store, rule.without)
     origin = Origin(store.manifest.name, store.checksum, _record(store, rule, without))
@@ -153,12 +155,13 @@ def make_subset(
 
 
 def choose(store: Store, rule: SubsetRule, without: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-    """Return which rows the rule chooses, shape (store.rows,), with the file of ids already read.
+    """Return flags of the rows that the rule selects, shape (store.rows,), given the ids read.
 
     Raises
     ------
     InvalidArgument
-        A part that is not there, a filter that is no predicate, fewer rows than are to be drawn.
+        A part is missing, the filter is not a valid predicate, or fewer rows qualify than the
+        sample needs.
     """
     removed = store.removed
     keep = np.ones(store.rows, np.bool_) if removed is None else ~removed
@@ -187,13 +190,13 @@ def _of_parts(store: Store, numbers: frozenset[int]) -> NDArray[np.bool_]:
 
 
 def _record(store: Store, rule: SubsetRule, without: NDArray[np.int64] | None) -> dict[str, Any]:
-    """Return what the manifest says of a rule: no path, and nothing of what was not asked for."""
+    """Return the manifest's record of a rule, without paths and without unused options."""
     given: dict[str, Any] = {"command": "subset"}
     if rule.parts is not None:
         given["parts"] = format_numbers(rule.parts)
     if rule.where is not None:
         given["where"] = rule.where
-        # A filter sees computed columns too, which the collection's own checksum does not cover.
+        # A filter may use computed columns, which the collection's checksum does not cover.
         given |= {f"computed_{note.name}": _of_values(note) for note in read_scores(store.path)}
     if without is not None:
         given["without_ids"] = len(without)

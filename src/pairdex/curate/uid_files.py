@@ -1,4 +1,4 @@
-"""DataComp's subset files: the uids of rows, each as two integers of 64 bits (`u8,u8` in an .npy)."""
+"""Read DataComp's subset files: uids as pairs of 64-bit integers (`u8,u8` in a .npy)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def is_uid_file(path: Path) -> bool:
-    """Return whether a file is an .npy of pairs of 64-bit integers; False for one that is damaged."""
+    """Return whether a file is a .npy of pairs of 64-bit integers; False if it is damaged."""
     if path.suffix.lower() != ".npy" or not path.is_file():
         return False
     try:
@@ -34,7 +34,7 @@ def is_uid_file(path: Path) -> bool:
 
 
 def ids_of_uids(store: Store, path: Path) -> NDArray[np.int64]:
-    """Return the ids of the rows whose uid is in the file; uids of other rows are passed over.
+    """Return the ids of the rows whose uid is in the file; ignore uids that match no row.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def ids_of_uids(store: Store, path: Path) -> NDArray[np.int64]:
     Raises
     ------
     DamagedFile, InvalidArgument
-        The file is truncated; the collection has no column uid.
+        The file is truncated, or the collection lacks the column `uid`.
     """
     if _COLUMN not in store.schema.names:
         raise InvalidArgument(
@@ -69,7 +69,7 @@ def _is_pair(dtype: np.dtype[Any]) -> bool:
 
 
 def _written(pairs: NDArray[Any]) -> NDArray[np.str_]:
-    """Return uids as 32 hexadecimal digits, (n,)."""
+    """Return uids as texts of 32 hexadecimal digits, (n,)."""
     halves = np.stack([pairs[name] for name in pairs.dtype.names or ()], axis=1).astype(">u8")
     raw = np.ascontiguousarray(halves).view(np.uint8).reshape(len(pairs), 16)
     digits = np.stack([_DIGITS[raw >> 4], _DIGITS[raw & 15]], axis=2).reshape(len(pairs), 32)

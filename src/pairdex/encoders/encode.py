@@ -130,26 +130,59 @@ def encode(
             workers=workers,
             progress=at_step(progress, "encoding"),
         )
+        noted = _publish(claim, summaries, source, images)
+    return _report(
+        encoder,
+        summaries,
+        noted=noted,
+        orientation=orientation,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _publish(
+    claim: Claim,
+    summaries: Sequence[PartSummary],
+    source: Source,
+    images: StrPath | Sequence[StrPath],
+) -> int:
+    """Publish the encoded parts and return the number of notes about the source's files.
+
+    Raises
+    ------
+    DamagedFile
+        None of the pictures can be read.
+    """
+    if not any(summary.rows for summary in summaries):
         failures = [failure for summary in summaries for failure in summary.failures]
-        rows = sum(summary.rows for summary in summaries)
-        if not rows:
-            raise DamagedFile(
-                f"none of the {len(failures):,} pictures in {_shown(images)} can be read; "
-                f"the first: {failures[0].reason}"
-            )
-        notes = [*source.notes, *(note for summary in summaries for note in summary.notes)]
-        claim.publish(summaries, has_captions=source.has_captions, notes=notes)
+        raise DamagedFile(
+            f"none of the {len(failures):,} pictures in {_shown(images)} can be read; "
+            f"the first: {failures[0].reason}"
+        )
+    notes = [*source.notes, *(note for summary in summaries for note in summary.notes)]
+    claim.publish(summaries, has_captions=source.has_captions, notes=notes)
+    return len(notes)
+
+
+def _report(
+    encoder: Encoder,
+    summaries: Sequence[PartSummary],
+    *,
+    noted: int,
+    orientation: Orientation,
+    seconds: float,
+) -> EncodeReport:
     return EncodeReport(
-        rows=rows,
-        failed=len(failures),
-        noted=len(notes),
+        rows=sum(summary.rows for summary in summaries),
+        failed=sum(len(summary.failures) for summary in summaries),
+        noted=noted,
         without_caption=sum(summary.without_caption for summary in summaries),
         parts=sum(summary.rows > 0 for summary in summaries),
         model=encoder.model.name,
         dim=encoder.dim,
         precision=encoder.model.precision,
         orientation=orientation,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         model_seconds=encoder.seconds,
         knows=encoder.model.knows,
     )

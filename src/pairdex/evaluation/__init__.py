@@ -1,1 +1,1 @@
-"""Measuring searches: recall against a gold standard, speed, operating points, plots."""
+"""Measure searches: recall against a gold standard, speed, operating points and plots."""

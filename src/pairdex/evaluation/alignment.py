@@ -1,7 +1,7 @@
-"""Putting results into the gold standard's form: queries as rows, ids from 0, -1 for none.
+"""Convert results to the gold standard's form: queries as rows, 0-based ids, -1 for missing.
 
-Files leave two things open: whether queries are rows or columns, and whether ids count from 1, as
-SISAP's do, or from 0. Both are decided by what the file shows, and said where it is not the rule.
+Files may store queries as rows or columns. Their ids may count from 1, as SISAP's do, or from 0.
+Both are inferred from the data. A note reports each deviation from the rule.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pairdex.reference.read_gold import Gold
 
 __all__ = ["aligned"]
 
-_CLEARLY = 4.0  # standard deviations between two counts of agreement that are no chance
+_CLEARLY = 4.0  # standard deviations that separate two agreement counts beyond chance
 
 
 def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[str]]:
-    """Return ids (n, k) that compare with the gold standard's, and what had to be recognised.
+    """Return ids (n, k) comparable with the gold standard's, and notes on what was inferred.
 
     Raises
     ------
     Mismatch, DamagedFile
-        Results of another number of queries; ids that are no rows.
+        The results have another number of queries, or ids outside the collection.
     """
     notes: list[str] = []
     knns, dists = table.knns, table.dists
     if _is_turned(table, gold, notes):
         knns, dists = knns.T, None if dists is None else dists.T
     if knns.min(initial=0) < -1:
-        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is no row")
+        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is not a row")
     first = _first_id(table, knns, dists, gold, notes)
     ids = np.where(knns >= max(first, 0), knns - first, -1)
     if gold.rows is not None and ids.max(initial=-1) >= gold.rows:
@@ -44,7 +44,7 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
 
 
 def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
-    """Whether queries are columns: by their number; where that is k too, by where distances ascend."""
+    """Return whether queries are columns, by their number, or by ascending distances if n is k."""
     rows, columns = table.knns.shape
     if gold.n not in (rows, columns):
         raise Mismatch(
@@ -53,14 +53,14 @@ def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
         )
     if rows != columns:
         if rows != gold.n:
-            notes.append("turned: (k, n) instead of (n, k)")
+            notes.append("transposed: (k, n) instead of (n, k)")
         return bool(rows != gold.n)
     if table.dists is not None and ascend(table.dists, 1) != ascend(table.dists, 0):
         turned, why = ascend(table.dists, 0), "as distances ascend along them"
     else:
         by_row, by_column = (_agreement(knns, gold) for knns in (table.knns, table.knns.T))
         turned, why = by_column > by_row, "as they agree with the gold standard"
-    notes.append(f"n = k = {rows:,}: {'columns' if turned else 'rows'} taken for queries, {why}")
+    notes.append(f"n = k = {rows:,}: {'columns' if turned else 'rows'} read as queries, {why}")
     return turned
 
 
@@ -69,7 +69,7 @@ def _agreement(knns: NDArray[np.int64], gold: Gold) -> int:
 
 
 def _hits(ids: NDArray[np.int64], gold: Gold) -> int:
-    """Count the ids that are among as many nearest rows."""
+    """Count the ids that are among the same number of nearest rows."""
     return int(shared(ids, gold.ids[:, : ids.shape[1]]).sum())
 
 
@@ -80,23 +80,21 @@ def _first_id(
     gold: Gold,
     notes: list[str],
 ) -> int:
-    """Return the number of the first row; every decision but the plain case is noted."""
+    """Return the number of the first row; add a note unless the case is clear."""
     said = table.facts.get(FIRST_ID)
     if said in (0, 1):
         return int(said)
     if gold.rows is not None and knns.max(initial=0) == gold.rows:
-        return 1  # from 0 there is no such row
+        return 1  # a 0-based file cannot hold this id
     if (knns == 0).any():
         return _meaning_of_zero(knns, dists, gold, notes)
     hits = {first: _hits(knns - first, gold) for first in (0, 1, 2)}
     if _is_clear(hits[0], hits[1]):
-        notes.append(
-            "ids taken to count from 0: there is no 0, but so they agree with the gold standard"
-        )
+        notes.append("ids assumed to count from 0: they hold no 0, but agree better that way")
         return 0
     if gold.counts_from is None and _is_clear(hits[2], hits[1]):
         notes.append(
-            "the gold standard taken to count from 0: there is no 0 in it, but so both agree"
+            "the gold standard assumed to count from 0: it holds no 0, but agrees better that way"
         )
         return 2
     return 1
@@ -108,26 +106,26 @@ def _meaning_of_zero(
     gold: Gold,
     notes: list[str],
 ) -> int:
-    """Decide whether 0 is the first row, or no neighbour in ids from 1."""
+    """Decide whether 0 is the first row, or a missing neighbour in 1-based ids."""
     zeros = knns == 0
-    # Padding stands at the end of a row and repeats; a row is found once, anywhere.
+    # Padding repeats at the end of a row; a real id occurs once, at any position.
     only_last = not (zeros[:, :-1] & ~zeros[:, 1:]).any()
     if only_last and zeros.sum(axis=1).max() > 1:
         first, why = 1, "it fills the ends of rows"
     elif dists is not None and not np.isfinite(dists[zeros]).any():
-        first, why = 1, "no distance stands beside it"
+        first, why = 1, "it has no distance"
     elif not only_last:
-        first, why = 0, "it stands before other ids"
+        first, why = 0, "it comes before other ids"
     else:
         from_0, from_1 = (_hits(knns - first, gold) for first in (0, 1))
-        first, why = int(from_1 > from_0), "so they agree with the gold standard"
+        first, why = int(from_1 > from_0), "they agree with the gold standard that way"
     if first == 0:
-        notes.append(f"ids taken to count from 0: there is a 0, and {why}")
+        notes.append(f"ids assumed to count from 0: there is a 0, and {why}")
     else:
-        notes.append(f"ids taken to count from 1, 0 for no neighbour: {why}")
+        notes.append(f"ids assumed to count from 1, 0 for no neighbour: {why}")
     return first
 
 
 def _is_clear(hits: int, others: int) -> bool:
-    """Whether one count of agreement is more than twice another, and not by chance."""
+    """Return whether one agreement count is more than twice another, beyond chance."""
     return hits > 2 * others and hits - others > _CLEARLY * (hits + others) ** 0.5

@@ -1,7 +1,7 @@
-"""Measuring every method to search a collection: all queries at once, and one after another.
+"""Benchmark every search method of a collection, with queries in one batch and one by one.
 
-Timing is fair to all: each method first answers some queries untimed, so that what it reads is in memory;
-a batch's time is the median of repetitions, and includes projecting the queries.
+Each method first answers some queries untimed, so that its data is in memory. The batch time is the
+median over the repetitions. It includes projecting the queries.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ __all__ = ["DEFAULT_REPEAT", "Bench", "Single", "bench"]
 
 DEFAULT_REPEAT = 3
 _WARM_UP_QUERIES = 10
-_SINGLE_QUERIES = 200  # at most so many are asked one by one,
-_SINGLE_SECONDS = 10.0  # for so long,
-_SINGLE_LEAST = 5  # but at least so many
+_SINGLE_QUERIES = 200  # maximum number of single queries
+_SINGLE_SECONDS = 10.0  # time limit of the single queries
+_SINGLE_LEAST = 5  # minimum number of single queries
 
 GOLD_NAME = "gold.h5"
 
 
 @dataclass(frozen=True)
 class Single:
-    """How long single queries took, asked one after another; times in seconds."""
+    """Latencies of single queries, run one after another, in seconds."""
 
     queries: int
     median: float
@@ -56,18 +56,18 @@ class Single:
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured.
+    """The result of a benchmark.
 
     Attributes
     ----------
     evaluation
         Recall and speed of each method, all queries at once.
     single
-        Of each run, how long single queries took.
+        Single-query latencies of each run.
     repeat
-        How often the batch was searched; its time is the median.
+        Number of batch repetitions. The batch time is their median.
     threads, kernel
-        With how many threads, and which kernels.
+        Number of threads, and the kernels used.
     """
 
     evaluation: Evaluation
@@ -77,7 +77,7 @@ class Bench:
     kernel: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as values that JSON can carry."""
+        """Return the report as JSON-compatible values."""
         content = self.evaluation.as_json()
         for run, single in zip(content["runs"], self.single, strict=True):
             run["single"] = asdict(single)
@@ -97,7 +97,7 @@ def bench(
     repeat: int = DEFAULT_REPEAT,
     progress: Progress | None = None,
 ) -> Bench:
-    """Search a collection by every method it offers, and compare the answers with exact ones.
+    """Search a collection by every available method, and compare the results with exact ones.
 
     Parameters
     ----------
@@ -106,23 +106,23 @@ def bench(
     queries
         Query vectors (n, dim), or a file of them, or `FILE:NAME`.
     gold
-        Their gold standard; it is made when None.
+        The gold standard of the queries. None computes it.
     out
-        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for the gold standard that was
-        made, `out`/gold.h5.
+        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for a computed gold
+        standard, `out`/gold.h5.
     repeat
-        How often all queries are searched, for the median.
+        Number of batch repetitions. The time is their median.
     progress
-        Called with the step, what is done of it, and the whole.
+        Called with the step, the amount done and the total.
     k
-        How many neighbours count.
+        Number of neighbours per query.
     on
-        image or text: which vectors.
+        Vectors to search: image or text.
 
     Raises
     ------
     PairdexError
-        Bad queries or arguments; a gold standard of others; no room.
+        A query or an argument is invalid, the gold standard has other queries, or the disk is full.
     """
     task = _Task(Store(Path(collection)), query_set(queries), k, on, repeat)
     task.check()
@@ -146,7 +146,7 @@ def bench(
 
 @dataclass(frozen=True)
 class _Task:
-    """What is searched for, and in what."""
+    """The queries and the collection to search."""
 
     store: Store
     queries: Queries
@@ -155,13 +155,13 @@ class _Task:
     repeat: int
 
     def check(self) -> None:
-        """Refuse what cannot end well, before anything is made."""
+        """Check all arguments before any work starts."""
         self.store.check_kind(self.on)
         search.check_k(self.k)
         rows = self.store.live_rows
         if self.k > rows:
             raise InvalidArgument(
-                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most so many",
+                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most {rows:,}",
                 field="k",
             )
         if self.repeat < 1:
@@ -170,7 +170,7 @@ class _Task:
             raise InvalidArgument("there are no queries: nothing to measure", field="queries")
 
     def write_gold(self, path: Path, progress: Progress | None) -> Path:
-        """Write the exact neighbours, more than k of them, so that ties at k are seen."""
+        """Write more than k exact neighbours per query, so that ties at k are visible."""
         write_gold(
             self.store,
             self.queries,
@@ -183,7 +183,7 @@ class _Task:
         return path
 
     def write_result(self, folder: Path, method: SearchMethod) -> Path:
-        """Search all queries at once, and write what SISAP's evaluation finds below `folder`."""
+        """Search all queries in one batch and write a SISAP result file below `folder`."""
         (ids, distances), seconds = self._measure_batch(method)
         name, rows = self.store.manifest.name, self.store.live_rows
         attributes: dict[str, Value] = {

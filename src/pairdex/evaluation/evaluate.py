@@ -1,4 +1,4 @@
-"""Evaluating result files against gold standards: recall, speed, operating points."""
+"""Evaluate result files against gold standards: recall, speed and operating points."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ DEFAULT_K = 10
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes
     ----------
     runs
-        One of each result file, in the order of the files.
+        One run per result file, in file order.
     fronts
-        Of each run, the kinds of queries ("" where none is said) for which no other run is both
-        faster and better.
+        For each run, the kinds of queries ("" if unstated) for which it is on the Pareto front of
+        speed and recall.
     points
         The fastest run of each algorithm at each threshold.
     notes
-        What had to be recognised in the gold standards.
+        Sentences about what was inferred from the gold standards.
     passed_over
-        HDF5 files in the folders that are no results.
+        HDF5 files in the folders that are not result files.
     """
 
     runs: list[Run]
@@ -50,7 +50,7 @@ class Evaluation:
     passed_over: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as values that JSON can carry."""
+        """Return the evaluation as JSON-compatible values."""
         runs = [
             {**asdict(run), "pareto": bool(front), "notes": list(run.notes)}
             for run, front in zip(self.runs, self.fronts, strict=True)
@@ -78,23 +78,23 @@ def evaluate(
     Parameters
     ----------
     results
-        A result file of SISAP's form, a folder of them, or several of these.
+        A result file in SISAP's format, a folder of them, or several of these.
     gold
-        A gold standard, or several: each result belongs to that of its queries.
+        One or more gold standards. Each result is compared with the one for its queries.
     k
-        How many neighbours of each query count.
+        Number of neighbours per query.
     thresholds
-        Recalls at which the fastest runs are told; SISAP's for this k by default.
+        Recalls at which to report the fastest runs. The default is SISAP's thresholds for this k.
     plot
-        A PNG or SVG file for recall against queries a second (extra `[plot]`).
+        A PNG or SVG file to plot recall against queries per second (extra `[plot]`).
     csv
-        A CSV file for the runs; file names in it are relative to its folder.
+        A CSV file to write the runs to. File names in it are relative to its folder.
 
     Raises
     ------
     PairdexError
-        Files that are missing, damaged or of other queries or another collection; a k beyond the
-        gold standard. Nothing is written then.
+        A file is missing, damaged, or has other queries or another collection; k exceeds the gold
+        standard. Nothing is written then.
     """
     if plot is not None:
         check_plot(Path(plot))
@@ -117,7 +117,7 @@ def evaluate(
         passed_over=[path for path in passed if path not in {one.path for one in golds}],
     )
     if plot is not None:
-        plot_runs(Path(plot), seen, k=k, thresholds=wanted)  # refuses runs without times
+        plot_runs(Path(plot), seen, k=k, thresholds=wanted)  # raises if no run has a time
     if csv is not None:
         _write_csv(Path(csv), evaluation)
     return evaluation
@@ -128,7 +128,7 @@ def _several(paths: StrPath | Iterable[StrPath]) -> list[StrPath]:
 
 
 def _fronts(runs: Sequence[Run], seen: Sequence[View]) -> list[tuple[str, ...]]:
-    """Return of each run the kinds of queries for which no other surpasses it on its task."""
+    """Return, per run, the kinds of queries for which it is on its task's Pareto front."""
     fronts: dict[int, list[str]] = {id(run): [] for run in runs}
     tasks: dict[tuple[str, ...], list[View]] = {}
     for view in seen:
@@ -163,7 +163,7 @@ def _point_as_json(point: OperatingPoint) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, evaluation: Evaluation) -> None:
-    """Write a line for each run; what is unknown is empty."""
+    """Write one line per run; leave unknown values empty."""
     names = [field.name for field in fields(Run) if field.name not in ("recall_by_kind", "notes")]
     kinds = sorted({kind for run in evaluation.runs for kind in run.recall_by_kind})
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""Every method by which a collection can be searched: exactly, by codes or without, and in each projection."""
+"""All search methods of a collection: exact with and without codes, index, and projections."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ from pairdex.store.store import Store, VectorField
 
 __all__ = ["IdsAndDistances", "SearchMethod", "search_methods"]
 
-RECALLS = (0.8, 0.9, 0.95, 0.97, 0.99)  # that searches by an index are compared at
+RECALLS = (0.8, 0.9, 0.95, 0.97, 0.99)  # recalls at which to compare index searches
 
 IdsAndDistances = tuple[NDArray[np.int64], NDArray[Any]]
-"""Ids (n, k), -1 for none, and the distances of the space that was searched."""
+"""Ids (n, k), with -1 for a missing neighbour, and the distances in the searched space."""
 
 
 @dataclass(frozen=True)
 class SearchMethod:
-    """A method of searching: from vectors (n, dim) and k to ids and distances.
+    """A search method: maps vectors (n, dim) and k to ids and distances.
 
     Attributes
     ----------
     name
-        A file's name: `exact`, `exact-no-codes`, `pca96`.
+        The stem of its result file: `exact`, `exact-no-codes`, `pca96`.
     algo, params
-        What the result file says.
+        Attributes of the result file.
     buildtime
-        Seconds, where what it needs was made just now or is nothing at all; None where it was there.
+        Build time in seconds: measured if its data was just built, 0 if it needs none. None if its
+        data already existed.
     """
 
     name: str
@@ -54,12 +55,12 @@ class SearchMethod:
 def search_methods(
     store: Store, on: VectorField, *, progress: StepProgress | None = None
 ) -> Iterator[SearchMethod]:
-    """Yield every method of searching vectors of a kind; codes are made where they are missing.
+    """Yield every search method for one kind of vectors; build missing codes.
 
     Raises
     ------
     Mismatch, DamagedFile
-        A projection is of older vectors, or damaged.
+        A projection was made from older vectors, or is damaged.
     """
     is_there, started = find_codes(store, on) is not None, time.perf_counter()
     codes = open_or_build_codes(store, on, progress=progress)
@@ -80,7 +81,7 @@ def search_methods(
 
 
 def _by_index(store: Store, on: VectorField) -> Iterator[SearchMethod]:
-    """Yield a search by the index for each recall that is known of it."""
+    """Yield an index search for each recall with a known operating point."""
     found = find_index(store, on)
     if found is None:
         return
@@ -103,7 +104,7 @@ def _approximately(
     recall: float,
 ) -> IdsAndDistances:
     found = search.nearest_by_index(store, *index, vectors, k, recall=recall)
-    if found is None:  # the exact search is the cheaper way to this recall
+    if found is None:  # the exact search reaches this recall at a lower cost
         found = search.nearest(store, vectors, k, on=on, codes=find_codes(store, on))
     return found.ids, found.distances
 

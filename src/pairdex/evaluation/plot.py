@@ -1,6 +1,6 @@
-"""The plot of recall against queries a second, as one would print it in a paper.
+"""Plot recall against queries per second, in print quality.
 
-The same runs give the same bytes: no time, no random names in the files.
+The same runs give the same bytes: the files hold neither times nor random names.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _SUFFIXES = (".png", ".svg")
 _DPI = 300
 _PANEL_INCHES = (4.4, 3.3)
 _PANELS_A_ROW = 3
-_RIGHT_EDGE = 0.06  # of the width
-_NARROW = 100  # speeds whose largest and smallest differ by less get more labels
-_LINE_POINTS = 9  # the height of a label
-_LABELLED = 7  # more algorithms than that get a legend instead of labels at their curves
+_RIGHT_EDGE = 0.06  # share of the width
+_NARROW = 100  # below this ratio of largest to smallest speed, add labels
+_LINE_POINTS = 9  # height of a label
+_LABELLED = 7  # beyond this number of algorithms, use a legend
 
-# After Okabe & Ito's palette for all kinds of colour vision; purple and yellow are darker, to be read
+# Okabe & Ito's colour-blind-safe palette; purple and yellow are darker, to be legible
 # as text on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#000000", "#B8860B", "#56B4E9")
 _MARKERS = "osD^vhp"
 _GREY = "#6b6b6b"
 
 _STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so it is the same on every machine
     "font.size": 8,
     "axes.labelsize": 8.5,
     "axes.spines.top": False,
@@ -55,7 +55,7 @@ _STYLE = {
 
 
 def check_plot(path: Path) -> None:
-    """Raise InvalidArgument or MissingExtra unless a plot can be written to a file of this name."""
+    """Raise InvalidArgument or MissingExtra if a plot cannot be written to this file name."""
     if path.suffix not in _SUFFIXES:
         raise InvalidArgument(
             f"cannot write a plot to {path}: got the suffix {path.suffix!r}, "
@@ -73,12 +73,13 @@ def check_plot(path: Path) -> None:
 def plot_runs(
     path: Path, views: Sequence[View], *, k: int, thresholds: Sequence[Threshold]
 ) -> None:
-    """Draw the timed runs to a PNG or SVG file, a panel for each task and kind of queries.
+    """Draw the timed runs to a PNG or SVG file, with one panel per task and kind of queries.
 
     Raises
     ------
     InvalidArgument, MissingExtra, WriteFailed
-        No run has a time; another suffix; no matplotlib; no room.
+        No run has a time; the suffix is neither .png nor .svg; matplotlib is missing; the disk is
+        full.
     """
     check_plot(path)
     import matplotlib as mpl  # noqa: PLC0415
@@ -116,7 +117,7 @@ def plot_runs(
 
 
 def _panels(views: Sequence[View]) -> list[tuple[str, list[View]]]:
-    """Return the views by task and kind of queries, with a title each."""
+    """Group the views by task and kind of queries, each group with a title."""
     panels: dict[tuple[str, ...], list[View]] = {}
     for view in views:
         _, data, size, task, dataset = view.run.group
@@ -157,7 +158,7 @@ def _draw(
 def _draw_curve(
     axes: Axes, points: list[tuple[float, float]], name: str, number: int
 ) -> tuple[float, float]:
-    """Draw an algorithm's runs, those on its front joined; return where its label goes."""
+    """Draw an algorithm's runs and join those on its front; return the label's position."""
     colour = _COLOURS[number % len(_COLOURS)]
     marker = _MARKERS[(number + number // len(_COLOURS)) % len(_MARKERS)]
     is_front = pareto(points)
@@ -204,7 +205,7 @@ def _draw_front(axes: Axes, points: list[tuple[float, float]]) -> None:
 
 
 def _set_limits(axes: Axes, views: Sequence[View]) -> None:
-    """Leave room around the runs; recall never beyond 0 and 1 by more than a marker."""
+    """Add margins around the runs; extend recall beyond 0 and 1 by at most one marker."""
     recalls = [view.recall for view in views]
     low, high = min(recalls), max(recalls)
     room = max(0.06 * (high - low), 0.005)
@@ -216,7 +217,7 @@ def _set_limits(axes: Axes, views: Sequence[View]) -> None:
 
 
 def _set_speed_ticks(axes: Axes) -> None:
-    """Write speeds as plain numbers; where there is hardly a power of ten, also 2 and 5 times it."""
+    """Label speeds as plain numbers; on a short axis, also at 2 and 5 times powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415
 
     plain = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
@@ -243,9 +244,9 @@ def _draw_threshold(axes: Axes, threshold: Threshold) -> None:
 
 
 def _label(axes: Axes, starts: list[tuple[str, int, tuple[float, float]]]) -> None:
-    """Write each algorithm's name above the fastest end of its curve, where curves lie apart.
+    """Write each algorithm's name above the fastest end of its curve if curves are apart.
 
-    At the right edge names stand beside the points instead, moved apart where they would meet.
+    At the right edge, write names beside the points and move overlapping names apart.
     """
     low, high = axes.get_xlim()
     is_right = [start[0] > high - _RIGHT_EDGE * (high - low) for _, _, start in starts]
@@ -254,7 +255,7 @@ def _label(axes: Axes, starts: list[tuple[str, int, tuple[float, float]]]) -> No
             _write(axes, name, number, start, xytext=(1, 4), va="bottom")
     figure = axes.get_figure(root=True)
     assert figure is not None, "axes are of a figure"
-    figure.draw_without_rendering()  # fixes where points are
+    figure.draw_without_rendering()  # fixes the positions of the points
     beside = sorted(
         (one for one, right in zip(starts, is_right, strict=True) if right),
         key=lambda one: one[2][1],

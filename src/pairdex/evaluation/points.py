@@ -1,4 +1,4 @@
-"""Operating points: the fastest search that reaches a recall, and the front that none surpasses."""
+"""Operating points: the fastest search that reaches a recall, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["OperatingPoint", "Threshold", "operating_points", "pareto", "thresho
 
 @dataclass(frozen=True, order=True)
 class Threshold:
-    """A recall that is to be reached, or with `strict` surpassed."""
+    """A target recall to reach, or with `strict` to exceed."""
 
     recall: float
     strict: bool = False
@@ -22,7 +22,7 @@ class Threshold:
         return f"{'>' if self.strict else '≥'} {self.recall:g}"
 
     def is_met(self, recall: float) -> bool:
-        """Whether a recall is enough."""
+        """Return whether a recall meets the threshold."""
         return recall > self.recall if self.strict else recall >= self.recall
 
 
@@ -33,7 +33,7 @@ _OTHERWISE = (Threshold(0.9),)
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The fastest run of an algorithm that meets a threshold; `run` is None where none does."""
+    """The fastest run of an algorithm that meets a threshold; `run` is None if none does."""
 
     threshold: Threshold
     kind: str | None
@@ -43,12 +43,12 @@ class OperatingPoint:
 
 
 def thresholds_for(k: int, asked: Sequence[float] | None) -> tuple[Threshold, ...]:
-    """Return the recalls that are asked for, or SISAP's for this k.
+    """Return the requested thresholds, or SISAP's for this k.
 
     Raises
     ------
     InvalidArgument
-        A recall outside 0 to 1.
+        A recall is outside 0 to 1.
     """
     for recall in asked or ():
         if not 0 <= recall <= 1:
@@ -63,9 +63,9 @@ def thresholds_for(k: int, asked: Sequence[float] | None) -> tuple[Threshold, ..
 def operating_points(
     views: Iterable[View], thresholds: Iterable[Threshold]
 ) -> list[OperatingPoint]:
-    """Return, for each threshold, kind of queries and algorithm, the fastest run that meets it.
+    """Return the fastest run for each threshold, kind of queries and algorithm.
 
-    Runs without a time are left out. Within a threshold and kind the fastest come first.
+    Runs without a time are left out. Within a threshold and kind, the fastest come first.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[View]] = {}
     for view in views:
@@ -85,7 +85,7 @@ def operating_points(
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Say of each (recall, qps) whether no other has more of one and not less of the other.
+    """Return for each (recall, qps) whether it is on the Pareto front.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def _best(threshold: Threshold, views: list[View]) -> OperatingPoint:
-    """Return the fastest view that meets the threshold; of equally fast ones the better."""
+    """Return the fastest view that meets the threshold; ties go to the higher recall."""
     enough = [view for view in views if threshold.is_met(view.recall)]
     best = max(enough, key=lambda view: (view.run.qps or 0, view.recall), default=None)
     return OperatingPoint(

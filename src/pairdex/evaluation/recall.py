@@ -1,4 +1,4 @@
-"""Recall at k: which share of the true neighbours was found."""
+"""Recall at k: the share of true neighbours that a search found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pairdex.reference.read_gold import Gold, read_gold
 
 __all__ = ["found_true", "found_true_or_tied", "recall", "shared"]
 
-_BLOCK = 1_000  # queries compared together
+_BLOCK = 1_000  # queries compared in one batch
 
 
 @checked
@@ -26,11 +26,11 @@ def recall(
     Parameters
     ----------
     ids
-        What was found: int64 (n, any), 0-based; -1 is not a row. Or what `Collection.nearest` returned.
+        Found rows: int64 (n, any), 0-based; -1 is not a row. Or the result of `Collection.nearest`.
     gold_ids
         The true neighbours, (n, any), nearest first; or the path of a gold standard.
     k
-        How many neighbours count; by default as many as both have.
+        Number of neighbours per query. The default is the smaller of the two row lengths.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def recall(
     Raises
     ------
     InvalidArgument
-        No integers, or a k that the true neighbours do not reach.
+        The ids are not integers, or k exceeds the number of true neighbours.
     Mismatch
-        Answers to another number of queries.
+        `ids` and the gold standard have different numbers of queries.
     MissingFile, DamagedFile, UnsupportedFormat
         The gold standard cannot be read.
 
@@ -77,14 +77,14 @@ def _ids(given: ArrayLike | Neighbours | StrPath, field: str) -> NDArray[np.int6
 
 
 def found_true(ids: NDArray[np.int64], gold: Gold, k: int) -> NDArray[np.int64]:
-    """Count the gold standard's k nearest among the first k found, for each query.
+    """Count how many of the gold standard's k nearest are among the first k found, for each query.
 
     Recall@k is their sum over n * k, as SISAP's evaluation computes it.
 
     Parameters
     ----------
     ids
-        (n, any) int64, 0-based; -1 is no row. A row found twice counts once.
+        (n, any) int64, 0-based; -1 is not a row. A row found twice counts once.
 
     Returns
     -------
@@ -95,18 +95,18 @@ def found_true(ids: NDArray[np.int64], gold: Gold, k: int) -> NDArray[np.int64]:
 
 
 def found_true_or_tied(ids: NDArray[np.int64], gold: Gold, k: int) -> NDArray[np.int64]:
-    """Count as `found_true` does, and rows that are exactly as far as the k-th.
+    """Count like `found_true`, but accept every row at the distance of the k-th neighbour.
 
-    Ties are seen as far as the gold standard reaches: one of just k neighbours shows none.
+    Only ties within the gold standard count. A gold standard with exactly k neighbours shows none.
     """
     is_near = gold.distances <= gold.distances[:, k - 1 : k]
-    width = int(is_near.sum(axis=1).max(initial=0))  # distances ascend: these come first
-    # A query of k found rows cannot have more than k right ones, however many are tied.
+    width = int(is_near.sum(axis=1).max(initial=0))  # distances ascend, so these come first
+    # k found rows hold at most k correct ones, whatever the number of ties.
     return shared(ids[:, :k], np.where(is_near, gold.ids, -1)[:, :width])
 
 
 def shared(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the distinct ids that two rows (n, a) and (n, b) have in common; -1 is none.
+    """Count the distinct ids in both (n, a) and (n, b), per row; -1 is not an id.
 
     Examples
     --------
@@ -124,6 +124,6 @@ def shared(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _keys(ids: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """Return the distinct pairs of row and id as one number each."""
+    """Return the distinct (row, id) pairs, each encoded as one number."""
     keys = np.arange(len(ids))[:, None] * stride + ids
     return np.unique(keys[ids >= 0])

@@ -1,4 +1,4 @@
-"""Finding and reading result files: one search of all queries each, with its times."""
+"""Find, read and write result files. Each holds one search of all queries with its times."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from pairdex.reference.read_gold import Gold
 
 __all__ = ["Result", "find_results", "read_result", "write_results"]
 
-_OF_A_RESULT = frozenset({"algo", "querytime"})  # one of them tells a result from a gold standard
+_OF_A_RESULT = frozenset({"algo", "querytime"})  # either one marks a result file
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a result file says, and which gold standard it is compared with.
+    """The content of a result file, and the gold standard to compare it with.
 
     Attributes
     ----------
     ids
-        (n, k) int64, 0-based; -1 is no neighbour.
+        (n, k) int64, 0-based; -1 marks a missing neighbour.
     notes
-        What had to be recognised or taken for granted, in words.
+        Sentences about what was inferred or assumed.
     """
 
     path: str
@@ -62,27 +62,29 @@ def write_results(
     querytime: float | None = None,
     params: str | None = None,
 ) -> None:
-    """Write what a search found to a file that `evaluate` and SISAP's own evaluation read.
+    """Write search results to a file that `evaluate` and SISAP's evaluation can read.
 
     Parameters
     ----------
     out
-        FILE.h5 in SISAP's form, or FILE.parquet with a row for each neighbour: query, rank, id, distance.
+        FILE.h5 in SISAP's format, or FILE.parquet with one row per neighbour: query, rank, id,
+        distance.
     ids
-        Integers (n, k), 0-based, nearest first; -1 where there is no neighbour.
+        Integers (n, k), 0-based, nearest first; -1 marks a missing neighbour.
     distances
-        Numbers (n, k), 1 - cos; infinity beside an id of -1.
+        Numbers (n, k), 1 - cos; infinity for an id of -1.
     algo, data, size, buildtime, querytime, params
-        What the HDF5 file says of the search: its name, the data and how many rows it has, seconds
-        to build and to answer all queries, and its parameters. `evaluate` needs `algo` and
+        Attributes of the HDF5 file: the algorithm's name, the data set and its number of rows, the
+        seconds for building and for all queries, and the parameters. `evaluate` needs `algo` and
         `querytime` to find the file in a folder and to compare speeds.
 
     Raises
     ------
     InvalidArgument
-        An unknown suffix, arrays of different shapes, an id beyond int32 in an HDF5 file.
+        The suffix is unknown, the arrays have different shapes, or an id for an HDF5 file exceeds
+        int32.
     WriteFailed
-        A full disk, or a place that cannot be written.
+        The disk is full, or the file cannot be written.
     """
     found = as_array(ids, field="ids")
     near = as_array(distances, field="distances")
@@ -108,15 +110,15 @@ def write_results(
 
 
 def find_results(sources: Iterable[StrPath]) -> tuple[list[str], list[str]]:
-    """Return the result files among files and folders, and the files that are none.
+    """Return the result files in files and folders, and the HDF5 files passed over.
 
-    A file that is named is taken at its word; in a folder, and those below it, HDF5 files without
-    `knns`, or without `algo` and `querytime`, are passed over.
+    A file given by name always counts as a result file. In a folder and its sub-folders, HDF5 files
+    without `knns`, or without `algo` and `querytime`, are passed over.
 
     Raises
     ------
     MissingFile, InvalidArgument
-        No such file or folder; nothing in them.
+        A file or folder is missing, or the folders hold no result file.
     """
     found: list[str] = []
     passed: list[str] = []
@@ -139,14 +141,14 @@ def find_results(sources: Iterable[StrPath]) -> tuple[list[str], list[str]]:
 
 
 def read_result(source: str, golds: Sequence[Gold]) -> Result:
-    """Read a result file and compare its form and origin with the gold standard it belongs to.
+    """Read a result file and check its shape and origin against its gold standard.
 
     Raises
     ------
     MissingFile, UnsupportedFormat, DamagedFile
-        No such file; no result file; ids that are no rows.
+        The file is missing, is not a result file, or has ids outside the collection.
     Mismatch
-        It is of another collection or of other queries than the gold standard.
+        The file and the gold standard have different collections or queries.
     """
     table = read_neighbours(source)
     gold = _its_gold(table, golds)
@@ -171,7 +173,7 @@ def _is_result(path: Path) -> bool:
 
 
 def _its_gold(table: NeighbourTable, golds: Sequence[Gold]) -> Gold:
-    """Choose by the queries' checksum; else the one gold standard of so many queries."""
+    """Choose the gold standard by the queries' checksum, else by a unique number of queries."""
     if len(golds) == 1:
         return golds[0]
     said = table.facts.get("queries_checksum")

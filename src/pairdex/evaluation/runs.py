@@ -1,4 +1,4 @@
-"""Runs: what is known of one result file after its comparison with a gold standard."""
+"""Runs: result files after comparison with a gold standard."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["Run", "View", "compare", "views"]
 
 @dataclass(frozen=True)
 class Run:
-    """One search of all queries, measured.
+    """Measurements of one search of all queries.
 
     Attributes
     ----------
     algo, params, data, size, task, dataset
-        As the file says it; None where it does not.
+        As in the file; None if missing.
     queries
-        Their kind (image, text), where the gold standard says it; `mixed` for several.
+        The kind of the queries (image, text), if the gold standard states it; `mixed` for several.
     recall, recall_ties
-        Recall@k; and with every row as far as the k-th taken for right.
+        Recall@k; `recall_ties` also accepts every row at the distance of the k-th neighbour.
     recall_by_kind
-        Recall@k of the queries of each kind, where there are several.
+        Recall@k per kind of queries, if there are several kinds.
     qps
-        n / querytime; None without a time.
+        Queries per second: n / querytime. None without a time.
     buildtime, querytime, optimtime
-        In seconds; None where the file does not say.
+        In seconds; None if the file lacks it.
     """
 
     file: str
@@ -56,19 +56,19 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The algorithm, or the file where it does not say."""
+        """The algorithm's name, or the file's name if the algorithm is missing."""
         return self.algo or self.file
 
     @property
     def group(self) -> tuple[str, ...]:
-        """What runs must share to be settings of one algorithm on one task."""
+        """The key shared by runs of one algorithm on one task."""
         of = (self.name, self.data, self.size, self.task, self.dataset)
         return tuple("" if one is None else str(one) for one in of)
 
 
 @dataclass(frozen=True)
 class View:
-    """A run as its queries of one kind see it."""
+    """A run restricted to its queries of one kind."""
 
     run: Run
     kind: str | None
@@ -81,7 +81,7 @@ def compare(result: Result, k: int) -> Run:
     Raises
     ------
     InvalidArgument
-        A k that the gold standard does not reach.
+        The gold standard has fewer than k neighbours.
     """
     gold = result.gold
     gold.check_k(k)
@@ -112,7 +112,7 @@ def compare(result: Result, k: int) -> Run:
 
 
 def views(runs: Iterable[Run]) -> Iterator[View]:
-    """Yield each run once for each kind of its queries."""
+    """Yield each run once per kind of its queries."""
     for run in runs:
         if run.recall_by_kind:
             yield from (View(run, kind, recall) for kind, recall in run.recall_by_kind.items())
@@ -125,7 +125,7 @@ def _only(kinds: list[str]) -> str:
 
 
 def _shortness(result: Result, k: int) -> list[str]:
-    """Say what of the k neighbours is missing; it counts as not found."""
+    """Describe which of the k neighbours are missing; they count as not found."""
     ids = result.ids[:, :k]
     if ids.shape[1] < k:
         return [f"it has {ids.shape[1]:,} neighbours of each query, the others count as not found"]
@@ -142,7 +142,7 @@ class _Facts:
         return None if value is None else str(value)
 
     def seconds(self, name: str) -> float | None:
-        """Return a time; one that is no number or none at all is unknown."""
+        """Return a time in seconds; None if it is missing or not a number."""
         try:
             value = float(self.facts.get(name, math.nan))
         except ValueError:

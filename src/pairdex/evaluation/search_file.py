@@ -1,4 +1,4 @@
-"""Searching a collection for every vector of a file, and writing what was found as result files."""
+"""Search a collection for every vector in a file, and write the results to files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["FileSearch", "search_file", "write_hits"]
 
 @dataclass(frozen=True)
 class FileSearch:
-    """The neighbours of the vectors of a file, and how they were found.
+    """The neighbours of the vectors in a file, and the search report.
 
     Attributes
     ----------
     ids, distances
-        Shape (n, k), nearest first; -1 and infinity where fewer than k rows qualify.
+        Shape (n, k), nearest first; -1 and infinity if fewer than k rows qualify.
     seconds
-        The time of the search alone.
+        The search time only.
     """
 
     ids: NDArray[np.int64]
@@ -64,7 +64,7 @@ def search_file(
     Raises
     ------
     PairdexError
-        A file or a value that cannot be used; no room.
+        A file or a value is invalid, or the disk is full.
     """
     if out is not None:
         check_suffix(out)
@@ -95,12 +95,12 @@ def search_file(
 
 
 def write_hits(path: Path, hits: Hits, *, on: str, seconds: float) -> None:
-    """Write the hits of one query: as SISAP's result file (.h5), or with their metadata (.parquet).
+    """Write one query's hits as a SISAP result file (.h5) or with metadata (.parquet).
 
     Raises
     ------
     InvalidArgument, WriteFailed
-        An unknown suffix; no room, or no permission.
+        The suffix is unknown, the disk is full, or permission is denied.
     """
     check_suffix(path)
     if path.suffix == ".parquet":

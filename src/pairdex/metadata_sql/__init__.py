@@ -1,1 +1,1 @@
-"""SQL over a collection's metadata, with search in it: one SELECT, read only, shut off from all else."""
+"""Run one sandboxed, read-only SELECT over a collection's metadata, with search functions."""

@@ -1,4 +1,4 @@
-"""What SQL gets of search: the table function `nearest` and the function `distance`."""
+"""SQL search functions: the table function `nearest` and the scalar function `distance`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pairdex.store.store import Store, VectorField
 
 __all__ = ["Functions"]
 
-_TEXTS_KEPT = 64  # encoded texts, so that a text is encoded once and not once a batch of rows
+_TEXTS_KEPT = 64  # cached text vectors, so that a text is not encoded again for each batch
 
-# Macros give the arguments names and defaults, and the rows of a list the form of a table.
+# Macros give the arguments names and defaults, and turn a list of rows into a table.
 _MACROS = f"""
 CREATE MACRO nearest(query, k := {DEFAULT_K}, kind := 'image', filter := '') AS TABLE
     SELECT unnest(_nearest(query::VARCHAR, k::BIGINT, kind::VARCHAR, filter::VARCHAR), max_depth := 2);
@@ -31,18 +31,18 @@ CREATE MACRO distance(id, query, kind := 'image') AS
 
 
 class Functions:
-    """The functions over one collection; `error` is what went wrong inside of one."""
+    """The functions over one collection; `error` keeps an exception raised inside one."""
 
     def __init__(self, finder: Finder, store: Store) -> None:
         self.error: PairdexError | None = None
         self._finder, self._store = finder, store
         self._live = store.allowed()
-        self._encoding = Lock()  # DuckDB calls from several threads
+        self._encoding = Lock()  # DuckDB calls this from several threads
         self._vector = lru_cache(_TEXTS_KEPT)(self._encoded)
         self._vectors = lru_cache(finder.store.vectors)
 
     def define(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the functions known to a connection."""
+        """Register the functions with a connection."""
         hits = search.describe(self._store, np.empty(0, np.int64), np.empty(0, np.float64))
         connection.register("_hits", hits)
         fields = connection.execute("DESCRIBE _hits").fetchall()
@@ -76,7 +76,7 @@ class Functions:
         kinds: pa.ChunkedArray,
         filters: pa.ChunkedArray,
     ) -> pa.Array:
-        """Return the hits of each row of arguments as a list of structs."""
+        """Return the hits for each row of arguments as a list of structs."""
         try:
             found = [self._hits(*row) for row in _rows(texts, ks, kinds, filters)]
         except PairdexError as error:
@@ -95,7 +95,7 @@ class Functions:
     def _distance(
         self, ids: pa.ChunkedArray, texts: pa.ChunkedArray, kinds: pa.ChunkedArray
     ) -> pa.Array:
-        """Return 1 - cos of each row to its text; NULL for an id that there is not, and for NULL."""
+        """Return 1 - cos between each row and its text; NULL for an unknown or NULL id."""
         asked = np.asarray(ids.fill_null(-1), np.int64)
         known = (asked >= 0) & (asked < self._store.rows) & np.asarray(texts.is_valid())
         if self._live is not None:

@@ -1,4 +1,4 @@
-"""Rows of a statement as CSV, JSON or Parquet, a batch at a time."""
+"""Write a statement's rows as CSV, JSON or Parquet, batch by batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FORMATS: dict[str, FileFormat] = {".csv": "csv", ".json": "json", ".parquet": "
 
 
 def format_of(path: Path) -> FileFormat:
-    """Return the format that a file's name says.
+    """Return the format for a file's suffix.
 
     Raises
     ------
     InvalidArgument
-        It says none.
+        The suffix is not a known format.
     """
     if path.suffix not in _FORMATS:
         raise InvalidArgument(
@@ -37,10 +37,10 @@ def format_of(path: Path) -> FileFormat:
 
 
 def write_rows(rows: pa.RecordBatchReader, file: BinaryIO, kind: FileFormat) -> int:
-    """Write all rows to an open file and return their number.
+    """Write all rows to an open file and return the number of rows.
 
-    CSV has a line of names; NULL is an empty field, and an empty text `""`; what CSV has no form for
-    becomes JSON. JSON is one array with an object for each row.
+    CSV starts with a header line. NULL is an empty field, and an empty text is `""`. Values
+    without a CSV form are written as JSON. The JSON format is one array with an object per row.
     """
     writers = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
     return writers[kind](rows, file)

@@ -1,4 +1,4 @@
-"""A collection's metadata as something that DuckDB scans, as often as a statement names it."""
+"""A collection's metadata as a relation that DuckDB can scan repeatedly."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ __all__ = [
 
 
 class Pairs:
-    """The rows that were not removed: `id`, then the metadata columns; a batch at a time in memory.
+    """The rows that were not removed: `id`, then the metadata columns, read batch by batch.
 
-    `error` is what went wrong while DuckDB was reading: it hands on only the words.
+    `error` keeps the exception raised while DuckDB was reading, because DuckDB passes on only its
+    message.
     """
 
     def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:

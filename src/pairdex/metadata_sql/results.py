@@ -1,4 +1,4 @@
-"""The rows of a statement, read to their end or no further than needed."""
+"""Read the rows of a statement, all of them or only as many as needed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def select_rows(
     memory: str = DEFAULT_MEMORY,
     progress: Progress | None = None,
 ) -> pa.Table:
-    """Return the rows of a SELECT; with `limit` only the first ones, and the rest is not computed.
+    """Return the rows of a SELECT; with `limit`, compute and return only the first ones.
 
     Raises
     ------
     InvalidArgument
-        Not one SELECT, or it fails.
+        The statement is not a single SELECT, or it fails.
     """
     batches, count = [], 0
     with selecting(collection, sql, memory=memory, progress=progress) as rows:
@@ -52,17 +52,18 @@ def write_selected(
     memory: str = DEFAULT_MEMORY,
     progress: Progress | None = None,
 ) -> int:
-    """Write the rows of a SELECT, a batch at a time, and return their number.
+    """Write the rows of a SELECT batch by batch and return the number of rows.
 
     Parameters
     ----------
     out
-        A file to replace when all rows are written, or an open binary file.
+        A file, replaced after all rows are written; or an open binary file.
 
     Raises
     ------
     InvalidArgument, WriteFailed
-        Not one SELECT, or it fails; no room, or no permission.
+        The statement is not a single SELECT, or it fails; the disk is full, or permission is
+        denied.
     """
     with (
         ExitStack() as stack,

@@ -1,7 +1,7 @@
-"""A SELECT in a process of its own, which the operating system keeps within its memory.
+"""Run a SELECT in a separate process with a memory limit set by the operating system.
 
-DuckDB counts only part of the memory that functions and results take. The process is given the
-collection's folder, opens it, and sends back the rows; it ends with the one that started it.
+DuckDB counts only part of the memory that functions and results use. The process receives the
+collection's folder, opens it, and sends back the rows. It exits when its parent exits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["DEFAULT_MEMORY", "MAX_SQL_CHARS", "TABLE", "selecting", "serve", "sq
 
 _HEAD = struct.Struct("<cQ")
 _ROWS, _PROGRESS, _ERROR, _END = b"r", b"p", b"e", b"z"
-_OVERHEAD_BYTES = 128 << 20  # of threads, of the rows on their way, and of the libraries' own
+_OVERHEAD_BYTES = 128 << 20  # for threads, rows in transit, and the libraries
 
 
 @checked
@@ -50,23 +50,24 @@ def sql(collection: StrPath, statement: str, *, memory: ByteSize = DEFAULT_MEMOR
     Parameters
     ----------
     collection
-        Its folder, or an opened one, whose model is not loaded again.
+        The path of the collection, or an opened one. The model of an opened one is not loaded
+        again.
     statement
         DuckDB's SQL. The table is `pairs`: `id`, `part`, `row` and all other columns.
-        `nearest('a red car', 100)` is the table of the rows nearest to a text, with `distance`;
+        `nearest('a red car', 100)` is a table of the rows nearest to a text, with `distance`;
         `distance(id, 'a red car')` is a row's distance.
     memory
-        What the statement may use: `2GB`, or bytes.
+        Memory limit of the statement: `2GB`, or bytes.
 
     Returns
     -------
     pyarrow.Table
-        All rows; `pairdex.metadata_sql.session.selecting` yields them a batch at a time.
+        All rows; `pairdex.metadata_sql.session.selecting` yields them batch by batch.
 
     Raises
     ------
     InvalidArgument
-        Not one SELECT, or it fails.
+        The statement is not a single SELECT, or it fails.
     """
     with selecting(collection, statement, memory=memory) as rows:
         return rows.read_all()
@@ -80,36 +81,37 @@ def selecting(
     memory: ByteSize = DEFAULT_MEMORY,
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
-    """Run a SELECT over the table `pairs` and give its rows, a batch at a time.
+    """Run a SELECT over the table `pairs` and yield its rows batch by batch.
 
     Parameters
     ----------
     collection
-        Its folder, or an opened one.
+        The path of the collection, or an opened one.
     sql
         One SELECT of DuckDB. `pairs` has the columns `id`, `part`, `row` and all others of the
         collection; `nearest(text, k)` is a table of the nearest rows, `distance(id, text)` a number.
     memory
-        What the statement may use: `2GB`, or bytes, besides what the program and the model take.
+        Memory limit of the statement: `2GB`, or bytes. The program and the model do not count.
     progress
         Called while rows of `pairs` are read.
 
     Raises
     ------
     InvalidArgument
-        Not one SELECT; an unknown column or function; it fails, or needs more memory.
+        The statement is not a single SELECT, names an unknown column or function, fails, or exceeds
+        its memory limit.
     PairdexError
-        What a search in it, or reading the collection, raises.
+        A search in the statement, or reading the collection, fails.
     """
     memory_bytes = parse_size(memory)
     finder = _finder(collection)
     if any("\ud800" <= character <= "\udfff" for character in sql):
-        raise InvalidArgument("the statement holds bytes that are no text", field="sql")
+        raise InvalidArgument("the statement holds bytes that are not text", field="sql")
     process = _started()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        with suppress(BrokenPipeError):  # what it says, or that it says nothing, is read below
+        with suppress(BrokenPipeError):  # the code below reads the answer or notices its absence
             process.stdin.write(json.dumps(_question(finder, sql, memory_bytes)).encode() + b"\n")
             process.stdin.flush()
         source = _Received(process.stdout, progress)
@@ -126,7 +128,7 @@ def selecting(
 
 
 def serve() -> None:
-    """Answer the one question on standard input; the body of the process."""
+    """Run the statement read from standard input; the main function of the process."""
     question = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_leader, daemon=True).start()
     sink = sys.stdout.buffer
@@ -149,9 +151,9 @@ def _started() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Arrow's own allocator reserves more at once than a limit leaves.
+        # Arrow's default allocator reserves more at once than the limit allows.
         env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
-        start_new_session=True,  # Ctrl-C is for the process that asked
+        start_new_session=True,  # only the parent handles Ctrl-C
     )
 
 
@@ -200,12 +202,12 @@ def _reporting(sink: IO[bytes]) -> Progress:
 
 
 def _end_with_the_leader() -> None:
-    """Wait for the end of standard input: the process that asked has ended, or wants no more."""
+    """Wait for the end of standard input: the parent has exited or has cancelled."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
-_sending = threading.Lock()  # DuckDB reads `pairs`, and reports it, in a thread of its own
+_sending = threading.Lock()  # DuckDB reads `pairs` and reports progress in a separate thread
 
 
 def _send(sink: IO[bytes], kind: bytes, data: bytes) -> None:
@@ -225,7 +227,7 @@ def _send_error(sink: IO[bytes], error: PairdexError) -> None:
 
 
 class _Sent(io.RawIOBase):
-    """A file whose content is sent as it is written."""
+    """A file that sends its content as it is written."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink = sink
@@ -240,11 +242,11 @@ class _Sent(io.RawIOBase):
 
 
 class _Ended(Exception):
-    """The process ended before it had said all."""
+    """The process exited before it sent its whole answer."""
 
 
 class _Received(io.RawIOBase):
-    """A file of what the process sends; errors that it sends are raised, progress is passed on."""
+    """A file of the process's output. It raises errors and forwards progress from the process."""
 
     def __init__(self, source: IO[bytes], progress: Progress | None) -> None:
         self._source, self._progress = source, progress
@@ -255,7 +257,7 @@ class _Received(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return that many bytes, fewer only at the end."""
+        """Return `size` bytes, or fewer at the end."""
         found = bytearray()
         while not self._at_end and (size < 0 or len(found) < size):
             if not self._piece:

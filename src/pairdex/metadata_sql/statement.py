@@ -1,7 +1,7 @@
-"""Running one SELECT in a DuckDB that can reach nothing but the collection.
+"""Run one SELECT in a DuckDB that can access only the collection.
 
-No file, no network, no extension, no setting, no write: DuckDB is told so, and of the functions that give
-tables only those listed here are let through, because some take addresses in memory.
+DuckDB's settings block files, the network, extensions, changes of settings and writes. Only the
+table functions listed here are allowed, because some others take memory addresses.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 TABLE = "pairs"
-MAX_SQL_CHARS = 100_000  # a longer one is a mistake or an attack
-DEFAULT_MEMORY = "2GB"  # what one statement may use; it may not go on to the disk
+MAX_SQL_CHARS = 100_000  # a longer statement is a mistake or an attack
+DEFAULT_MEMORY = "2GB"  # memory of one statement; it cannot spill to disk
 
 _BATCH_ROWS = 16_384
 _OF_THE_MODEL = frozenset({"distance", "nearest"})
@@ -58,15 +58,15 @@ def answering(
     limit: Callable[[int], None],
     progress: Progress | None = None,
 ) -> Iterator[pa.RecordBatchReader]:
-    """Run a SELECT in this process and give its rows; see `session.selecting`.
+    """Run a SELECT in this process and yield its rows; see `session.selecting`.
 
     Parameters
     ----------
     limit
-        Called with the bytes that the statement may use, when all that is not the statement's own,
-        as the model, has been loaded.
+        Called with the statement's memory budget in bytes, after everything else, such as the
+        model, has been loaded.
     """
-    store = Store(finder.store.path)  # as it is now
+    store = Store(finder.store.path)  # its current state
     pairs = Pairs(store, progress=at_step(progress, "reading"))
     functions = Functions(finder, store)
     connection = _connect(memory_bytes)
@@ -87,7 +87,7 @@ def answering(
 
 
 def too_much_memory() -> InvalidArgument:
-    """Return the complaint that a statement needs more memory than it may use."""
+    """Return the error for a statement that exceeds its memory limit."""
     return InvalidArgument(
         "the statement needs more memory than it may use: give more with --memory, or ask for "
         "fewer rows or columns",
@@ -98,12 +98,12 @@ def too_much_memory() -> InvalidArgument:
 def _connect(memory_bytes: int) -> duckdb.DuckDBPyConnection:
     limits = {"memory_limit": f"{memory_bytes}B", "threads": str(usable_processors())}
     connection = duckdb.connect(":memory:", config=_SETTINGS | limits)
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's time zone
     return connection
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Refuse all but one SELECT whose tables come from the collection; return its functions."""
+    """Accept only one SELECT over the collection's tables; return the functions it uses."""
     if not sql.strip():
         raise InvalidArgument("the statement is empty; expected a SELECT", field="sql")
     if len(sql) > MAX_SQL_CHARS:
@@ -112,7 +112,7 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
             field="sql",
         )
     if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
-        raise InvalidArgument("the statement holds bytes that are no text", field="sql")
+        raise InvalidArgument("the statement holds bytes that are not text", field="sql")
     functions = set()
     for node in syntax_nodes(_parsed(connection, sql)):
         functions.add(str(node.get("function_name")).lower())
@@ -128,7 +128,7 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """Return the syntax tree of the one SELECT that it is."""
+    """Parse the statement and return the syntax tree of its one SELECT."""
     rows = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
     try:
         parsed: dict[str, Any] = json.loads(rows[0][0])

@@ -1,7 +1,7 @@
-"""Gold standards: the exact k nearest rows of queries, kept as the reference for evaluations.
+"""Gold standards: the exact k nearest rows of queries, the reference for evaluations.
 
-The file is SISAP's: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32 = 1 - cos, or a projection's
-distance, with attributes that say what it was made from.
+The file has SISAP's format: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32. Distances are
+1 - cos, or the projection's own. Attributes record the collection and the queries.
 """
 
 from __future__ import annotations
@@ -41,32 +41,34 @@ __all__ = [
 ]
 
 DEFAULT_GOLD_K = 100
-NEAR_DUPLICATE_DISTANCE = 1e-4  # nearer than this, two pictures are taken for the same
-# The same in projections: unit vectors are 2 (1 - cos) apart, squared; sketches have no bit that differs.
+NEAR_DUPLICATE_DISTANCE = 1e-4  # pictures nearer than this count as equal
+# The same in projections: squared distance is 2 (1 - cos); equal sketches differ in 0 bits.
 NEAR_DUPLICATES: dict[ProjectionKind, float] = {"pca": 2 * NEAR_DUPLICATE_DISTANCE, "hamming": 1}
 
-MAX_GOLD_K = search.MAX_K - 1  # one neighbour more is looked at, for ties
+MAX_GOLD_K = search.MAX_K - 1  # one extra neighbour, to detect ties
 
-_QUERY_BLOCK = 1_000  # queries searched at once, for progress
-_BLOCK_NEIGHBOURS = 10_000_000  # neighbours found at once: 160 MB, however large k is
+_QUERY_BLOCK = 1_000  # queries per batch, so that progress is reported
+_BLOCK_NEIGHBOURS = 10_000_000  # neighbours per batch: 160 MB for any k
 
 
 @dataclass(frozen=True)
 class GoldReport:
-    """What a gold standard says of itself.
+    """Statistics of a gold standard.
 
     Attributes
     ----------
     n, k
-        Number of queries, and of neighbours of each.
+        Number of queries, and of neighbours per query.
     ties
-        Queries whose k-th and (k+1)-th neighbours are equally far: another answer is as right.
+        Queries whose k-th and (k+1)-th neighbours are at equal distance. They have several correct
+        answers.
     near_duplicates
         Queries with a row nearer than NEAR_DUPLICATE_DISTANCE, in projections NEAR_DUPLICATES.
     certified
-        Whether no row outside the answers can be nearer, by an inequality; in the space searched.
+        Whether an error bound proves that no row outside the answers is nearer, in the searched
+        space.
     scanned, rechecked
-        Pairs of query and row that were bounded by 8-bit codes, and compared in float64.
+        Query-row pairs bounded by 8-bit codes, and pairs compared in float64.
     """
 
     n: int
@@ -82,13 +84,13 @@ class GoldReport:
 def check_gold_wanted(
     store: Store, out: Path, k: int, *, on: str, device: str | None = None
 ) -> VectorField | Projection:
-    """Refuse what cannot end well, before codes are made; return what is searched, opened.
+    """Check all arguments before codes are built; return the opened search space.
 
     Raises
     ------
     InvalidArgument
-        No .h5; vectors or a projection that the collection has not, or that no device searches; a k
-        below 1 or of more rows than there are.
+        `out` is not a .h5 file; the collection lacks the vectors or the projection; the device
+        cannot search them; k is below 1 or above the number of rows.
     """
     if out.suffix != ".h5":
         raise InvalidArgument(
@@ -129,22 +131,22 @@ def gold(
     queries
         Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
     out
-        The HDF5 file: `knns` (n, k) int32 from 1, `dists` (n, k) float32.
+        The HDF5 file to write: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32.
     on
-        image, text, or the name of a projection (pca96, hamming), in which queries are projected too.
+        image, text, or the name of a projection (pca96, hamming). Queries are projected too.
     device
-        A device of PyTorch that does the products instead: `cuda`.
+        PyTorch device for the matrix products, e.g. `cuda`.
     use_codes
-        Whether codes are made and used: the same answer, sooner.
+        Build and use codes. They speed up the search and give the same answer.
     progress
-        Called with the step, what is done of it, and the whole.
+        Called with the step, the amount done and the total.
     k
-        How many neighbours count.
+        Number of neighbours per query.
 
     Raises
     ------
     PairdexError
-        Bad queries or arguments; no room. No file is left.
+        A query or an argument is invalid, or the disk is full. No file is left behind.
     """
     store = Store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
@@ -181,19 +183,18 @@ def write_gold(
     Parameters
     ----------
     on
-        image, text, or the name of a projection; queries are projected, unless they are already.
+        image, text, or the name of a projection. Queries are projected if they are not yet.
     codes
-        Of the vectors that are searched: the same answer, sooner.
+        Codes of the searched vectors. They speed up the search and give the same answer.
     device
-        A device of PyTorch that does the products instead: `cuda`.
+        PyTorch device for the matrix products, e.g. `cuda`.
     progress
-        Called with the queries done and the queries in all.
+        Called with the number of queries done and the total.
 
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        As `check_gold_wanted`; no queries, or of another dimension; rows that were removed
-        meanwhile; no room.
+        Raised as by `check_gold_wanted`; also if `queries` is empty or has another dimension, rows were removed during the search, or the disk is full.
     """
     space = check_gold_wanted(store, out, k, on=on, device=device)
     n = len(queries.vectors)
@@ -240,7 +241,7 @@ def _nearest(
 def _count(
     counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
 ) -> None:
-    """Count what k + 1 neighbours of each query say beside the k."""
+    """Count ties and near-duplicates in the k + 1 neighbours of each query."""
     near = NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
     counts["ties"] += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
     counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
@@ -251,14 +252,14 @@ def _count(
 def _attributes(
     store: Store, queries: Queries, k: int, space: VectorField | Projection
 ) -> dict[str, Value]:
-    """Return what the file says of itself; ties and near-duplicates are counted later."""
+    """Return the file's attributes; ties and near-duplicates are counted later."""
     kind = queries.facts.get("kind")
     said: dict[str, Value] = {} if kind is None else {"kind": kind}
     return {
         "collection": store.manifest.name,
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
-        "ids": store.rows,  # one more than the largest there is: removed rows keep theirs
+        "ids": store.rows,  # the largest id + 1; removed rows keep their ids
         **_measure(space),
         "queries": len(queries.vectors),
         "queries_checksum": queries.checksum,

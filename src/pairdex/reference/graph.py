@@ -98,6 +98,10 @@ def graph(
     out
         A file .h5 with `knns` and `dists` (rows, k), ids from 1, or .parquet with `query`, `rank`, `id`
         and `distance`. A removed row has no neighbours: 0 and infinity in HDF5.
+    k
+        Number of neighbours per row.
+    on
+        Vectors to compare: image or text.
     recall
         Work until a sample of the rows reaches this recall, or no pass is left: the report and the
         file say what was reached.

@@ -1,8 +1,8 @@
-"""Queries held out of a collection by SISAP's rule of 2023: no ties at k = 10, no near-duplicates.
+"""Draw queries from a collection by SISAP's 2023 rule: no ties at k = 10, no near-duplicates.
 
-2n rows are drawn at random; one is kept if its 10th and 11th neighbours are not equally far and the
-distances to its 10 nearest sum to more than 0.1. The first n kept are the queries; more rows are drawn
-where 2n do not give n.
+The rule draws 2n rows at random. It keeps a row if its 10th and 11th neighbours are at different
+distances and the distances to its 10 nearest rows sum to more than 0.1. The first n kept rows
+become the queries. If 2n rows yield fewer than n queries, the rule draws more rows.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ __all__ = [
 DEFAULT_N = 10_000
 RULE = "sisap-2023: d[10] != d[11] and sum(d[1:10]) > 0.1"
 _RULE_K, _RULE_SUM = 10, 0.1
-DISTINCT_DISTANCE = 1e-4  # nearer than this, two queries are taken for the same
+DISTINCT_DISTANCE = 1e-4  # queries nearer than this count as equal
 
-_KEPT, _TIE, _NEAR, _REPEATED = range(4)  # what becomes of a row
+_KEPT, _TIE, _NEAR, _REPEATED = range(4)  # the verdict on a row
 
-_BLOCK = 1_000  # rows looked at together
-_SCARCE = 4  # when less than 1 row in so many is left to draw, those are listed
+_BLOCK = 1_000  # rows checked in one batch
+_SCARCE = 4  # list the remaining rows once fewer than 1 in _SCARCE are left
 
 
 @dataclass(frozen=True)
 class QueriesReport:
-    """How queries were found.
+    """Statistics of drawing queries.
 
     Attributes
     ----------
     n
-        How many there are.
+        Number of queries.
     drawn
-        How many rows were looked at for them.
+        Number of rows checked.
     ties, near_duplicates, repeated
-        Why the others were left out: equally far 10th and 11th neighbours, too near neighbours, too
-        near a query that was taken (with `distinct`).
+        Rows left out, by reason: 10th and 11th neighbours at equal distance, neighbours too near,
+        or (with `distinct`) too near a query already taken.
     """
 
     n: int
@@ -74,12 +74,13 @@ class QueriesReport:
 def check_queries_wanted(
     store: Store, out: Path, n: int, *, on: VectorField, against: Store
 ) -> None:
-    """Refuse what cannot end well, before anything is made.
+    """Check all arguments before any work starts.
 
     Raises
     ------
     InvalidArgument, Mismatch
-        No .h5; no rows or more than there are; a database of another dimension or too small.
+        `out` is not a .h5 file; n is below 1 or above the number of rows; the database has another
+        dimension or too few rows.
     """
     if out.suffix != ".h5":
         raise InvalidArgument(
@@ -118,33 +119,35 @@ def queries(
     use_codes: bool = True,
     progress: Progress | None = None,
 ) -> QueriesReport:
-    """Draw n queries from a collection by SISAP's rule of 2023 and write them to an HDF5 file.
+    """Draw n queries from a collection by SISAP's 2023 rule and write them to an HDF5 file.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
     out
-        The file: `emb` (n, dim) float16, `ids` (n,) int64, the rows they came from.
+        The file to write: `emb` (n, dim) float16, and `ids` (n,) int64, the ids of the drawn rows.
     on
-        Which vectors become queries; they are compared with the database's image vectors.
+        Vectors to draw as queries: image or text. They are compared with the database's image
+        vectors.
     seed
-        The same seed draws the same rows.
+        Random seed. The same seed draws the same rows.
     distinct
         Leave out rows nearer than 1e-4 to a query already taken.
     against
-        The collection that is to be searched, when it is another.
+        The collection to search, if it is not `collection`.
     use_codes
-        Whether codes are made and used: the same answer, sooner.
+        Build and use codes. They speed up the search and give the same answer.
     progress
-        Called with the step, what is done of it, and the whole.
+        Called with the step, the amount done and the total.
     n
-        How many queries to draw.
+        Number of queries to draw.
 
     Raises
     ------
     PairdexError
-        Fewer than n rows satisfy the rule; bad arguments; no room. No file is left.
+        Fewer than n rows satisfy the rule, an argument is invalid, or the disk is full. No file is
+        left behind.
     """
     if seed < 0:
         raise InvalidArgument(f"the seed is {seed}, expected at least 0", field="seed")
@@ -185,21 +188,23 @@ def draw_queries(
     Parameters
     ----------
     on
-        Which vectors become queries. They are compared with the database's image vectors, where it
-        has some.
+        Vectors to draw as queries. They are compared with the database's image vectors if it has
+        any.
     distinct
         Leave out rows nearer than DISTINCT_DISTANCE to a query already taken.
     against
-        The database; the collection itself, without the row in question, by default.
+        The database to search. The default is the collection itself; a row is then not its own
+        neighbour.
     codes
-        Of the database's vectors: the same answer, sooner.
+        Codes of the database's vectors. They speed up the search and give the same answer.
     progress
-        Called with the queries found and n.
+        Called with the number of queries found and n.
 
     Raises
     ------
     InvalidArgument, Mismatch, WriteFailed
-        As `check_queries_wanted`; fewer than n rows satisfy the rule; no room.
+        Raised as by `check_queries_wanted`; also if fewer than n rows satisfy the rule or the disk
+        is full.
     """
     database = against or store
     check_queries_wanted(store, out, n, on=on, against=database)
@@ -235,23 +240,23 @@ def draw_queries(
 
 
 def searched_kind(database: Store) -> VectorField:
-    """Return which vectors of a database queries are compared with: images, where it has them."""
+    """Return the vectors to compare queries with: image vectors if the database has them."""
     return "image" if "image" in database.manifest.vectors else "text"
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """The rule, over the vectors of a database; `itself` says that queries are rows of it."""
+    """SISAP's rule over a database's vectors. Set `itself` if the queries are rows of it."""
 
     database: Store
     codes: Codes | None
     itself: bool
 
     def verdict(self, vectors: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Say of each row whether it is kept, or why not, (b,)."""
+        """Return the verdict on each row, (b,): kept, or the reason for leaving it out."""
         distances = self._distances(vectors, ids)
         verdict = np.full(len(ids), _KEPT, np.int8)
-        # Equal as a gold standard holds them: in float32.
+        # A gold standard stores float32, so equality is tested in float32.
         near = distances.astype(np.float32)
         verdict[near[:, _RULE_K - 1] == near[:, _RULE_K]] = _TIE
         verdict[distances[:, :_RULE_K].sum(axis=1) <= _RULE_SUM] = _NEAR
@@ -260,7 +265,7 @@ class _Rule:
     def _distances(
         self, vectors: NDArray[np.float16], ids: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Return the distances to the nearest 11 rows other than itself, (b, 11)."""
+        """Return the distances to the 11 nearest other rows, (b, 11)."""
         blocks = self.database.vectors(searched_kind(self.database)).blocks
         k = _RULE_K + 1 + self.itself
         found = cosine.nearest(
@@ -281,7 +286,7 @@ class _Rule:
 def _draws(
     rows: int, seed: int, allowed: NDArray[np.bool_] | None, *, at_once: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield all rows that are allowed in random order, in blocks; memory is a byte a row."""
+    """Yield all allowed rows in random order, in blocks; use one byte of memory per row."""
     random = np.random.default_rng(seed)
     is_left = np.ones(rows, np.bool_) if allowed is None else allowed.copy()
     left = int(np.count_nonzero(is_left))
@@ -301,7 +306,7 @@ def _draws(
 def _mark_repeated(
     verdict: NDArray[np.int8], block: NDArray[np.float16], taken: NDArray[np.float16]
 ) -> None:
-    """Mark kept rows that are too near to a row taken or kept before them."""
+    """Mark kept rows that are too near an earlier taken or kept row."""
     kept = np.flatnonzero(verdict == _KEPT)
     rows = normalise(block[kept])
     is_repeated = np.zeros(len(kept), np.bool_)
@@ -309,13 +314,13 @@ def _mark_repeated(
         cosines = rows @ normalise(taken[first : first + _BLOCK]).T
         is_repeated |= (1 - cosines < DISTINCT_DISTANCE).any(axis=1)
     near = np.tril(1 - rows @ rows.T < DISTINCT_DISTANCE, k=-1)
-    for row in np.flatnonzero(near.any(axis=1)):  # in order: only a kept row repels later ones
+    for row in np.flatnonzero(near.any(axis=1)):  # in order: only kept rows exclude later ones
         is_repeated[row] |= bool((near[row] & ~is_repeated).any())
     verdict[kept[is_repeated]] = _REPEATED
 
 
 def _end(verdict: NDArray[np.int8], wanted: int) -> int:
-    """Return how many rows have to be looked at for so many to be kept."""
+    """Return how many rows to check in order to keep the wanted number."""
     kept = np.flatnonzero(verdict == _KEPT)
     return int(kept[wanted - 1]) + 1 if len(kept) >= wanted else len(verdict)
 

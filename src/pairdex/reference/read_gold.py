@@ -1,4 +1,4 @@
-"""Reading gold standards: our own, SISAP's, and those that are turned or count from 0."""
+"""Read gold standards: pairdex's, SISAP's, and files that are transposed or count from 0."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["Gold", "read_gold"]
 
 @dataclass(frozen=True)
 class Gold:
-    """The exact nearest rows of queries, in one form whatever the file's.
+    """The exact nearest rows of queries, in one form for every file format.
 
     Attributes
     ----------
     path
-        The file it came from, with `:GROUP` where one was named.
+        The file, with `:GROUP` if a group was given.
     ids
         (n, k) int64, 0-based, distinct in each row.
     distances
         (n, k) float32, ascending.
     facts
-        What the file says of itself: `collection_checksum`, `queries_checksum`, `kind`, ….
+        Attributes of the file: `collection_checksum`, `queries_checksum`, `kind`, ….
     notes
-        What had to be recognised, in words.
+        Sentences about what was inferred from the data.
     kinds
-        The kind of each query, (n,), where the file has a dataset `kind`.
+        The kind of each query, (n,), if the file has a dataset `kind`.
     counts_from
-        The number of the first row, where the file shows or says it; None where it may be 1.
+        The number of the first row, if the file states or shows it. None if it is assumed to be 1.
     """
 
     path: str
@@ -46,22 +46,22 @@ class Gold:
 
     @property
     def n(self) -> int:
-        """How many queries it answers."""
+        """The number of queries."""
         return len(self.ids)
 
     @property
     def k(self) -> int:
-        """How many neighbours of each it knows."""
+        """The number of neighbours per query."""
         return int(self.ids.shape[1])
 
     @property
     def rows(self) -> int | None:
-        """How many ids the collection has, removed rows' too, where the file says it."""
+        """The number of ids in the collection, including removed rows, if the file states it."""
         rows = self.facts.get("ids", self.facts.get("rows"))
         return rows if isinstance(rows, int) else None
 
     def check_k(self, k: int) -> None:
-        """Raise InvalidArgument unless k neighbours of each query are known."""
+        """Raise InvalidArgument unless the file has k neighbours of each query."""
         if not 1 <= k <= self.k:
             raise InvalidArgument(
                 f"k is {k:,}, {self.path} knows {self.k:,} neighbours of each query: "
@@ -71,23 +71,24 @@ class Gold:
 
 
 def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
-    """Read a gold standard, or `FILE:GROUP`; a turned one or one that counts from 0 is put right.
+    """Read a gold standard or `FILE:GROUP`; convert transposed and 0-based files.
 
     Parameters
     ----------
     n
-        The number of queries, where the caller knows it.
+        The number of queries, if the caller knows it.
 
     Raises
     ------
     MissingFile, UnsupportedFormat, DamagedFile
-        No such file; no gold standard; NaN, ids that are no rows, distances that do not ascend.
+        The file is missing or is not a gold standard; it holds NaN, ids outside the collection, or
+        distances that do not ascend.
     Mismatch
-        It is of another number of queries.
+        The file has another number of queries.
     """
     table = read_neighbours(source)
     if table.dists is None:
-        raise DamagedFile(f"{table.path} has knns but no dists: it is no gold standard")
+        raise DamagedFile(f"{table.path} has knns but no dists: it is not a gold standard")
     if 0 in table.knns.shape:
         raise DamagedFile(f"{table.path} has knns of shape {table.knns.shape}: it holds nothing")
     if np.isnan(table.dists).any():
@@ -101,7 +102,7 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
     base = _base(table, knns)
     notes = []
     if turned:
-        notes.append("it is turned: (k, n) instead of (n, k)")
+        notes.append("it is transposed: (k, n) instead of (n, k)")
     if base == 0:
         notes.append("it counts from 0 instead of 1")
     gold = Gold(
@@ -118,7 +119,7 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
 
 
 def _is_turned(table: NeighbourTable, dists: NDArray[np.float32], n: int | None) -> bool:
-    """Whether queries are columns: the number of queries decides, then where distances ascend."""
+    """Return whether queries are columns, by the number of queries, then by ascending distances."""
     rows, columns = dists.shape
     if n is not None and rows != columns and n in dists.shape:
         return bool(n == columns)
@@ -126,17 +127,17 @@ def _is_turned(table: NeighbourTable, dists: NDArray[np.float32], n: int | None)
     if not by_row and not by_column:
         raise DamagedFile(
             f"{table.path} has distances that ascend neither along its rows nor its columns: "
-            "it is no gold standard"
+            "it is not a gold standard"
         )
     return not by_row
 
 
 def _base(table: NeighbourTable, knns: NDArray[np.int64]) -> int | None:
-    """Return the number of the first row where the file says it or shows it."""
+    """Return the number of the first row if the file states or shows it."""
     said = table.facts.get(FIRST_ID)
     if said in (0, 1):
         return int(said)
-    # A gold standard has all its neighbours, so that a 0 in it is a row and no gap.
+    # A gold standard has no gaps, so a 0 in it is a row.
     return 0 if (knns == 0).any() else None
 
 
@@ -149,14 +150,14 @@ def _check(gold: Gold, n: int | None) -> None:
         first = 0 if gold.counts_from == 0 else 1
         most = "" if gold.rows is None else f" to {gold.rows - 1 + first:,}"
         raise DamagedFile(
-            f"{gold.path} has the id {wrong + first:,}, which is no row: expected {first}{most}"
+            f"{gold.path} has the id {wrong + first:,}, which is not a row: expected {first}{most}"
         )
     ordered = np.sort(gold.ids, axis=1)
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
     if len(twice):
         raise DamagedFile(
             f"{gold.path} names a row twice among the neighbours of query {twice[0]:,}: "
-            "it is no gold standard"
+            "it is not a gold standard"
         )
     if gold.kinds is not None and len(gold.kinds) != gold.n:
         raise DamagedFile(

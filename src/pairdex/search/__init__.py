@@ -1,4 +1,4 @@
-"""Searching a collection: from what is asked (text, picture, row or vector) to rows, nearest first."""
+"""Search a collection by text, picture, row or vector; rows come nearest first."""
 
 from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.facets import Facet, Facets, count_facets

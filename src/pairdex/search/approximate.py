@@ -1,4 +1,4 @@
-"""The nearest rows by an index: where it is the cheaper way to the recall that is asked for."""
+"""Approximate search by an index, used where it reaches the target recall at a lower cost."""
 
 from __future__ import annotations
 
@@ -26,28 +26,27 @@ def nearest_by_index(
     where: str | None = None,
     recall: float | None = None,
 ) -> cosine.Neighbours | None:
-    """Return the k nearest rows of each vector by an index, those among them that satisfy `where`.
+    """Search the index for the k nearest rows of each vector that satisfy `where`.
 
     Parameters
     ----------
     vectors
         Shape (n, dim).
     recall
-        What the answer should reach, as it was measured when the index was built; the index's own
-        unless it is given.
+        Target recall, as measured when the index was built. The default is the index's own target.
 
     Returns
     -------
     Neighbours or None
-        None where an exact search is the better way: it costs less by estimate (few rows are allowed, or
-        there are few at all), or no effort is known to reach the recall for so many neighbours, or for
-        queries of this kind. Queries for which the index knows no answer have found fewer rows than
-        qualify: `incomplete` tells which.
+        None if the caller should search exactly. This happens if an exact search has a lower
+        estimated cost (few rows qualify, or the collection is small). It also happens if the index
+        has no operating point that reaches the recall for this k and kind of query. Some queries
+        may find fewer rows than qualify; `incomplete` lists them.
 
     Raises
     ------
     InvalidArgument, Mismatch
-        A recall out of bounds; a query without a direction or of another dimension.
+        The recall is out of bounds, or a query has zero length or another dimension.
     """
     wanted = points.recall if recall is None else recall
     check_recall(wanted)
@@ -66,9 +65,9 @@ def nearest_by_index(
 
 
 def incomplete(store: Store, found: cosine.Neighbours, where: str | None) -> NDArray[np.int64]:
-    """Return the numbers of the queries that found fewer rows than k, or than qualify.
+    """Return the positions of the queries that found fewer than k rows although more qualify.
 
-    The filter leaves out what is near to them, so the index does not know how far it has to look.
+    The filter excludes their near rows, so the tuned search effort does not apply to them.
     """
     allowed = store.allowed(where)
     n_allowed = store.rows if allowed is None else int(np.count_nonzero(allowed))

@@ -1,4 +1,4 @@
-"""One direction out of several, wanted and unwanted: "a car, but not red"."""
+"""Combine wanted and unwanted directions into one, e.g. "a car, but not red"."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pairdex.knn.distance import normalise
 
 __all__ = ["combine"]
 
-_LEAST = 1e-3  # a sine, and a share of the weights: below it only rounding decides the direction
+_LEAST = 1e-3  # as a sine and as a share of the weights; below it, rounding decides the direction
 
 
 def combine(vectors: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the direction of the terms together, shape (dim,), of unit length.
+    """Return the combined direction of the terms as a unit vector, shape (dim,).
 
-    The plus terms are added by weight. Of each minus term only what stands at right angles to their
-    sum is taken away: what both have in common (texts have much in common with all texts) stays
-    wanted. `docs/decisions/minus-terms.md` compares this with the alternatives.
+    The result starts as the weighted sum of the plus terms. From it, only the component of each
+    minus term orthogonal to that sum is subtracted. What both share stays in the result, because
+    all texts share a common component. `docs/decisions/minus-terms.md` compares this with the
+    alternatives.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def combine(vectors: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArr
     Raises
     ------
     InvalidArgument
-        The plus terms cancel each other out, or a minus term asks for what they ask for.
+        The plus terms cancel each other out, or a minus term has the same direction as their sum.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the columns hold among the rows that qualify: for filters that offer what there is."""
+"""Column statistics over the rows that satisfy a filter, for building filter menus."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ __all__ = [
     "count_facets",
 ]
 
-MAX_ROWS = 2_000_000  # rows that are looked at: beyond it every so many batches, evenly
-MAX_DISTINCT = 1_000  # a column of more values is text, not a choice
-TOP_VALUES = 20  # the most frequent ones are given
+MAX_ROWS = 2_000_000  # rows to count; beyond it, sample batches evenly
+MAX_DISTINCT = 1_000  # a column with more distinct values is free text
+TOP_VALUES = 20  # report only the most frequent values
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True)
 class Facet:
-    """What one column holds.
+    """Statistics of one column.
 
     Attributes
     ----------
     values
-        Of a column of few texts or of booleans: the most frequent values and how many rows have
-        them, most first, equal counts by value. None for other columns.
+        For columns of booleans or of few distinct texts: the most frequent values and their row
+        counts. The largest count comes first; equal counts are sorted by value. None for other
+        columns.
     distinct
-        How many values there are, where they were counted.
+        Number of distinct values, if counted.
     least, most
-        Of numbers (finite ones) and times; None where there is none.
+        Minimum and maximum of finite numbers or of times. None if the column has no such value.
     quantiles
-        Of numbers: those of QUANTILES, each a value that occurs.
+        For numbers: the quantiles in QUANTILES. Each is a value in the column.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Facet:
 
 @dataclass(frozen=True)
 class Facets:
-    """All columns; `counted` of the `rows` that qualify were looked at."""
+    """Statistics of all columns, from `counted` of the `rows` that qualify."""
 
     rows: int
     counted: int
@@ -67,12 +68,12 @@ class Facets:
 
 
 def count_facets(store: Store, where: str | None = None) -> Facets:
-    """Look at all columns of the rows that satisfy a filter and were not removed.
+    """Count the values of all columns over the rows that satisfy a filter and were not removed.
 
     Raises
     ------
     InvalidPredicate
-        The filter is no predicate over the columns.
+        The filter is not a valid predicate over the columns.
     """
     allowed = store.allowed(where)
     step = -(-store.rows // MAX_ROWS) or 1
@@ -92,7 +93,7 @@ def count_facets(store: Store, where: str | None = None) -> Facets:
 
 @dataclass
 class _Column:
-    """A column of which nothing but the nulls is counted."""
+    """Counts only the nulls of a column."""
 
     name: str
     kind: pa.DataType
@@ -103,7 +104,7 @@ class _Column:
         self._add(values)
 
     def _add(self, values: pa.ChunkedArray) -> None:
-        """Look at the values too."""
+        """Count the values too."""
 
     def finish(self) -> Facet:
         return Facet(self.name, str(self.kind), self.nulls)
@@ -111,7 +112,7 @@ class _Column:
 
 @dataclass
 class _Choices(_Column):
-    """A column of texts or booleans, counted while they are few."""
+    """Counts the values of a text or boolean column until it has too many distinct ones."""
 
     counts: Counter[str | bool] | None = field(default_factory=Counter)
 
@@ -134,7 +135,7 @@ class _Choices(_Column):
 
 @dataclass
 class _Numbers(_Column):
-    """A column of numbers, of which those that are not finite count as null."""
+    """Summarises a column of numbers; numbers that are not finite count as null."""
 
     seen: list[NDArray[Any]] = field(default_factory=list)
 
@@ -161,7 +162,7 @@ class _Numbers(_Column):
 
 @dataclass
 class _Times(_Column):
-    """A column of dates or times: the first and the last."""
+    """Finds the first and last value of a column of dates or times."""
 
     ends: pa.Array | None = None
 

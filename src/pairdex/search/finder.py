@@ -1,4 +1,4 @@
-"""Questions about one collection, from texts, pictures, rows and vectors to hits."""
+"""Answer text, picture, row and vector queries about one collection."""
 
 from __future__ import annotations
 
@@ -33,20 +33,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Finder", "HasFinder"]
 
-_KEPT_FACETS = 64  # filters whose facets are kept: some kilobytes each
+_KEPT_FACETS = 64  # filters whose facets are cached; a few kilobytes each
 
 
 class Finder:
-    """A store with what questions about it need: the model, indexes of words and URLs, facets.
+    """A store with its query data: the model, the keyword and URL indexes, and the facets.
 
-    Each is opened or made once, when it is first needed. Several threads may ask at once.
+    Each is opened or built once, on first use. Queries are thread-safe.
 
     Parameters
     ----------
     model
-        The name or folder of the model that made the vectors, where the collection does not say.
+        The name or folder of the model that made the vectors. Needed only if the collection does
+        not record it.
     use_codes
-        Whether exact searches use codes; without them they read all vectors, for the same answer.
+        Use codes in exact searches. Without codes, a search reads all vectors and gives the same
+        answer.
     """
 
     def __init__(
@@ -59,31 +61,31 @@ class Finder:
         self._facets: dict[tuple[str, str | None], Facets] = {}
         self._keywords: KeywordIndex | None = None
         self._urls: UrlTable | None = None
-        self._indexing = Lock()  # not the searcher's: searches go on while captions are indexed
+        self._indexing = Lock()  # separate, so that searches run while captions are indexed
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The model that made the vectors, loaded; raises as `find_model`."""
+        """The loaded model that made the vectors; raises like `find_model`."""
         from pairdex.encoders.encoder import Encoder  # noqa: PLC0415 - ONNX Runtime loads slowly
 
         return Encoder(find_model(self.store, self.model_source))
 
     def kind_of(self, on: str) -> VectorField:
-        """Return the kind of vectors that a search `on` something compares, in the end."""
+        """Return the kind of vectors that a search on `on` compares."""
         space = self.searcher.space(on)
         return space.record.on if isinstance(space, Projection) else space
 
     def query_vector(
         self, query: Query, *, on: str, encoder: TextImageEncoder | None = None
     ) -> NDArray[np.float32]:
-        """Return the vector (dim,) that a query is searched with; see `Collection.query_vector`."""
+        """Return the query vector (dim,); see `Collection.query_vector`."""
         kind = self.kind_of(on)
         if encoder is None and query.needs_model:
             encoder = self.encoder
         return query_vector(self.store, query, encoder, kind)
 
     def find_all(self, queries: Sequence[Query], options: SearchOptions) -> list[Hits]:
-        """Return what `find` finds for each query; their texts are encoded together."""
+        """Run `find` for each query; encode all texts in one batch."""
         texts = list(dict.fromkeys(text for query in queries for text in query.texts))
         encoder = EncodedTexts(self.encoder, texts) if len(texts) > 1 else None
         return [self.find(query, options, encoder=encoder) for query in queries]
@@ -96,7 +98,7 @@ class Finder:
         Raises
         ------
         InvalidArgument, Mismatch
-            A value of the query or an option cannot be used.
+            A value of the query or an option is invalid.
         """
         on, kind = options.on, self.kind_of(options.on)
         asked = self.query_vector(query, on=on, encoder=encoder)
@@ -118,7 +120,7 @@ class Finder:
         return self.searcher.nearest(space, vectors, options.k, self._narrowed(options))
 
     def keywords(self, progress: Progress | None = None) -> KeywordIndex:
-        """Return the index of the captions' words, made if need be; raises as `KeywordIndex`."""
+        """Return the keyword index, built if needed; raises like `KeywordIndex`."""
         with self._indexing:
             if self._keywords is None:
                 self._keywords = KeywordIndex(
@@ -127,14 +129,14 @@ class Finder:
             return self._keywords
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
-        """Return the ids of the rows that have each URL; raises as `UrlTable`."""
+        """Return the ids of the rows that have each URL; raises like `UrlTable`."""
         with self._indexing:
             if self._urls is None:
                 self._urls = UrlTable(self.store)
         return self._urls.find(urls)
 
     def facets(self, where: str | None, *, safe: bool) -> Facets:
-        """Return what each column holds among the rows that satisfy a filter; kept for the next time."""
+        """Return column statistics over the rows that satisfy a filter, and cache them."""
         both = narrowed(self.store, where, safe=safe)
         key = (self.store.checksum, both)
         if key not in self._facets:
@@ -144,15 +146,15 @@ class Finder:
         return self._facets[key]
 
     def _narrowed(self, options: SearchOptions) -> SearchOptions:
-        """Return options whose filter says all there is to say about rows."""
+        """Return options whose filter includes safe mode."""
         where = narrowed(self.store, options.where, safe=options.safe)
         return replace(options, where=where, safe=False)
 
 
 @runtime_checkable
 class HasFinder(Protocol):
-    """An opened collection, for layers below it."""
+    """The interface of an opened collection that lower layers use."""
 
     @property
     def finder(self) -> Finder:
-        """What answers questions about it."""
+        """The finder that answers queries on this collection."""

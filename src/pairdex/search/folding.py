@@ -1,4 +1,4 @@
-"""Near-duplicates among results, folded into the one that comes first."""
+"""Fold near-duplicate results into the first of them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pairdex.store.vectors_view import VectorsView
 
 __all__ = ["MAX_FOLD", "MAX_LOOKED_AT", "Folded", "check_fold", "fold"]
 
-MAX_FOLD = 0.5  # cosine distance: beyond it rows have nothing to do with each other
-MAX_LOOKED_AT = 100_000  # results that are gone through for k different ones
-_BLOCK_ROWS = 1_000  # whose vectors are compared at once
-_GROWTH = 4  # so many times more are fetched each time: a search for more costs little more
-_ROUNDING = 1e-12  # of cosines: the same row twice is at a distance of 0
+MAX_FOLD = 0.5  # cosine distance; rows farther apart are unrelated
+MAX_LOOKED_AT = 100_000  # limit on results examined to find k different ones
+_BLOCK_ROWS = 1_000  # results compared in one batch
+_GROWTH = 4  # growth factor of each fetch; a larger k costs little more
+_ROUNDING = 1e-12  # rounding of cosines, so that a row is at distance 0 from itself
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Results that are pairwise farther apart than the threshold, as places in the ranking.
+    """Positions in the ranking of results that are pairwise farther apart than the threshold.
 
-    `inside` holds for each of them the ids that were folded into it, in the order of the ranking.
+    `inside` holds the ids folded into each result, in ranking order.
     """
 
     places: NDArray[np.int64]
@@ -33,8 +33,8 @@ class Folded:
 
 
 def check_fold(threshold: float) -> None:
-    """Raise InvalidArgument unless it is a distance from 0 to MAX_FOLD."""
-    if not 0 <= threshold <= MAX_FOLD:  # NaN too
+    """Raise InvalidArgument unless the distance is between 0 and MAX_FOLD."""
+    if not 0 <= threshold <= MAX_FOLD:  # also refuses NaN
         raise InvalidArgument(
             f"fold is {threshold:g}, expected a cosine distance from 0 to {MAX_FOLD:g}",
             field="fold",
@@ -44,15 +44,16 @@ def check_fold(threshold: float) -> None:
 def fold(
     ranked: Callable[[int], NDArray[np.int64]], view: VectorsView, count: int, threshold: float
 ) -> Folded:
-    """Go through a ranking until `count` different results are found, or it ends.
+    """Scan a ranking until it yields `count` different results, or ends.
 
-    A row is folded into the first result that it is within `threshold` of, by the cosine distance of
-    stored vectors. At most MAX_LOOKED_AT rows are gone through, or `count` if that is more.
+    Each row is folded into the first result within `threshold` of it, by cosine distance between
+    stored vectors. The scan stops after max(MAX_LOOKED_AT, count) rows.
 
     Parameters
     ----------
     ranked
-        Gives the first n ids of the ranking, fewer if there are no more; the same ones every time.
+        Returns the first n ids of the ranking, or all if it has fewer. Every call must return the
+        same order.
     """
     bound = max(MAX_LOOKED_AT, count)
     results = _Results(view, threshold)
@@ -78,7 +79,7 @@ class _Results:
         self.inside: list[list[int]] = []
 
     def add(self, ids: NDArray[np.int64]) -> None:
-        """Go through the next ids of the ranking."""
+        """Add the next ids of the ranking."""
         rows = normalise(self._view[ids])
         known = rows @ self._kept.T >= self._least
         among = rows @ rows.T >= self._least
@@ -97,7 +98,7 @@ class _Results:
 
 
 def _first(known: NDArray[np.bool_], new: NDArray[np.bool_], n_known: int) -> int | None:
-    """Return the number of the first result that a row is near to."""
+    """Return the position of the first result that is near the row."""
     if known.any():
         return int(known.argmax())
     return n_known + int(new.argmax()) if new.any() else None

@@ -1,4 +1,4 @@
-"""The rows that a search found, in one form for Python, the command line and REST."""
+"""Search results in one format for Python, the command line and REST."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from pairdex.store.store import Store
 
 __all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
 
-# What every hit has in JSON, first of its columns; a collection without such a column gives null.
+# JSON lists these columns first for every hit; a missing column is null.
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Hits:
-    """What a search found, nearest first.
+    """Search results, nearest first.
 
-    `len(hits)` rows; `for hit in hits` and `hits[0]` give rows as dictionaries, `hits[2:5]` gives
-    fewer hits, `hits["caption"]` a column.
+    `len(hits)` is the number of rows. `for hit in hits` and `hits[0]` return rows as dictionaries.
+    `hits[2:5]` returns `Hits`, and `hits["caption"]` returns a column.
 
     Attributes
     ----------
     table
         A pyarrow.Table: `id` int64, `distance` float64 (1 - cos, or a projection's), `similarity`
-        float64 (cos), then the metadata columns; a stored column `similarity` is called
-        `pair_similarity` here.
+        float64 (cos), then the metadata columns. A stored column `similarity` is renamed
+        `pair_similarity`.
     report
-        How the answer was found: whether it is exact, what was scanned and compared.
+        How the search ran: whether it was exact, and how many rows it scanned and compared.
     """
 
     table: pa.Table
@@ -122,7 +122,7 @@ class Hits:
         return polars.from_arrow(self.table)
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries of values that JSON can carry."""
+        """Return the rows as dictionaries of JSON-compatible values."""
         return json_values.rows(self.table)
 
 
@@ -132,10 +132,10 @@ def describe(
     distances: NDArray[np.float64],
     similarity: NDArray[np.float64] | None = None,
 ) -> pa.Table:
-    """Return the found rows as the table of `Hits`.
+    """Build the table of `Hits` from the found rows.
 
-    `similarity` is the cosine to the query, 1 - distance unless it is given. Rows that were removed
-    since the search began are left out.
+    `similarity` is the cosine to the query; its default is 1 - distance. Rows removed after the
+    search began are left out.
     """
     live = store.allowed()
     found = (ids >= 0) & (True if live is None else live[ids])
@@ -155,31 +155,31 @@ def describe(
 
 
 def with_folded(table: pa.Table, folded: dict[int, list[int]]) -> pa.Table:
-    """Add the ids that were folded into each row, as the column `folded`."""
+    """Add the column `folded`: the ids folded into each row."""
     inside = pa.array([folded[row_id] for row_id in table["id"].to_pylist()], pa.list_(pa.int64()))
     kept = [name for name in table.column_names if name != "folded"]
     return table.select(kept).append_column("folded", inside)
 
 
 def as_hit(row_id: int, distance: float, row: dict[str, Any]) -> dict[str, Any]:
-    """Return one found row for JSON: the quick way to a few, without a table.
+    """Return one found row for JSON. This is faster than a table for a few rows.
 
     Parameters
     ----------
     row
-        Its metadata as `Store.values` gives it.
+        The row's metadata from `Store.values`.
     """
     found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
     return FIRST | found | hit_columns(row)
 
 
 def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row's columns under the names that they have among hits."""
+    """Rename a row's columns to the names used in hits."""
     if "similarity" not in row:
         return row
     return {_renamed(name): row[name] for name in row}
 
 
 def _renamed(name: str) -> str:
-    """Return a column's name among hits: `similarity` is the query's there."""
+    """Return a column's name in hits, where `similarity` means the cosine to the query."""
     return "pair_similarity" if name == "similarity" else name

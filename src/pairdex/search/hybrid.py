@@ -1,4 +1,4 @@
-"""Two rankings of the same rows as one: by vectors and by words."""
+"""Fuse two rankings of the same rows: by vectors and by words."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["HYBRID_DEPTH", "RRF_K", "fuse"]
 RRF_K = (
     60  # Cormack, Clarke and Buettcher, Reciprocal Rank Fusion outperforms Condorcet (SIGIR 2009)
 )
-HYBRID_DEPTH = 1_000  # of each ranking that are fused, at least: the first pages then fit together
+HYBRID_DEPTH = 1_000  # minimum depth to fuse, so that the first pages are consistent
 
 
 def fuse(rankings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return the ids of all rankings by the sum of 1 / (RRF_K + rank), the largest first.
+    """Return the ids of all rankings, sorted by descending sum of 1 / (RRF_K + rank).
 
     Parameters
     ----------
     rankings
-        Each the ids of different rows, the best first: its rank is 1. What a ranking has not adds
-        nothing.
+        Each ranking lists distinct row ids, best first, with ranks from 1. An id absent from a
+        ranking gets nothing from it.
 
     Returns
     -------
     NDArray[np.int64]
-        Equal sums are ordered as in the first ranking, then by smaller id.
+        Equal sums follow the order of the first ranking, then the smaller id.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From query vectors to the nearest rows that qualify, by the vectors themselves or in a projection."""
+"""Exact nearest-neighbour search with a filter, over the vectors or in a projection."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 DEFAULT_K = 10
-MAX_K = 1_000_000  # more neighbours of one query than that are a mistake; they would fill memory
-MAX_FOUND = 100_000_000  # neighbours of all queries of a call: their ids and distances fill 1.6 GB
+MAX_K = 1_000_000  # per query; a larger k is a mistake and would fill memory
+MAX_FOUND = 100_000_000  # per call (queries x k): ids and distances take 1.6 GB
 
-_COSINE_BLOCK = 10_000  # rows whose vectors are read at once: 160 MB at 1,024 dimensions
+_COSINE_BLOCK = 10_000  # rows per read: 160 MB of vectors at 1,024 dimensions
 
 
 def nearest(
@@ -48,19 +48,19 @@ def nearest(
     where: str | None = None,
     codes: Codes | None = None,
 ) -> cosine.Neighbours:
-    """Return the k nearest rows of each vector, exactly, among those that satisfy `where`.
+    """Return the exact k nearest rows of each vector among the rows that satisfy `where`.
 
     Parameters
     ----------
     vectors
         Shape (n, dim).
     codes
-        Of the vectors that are searched: the same answer, sooner.
+        Codes of the searched vectors. They speed up the search and give the same answer.
 
     Returns
     -------
     Neighbours
-        k rows if k rows qualify; padded with id -1 and an infinite distance.
+        k rows per vector. If fewer qualify, id -1 and an infinite distance fill the rest.
     """
     check_vectors(store, vectors, k, on)
     blocks = store.vectors(on).blocks
@@ -68,7 +68,7 @@ def nearest(
 
 
 def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: VectorField) -> None:
-    """Raise unless these are vectors (n, dim) of the collection's dimension, and k and n k are in bounds."""
+    """Raise unless the vectors have shape (n, dim) and k and n * k are within their limits."""
     if vectors.ndim != 2 or vectors.shape[1] != store.dim:
         raise Mismatch(
             f"the query vectors have shape {vectors.shape}, expected (n, {store.dim}): "
@@ -83,14 +83,14 @@ def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: VectorField) 
 
 
 def open_space(store: Store, on: str) -> VectorField | Projection:
-    """Return what `on` names: a kind of the collection's vectors, or a projection, opened.
+    """Open what `on` names: image vectors, text vectors or a projection.
 
     Raises
     ------
     InvalidArgument
-        The collection has neither such vectors nor such a projection.
+        The collection does not have these vectors or this projection.
     Mismatch, DamagedFile, UnsupportedFormat
-        The projection is of other vectors, damaged, or of a newer version.
+        The projection was made from other vectors, is damaged, or has a newer version.
     """
     for kind in store.manifest.vectors:
         if on == kind:
@@ -120,12 +120,12 @@ def nearest_in_space(
     *,
     where: str | None = None,
 ) -> cosine.Neighbours:
-    """Return what `nearest` does in a projection's space, by its distance and by brute force.
+    """Search a projection exhaustively by its own distance; otherwise like `nearest`.
 
     Parameters
     ----------
     vectors
-        Shape (n, dim), or rows that are projected already: see `projections.search.to_space`.
+        Shape (n, dim), or rows already projected: see `projections.search.to_space`.
     """
     _check_found(len(vectors), k)
     allowed = store.allowed(where)
@@ -136,7 +136,7 @@ def nearest_in_space(
 def similarities(
     store: Store, on: VectorField, vector: NDArray[np.float32], ids: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the cosines of the stored vectors of rows to a vector (dim,); NaN beside an id of -1."""
+    """Return the cosine of each row's stored vector to a vector (dim,); NaN for an id of -1."""
     view = store.vectors(on)
     cosines = np.full(len(ids), np.nan)
     places = np.flatnonzero(ids >= 0)

@@ -1,4 +1,4 @@
-"""How a search goes: among which rows, by what, how many, and how exactly."""
+"""Search options: filter, search space, number of rows and accuracy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SearchOptions:
     Raises
     ------
     InvalidArgument
-        A k, an offset or a `fold` out of bounds.
+        `k`, `offset` or `fold` is out of bounds.
     """
 
     k: int = DEFAULT_K
@@ -47,7 +47,7 @@ class SearchOptions:
 
 
 class SearchKeywords(TypedDict, total=False):
-    """The keyword arguments of `Collection.search`, for its overloads."""
+    """Keyword arguments of `Collection.search`, shared by its overloads."""
 
     text: str | None
     image: Picture | None

@@ -1,4 +1,4 @@
-"""A page of results: some rows of a ranking, where wanted with near-duplicates folded."""
+"""A page of results: a slice of a ranking, with near-duplicates folded if requested."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Page", "read_page"]
 
 @dataclass(frozen=True)
 class Page:
-    """Rows in the order of their ranking, shape (n,), and how they were found.
+    """Ranked rows, shape (n,), and the search report.
 
-    `folded` holds the ids that were folded into each row; None where nothing was to be folded.
+    `folded` holds the ids folded into each row. It is None if folding is off.
     """
 
     ids: NDArray[np.int64]
@@ -31,14 +31,14 @@ class Page:
 def read_page(
     ranking: Ranking, view: VectorsView, *, k: int, offset: int, threshold: float | None
 ) -> Page:
-    """Return the k rows of a ranking after the first `offset`, fewer where it ends.
+    """Return up to k rows of a ranking after the first `offset`.
 
     Parameters
     ----------
     view
-        The vectors that decide whether rows are near-duplicates.
+        The vectors to compare when detecting near-duplicates.
     threshold
-        The cosine distance within which a row is folded into an earlier one; None folds nothing.
+        Fold a row into an earlier one within this cosine distance. None turns folding off.
     """
     if threshold is None:
         found = ranking.first(k + offset)

@@ -1,4 +1,4 @@
-"""What is asked, and the vector to search with: texts, pictures, rows and vectors, with and against each other."""
+"""Queries of texts, pictures, rows and vectors, and the query vector made from them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ __all__ = [
     "query_vector",
 ]
 
-UNLIKE_WEIGHT = 0.5  # how much of the unwanted direction is taken from the wanted one
-MAX_TERMS = 16  # more than that nobody can weigh against each other
-MAX_WEIGHT = 1_000.0  # of a term: beside a larger one nothing is left of the others
+UNLIKE_WEIGHT = 0.5  # share of the unwanted direction to subtract
+MAX_TERMS = 16  # more terms cannot be balanced by hand
+MAX_WEIGHT = 1_000.0  # per term; a larger weight would drown the other terms
 
 Picture = str | os.PathLike[str] | bytes | Image
 
@@ -43,7 +43,7 @@ _KINDS = ("text", "image", "like", "vector")
 
 
 class TextImageEncoder(Protocol):
-    """What turns texts and pictures into vectors (n, dim) float32 of unit length."""
+    """Encodes texts and pictures as unit vectors (n, dim) float32."""
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Encode texts."""
@@ -53,12 +53,12 @@ class TextImageEncoder(Protocol):
 
 
 class EncodedTexts:
-    """An encoder of pictures that knows the vectors of some texts already.
+    """An encoder that caches the vectors of some texts.
 
     Parameters
     ----------
     encoder
-        Encodes the texts, all at once, and whatever else is asked.
+        Encodes the texts in one batch, and all other inputs on demand.
     """
 
     def __init__(self, encoder: TextImageEncoder, texts: Sequence[str]) -> None:
@@ -66,7 +66,7 @@ class EncodedTexts:
         self._vectors = dict(zip(texts, encoder.encode_texts(list(texts)), strict=True))
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Return the vectors of texts that are known."""
+        """Return the cached vectors of texts."""
         return np.stack([self._vectors[text] for text in texts])
 
     def encode_images(self, images: list[Image]) -> NDArray[np.float32]:
@@ -77,9 +77,9 @@ class EncodedTexts:
 @checked_class
 @dataclass(frozen=True)
 class Term:
-    """One of several things that are searched for: exactly one of text, image, like (an id) and vector.
+    """One weighted term: exactly one of text, image, like (an id) and vector.
 
-    A negative `weight` keeps away from it. Only the weights' proportions matter.
+    A negative `weight` moves results away from the term. Only the ratios of the weights matter.
     """
 
     text: str | None = None
@@ -99,14 +99,14 @@ class Term:
 
     @property
     def needs_model(self) -> bool:
-        """Whether a model has to encode it."""
+        """True if a model must encode the term."""
         return self.text is not None or self.image is not None
 
 
 @checked_class
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: exactly one of text, image, like, vector and terms; minus `unlike`."""
+    """A query: exactly one of text, image, like, vector and terms, minus `unlike`."""
 
     text: str | None = None
     image: Picture | None = None
@@ -123,7 +123,7 @@ class Query:
 
     @property
     def parts(self) -> tuple[Term, ...]:
-        """All that is asked as terms; `unlike` is a minus term."""
+        """The whole query as terms; `unlike` becomes a minus term."""
         wanted = self.terms
         if wanted is None:
             wanted = [Term(self.text, self.image, self.like, self.vector)]
@@ -132,33 +132,32 @@ class Query:
 
     @property
     def needs_model(self) -> bool:
-        """Whether a model has to encode something of it."""
+        """True if a model must encode any term."""
         return any(term.needs_model for term in self.parts)
 
     @property
     def texts(self) -> list[str]:
-        """The texts that a model has to encode."""
+        """The texts that a model must encode."""
         return [term.text for term in self.parts if term.text is not None]
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """The ids that it names, which are not to be found."""
+        """The ids that the query names. Results leave them out."""
         return np.array([term.like for term in self.parts if term.like is not None], np.int64)
 
 
 def query_vector(
     store: Store, query: Query, encoder: TextImageEncoder | None, on: VectorField
 ) -> NDArray[np.float32]:
-    """Return the vector to search with, shape (dim,), of unit length.
+    """Return the unit query vector, shape (dim,).
 
-    `like` takes the row's own vector of the kind that is searched. Several terms are combined as
-    `combine` says.
+    `like` uses the row's stored vector of the searched kind. `combine` combines several terms.
 
     Raises
     ------
     InvalidArgument, Mismatch
-        An id out of range, a text or picture that cannot be encoded, a vector of another dimension
-        or without a direction, terms that cancel each other out.
+        An id is out of range, a text or picture cannot be encoded, a vector has another dimension
+        or zero length, or the terms cancel each other out.
     """
     terms = query.parts
     vectors = [normalise(row) for row in _encoded(store, terms, encoder, on)]
@@ -192,7 +191,7 @@ def _check_terms(terms: Sequence[Term]) -> None:
 def _encoded(
     store: Store, terms: Sequence[Term], encoder: TextImageEncoder | None, on: VectorField
 ) -> Iterable[NDArray[np.float32]]:
-    """Yield the vector (dim,) of each term, of any length but zero; the texts are encoded together."""
+    """Yield the nonzero vector (dim,) of each term. Encode all texts in one batch."""
     texts = [term.text for term in terms if term.text is not None]
     encoded = iter(_texts(encoder, texts) if texts else ())
     for term in terms:
@@ -221,7 +220,7 @@ def _checked_vector(given: ArrayLike, store: Store) -> NDArray[np.float32]:
     array = as_array(given, field="vector")
     if array.dtype.kind not in "fiu":
         raise InvalidArgument(f"vector is {array.dtype}, expected real numbers", field="vector")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
         vector = array.astype(np.float32)
     if vector.shape != (store.dim,):
         raise Mismatch(

@@ -1,4 +1,4 @@
-"""From what a caller asks to queries: the type of a question says what it is."""
+"""Convert a caller's question to a query, by the question's type."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _EXPECTED = (
 
 
 def is_several(question: object) -> bool:
-    """Whether these are several questions: a list or tuple, or vectors (n, dim); numbers are one vector."""
+    """Return whether this is several questions: a list, a tuple or vectors (n, dim)."""
     if isinstance(question, np.ndarray):
         return question.ndim == 2
     return isinstance(question, (list, tuple)) and not _is_vector(question)
 
 
 def as_query(question: object, *, unlike: str | None = None) -> Query:
-    """Return the query that a question means.
+    """Convert a question to a query.
 
     Raises
     ------
     InvalidArgument
-        It is none of the types that a question can have.
+        The question has an unsupported type.
     """
     if isinstance(question, Query):
         if unlike is not None:
@@ -58,5 +58,5 @@ def as_query(question: object, *, unlike: str | None = None) -> Query:
 def _is_vector(question: object) -> bool:
     if isinstance(question, (list, tuple)):
         return bool(question) and all(isinstance(each, (float, np.floating)) for each in question)
-    shape = getattr(question, "shape", None)  # of tensors of other libraries, too
+    shape = getattr(question, "shape", None)  # also for tensors of other libraries
     return shape is not None and len(shape) == 1

@@ -1,4 +1,4 @@
-"""The order in which rows answer a query, as far as it is wanted: by vectors, or by vectors and words."""
+"""Lazy rankings of rows for a query, by vectors or by vectors and words."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pairdex.store.store import Store, VectorField
 __all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
 
 Nearest = Callable[[int, "NDArray[np.bool_] | None"], cosine.Neighbours]
-"""Gives the n nearest rows (1, n) of a query, among the flagged ones where flags are given."""
+"""Returns the n nearest rows (1, n) of a query, limited to flagged rows if flags are given."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """The first rows of a ranking, shape (n,), and how they were found."""
+    """The first rows of a ranking, shape (n,), and the search report."""
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
@@ -31,15 +31,15 @@ class Ranked:
 
 
 class Ranking:
-    """Rows by their vectors, without those that the query itself names."""
+    """Ranks rows by their vectors, leaving out the rows that the query names."""
 
     def __init__(self, nearest: Nearest, without: NDArray[np.int64]) -> None:
         self._nearest = nearest
         self._without = without
-        self._known: tuple[int, Ranked] | None = None  # asked for, and found
+        self._known: tuple[int, Ranked] | None = None  # requested, and found
 
     def first(self, count: int) -> Ranked:
-        """Return the first `count` rows, or all there are; fewer than before are not searched again."""
+        """Return up to `count` rows; reuse earlier results if they suffice."""
         if self._known is None or self._known[0] < count:
             self._known = (count, self._found(count))
         found = self._known[1]
@@ -55,7 +55,7 @@ class Ranking:
 
 
 class Hybrid(Ranking):
-    """Rows by vectors and by the words of their captions; phrases and excluded words rule rows out."""
+    """Ranks rows by vectors and caption words. Phrases and excluded words filter rows."""
 
     def __init__(
         self,
@@ -89,5 +89,5 @@ class Hybrid(Ranking):
 def distances_to(
     store: Store, on: VectorField, vector: NDArray[np.float32]
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
-    """Return what gives the distances (n,) of rows to a vector."""
+    """Return a function from rows to their distances (n,) from a vector."""
     return lambda ids: 1.0 - similarities(store, on, vector, ids)

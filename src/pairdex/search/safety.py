@@ -1,7 +1,7 @@
-"""Safe mode: only rows that are known to be safe.
+"""Safe mode: find only rows known to be safe.
 
-By LAION's score (`pairdex score --nsfw`) where the collection has it, or else by the release's tag. A
-row without either is not known to be safe.
+Safe mode uses LAION's score (`pairdex score --nsfw`) if the collection has it, and otherwise the
+release's tag. It excludes rows that have neither.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pairdex.store.store import Store
 
 __all__ = ["MAX_PUNSAFE", "SAFE_TAG", "narrowed", "safe_filter"]
 
-MAX_PUNSAFE = 0.5  # LAION's own limit
+MAX_PUNSAFE = 0.5  # LAION's threshold
 SAFE_TAG = "UNLIKELY"
 
 
 def safe_filter(schema: pa.Schema) -> str | None:
-    """Return safe mode as a SQL predicate; None where there is neither score nor tag to know it by."""
+    """Return safe mode as a SQL predicate; None if the collection has neither score nor tag."""
     kinds = {field.name: field.type for field in schema}
     if pa.types.is_floating(kinds.get("punsafe", pa.null())):
         return f"punsafe < {MAX_PUNSAFE}"
@@ -28,14 +28,14 @@ def safe_filter(schema: pa.Schema) -> str | None:
 
 
 def narrowed(store: Store, where: str | None, *, safe: bool) -> str | None:
-    """Return a filter that holds for the safe rows, or for all, that satisfy `where`.
+    """Combine `where` with safe mode, if requested, into one filter.
 
     Raises
     ------
     InvalidPredicate
-        `where` is no predicate over the columns.
+        `where` is not a valid predicate over the columns.
     InvalidArgument
-        There is nothing to know safe rows by.
+        The collection has neither a score nor a tag.
     """
     if not safe:
         return where
@@ -50,5 +50,5 @@ def narrowed(store: Store, where: str | None, *, safe: bool) -> str | None:
         return condition
     both = f"({where}\n) AND {condition}"
     if not store.knows(both):
-        store.checked(where)  # alone, for what is wrong with it to be said in its own words
+        store.checked(where)  # parsed alone so that an error quotes the caller's filter
     return both

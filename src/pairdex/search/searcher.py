@@ -1,4 +1,4 @@
-"""The nearest rows of an opened collection, by whatever finds them soonest: index, codes or vectors."""
+"""Search an opened collection by the fastest available method: index, codes or vectors."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ __all__ = ["Searcher"]
 
 
 class Searcher:
-    """A store with what its searches need, each opened or made once, when it is first needed.
+    """A store with its search data. Each piece is opened or built once, on first use.
 
-    Several threads may search at once.
+    Searches are thread-safe.
 
     Parameters
     ----------
     use_codes
-        Whether exact searches use codes; without them they read all vectors, for the same answer.
+        Use codes in exact searches. Without codes, a search reads all vectors and gives the same
+        answer.
     """
 
     def __init__(self, store: Store, *, use_codes: bool) -> None:
@@ -47,10 +48,10 @@ class Searcher:
         self._codes: dict[VectorField, Codes | None] = {}
         self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._projections: dict[str, Projection] = {}
-        self._preparing = Lock()  # searches of several threads make the codes once
+        self._preparing = Lock()  # several threads build the codes only once
 
     def space(self, on: str) -> VectorField | Projection:
-        """Return what `on` names: a kind of vectors, or a projection, which is opened once.
+        """Return what `on` names: a kind of vectors, or a projection. A projection is opened once.
 
         Raises
         ------
@@ -65,17 +66,17 @@ class Searcher:
         return self._projections[on]
 
     def index(self, on: VectorField) -> tuple[InvertedIndex, OperatingPoints] | None:
-        """Return the approximate index of the vectors, opened once; None where none can be used."""
+        """Return the index of the vectors, opened once; None if no usable index exists."""
         with self._preparing:
             if on not in self._indexes:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
 
     def codes(self, on: VectorField, progress: StepProgress | None = None) -> Codes | None:
-        """Return the codes of the vectors, built first if need be; None where searches go without."""
+        """Return the codes of the vectors, built if needed; None if searches do not use codes."""
         if not self._use_codes:
             return None
-        find_only = self._leaves_on_disk(on)  # codes would take the memory that the index spares
+        find_only = self._leaves_on_disk(on)  # codes would use the memory that the index saves
         with self._preparing:
             if on not in self._codes:
                 self._codes[on] = (
@@ -86,13 +87,13 @@ class Searcher:
             return self._codes[on]
 
     def prepare(self, on: str, *, exact: bool, progress: StepProgress | None) -> None:
-        """Have what makes searches fast; see `Collection.prepare`."""
+        """Load or build what makes searches fast; see `Collection.prepare`."""
         space = self.space(on)
         if not isinstance(space, Projection) and (self.index(space) is None or exact):
             self.codes(space, progress)
 
     def is_prepared(self, on: str) -> bool:
-        """Whether `prepare` has found or made what makes searches fast, or there is nothing of it."""
+        """Return True if codes are loaded, or none are needed."""
         space = self.space(on)
         if isinstance(space, Projection) or not self._use_codes or self._store.rows == 0:
             return True
@@ -123,19 +124,19 @@ class Searcher:
         options: SearchOptions,
         index: Callable[[], KeywordIndex],
     ) -> Ranking:
-        """Return the order in which rows answer a query, as far as it is wanted.
+        """Return a lazy ranking of rows for a query.
 
         Parameters
         ----------
         vector
-            The query's own, (dim,).
+            The query vector, shape (dim,).
         index
-            Gives the index of the captions' words; asked only where there are keywords.
+            Returns the keyword index of the captions. Called only if the options have keywords.
 
         Raises
         ------
         InvalidArgument
-            Keywords in a projection, or such as cannot be searched for.
+            Keywords are combined with a projection, or are invalid.
         """
         on, keywords = options.on, options.keywords
         space = self.space(on)
@@ -169,7 +170,7 @@ class Searcher:
     def _completed(
         self, on: VectorField, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
     ) -> cosine.Neighbours:
-        """Search exactly for what the index gives no answer to."""
+        """Search exactly for the queries that the index leaves incomplete."""
         numbers = incomplete(self._store, found, where)
         if len(numbers):
             rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)

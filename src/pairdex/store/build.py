@@ -19,7 +19,7 @@ from pairdex.encoders.model import load_model, what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import lock
 from pairdex.parts.columns import Column
-from pairdex.parts.layout import DEFAULT_TOWER, Tower, search_parts
+from pairdex.parts.layout import DEFAULT_TOWER, FoundParts, Tower, search_parts
 from pairdex.parts.model_record import ModelRecord
 from pairdex.parts.note import Note, read_note
 from pairdex.parts.nsfw import NsfwRule
@@ -27,7 +27,7 @@ from pairdex.parts.numbers import Parts, numbers_of
 from pairdex.parts.part import Part
 from pairdex.parts.places import local_place
 from pairdex.progress import Progress, StepProgress, at_step
-from pairdex.store.arrivals import Arrival, Arrivals, find_arrivals
+from pairdex.store.arrivals import Arrival, find_arrivals
 from pairdex.store.build_notes import build_notes
 from pairdex.store.doubts import check_order, check_tags
 from pairdex.store.folder import claimed, make_folders, tidy
@@ -225,36 +225,19 @@ def build_collection(
     """
     started = time.perf_counter()
     options = options or BuildOptions()
-    if selection.subset is not None:
-        selection.subset.check_source(source)
-    found = search_parts(
-        source,
-        numbers=selection.parts,
-        tower=selection.tower,
-        metadata=options.metadata,
-        skip_incomplete=options.skip_incomplete,
-    )
+    found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model
     _check_model(model, found.parts[0])
     with claimed(collection) as before:
-        if before is not None:
-            check_additions(collection, before, found.parts, selection, model)
-        arrivals = find_arrivals(
-            found.parts,
-            before,
-            collection=collection,
-            source=source,
-            selection=selection,
-            replaced=options.replaced,
-        )
         job = _planned(
             source,
             collection,
             before=before,
-            arrivals=arrivals,
+            parts=found.parts,
             selection=selection,
             model=model,
+            replaced=options.replaced,
         )
         make_folders(collection, job.manifest)
         entries = job.run(note, options, progress)
@@ -265,7 +248,7 @@ def build_collection(
         tidy(collection, manifest, before)
     notes = [
         *found.skipped,
-        *arrivals.notes,
+        *job.notes,
         *build_notes(found.parts, entries, manifest, selection),
         *filter(None, [what_it_knows(manifest.model)]),
     ]
@@ -281,6 +264,19 @@ def build_collection(
     )
 
 
+def _search(source: Path, selection: Selection, options: BuildOptions) -> FoundParts:
+    """Find the selected parts in `source`."""
+    if selection.subset is not None:
+        selection.subset.check_source(source)
+    return search_parts(
+        source,
+        numbers=selection.parts,
+        tower=selection.tower,
+        metadata=options.metadata,
+        skip_incomplete=options.skip_incomplete,
+    )
+
+
 @dataclass(frozen=True)
 class _Job:
     """What is to be written: the manifest so far, and each new part with its columns."""
@@ -291,6 +287,7 @@ class _Job:
     arrivals: list[Arrival]
     columns: list[list[Column]]
     selection: Selection
+    notes: Sequence[str]
 
     def run(
         self, note: Note, options: BuildOptions, progress: StepProgress | None
@@ -324,11 +321,22 @@ def _planned(
     collection: Path,
     *,
     before: Manifest | None,
-    arrivals: Arrivals,
+    parts: Sequence[Part],
     selection: Selection,
     model: ModelRecord | None,
+    replaced: frozenset[int],
 ) -> _Job:
-    """Decide the columns, check the new parts, and give earlier ones wider columns where needed."""
+    """Choose and check the new parts, decide the columns, and widen earlier columns if needed."""
+    if before is not None:
+        check_additions(collection, before, parts, selection, model)
+    arrivals = find_arrivals(
+        parts,
+        before,
+        collection=collection,
+        source=source,
+        selection=selection,
+        replaced=replaced,
+    )
     new = [arrival.part for arrival in arrivals.new]
     if before is None:
         manifest, plan = plan_collection(collection.resolve().name, new, selection, model)
@@ -340,7 +348,7 @@ def _planned(
     if plan.of_earlier:
         manifest = retyped(collection, manifest, plan.of_earlier)
     left = _left(selection, before)
-    return _Job(source, collection, manifest, arrivals.new, plan.of_parts, left)
+    return _Job(source, collection, manifest, arrivals.new, plan.of_parts, left, arrivals.notes)
 
 
 def _take_down(
