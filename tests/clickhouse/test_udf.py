@@ -176,7 +176,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is_written(tmp_path, run):
         write_functions(tmp_path / "fns", model="nothing")
     with pytest.raises(InvalidArgument, match="the pool is 0, expected 1 to 64"):
         write_functions(tmp_path / "fns", pool=0)
-    with pytest.raises(MissingFile, match="is no folder; expected one of pictures"):
+    with pytest.raises(MissingFile, match="is not a folder; expected one of pictures"):
         write_functions(tmp_path / "fns", pictures=tmp_path / "none")
     assert not (tmp_path / "fns").exists()
     done = run("clickhouse", "udf", tmp_path / "fns", "--json").json
