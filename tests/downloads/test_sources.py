@@ -129,7 +129,7 @@ def test_files_without_permission_and_folders_on_other_machines_are_failures(tmp
         FileSource().find("file://elsewhere/folder")
     with pytest.raises(FetchFailed, match="not there"):
         read(FileSource(), f"file://{tmp_path}")
-    with pytest.raises(FetchFailed, match="is no folder"):
+    with pytest.raises(FetchFailed, match="is not a folder"):
         FileSource().find(f"file://{tmp_path}/nothing")
 
 

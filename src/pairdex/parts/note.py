@@ -26,9 +26,7 @@ class Note:
     model: Any = None
     pictures: str | None = None
     source: str | None = None
-    orientation: Literal["upright", "as stored"] = (
-        "as stored"  # the default of notes without the field
-    )
+    orientation: Literal["upright", "as stored"] = "as stored"  # of older notes
     linked: tuple[str, ...] = ()
 
 

@@ -62,8 +62,7 @@ class ColumnVectors:
         return f"{self.path.name}:{self.member}"
 
     def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
-        """Yield the rows in order as arrays (up to `block_rows`, dim); a null becomes a row of
-        zeros.
+        """Yield the rows in order as arrays (up to `block_rows`, dim); nulls become zeros.
 
         Raises
         ------
