@@ -47,9 +47,7 @@ class Run:
     content: FolderContent
     manifest: Manifest | None = None
     state: PhotoState = field(default_factory=lambda: PhotoState(""))
-    doubled: list[int] = field(
-        default_factory=list
-    )  # rows superseded by newer rows of the same picture
+    doubled: list[int] = field(default_factory=list)  # rows with a newer row of their picture
     changes: Changes = field(default_factory=Changes)
     notes: list[str] = field(default_factory=list)
     picture_notes: list[tuple[str, str]] = field(default_factory=list)

@@ -204,7 +204,7 @@ def _answer(connection: Any, query: str, table: pa.Table, seconds: float) -> lis
 
 
 def _failure(reason: str, *, too_long: bool = False) -> bytes:
-    """Return the response to a failed filter; after an out-of-memory error, the process ends."""
+    """Return the response to a failed filter; out of memory makes it unusable."""
     reusable = "memory" not in reason.lower()
     return json.dumps({"reason": reason, "too_long": too_long, "reusable": reusable}).encode()
 
