@@ -101,14 +101,14 @@ class FolderContent:
         self._beside = _files_beside(scan)
 
     def stamps(self, name: str) -> tuple[FileStamp | None, ...]:
-        """Return the stamps of a picture and of the files beside it; the first is None if the picture does not exist."""
+        """Return the stamps of a picture and of the files beside it; the first may be None."""
         return (
             self.scan.files.get(name),
             *(self.scan.files[other] for other in self._others(name)),
         )
 
     def said(self, names: Iterable[str]) -> dict[str, Said]:
-        """Return captions and values from tables and from the files beside the pictures, which are read now."""
+        """Return captions and values from tables and files beside the pictures; read those files."""
         beside = {name: self._others(name) for name in names}
         texts = {file for files in beside.values() for file in files if file not in self._objects}
         data, notes = _read(self.root, texts)

@@ -70,7 +70,7 @@ def check_graph(path: Path) -> None:
 def _check_field(
     path: Path, file: BinaryIO, field: tuple[str, int, int], value: int, size: int
 ) -> None:
-    """Raise for a field that models may not have; `value` is a number, or the position of the bytes."""
+    """Raise for a forbidden field; `value` is a number, or the position of the bytes."""
     kind, number, wire = field
     if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
         raise UnsupportedFormat(

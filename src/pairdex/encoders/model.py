@@ -116,7 +116,7 @@ class Model:
         return what_it_knows(self.record())
 
     def record(self) -> ModelRecord:
-        """Return the record of the model for collections; the built-in model does not need a folder."""
+        """Return the record of the model for collections; the built-in model has no folder."""
         folder = None if self.folder == _built_in() else str(self.folder.resolve())
         return {
             "name": self.name,

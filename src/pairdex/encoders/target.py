@@ -136,9 +136,7 @@ def _check_same(place: Path, old: Note, new: Note) -> None:
 
 
 def _move(old: PartFiles, new: PartFiles, has_captions: bool) -> None:
-    new.metadata.unlink(
-        missing_ok=True
-    )  # a part without a table is ignored, so mixed parts are never read
+    new.metadata.unlink(missing_ok=True)  # a part without its table is never read
     names = ("image", "text", "metadata") if has_captions else ("image", "metadata")
     for name in names:
         source, place = getattr(old, name), getattr(new, name)
