@@ -208,10 +208,10 @@ def test_a_damaged_npz_ends_in_one_line(make_parts, run, tmp_path, damage):
 WHERES = [
     ("nosuch > 3", "names the unknown column nosuch; the columns are url, caption"),
     ("", "the filter is empty"),
-    ("width > ", "is no SQL predicate"),
-    ("DROP TABLE collection", "is no SQL predicate"),
-    ("true; DELETE FROM collection", "is no SQL predicate"),
-    ("COPY collection TO '/tmp/x.csv'", "is no SQL predicate"),
+    ("width > ", "is not an SQL predicate"),
+    ("DROP TABLE collection", "is not an SQL predicate"),
+    ("true; DELETE FROM collection", "is not an SQL predicate"),
+    ("COPY collection TO '/tmp/x.csv'", "is not an SQL predicate"),
     ("true) AS keep FROM collection; ATTACH '/tmp/x.db'; SELECT (true", "the filter"),
     ("width = (SELECT 3)", "uses a subquery, which is not allowed"),
     ("read_text('/etc/passwd') LIKE '%root%'", "uses read_text, which is not allowed"),
@@ -220,7 +220,7 @@ WHERES = [
     ("now() > '2020-01-01'", "uses now, which is not allowed"),
     ("current_date > '2020-01-01'", "names the unknown column current_date"),
     ("width", "is a integer, expected a boolean"),
-    ("caption = \x1b[31mred", "is no SQL predicate"),
+    ("caption = \x1b[31mred", "is not an SQL predicate"),
 ]
 
 

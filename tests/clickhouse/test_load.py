@@ -367,9 +367,12 @@ def test_a_folder_in_use_and_a_folder_of_something_else_are_refused(
         f"pairdex: {db} is in use by another process: an embedded database has one user at a time"
     ]
     missing = pairdex_process("clickhouse", "search", odd, "--like", "1")
-    assert f"there is no database {odd}.clickhouse; pairdex" in missing.communicate()[1]
+    assert (
+        f"the database {odd}.clickhouse does not exist; create it with pairdex"
+        in missing.communicate()[1]
+    )
     assert not odd.with_name("odd.clickhouse").exists()
     _, complaint = pairdex_process("clickhouse", "load", odd, "--path", odd).communicate()
     assert complaint.splitlines() == [
-        f"pairdex: {odd} is no database of ClickHouse and not empty; name another folder"
+        f"pairdex: {odd} is not a ClickHouse database and not empty; name another folder"
     ]

@@ -245,5 +245,5 @@ def test_a_table_that_is_not_there_is_said(drawn, clickhouse_url, run):
     at = ("--url", clickhouse_url, "--table", "nowhere")
     said = run("clickhouse", "search", drawn, *at, "--like", "3").complaint
     assert said.startswith(
-        f"there is no table nowhere at {clickhouse_url}; make it with pairdex clickhouse load"
+        f"the table nowhere does not exist at {clickhouse_url}; create it with pairdex clickhouse load"
     )

@@ -172,11 +172,11 @@ def test_the_description_allows_for_a_slow_start_and_a_small_pool(tmp_path):
 
 
 def test_what_cannot_be_written_is_said_and_nothing_is_written(tmp_path, run):
-    with pytest.raises(MissingFile, match="there is no model nothing"):
+    with pytest.raises(MissingFile, match="the model nothing does not exist"):
         write_functions(tmp_path / "fns", model="nothing")
     with pytest.raises(InvalidArgument, match="the pool is 0, expected 1 to 64"):
         write_functions(tmp_path / "fns", pool=0)
-    with pytest.raises(MissingFile, match="is no folder; expected one of pictures"):
+    with pytest.raises(MissingFile, match="is not a folder; expected one of pictures"):
         write_functions(tmp_path / "fns", pictures=tmp_path / "none")
     assert not (tmp_path / "fns").exists()
     done = run("clickhouse", "udf", tmp_path / "fns", "--json").json
@@ -216,5 +216,5 @@ def test_a_model_that_has_gone_ends_the_process_with_one_line():
         check=False,
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("pairdex: there is no model /nowhere")
+    assert ended.stderr.startswith("pairdex: the model /nowhere does not exist")
     assert len(ended.stderr.splitlines()) == 1

@@ -104,7 +104,7 @@ def test_a_file_that_has_become_shorter_is_read_from_the_beginning(place, data):
 def test_what_is_not_there_is_a_failure(place):
     with pytest.raises(FetchFailed, match="not there"):
         read(place.source, f"{place.url}/nothing.bin")
-    with pytest.raises(FetchFailed, match=r"not there|no folder|holds no files"):
+    with pytest.raises(FetchFailed, match=r"not there|not a folder|holds no files"):
         list_files(place.source, f"{place.url}/nothing/", parts=None, patterns=())
 
 
@@ -129,7 +129,7 @@ def test_files_without_permission_and_folders_on_other_machines_are_failures(tmp
         FileSource().find("file://elsewhere/folder")
     with pytest.raises(FetchFailed, match="not there"):
         read(FileSource(), f"file://{tmp_path}")
-    with pytest.raises(FetchFailed, match="is no folder"):
+    with pytest.raises(FetchFailed, match="is not a folder"):
         FileSource().find(f"file://{tmp_path}/nothing")
 
 

@@ -98,7 +98,7 @@ def test_a_head_of_the_other_kind_is_refused(save):
         ("linear_2__weight", np.ones((3, 4)), r"layer 2 has a weight of \(3, 4\)"),
         ("linear_2__bias", np.ones(2), r"expected \(n, 5\) and \(n,\)"),
         ("linear_3__weight", np.ones((2, 3)), "layer 3 has a weight"),
-        ("norm__variance", np.zeros(8), "no mean and positive variance"),
+        ("norm__variance", np.zeros(8), "not a mean and a positive variance"),
         ("norm__mean", np.full(8, np.nan), "norm.mean has a value that is not finite"),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_last_layer_of_two_outputs_is_refused(save):
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + bytes(50)])
 def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "head.npz").write_bytes(content)
-    with pytest.raises(DamagedFile, match=r"no \.npz of a head"):
+    with pytest.raises(DamagedFile, match=r"not the \.npz of a head"):
         load_head(tmp_path / "head.npz", "nsfw")
 
 
@@ -124,7 +124,7 @@ def test_a_plain_array_or_pickled_objects_are_refused(tmp_path):
     np.save(tmp_path / "array.npy", np.ones(3))
     np.savez(tmp_path / "objects.npz", weight=np.array([{}], object), bias=np.ones(1))
     for name in ("array.npy", "objects.npz"):
-        with pytest.raises(DamagedFile, match=r"no \.npz of a head"):
+        with pytest.raises(DamagedFile, match=r"not the \.npz of a head"):
             load_head(tmp_path / name, "nsfw")
 
 

@@ -66,6 +66,6 @@ def test_the_commands_look_into_the_cache_of_the_user(tmp_path, run, monkeypatch
     monkeypatch.setenv("PAIRDEX_MODELS", str(tmp_path / "models"))
     shutil.copytree(load_model("demo").folder, tmp_path / "models/ViT-B-32")
     nothing = run("encode", tmp_path / "none", tmp_path / "parts", "--model", "ViT-B/32").complaint
-    assert "none is no folder" in nothing  # the model was found
+    assert "none is not a folder" in nothing  # the model was found
     unknown = run("encode", tmp_path, tmp_path / "parts", "--model", "ViT-X").complaint
-    assert "there is no model ViT-X; expected demo or the folder of a model" in unknown
+    assert "the model ViT-X does not exist; expected demo or the folder of a model" in unknown

@@ -78,7 +78,7 @@ def test_a_truncated_manifest_is_refused(folder):
         (["dim"], 0, "dim is 0, expected an integer of at least 1"),
         (["dim"], True, "dim is True, expected an integer"),
         (["name"], "", "name is '', expected a text"),
-        (["image"], 3, "image is no JSON object"),
+        (["image"], 3, "image is not a JSON object"),
         (["image", "size"], "48", "image.size is '48', expected an integer"),
         (["image", "resize_mode"], "pad", "image.resize_mode is 'pad', expected crop or squash"),
         (["image", "mean"], [0.5, 0.5], "image.mean is .*, expected three numbers"),
@@ -99,7 +99,7 @@ def test_a_field_that_makes_no_sense_is_named(folder, keys, value, message):
 
 def test_a_manifest_that_is_no_object_is_refused(folder):
     (folder / "model.json").write_text("[]")
-    with pytest.raises(DamagedFile, match="no JSON object"):
+    with pytest.raises(DamagedFile, match="not a JSON object"):
         load_model(folder)
 
 
@@ -111,7 +111,7 @@ def test_a_newer_format_is_refused(folder):
 
 def test_a_name_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(
-        MissingFile, match="there is no model ViT-B-32; expected demo or the folder"
+        MissingFile, match="the model ViT-B-32 does not exist; expected demo or the folder"
     ):
         load_model("ViT-B-32")
     with pytest.raises(MissingFile, match=r"it has no model\.json"):

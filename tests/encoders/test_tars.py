@@ -160,7 +160,7 @@ def test_a_tar_with_a_damaged_header_in_the_middle_is_no_end_of_the_others(tmp_p
     (tmp_path / "set/0.tar").write_bytes(data)
     report = encode(tmp_path / "set", tmp_path / "parts", model="demo")
     assert (report.rows, report.failed) == (5, 1)
-    assert "is no whole tar" in failures(tmp_path / "parts")["0.tar"]
+    assert "is not a complete tar" in failures(tmp_path / "parts")["0.tar"]
 
 
 def test_a_compressed_tar_or_no_tar_at_all_is_counted(tmp_path):
@@ -168,7 +168,7 @@ def test_a_compressed_tar_or_no_tar_at_all_is_counted(tmp_path):
         tar.addfile(tarfile.TarInfo("1.png"))
     _, [sample] = samples_of(tmp_path / "a.tar")
     assert sample.name == "a.tar"
-    assert "is no whole tar" in sample.reason
+    assert "is not a complete tar" in sample.reason
 
 
 def shard(folder, number, *, keys, rows=12, failed=(3, 7), extra=None, members=None):

@@ -243,7 +243,7 @@ def test_a_filter_that_python_cannot_take_apart_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("sql", ["caption = '\udcff'", "width > 1\0", "\0"])
 def test_bytes_that_are_no_text_are_refused(sql):
-    with pytest.raises(InvalidPredicate, match="holds bytes that are no text"):
+    with pytest.raises(InvalidPredicate, match="holds bytes that are not text"):
         Predicate(sql)
 
 
@@ -265,8 +265,8 @@ def test_an_unknown_column_is_named_with_those_there_are():
         ("caption", "'caption' is a varchar, expected a boolean"),
         ("width = 'wide'", "fails: Conversion Error"),
         ("caption ~ '(a'", "fails: Invalid Input Error: missing \\)"),
-        ("width >", "is no SQL predicate: syntax error"),
-        ("caption LIKE '%", "is no SQL predicate: unterminated"),
+        ("width >", "is not an SQL predicate: syntax error"),
+        ("caption LIKE '%", "is not an SQL predicate: unterminated"),
         ("lower(1, 2)", "fails: Binder Error: No function matches"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_filter_cannot_get_out_of_its_brackets(collection, where):
 
 
 def test_a_filter_that_closes_foreign_brackets_is_refused_without_safe_mode_too(collection):
-    with pytest.raises(InvalidPredicate, match="is no SQL predicate"):
+    with pytest.raises(InvalidPredicate, match="is not an SQL predicate"):
         pairdex.open(collection).search(like=0, where="1=1) OR (1=1")
 
 

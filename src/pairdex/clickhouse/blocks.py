@@ -19,7 +19,7 @@ from pairdex.store.store import Store, VectorField
 
 __all__ = ["Rows"]
 
-_BATCH_ROWS = 4096  # what is in memory at once: 8 MB of 512-dimensional vectors of two kinds
+_BATCH_ROWS = 4096  # rows in memory at a time: 8 MB of 512-dimensional vectors of two kinds
 
 
 class Rows:
@@ -27,13 +27,13 @@ class Rows:
 
     def __init__(self, store: Store, table: Table) -> None:
         self._store, self._table = store, table
-        # Columns that were computed after the build are small, and lie elsewhere.
+        # Columns computed after the build are small and stored elsewhere.
         released = store.manifest.column_names
         self._computed = [name for name in table.extra if name not in released]
         self._opened: tuple[int, MetadataFile] | None = None
 
     def stream(self, ids: NDArray[np.int64]) -> Iterator[bytes]:
-        """Yield an Arrow stream of the rows of ascending `ids` (one at least), in pieces."""
+        """Yield an Arrow stream of the rows of ascending `ids` (at least one), in chunks."""
         sink = _Sink()
         batches = self._batches(ids)
         first = next(batches)
@@ -61,7 +61,7 @@ class Rows:
             columns[vector_column(on)] = self._vectors(index, on, rows)
         for name in self._table.extra:
             columns[name] = sent(metadata[name])
-        # What is said to be never NULL is taken as it is, not copied into something without NULL.
+        # Columns declared non-nullable are passed on as they are, without a copy.
         fields = [
             pa.field(name, column.type, nullable=name in self._table.extra)
             for name, column in columns.items()
@@ -69,7 +69,7 @@ class Rows:
         return pa.table(list(columns.values()), pa.schema(fields))
 
     def _metadata(self, index: int) -> MetadataFile:
-        """Return the metadata of a part, read and not mapped: pages of a map would stay in memory."""
+        """Read the metadata of a part without mapping it: mapped pages would stay in memory."""
         if self._opened is None or self._opened[0] != index:
             part = self._store.manifest.parts[index]
             path = self._store.path / part.files["metadata"].path
@@ -77,7 +77,7 @@ class Rows:
         return self._opened[1]
 
     def _vectors(self, index: int, on: VectorField, rows: NDArray[np.int64]) -> pa.Array:
-        """Return the vectors as they are stored, as lists; the map goes with the call, and its pages."""
+        """Return the stored vectors as lists; the file is unmapped when the call ends."""
         path = self._store.path / self._store.manifest.parts[index].files[on].path
         mapped = open_vectors(path).mapped()
         values = mapped[rows]
@@ -87,7 +87,7 @@ class Rows:
 
 
 class _Sink(io.RawIOBase):
-    """What is written, until it is taken."""
+    """Write-only buffer that can be drained."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -101,6 +101,6 @@ class _Sink(io.RawIOBase):
         return len(piece)
 
     def taken(self) -> list[bytes]:
-        """Return and forget what has been written."""
+        """Return the buffered bytes and clear the buffer."""
         pieces, self._pieces = self._pieces, []
         return pieces

@@ -1,7 +1,6 @@
 """Metadata columns in ClickHouse: their names in statements, their types, their values.
 
-A column's name comes from a file that somebody else wrote. It stands in a statement only as `quoted`
-returns it.
+Column names come from untrusted files. Statements contain them only as `quoted` returns them.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ _TEXT = "String"
 
 
 def quoted(name: str) -> str:
-    """Return a name as an identifier of ClickHouse's SQL, whatever characters it has."""
+    """Quote a name as a ClickHouse identifier; any character is allowed."""
     escaped = name.replace("\\", "\\\\").replace("`", "\\`").replace("\0", "\\0")
     return f"`{escaped}`"
 
 
 def is_name(name: str) -> bool:
-    """Whether ClickHouse can have a column of this name: any text but none."""
+    """Whether ClickHouse accepts this column name: any non-empty text."""
     return bool(name) and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def clickhouse_type(kind: pa.DataType) -> str:
     """Return the type of a metadata column; NULL stays NULL.
 
-    Numbers and booleans keep their type, bytes are strings; times, decimals and all that is nested become
-    text, the nested as JSON.
+    Numbers and booleans keep their type. Bytes become strings. Times and decimals become text.
+    Nested values become JSON text.
     """
     return f"Nullable({_inner_type(kind)})"
 
 
 def sent(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values of a column as they are sent for its type."""
+    """Convert the values of a column to the type that is sent to ClickHouse."""
     kind = column.type
     if _inner_type(kind) != _TEXT or pa.types.is_string(kind) or pa.types.is_binary(kind):
         return column

@@ -1,7 +1,7 @@
-"""Reaching ClickHouse: an embedded database in a folder, or servers over HTTP, by one client.
+"""Connect to ClickHouse: an embedded database in a folder, or servers over HTTP.
 
-The embedded engine is chdb. It holds its folder alone, one folder a process, must be opened on the
-main thread, and a process that has used it must not fork.
+The embedded engine is chdb. It locks its folder, and a process can open only one folder. It must be
+opened on the main thread. A process that has used it must not fork.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["DEFAULT_USER", "OLDEST", "Place", "connected", "explained", "read_pa
 
 DEFAULT_USER = "default"
 OLDEST = "25.8"
-"""The first release whose `vector_similarity` is no experiment."""
+"""The first release whose `vector_similarity` is not experimental."""
 
 _CONNECT_TIMEOUT_SECONDS = 10
-_ANSWER_TIMEOUT_SECONDS = 3600  # a brute-force search of billions of rows, not a hung server
+_ANSWER_TIMEOUT_SECONDS = 3600  # long enough for a brute-force search of billions of rows
 _EMBEDDED_FOLDERS = {"metadata", "tmp"}  # the first when there are tables
 _EMBEDDED_FILES = {"status", "uuid"}  # all else in it are folders
 
@@ -50,9 +50,9 @@ _NO_MEMORY = 241
 class Place:
     """Where ClickHouse is: the folder `path` of an embedded database, or servers at `urls`.
 
-    Several urls are shards: each holds its share of the rows, and a search asks them all.
-    `ca_cert` proves the servers' certificates where the system does not know their authority;
-    `verify` False trusts any.
+    Several urls are shards: each holds its share of the rows, and a search queries them all.
+    `ca_cert` is a CA file for certificates that the system does not trust. `verify` False accepts
+    any certificate.
     """
 
     path: Path | None = None
@@ -80,7 +80,7 @@ def read_password(path: Path) -> str:
     Raises
     ------
     MissingFile, InvalidArgument
-        There is no such file, or its first line is not a text.
+        The file does not exist, or its first line is not a text.
     """
     try:
         return path.read_text().splitlines()[0]
@@ -92,21 +92,21 @@ def read_password(path: Path) -> str:
 
 @contextmanager
 def connected(place: Place, *, create: bool = False) -> Iterator[list[Client]]:
-    """Give a client for the embedded database, or one for each server, closed at the end.
+    """Yield a client for the embedded database, or one for each server; close them at the end.
 
     Parameters
     ----------
     create
-        Make the embedded database where there is none.
+        Create the embedded database if it does not exist.
 
     Raises
     ------
     EngineFailed
-        It is down, refuses the user, or the folder is in use.
+        The server is down or refuses the user, or another process uses the folder.
     MissingExtra
         The extra `clickhouse` is not installed.
     InvalidArgument, MissingFile
-        A URL that is none; a folder of something else, or none.
+        A URL is invalid; the folder is missing or is not a database.
     """
     with ExitStack() as stack:
         clients: list[Client] = []
@@ -120,12 +120,12 @@ def connected(place: Place, *, create: bool = False) -> Iterator[list[Client]]:
 
 @contextmanager
 def explained(where: object, *, user: str = DEFAULT_USER) -> Iterator[None]:
-    """Turn what the driver raises inside the block into one line that says what to do.
+    """Convert driver errors raised inside the block into a one-line error with advice.
 
     Raises
     ------
     EngineFailed, WriteFailed
-        The server is down, refuses, is too old, has no memory or no room.
+        The server is down, refuses the query, is too old, or is out of memory or disk space.
     """
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - an extra
 
@@ -139,12 +139,14 @@ def _embedded(path: Path, *, create: bool) -> Client:
     driver = _driver(embedded=True)
     if path.exists() and not _is_embedded(path):
         raise InvalidArgument(
-            f"{path} is no database of ClickHouse and not empty; name another folder", field="path"
+            f"{path} is not a ClickHouse database and not empty; name another folder", field="path"
         )
     if create:
         atomic.make_folder(path)
     elif not path.exists():
-        raise MissingFile(f"there is no database {path}; pairdex clickhouse load makes it")
+        raise MissingFile(
+            f"the database {path} does not exist; create it with pairdex clickhouse load"
+        )
     _check_unused(path)
     with explained(path):
         client: Client = driver.get_client(interface="chdb", path=str(path.resolve()))
@@ -152,7 +154,7 @@ def _embedded(path: Path, *, create: bool) -> Client:
 
 
 def _check_unused(path: Path) -> None:
-    """Say that the folder is in use in our words: the engine prints it, and then says nothing."""
+    """Raise our own error if the folder is in use: the engine only prints a message."""
     try:
         with (path / "status").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,7 +184,7 @@ def _server(place: Place, url: str) -> Client:
         port = -1
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
         raise InvalidArgument(
-            f"{url} is no address of a ClickHouse server; expected one like http://localhost:8123",
+            f"{url} is not the address of a ClickHouse server; expected one like http://localhost:8123",
             field="url",
         )
     if parts.username or parts.password:
@@ -209,9 +211,9 @@ def _server(place: Place, url: str) -> Client:
             ca_cert=None if place.ca_cert is None else str(place.ca_cert),
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             send_receive_timeout=_ANSWER_TIMEOUT_SECONDS,
-            query_retries=0,  # a repeated insert would be a second insert
-            autogenerate_session_id=False,  # sessions refuse queries side by side
-            form_encode_query_params=True,  # an address has no room for vectors and lists of ids
+            query_retries=0,  # a retried insert would insert the rows twice
+            autogenerate_session_id=False,  # a session refuses concurrent queries
+            form_encode_query_params=True,  # a URL is too short for vectors and lists of ids
         )
         return client
 
@@ -226,7 +228,7 @@ def _driver(*, embedded: bool = False) -> Any:  # noqa: ANN401 - the module of a
         raise MissingExtra(
             "ClickHouse needs chdb and clickhouse-connect: pip install 'pairdex[clickhouse]'"
         ) from error
-    # It logs what it also raises; without this, Python prints the log.
+    # The driver logs what it also raises; without this, Python prints the log.
     logging.getLogger(clickhouse_connect.__name__).addHandler(logging.NullHandler())
     return clickhouse_connect
 
@@ -253,7 +255,7 @@ def _translated(error: Exception, where: object, user: str) -> EngineFailed | Wr
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong without the engine's wrapping, in one line."""
+    """Return the error message as one line, without the engine's wrapping."""
     text = " ".join(str(error).split())
     text = re.sub(r"^.*?Code: \d+\. DB::[A-Za-z:]*Exception: ", "", text, count=1)
     text = re.sub(r"\(version [^)]*\)+", "", text)

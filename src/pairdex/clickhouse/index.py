@@ -1,4 +1,4 @@
-"""The vector index of ClickHouse: what it is to be, and building it with progress."""
+"""The vector index of ClickHouse: its settings, and building it with progress."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_INDEX", "IndexReport", "IndexSpec", "build_indexes", "index_name"]
 
 DEFAULT_INDEX = "hnsw,cosineDistance,bf16,64,256"
-"""The tutorial's: method, distance, what vectors are rounded to, neighbours of a node, candidates
-when building."""
+"""Values of the tutorial: method, distance, quantization, neighbours of a node (M),
+and candidates when building (ef)."""
 
 _QUANTISATIONS = ("f64", "f32", "f16", "bf16", "i8", "b1")
 _MAX_NEIGHBOURS, _MAX_CANDIDATES = 1024, 4096
-_POLL_SECONDS = (0.05, 1.0)  # how long to wait between two looks, at first and at most
+_POLL_SECONDS = (0.05, 1.0)  # seconds between two polls: the first wait and the longest
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class IndexSpec:
 
     @classmethod
     def parse(cls, text: str) -> IndexSpec:
-        """Read `hnsw,cosineDistance,bf16,64,256`; what is left out at the end is as in this.
+        """Parse a spec such as `hnsw,cosineDistance,bf16,64,256`; trailing fields are optional.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class IndexSpec:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """An index of one column: its bytes on disk, and the seconds it took (0 where it was there)."""
+    """The index of one column: its bytes on disk, and its build time in seconds (0 if it existed)."""
 
     name: str
     type: str
@@ -108,16 +108,16 @@ def build_indexes(
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> list[IndexReport]:
-    """Have the index on every column of vectors of a loaded table, on every server.
+    """Build the index on every vector column of a loaded table, on every server.
 
-    A build that was interrupted is waited for, or done again; one that is there costs nothing.
+    An interrupted build is resumed or repeated. An existing index is kept.
 
     Raises
     ------
     EngineFailed
         A server is down, too old, or fails to build.
     Mismatch
-        There is another index of that name.
+        Another index has that name.
     """
     store = Store(Path(collection))
     wanted = table_of(store, table, cluster=cluster)
@@ -194,7 +194,7 @@ class _Builder:
         return str(rows[0][0]) if rows else None
 
     def _mutations(self) -> list[tuple[str, int, bool, str]]:
-        """Return what was done to the index: command, parts to do, whether done, why not; newest first."""
+        """Return the mutations of the index, newest first: command, parts to do, done, failure."""
         rows = self._rows(
             f"SELECT command, parts_to_do, is_done, latest_fail_reason FROM {self._of('mutations')} "  # noqa: S608 - checked names
             "WHERE {where} AND position(command, {{name:String}}) > 0 AND NOT is_killed "
@@ -203,7 +203,7 @@ class _Builder:
         return [(str(c), int(str(todo)), bool(done), str(why)) for c, todo, done, why in rows]
 
     def _done(self) -> bool | None:
-        """Say whether the index is built; None if that has not begun. Rows that came later have it."""
+        """Return whether the index is built; None if the build has not begun."""
         mutations = self._mutations()
         if not mutations or "MATERIALIZE INDEX" not in mutations[0][0]:
             return None

@@ -1,4 +1,4 @@
-"""Loading a collection into ClickHouse, block by block; a load that was killed goes on, and doubles nothing."""
+"""Load a collection into ClickHouse block by block; a repeated load resumes without duplicates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadReport", "load_collection"]
 
 
-_DELETE_IDS = 20_000  # in one statement; each is a mutation of the table
+_DELETE_IDS = 20_000  # ids per DELETE statement; each statement is a mutation of the table
 _ONE_PART = {
     "max_insert_threads": 1,
     "max_insert_block_size": BLOCK_ROWS,
@@ -41,14 +41,14 @@ _ONE_PART = {
     "min_insert_block_size_bytes": 0,
     "async_insert": 0,
     "distributed_foreground_insert": 1,
-    # A block that was deleted and comes again is no repetition to be left out.
+    # Without this, ClickHouse would drop a deleted block that is inserted again.
     "insert_deduplicate": 0,
 }
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did: rows of the table, those inserted and deleted by it, and how fast."""
+    """The result of a load: rows of the table, rows inserted and deleted, and the duration."""
 
     table: str
     rows: int
@@ -58,7 +58,7 @@ class LoadReport:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows inserted in a second."""
+        """Rows inserted per second."""
         return self.inserted / self.seconds if self.seconds else 0.0
 
 
@@ -72,26 +72,26 @@ def load_collection(
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Bring a table to hold exactly the rows of the collection: add what is missing, delete removed rows.
+    """Synchronise a table with the collection: insert missing rows, delete removed rows.
 
     Parameters
     ----------
     place
-        An embedded database or servers; of several urls each gets its share of the rows.
+        An embedded database or servers; the rows are divided among several urls.
     table
-        Its name; it is made where there is none.
+        Name of the table; it is created if it does not exist.
     dtype
-        What the vectors are stored as; float32 holds them as they are.
+        Type of the stored vectors; float32 stores them without loss.
     columns
-        Metadata columns that the table gets beside the tutorial's.
+        Metadata columns to store besides the tutorial's.
     cluster
-        Make a table on every server of this cluster and a Distributed one over them.
+        Create a table on every server of this cluster, and a Distributed table over them.
 
     Raises
     ------
     PairdexError
-        The engine is down, full, or refuses; the table has other columns or rows. What was loaded
-        stays, and the same call goes on behind it.
+        The engine is down, full, or refuses; the table has other columns or rows. Loaded rows
+        stay, and the same call resumes after them.
     """
     store = Store(Path(collection))
     wanted = table_of(store, table, dtype=dtype, extra=columns, cluster=cluster)
@@ -125,7 +125,7 @@ class _Load:
         self.where = place.name_of(shard.number)
         self.inserted = self.deleted = 0
         self._store, self._table, self._place = store, table, place
-        self._removed = store.removed  # as of now: the next load sees what is removed meanwhile
+        self._removed = store.removed  # a snapshot; later removals are left to the next load
         self._rows = Rows(store, table)
 
     def run(self, meter: Meter) -> None:
@@ -133,11 +133,11 @@ class _Load:
         self._delete_removed(there)
         for block, ids in self._blocks():
             if there.get(block) != _summary(ids):
-                self._insert(block, ids, anew=block in there)
+                self._insert(block, ids, replace=block in there)
             meter.advance(len(ids))
 
     def _blocks(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Yield the number of each block of this share, and the ids that it must have."""
+        """Yield the number of each block of this shard, and the ids that it must contain."""
         for block, first in enumerate(range(0, self._store.rows, BLOCK_ROWS)):
             if not self.shard.holds(block):
                 continue
@@ -154,7 +154,7 @@ class _Load:
         return {int(block): tuple(map(int, found)) for block, *found in rows}  # type: ignore[misc]
 
     def _delete_removed(self, there: dict[int, _Summary]) -> None:
-        """Delete the rows that the collection has no more, and put right what `there` says."""
+        """Delete rows that are no longer in the collection, and update `there`."""
         wrong: list[NDArray[np.int64]] = []
         for block, ids in self._blocks():
             if block not in there or there[block] == _summary(ids):
@@ -178,8 +178,8 @@ class _Load:
             ).result_rows
         return np.array([row[0] for row in rows], np.int64)
 
-    def _insert(self, block: int, ids: NDArray[np.int64], *, anew: bool) -> None:
-        if anew:  # a part of it is there, or some rows twice
+    def _insert(self, block: int, ids: NDArray[np.int64], *, replace: bool) -> None:
+        if replace:  # the block is incomplete, or has duplicate rows
             bounds = {"a": block * BLOCK_ROWS, "b": (block + 1) * BLOCK_ROWS}
             self._delete("id >= {a:Int64} AND id < {b:Int64}", bounds)
         if not len(ids):
@@ -193,9 +193,7 @@ class _Load:
                 fmt="ArrowStream",
             )
         self.inserted += len(ids)
-        if (
-            self._place.path is not None
-        ):  # it keeps what it has freed, which is most of the memory of a load
+        if self._place.path is not None:  # the embedded engine keeps freed memory until purged
             self.client.command("SYSTEM JEMALLOC PURGE")
 
     def _delete(self, condition: str, parameters: Mapping[str, object]) -> None:
@@ -211,5 +209,5 @@ _Summary = tuple[int, int, int, int]
 
 
 def _summary(ids: NDArray[np.int64]) -> _Summary:
-    """Return what tells a block of ids from another: count, distinct ones, sum, exclusive or."""
+    """Return a fingerprint of a block of ids: count, distinct count, sum, exclusive or."""
     return len(ids), len(ids), int(ids.sum()), int(np.bitwise_xor.reduce(ids))

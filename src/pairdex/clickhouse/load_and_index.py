@@ -1,4 +1,4 @@
-"""Loading a collection into ClickHouse and indexing its vectors, in one call."""
+"""Load a collection into ClickHouse and index its vectors, in one call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_and_index(
     cluster: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[LoadReport, list[IndexReport]]:
-    """Load a collection as `load_collection` does, then build the index `spec` on its vectors, if any.
+    """Load a collection as `load_collection` does; then build the index `spec`, if given.
 
     Raises
     ------

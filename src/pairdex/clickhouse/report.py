@@ -1,4 +1,4 @@
-"""The same queries asked of ClickHouse, with and without its index, and of pairdex."""
+"""Run the same queries in ClickHouse, with and without its index, and in pairdex."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = ["DEFAULT_QUERIES", "Report", "Run", "compare"]
 DEFAULT_QUERIES = 100
 DEFAULT_SEED = 0
 
-_WARM_UP = 3  # queries that are asked before, and not counted
-_TOLERANCE = 1e-5  # of a distance: ClickHouse computes in float32, and may hold rounded vectors
+_WARM_UP = 3  # warm-up queries, not counted
+_TOLERANCE = 1e-5  # of distances: ClickHouse uses float32 and may store rounded vectors
 
 
 Ask = Callable[["NDArray[np.float32]"], "NDArray[np.int64]"]
@@ -43,7 +43,7 @@ Ask = Callable[["NDArray[np.float32]"], "NDArray[np.int64]"]
 
 @dataclass(frozen=True)
 class Run:
-    """One way of searching: how much of the truth it found, the time of a query, what it reads.
+    """One search method: its recall, the time of a query, the bytes it reads.
 
     `recall` is the share of the k found rows that are as near as the k-th nearest row, `bytes` the
     size of vectors, codes or index on disk.
@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """The runs over the same queries, one at a time, and the plan in which ClickHouse names its index."""
+    """Runs of the same queries, one at a time, and ClickHouse's plan that names its index."""
 
     rows: int
     queries: int
@@ -79,18 +79,18 @@ def compare(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
 ) -> Report:
-    """Ask the same queries of the loaded table and of the collection.
+    """Run the same queries on the loaded table and on the collection.
 
     Parameters
     ----------
     queries
-        Vectors (n, dim), or how many to draw from the collection: texts where images are searched and
-        there are any, since people search by text, rows of the searched kind otherwise.
+        Vectors (n, dim), or the number to draw from the collection. Image searches draw text
+        vectors if the collection has them; other searches draw rows of the searched kind.
 
     Raises
     ------
     PairdexError
-        No such table, another collection's, no index; the engine is down.
+        The table does not exist, has no index, or holds another collection; the engine is down.
     """
     check_k(k)
     store = Store(Path(collection.path))
@@ -141,7 +141,7 @@ class _Test:
     progress: Progress | None
 
     def run(self, name: str, ask: Ask, size: int) -> Run:
-        """Ask every query and note the time and what was found."""
+        """Run every query; measure its time and recall."""
         for query in self.queries[:_WARM_UP]:
             ask(query)
         seconds, good = [], 0
@@ -167,7 +167,7 @@ class _Test:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What there is to read for a search, in bytes."""
+    """Bytes that a search reads."""
 
     clients: list[Client]
     place: Place
@@ -176,7 +176,7 @@ class _Sizes:
     store: Store
 
     def vectors(self) -> int:
-        """Return the bytes of the column of vectors, which is not compressed."""
+        """Return the bytes of the uncompressed vector column."""
         kind = self._asked(
             "SELECT any(type) FROM system.columns WHERE {where} AND name = {{name:String}}",
             vector_column(self.on),
@@ -194,13 +194,13 @@ class _Sizes:
         return sum(int(str(size)) for size in found)
 
     def own(self) -> int:
-        """Return the bytes of the collection's vectors and of their codes, where there are any."""
+        """Return the bytes of the collection's vectors and of their codes, if any."""
         files = [self.store.path / part.files[self.on].path for part in self.store.manifest.parts]
         codes = codes_path(self.store.path, self.on)
         return sum(path.stat().st_size for path in [*files, codes] if path.exists())
 
     def _asked(self, sql: str, name: str) -> list[object]:
-        # Of the table itself or, where it is Distributed, of the local one beside it.
+        # Matches the table itself or, for a Distributed table, its local table.
         where = (
             "database = currentDatabase() AND table IN ({table:String}, {table:String} || '_local')"
         )

@@ -1,4 +1,4 @@
-"""The table of ClickHouse's LAION tutorial: its columns, its making, and whose rows it holds."""
+"""The table of ClickHouse's LAION tutorial: its columns, creation, and owner."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Dtype = Literal["float32", "bfloat16"]
 DEFAULT_DTYPE: Dtype = "float32"
 
 BLOCK_ROWS = 16_384
-"""Rows of one insert, which is all there or not at all; on a cluster, what goes to one shard."""
+"""Rows of one insert, which is atomic; on a cluster, the rows sent to one shard at a time."""
 
 _GRANULARITY = 8192
-# At once, by the embedded engine; by default up to 100, which takes more memory than a load.
+# Concurrent merges of the embedded engine; its default of up to 100 takes more memory than a load.
 _MERGED_PARTS = 4
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES: dict[Dtype, str] = {"float32": "Array(Float32)", "bfloat16": "Array(BFloat16)"}
@@ -47,19 +47,19 @@ _TYPES: dict[Dtype, str] = {"float32": "Array(Float32)", "bfloat16": "Array(BFlo
 
 @dataclass(frozen=True)
 class Shard:
-    """Which share of the rows a server holds: the blocks whose number is `number` modulo `count`."""
+    """The share of rows on one server: blocks whose number is `number` modulo `count`."""
 
     number: int = 0
     count: int = 1
 
     def holds(self, block: int) -> bool:
-        """Whether a block of BLOCK_ROWS ids is of this share."""
+        """Whether this shard holds a block of BLOCK_ROWS ids."""
         return block % self.count == self.number
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table to be: its name, its columns with types, and the kinds of vectors among them.
+    """The definition of a table: its name, typed columns, and kinds of vectors.
 
     With a `cluster`, `name` is a Distributed table over tables `NAME_local` on every shard.
     """
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def on_cluster(self) -> str:
-        """What makes a statement one for every server of the cluster."""
+        """The `ON CLUSTER` clause; empty without a cluster."""
         return "" if self.cluster is None else f" ON CLUSTER {self.cluster}"
 
 
@@ -95,12 +95,12 @@ def table_of(
     extra: tuple[str, ...] = (),
     cluster: str | None = None,
 ) -> Table:
-    """Return the tutorial's table for a collection, and behind it the metadata columns `extra`.
+    """Return the tutorial's table for a collection, followed by the metadata columns `extra`.
 
     Raises
     ------
     InvalidArgument
-        A name that is none, an unknown column, or one whose type ClickHouse has not.
+        An invalid name, an unknown column, or a type that ClickHouse does not have.
     """
     check_name("table", name)
     if cluster is not None:
@@ -127,7 +127,7 @@ def table_of(
 
 
 def check_name(what: str, name: str) -> None:
-    """Raise InvalidArgument unless a name can stand in a statement as it is."""
+    """Raise InvalidArgument unless a name is valid without quotes."""
     if not _NAME.fullmatch(name):
         raise InvalidArgument(
             f"the {what} is called {name!r}; expected letters, digits and _", field=what
@@ -135,7 +135,7 @@ def check_name(what: str, name: str) -> None:
 
 
 def have_table(client: Client, table: Table, store: Store, shard: Shard, place: Place) -> None:
-    """Make the table, or prove that the one that is there is the collection's.
+    """Create the table, or check that the existing one belongs to the collection.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def _create(table: Table, store: Store, shard: Shard, *, embedded: bool) -> str:
 
 
 def _owner(store: Store, parts: int, shard: Shard) -> str:
-    """Return whose rows a table holds: the collection, named by the vectors of its first parts."""
+    """Return the collection that a table belongs to, identified by its first parts' vectors."""
     kinds = store.manifest.vectors
     files = [part.files[on].checksum for part in store.manifest.parts[:parts] for on in kinds]
     checksum = checksums.of_bytes(" ".join(files).encode())
@@ -200,12 +200,12 @@ def _check_columns(table: Table, found: list[tuple[str, str]], where: object) ->
 
 
 def check_owner(client: Client, name: str, store: Store, shard: Shard, where: object) -> str:
-    """Prove that a table holds rows of the collection, or none, and return what it says of them.
+    """Check that a table is empty or holds rows of the collection; return its owner record.
 
     Raises
     ------
     EngineFailed
-        There is no such table.
+        The table does not exist.
     Mismatch
         It holds rows of something else.
     """
@@ -217,7 +217,7 @@ def check_owner(client: Client, name: str, store: Store, shard: Shard, where: ob
         ).result_rows
     if not found:
         raise EngineFailed(
-            f"there is no table {name} at {where}; make it with pairdex clickhouse load {store.path}"
+            f"the table {name} does not exist at {where}; create it with pairdex clickhouse load {store.path}"
         )
     comment, rows = str(found[0][0]), found[0][1]
     said = re.match(r"pairdex: (\d+) parts, checksum ", comment)
@@ -232,14 +232,14 @@ def check_owner(client: Client, name: str, store: Store, shard: Shard, where: ob
 
 
 def check_tables(clients: list[Client], place: Place, store: Store, name: str) -> None:
-    """Prove that a table holds the collection's rows on every server; raises as `check_owner`."""
+    """Check every server's table against the collection; raises as `check_owner`."""
     check_name("table", name)
     for number, client in enumerate(clients):
         check_owner(client, name, store, Shard(number, len(clients)), place.name_of(number))
 
 
 def _take_over(client: Client, table: Table, store: Store, shard: Shard, where: object) -> None:
-    """Let the table say that it is to hold all parts that there are now."""
+    """Record in the table that it holds all current parts."""
     ours = _owner(store, len(store.manifest.parts), shard)
     if check_owner(client, table.local, store, shard, where) != ours:
         for name in sorted({table.local, table.name}):

@@ -1,4 +1,4 @@
-"""Searching a loaded table as ClickHouse's tutorial does, with every value bound and k rows if k qualify."""
+"""Search a loaded table as in ClickHouse's tutorial; a filter that k rows satisfy returns k rows."""
 
 from __future__ import annotations
 
@@ -31,26 +31,24 @@ _COLUMNS = ("url", "caption", "NSFW", "similarity")
 _BY_INDEX: dict[str, Any] = {}
 _EXACTLY: dict[str, Any] = {"use_skip_indexes": 0}
 
-# The index orders rows by rounded vectors: so many times more are taken, and ordered by the true ones.
+# The index orders rows by rounded vectors, so this multiple of k is fetched and reranked exactly.
 _CANDIDATES = 2
-_MOST_BY_INDEX = (
-    1000  # ClickHouse's `max_limit_for_vector_search_queries`: beyond, it takes no index
-)
+_MOST_BY_INDEX = 1000  # ClickHouse's `max_limit_for_vector_search_queries`; above it, no index
 
 
 @dataclass(frozen=True)
 class Found:
-    """Hits nearest first: `id`, `distance`, `similarity`, then columns; and whether an index found them."""
+    """Hits nearest first: `id`, `distance`, `similarity`, columns; and whether an index was used."""
 
     table: pa.Table
     by_index: bool
 
 
 class Searcher:
-    """A loaded table to ask for neighbours, on one server or on several that share its rows.
+    """A loaded table to search, on one server or on several shards.
 
-    The table says which rows are near; how near, the collection's own vectors, in float64. Rows that
-    were removed from the collection since it was loaded are not found.
+    The table finds candidates; the collection's own vectors give their distances in float64. Rows
+    removed from the collection since it was loaded are left out.
     """
 
     def __init__(
@@ -68,7 +66,7 @@ class Searcher:
         self._vectors, self._live = store.vectors(on), store.allowed()
         distance = f"cosineDistance({vector_column(on)}, {{target:Array(Float32)}}) AS distance"
         shown = ", ".join(["id", distance, *(_COLUMNS if columns else ())])
-        # The tutorial's statement, with the id; no value stands in its text.
+        # The tutorial's statement, with the id; every value is bound.
         self._sql = f"SELECT {shown} FROM {table} ORDER BY distance LIMIT {{k:UInt32}}"  # noqa: S608
 
     def nearest(
@@ -81,8 +79,8 @@ class Searcher:
     ) -> list[tuple[Any, ...]]:
         """Return the k rows nearest to a vector: id, distance, columns; equal distances by smaller id.
 
-        With a filter, or `exact`, the vectors of all rows that pass are read. The index's own ways
-        with filters give fewer rows than qualify.
+        With a filter, or `exact`, all matching rows are compared: the index returns too few rows
+        under a filter.
         """
         settings = self._settings(where, exact=exact)
         limit = k if settings else _candidates(k)
@@ -96,13 +94,13 @@ class Searcher:
     def uses_index(
         self, vector: NDArray[np.float32], k: int, *, where: str | None = None, exact: bool = False
     ) -> bool:
-        """Say whether every server takes its index for such a search."""
+        """Return whether every server uses its index for this search."""
         settings = self._settings(where, exact=exact)
         plans = [self._plan(shard, vector, k, settings) for shard in range(len(self._clients))]
         return all(any("vector_similarity" in line for line in plan) for plan in plans)
 
     def plan(self, vector: NDArray[np.float32], k: int) -> list[str]:
-        """Return the engine's own plan, by `EXPLAIN indexes = 1`; of several servers the first one's."""
+        """Return the query plan of the first server, by `EXPLAIN indexes = 1`."""
         return self._plan(0, vector, k, self._settings(None, exact=False))
 
     def _plan(
@@ -115,13 +113,14 @@ class Searcher:
 
     def _settings(self, where: str | None, *, exact: bool) -> dict[str, Any]:
         if where is not None:
-            # As a setting it is read as one expression; in the statement it could end that.
+            # A setting is parsed as one expression; in the statement the filter could end the
+            # statement.
             text = where.replace("\\", "\\\\").replace("'", "\\'")
             return _EXACTLY | {"additional_table_filters": f"{{'{self._table}': '{text}'}}"}
         return _EXACTLY if exact else _BY_INDEX
 
     def _ask(self, vector: NDArray[np.float32], limit: int, settings: dict[str, Any]) -> _Rows:
-        """Return the rows that the servers name, with true distances, nearest first."""
+        """Return the candidates of all servers with exact distances, nearest first."""
         target = _Target(vector.tolist(), limit, settings)
         rows: list[tuple[Any, ...]] = []
         for shard in range(len(self._clients)):
@@ -144,7 +143,7 @@ class Searcher:
 
 @dataclass(frozen=True)
 class _Rows:
-    """How many rows the servers named, and those of them that were not removed."""
+    """The number of candidates, and those that are not removed."""
 
     found: int
     live: list[tuple[Any, ...]]
@@ -156,7 +155,7 @@ def _candidates(k: int) -> int:
 
 @dataclass(frozen=True)
 class _Target:
-    """What a statement is bound to, and the settings it runs under."""
+    """The bound parameters of a statement, and its settings."""
 
     vector: list[float]
     k: int
@@ -179,14 +178,16 @@ def search_table(
     Parameters
     ----------
     where
-        A condition of ClickHouse over the table's columns; k rows are found if k rows satisfy it.
+        A ClickHouse condition over the table's columns; finds k rows if k rows satisfy it.
     exact
-        Compare with all rows, whatever index there is.
+        Ignore the index; search exactly.
 
     Raises
     ------
     PairdexError
-        No such table, another collection's; a condition that is none; the engine is down.
+        The table does not exist or holds another collection; the condition is invalid; the engine
+        is
+        down.
     """
     check_k(k)
     store = Store(Path(collection.path))

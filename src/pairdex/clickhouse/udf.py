@@ -1,4 +1,4 @@
-"""Writing ClickHouse functions that encode texts and pictures: their description and their programs."""
+"""Write ClickHouse functions that encode texts and pictures: configuration and scripts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _FUNCTION = """\
 
 _PROGRAM = """\
 #!/bin/sh
-# {name}: written by pairdex clickhouse udf. Answers go to descriptor 3: what a library prints is no answer.
+# {name}: written by pairdex clickhouse udf. Answers go to descriptor 3: libraries may print to 1.
 export PYTHONSAFEPATH=1
 exec {python} -m pairdex.clickhouse.udf_process {arguments} 3>&1 1>&2
 """
@@ -52,7 +52,7 @@ exec {python} -m pairdex.clickhouse.udf_process {arguments} 3>&1 1>&2
 
 @dataclass(frozen=True)
 class UdfReport:
-    """The functions that were written, the dimension of their vectors, and the files."""
+    """The written functions, the dimension of their vectors, and the files."""
 
     functions: list[str]
     model: str
@@ -74,15 +74,14 @@ def write_functions(
     model
         The name or folder of the model that made the vectors.
     pictures
-        The folder that `encode_image` takes paths from, and none outside of it; without one it
-        takes any path.
+        `encode_image` reads only pictures in this folder; without it, any path.
     pool
-        How many processes each function may have.
+        Largest number of processes of each function.
 
     Raises
     ------
     InvalidArgument, MissingFile, DamagedFile, WriteFailed
-        No such model or folder; a pool out of range; no room.
+        The model or folder does not exist; the pool is out of range; the disk is full.
     """
     if not 1 <= pool <= _MAX_POOL:
         raise InvalidArgument(f"the pool is {pool:,}, expected 1 to {_MAX_POOL}", field="pool")
@@ -90,7 +89,7 @@ def write_functions(
     place = BUILT_IN if model == BUILT_IN else str(Path(model).resolve())
     shown = [] if pictures is None else [str(Path(pictures).resolve())]
     if pictures is not None and not Path(pictures).is_dir():
-        raise MissingFile(f"{pictures} is no folder; expected one of pictures")
+        raise MissingFile(f"{pictures} is not a folder; expected one of pictures")
     target = Path(folder)
     atomic.make_folder(target)
     files = []

@@ -1,4 +1,4 @@
-"""The process behind `encode_text` and `encode_image`: rows from ClickHouse in, vectors out.
+"""The process behind `encode_text` and `encode_image`: reads rows from ClickHouse, writes vectors.
 
     python -m pairdex.clickhouse.udf_process text|image MODEL [PICTURES]
 
@@ -29,15 +29,15 @@ from pairdex.errors import DamagedFile, InvalidArgument, PairdexError
 __all__ = ["main", "serve_rows"]
 
 _ANSWERS = 3
-_TOLD = 5  # rows of a chunk that are complained of: a full pipe of complaints would stop ClickHouse
+_TOLD = 5  # rows of a chunk that are reported: a full stderr pipe would block ClickHouse
 
 Vectors = list["NDArray[np.float32] | None"]
 Encode = Callable[[Sequence[bytes]], "tuple[Vectors, list[str]]"]
-"""From rows to their vectors, None for a row that cannot be encoded, and what is to be said of those."""
+"""Maps rows to vectors (None for a row that cannot be encoded) and messages about those rows."""
 
 
 def serve_rows(rows: BinaryIO, answers: BinaryIO, encode: Encode, batch: int) -> None:
-    """Answer every chunk of `rows` until they end."""
+    """Answer every chunk of `rows` until the input ends."""
     while head := rows.readline():
         chunk = [_read_string(rows) for _ in range(int(head))]
         said: list[str] = []
@@ -61,14 +61,14 @@ def texts_with(encoder: Encoder) -> Encode:
         encoded = iter(encoder.encode_captions(good)) if good else iter(())
         vectors: Vectors = [None if text is None else next(encoded) for text in texts]
         return vectors, [
-            f"{r[:80]!r} is no UTF-8" for r, t in zip(rows, texts, strict=True) if t is None
+            f"{r[:80]!r} is not UTF-8" for r, t in zip(rows, texts, strict=True) if t is None
         ]
 
     return encode
 
 
 def pictures_with(encoder: Encoder, folder: Path | None) -> Encode:
-    """Return the function that encodes pictures, of `folder` only where one is given."""
+    """Return the function that encodes pictures; with `folder`, only pictures in it."""
 
     def encode(rows: Sequence[bytes]) -> tuple[Vectors, list[str]]:
         opened = [_opened(row, folder) for row in rows]
@@ -81,7 +81,7 @@ def pictures_with(encoder: Encoder, folder: Path | None) -> Encode:
 
 
 def main(kind: str, model: str, pictures: str | None = None) -> None:
-    """Serve until ClickHouse closes the input; a model that cannot be used ends it with one line."""
+    """Serve until ClickHouse closes the input; exit with a one-line error if the model is unusable."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is ClickHouse's: it closes the input
     try:
         encoder = Encoder(load_model(model))
@@ -115,7 +115,7 @@ def _opened(row: bytes, folder: Path | None) -> Image.Image | PairdexError:
 def _picture(row: bytes, folder: Path | None) -> Path:
     name = os.fsdecode(row)
     if "\0" in name or not name:
-        raise InvalidArgument(f"{name!r} is no path of a picture", field="path")
+        raise InvalidArgument(f"{name!r} is not the path of a picture", field="path")
     if folder is None:
         return Path(name)
     try:

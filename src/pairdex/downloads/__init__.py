@@ -1,1 +1,1 @@
-"""What has been released, where it is, and how it is fetched."""
+"""Published releases: the catalogue of their files, and fetching them."""

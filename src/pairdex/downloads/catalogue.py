@@ -1,7 +1,7 @@
 """The catalogue of releases: every published file with its size, checksum, address, source and errata.
 
-The facts are in `catalogue.json`, one row a file (or a family of numbered files), each with the pages
-it was taken from; this module gives them names and types.
+The data are in `catalogue.json`: one entry per file or family of numbered files, with its source
+pages. This module gives them names and types.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = [
     "select",
 ]
 
-_NPY_HEADER_BYTES = 128  # of every .npy file of LAION
+_NPY_HEADER_BYTES = 128  # bytes of the header of every .npy file of LAION
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_LIKE = 0.5  # how much of a name has to agree to be suggested
+_LIKE = 0.5  # smallest similarity of a suggested name
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,25 @@ class Entry:
     Attributes
     ----------
     path
-        Where it lies below the release's folder; `{part}` stands for the part's number.
+        Path below the release's folder; `{part}` stands for the part's number.
     urls
         Its addresses, the published one first.
     what, holds
-        What it is in words, and the arrays or columns in it.
+        A description, and the arrays or columns in it.
     size
-        As its page writes it: K, M and G of 1024, rounded up.
+        As its page states it: K, M and G are powers of 1024, rounded up.
     bytes
-        Where rows and dimension are known: the bytes of the vectors. With `bytes_exact` the file's.
+        Bytes of the vectors, if rows and dimension are known; of the whole file with `bytes_exact`.
     rows
-        Rows, of a normal part where there are parts.
+        Number of rows; for a family, of a typical part.
     parts
-        The first and last part.
+        First and last part number.
     formerly
-        Names that older pages give to the same file.
+        Names of the same file on older pages.
     errata
-        Where its page is wrong about it, or says too little.
+        Errors and omissions of its page.
     source
-        The pages that say all this.
+        The pages that state these facts.
     """
 
     path: str
@@ -84,23 +84,23 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The file's name."""
         return self.path.rpartition("/")[2]
 
     def is_named(self, pattern: str) -> bool:
-        """Return whether a glob pattern fits its name, its path or a former name."""
+        """Return whether a glob pattern matches its name, path or a former name."""
         names = (self.name, self.path, *self.formerly)
         return any(fnmatchcase(name, pattern) for name in names)
 
     @property
     def expected_bytes(self) -> int:
-        """How large it will be, as far as is known: 0 when it is not."""
+        """Expected size in bytes; 0 if unknown."""
         if self.bytes is not None:
             return self.bytes
         return round(_page_size(self.size)[0]) if self.size else 0
 
     def may_have(self, total: int) -> bool:
-        """Return whether a file of `total` bytes can be the one whose size the page writes."""
+        """Return whether a file of `total` bytes agrees with the size on the page."""
         if self.size is None:
             return True
         bytes_, step = _page_size(self.size)
@@ -125,7 +125,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Release:
-    """What was published together; `page` describes it, `about` says what to know."""
+    """A set of files published together; `page` is its web page, `about` a summary."""
 
     name: str
     title: str
@@ -135,14 +135,14 @@ class Release:
 
     @property
     def mirrors(self) -> list[str]:
-        """The folders of its other published addresses, as `--mirror` takes them."""
+        """Folders of its alternative addresses, in the form that `--mirror` takes."""
         others = zip(*(entry.urls[1:] for entry in self.entries), strict=False)
-        # A prefix of text may end inside a name; what is before its last slash does not.
+        # A common prefix may end inside a name, so cut it at its last slash.
         return [os.path.commonprefix(urls).rpartition("/")[0] for urls in others]  # noqa: RUF071
 
     @property
     def files(self) -> int:
-        """How many files it has."""
+        """Number of files."""
         return sum(e.parts[1] - e.parts[0] + 1 if e.parts else 1 for e in self.entries)
 
 
@@ -162,28 +162,28 @@ def load_catalogue() -> dict[str, Release]:
 
 @checked
 def releases(name: str | None = None) -> list[Release]:
-    """Return the releases of the catalogue, or the one of this name.
+    """Return the releases of the catalogue, or the one with this name.
 
     Parameters
     ----------
     name
-        The name of a release; all releases when None.
+        Name of a release; None for all.
 
     Raises
     ------
     InvalidArgument
-        No release is called so; the nearest name is suggested.
+        No release has this name; the message suggests the nearest.
     """
     return list(load_catalogue().values()) if name is None else [find_release(name)]
 
 
 def find_release(name: str) -> Release:
-    """Return the release of a name; case, hyphens and underscores do not matter.
+    """Return the release with this name; case, hyphens and underscores do not matter.
 
     Raises
     ------
     InvalidArgument
-        There is none; the nearest name is suggested.
+        No release has this name; the message suggests the nearest.
     """
     releases = load_catalogue()
     for release in releases.values():
@@ -202,12 +202,12 @@ def select(
     parts: frozenset[int] | None = None,
     patterns: Sequence[str] = (),
 ) -> list[Entry]:
-    """Return the single files of a release that are of these parts and fit one of these patterns.
+    """Return the single files of a release that match these parts and one of these patterns.
 
     Raises
     ------
     InvalidArgument
-        The release has no such part or no parts at all, or a pattern fits no file.
+        The release does not have this part, or has no parts; or a pattern matches no file.
     """
     if parts is not None:
         _check_parts(release, parts)
@@ -221,14 +221,15 @@ def select(
 
 
 def choose(release: Release, patterns: Sequence[str] = ()) -> list[Entry]:
-    """Return the entries of a release that fit one of these patterns, all when there are none.
+    """Return the entries of a release that match one of these patterns; all without patterns.
 
-    A pattern that fits the path of a family, as `img_emb_{part}.npy`, chooses the family as one entry.
+    A pattern that matches the path of a family, such as `img_emb_{part}.npy`, selects the family as
+    one entry.
 
     Raises
     ------
     InvalidArgument
-        A pattern fits no file.
+        A pattern matches no file.
     """
     if not patterns:
         return list(release.entries)
@@ -241,14 +242,14 @@ def choose(release: Release, patterns: Sequence[str] = ()) -> list[Entry]:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return a suggestion as the end of a sentence, or nothing when no name is near."""
+    """Return a suggestion to append to a message; empty if no name is similar."""
     plain = {_plain(each): each for each in names}
     found = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=_LIKE)
     return f", did you mean {plain[found[0]]}?" if found else ""
 
 
 def no_match(where: str, pattern: str, names: Iterable[str]) -> InvalidArgument:
-    """Return the complaint that no file fits a pattern."""
+    """Return the error for a pattern that matches no file."""
     return InvalidArgument(
         f"no file of {where} is called {pattern!r}{nearest(pattern, names)}; "
         "expected a name or a pattern such as '*.h5'",
@@ -286,7 +287,7 @@ def _names(entry: Entry) -> tuple[str, ...]:
 
 
 def _page_size(text: str) -> tuple[float, float]:
-    """Return the bytes that a size such as 3.7G means, and those of its last digit."""
+    """Return the bytes of a size such as 3.7G, and those of one unit of its last digit."""
     unit = _UNITS[text[-1]]
     return float(text[:-1]) * unit, unit * (0.1 if "." in text else 1.0)
 

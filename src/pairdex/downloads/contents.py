@@ -1,4 +1,4 @@
-"""Whether a file without a published checksum is whole, as far as its own format tells."""
+"""Check by its format whether a file without a published checksum is complete."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pairdex.files.vectors import npy_description
 
 __all__ = ["check_contents"]
 
-_PARQUET_MAGIC = b"PAR1"  # the first four bytes, and the last four, after the footer and its length
+_PARQUET_MAGIC = b"PAR1"  # the first four and the last four bytes of the file
 
 
 def check_contents(path: Path, name: str) -> None:
-    """Check that a file ends where its format says; other kinds of files are not looked at.
+    """Check that a file ends where its format says; skip unknown formats.
 
     Parameters
     ----------
     path
         The file.
     name
-        What it will be called: its suffix tells the format.
+        Its final name; the suffix gives the format.
 
     Raises
     ------
     DamagedFile
-        It is truncated, too long, or of another kind than its name says.
+        It is truncated, too long, or does not match its suffix.
     """
     with path.open("rb") as file:
         if name.endswith(".npy"):
@@ -61,7 +61,7 @@ def _check_parquet(file: IO[bytes], path: Path) -> None:
     footer = int.from_bytes(last[:4], "little")
     whole = first == last[4:] == _PARQUET_MAGIC and 0 < footer <= size - 12
     if not whole:
-        raise DamagedFile(f"{path} is no whole Parquet file")
+        raise DamagedFile(f"{path} is not a complete Parquet file")
 
 
 def _check_npz(path: Path) -> None:

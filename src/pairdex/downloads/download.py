@@ -1,4 +1,4 @@
-"""One file from its address to its name, resumed, tried again and verified."""
+"""Download one file: resume, retry and verify it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Arrival", "Downloader"]
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that is there: its size, whether a checksum was compared, and how much was sent for it."""
+    """A downloaded file: its size, whether its checksum was compared, and the bytes received."""
 
     entry: Entry
     bytes: int
@@ -30,10 +30,10 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Downloader:
-    """Brings files into `folder`.
+    """Downloads files into `folder`.
 
-    `progress(path, done)` is told up to which byte a file has been read or has arrived,
-    `expect(path, total)` of its size when the source says it.
+    `progress(path, done)` reports the bytes of a file that were read or received; `expect(path,
+    total)` reports its size once the source states it.
     """
 
     folder: Path
@@ -45,13 +45,13 @@ class Downloader:
     expect: Callable[[str, int], None]
 
     def bring(self, entry: Entry) -> Arrival:
-        """Have a file in the folder, whole.
+        """Ensure that the folder holds the complete file.
 
         Raises
         ------
         FetchFailed
-            It is not there, never arrives whole, or arrives with wrong bytes; or another process
-            fetches it.
+            The file does not exist, never arrives complete, or has the wrong content; or another
+            process fetches it.
         WriteFailed
             The disk is full or not writable.
         """
@@ -72,7 +72,7 @@ class Downloader:
         return Arrival(entry, known.bytes, verified, received, already=False)
 
     def _present(self, entry: Entry) -> Known | None:
-        """Return what is known of a file that is there and right; it is read only if that is new."""
+        """Return the record of an existing, valid file; read the file only if it is not recorded."""
         target, expected = self.folder / entry.path, expected_digest(entry)
         known = self.record.find(entry.path)
         if known and expected in (None, (known.algorithm, known.digest)):
@@ -88,7 +88,7 @@ class Downloader:
         return self.record.add(entry.path, algorithm, digest)
 
     def _announced(self, entry: Entry) -> int | None:
-        """Return the size that the source says a file has."""
+        """Return the size of a file that the source states."""
         url = entry.urls[0]
 
         def ask() -> int | None:
@@ -98,7 +98,7 @@ class Downloader:
         return Tries(host_of(url), self.hosts, self.retry).persist(ask)
 
     def _complete(self, partial: Partial, entry: Entry) -> tuple[str, int]:
-        """Receive what is missing and finish; wrong bytes are fetched once more, from the beginning."""
+        """Receive the missing bytes and finish; if the content is wrong, start over once."""
         received = self._receive(partial, entry)
         try:
             return partial.finish(), received
@@ -113,7 +113,7 @@ class Downloader:
             ) from error
 
     def _receive(self, partial: Partial, entry: Entry) -> int:
-        """Receive until the file is complete; return the number of bytes that were sent for it."""
+        """Receive until the file is complete; return the number of bytes received."""
         url = entry.urls[0]
         tries, received = Tries(host_of(url), self.hosts, self.retry), 0
         while True:

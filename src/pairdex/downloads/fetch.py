@@ -1,4 +1,4 @@
-"""Many files of a release at once: which, from where, is there room, and what has become of each."""
+"""Fetch many files of a release at once: select them, check the free space, report the results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_JOBS = 64
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be fetched, and why."""
+    """A file that was not fetched, and the reason."""
 
     file: str
     reason: str
@@ -41,7 +41,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Note:
-    """What its page says wrongly, or not, about files that were fetched."""
+    """Errors and omissions of the release's page about the fetched files."""
 
     files: list[str]
     note: str
@@ -49,9 +49,9 @@ class Note:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What is in the folder now: files that are whole, their bytes, those compared with a checksum.
+    """The complete files in the folder, their bytes, and those compared with a checksum.
 
-    `fetched` files and `received` bytes came now; the other files were there already.
+    This call fetched `fetched` files and received `received` bytes; the other files existed before.
     """
 
     release: str
@@ -67,7 +67,7 @@ class FetchReport:
     page: str | None
 
     def complaint(self) -> str:
-        """Return one line about the files that failed."""
+        """Return one line on the failed files."""
         first = self.failed[0]
         advice = "run the same command again to go on"
         if self.mirrors:
@@ -91,24 +91,24 @@ def fetch(
     mirror: str | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Fetch files of a release into a folder, whole and verified; resumed by the same call.
+    """Fetch files of a release into a folder and verify them; the same call resumes.
 
     Parameters
     ----------
     release
-        A name of the catalogue, or an address: http(s), file, and what fsspec knows.
+        A name from the catalogue, or an address: http(s), file, or any fsspec address.
     folder
-        New or existing; parts lie there as `build` finds them.
+        New or existing folder; parts are laid out as `build` expects them.
     parts
-        Only the parts of these numbers: integers, or a text like `0-9,12`; all when None.
+        Only parts with these numbers: integers, or text such as `0-9,12`; None for all.
     files
-        Only files that fit one of these names or glob patterns; all when empty.
+        Only files that match one of these names or glob patterns; empty for all.
     jobs
-        How many files are fetched at once, from one host at most 4.
+        Number of files fetched at once; at most 4 from one host.
     mirror
-        The address of a folder to fetch the release from instead.
+        Address of a folder to fetch the release from instead.
     progress
-        Called with the bytes that are there and the bytes in all, as far as they are known.
+        Called with the bytes done and the total bytes, as far as known.
 
     Returns
     -------
@@ -118,11 +118,11 @@ def fetch(
     Raises
     ------
     FetchFailed
-        Some files could not be fetched; all others have been.
+        Some files could not be fetched; all others were.
     WriteFailed
-        A full disk, or a place that cannot be written.
+        The disk is full or the folder is not writable.
     InvalidArgument
-        No such release, part or file.
+        The release, part or file does not exist.
     """
     report = fetch_files(
         release,
@@ -151,7 +151,7 @@ def fetch_files(
 ) -> FetchReport:
     """Fetch files of a release into a folder; see `pairdex.fetch`.
 
-    A file that fails is reported, and the others are fetched all the same.
+    A failed file is reported; the others are still fetched.
     """
     if not 1 <= jobs <= MAX_JOBS:
         raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
@@ -171,7 +171,7 @@ def fetch_files(
 
 
 class _Sources:
-    """The source of each kind of address, made when it is first needed."""
+    """The source of each kind of address, created on first use."""
 
     def __init__(self, hosts: Hosts, retry: Retry) -> None:
         self._hosts, self._retry = hosts, retry
@@ -185,7 +185,7 @@ class _Sources:
         self._http.close()
 
     def tries(self, url: str) -> Tries:
-        """Return the tries that an address is granted."""
+        """Return the retry state of an address."""
         return Tries(host_of(url), self._hosts, self._retry)
 
     def of(self, url: str) -> Source:
@@ -203,7 +203,7 @@ def _plan(
     patterns: Sequence[str],
     mirror: str | None,
 ) -> tuple[list[Entry], Release | None]:
-    """Return the files to fetch, and the release of the catalogue that they are of."""
+    """Return the files to fetch, and their release in the catalogue, if any."""
     if _is_address(name):
         if mirror is not None:
             raise InvalidArgument(
@@ -229,7 +229,7 @@ def _is_address(text: str) -> bool:
 
 
 def _mirrored(entry: Entry, mirror: str) -> Entry:
-    """Return the file at a mirror: at its published address there, else where it will lie here."""
+    """Return the file at a mirror: at its published path, or else at its local path."""
     known = (url for url in entry.urls if url.startswith(f"{mirror}/"))
     url = next(known, f"{mirror}/{quote(entry.path, safe='/=')}")
     return replace(entry, urls=(url,))

@@ -1,4 +1,4 @@
-"""Files from folders (file:) and, where the extra is installed, from what fsspec knows (s3:, hf:, …)."""
+"""Read files from folders (file:) and, with the extra, from fsspec's file systems (s3:, hf:, …)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FileSource:
 
     @contextmanager
     def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
-        """Open a file at `start` if it is still the one of `validator`; see `Source`."""
+        """Open a file at `start` if it still matches `validator`; see `Source`."""
         path = _path(url)
         try:
             file = path.open("rb", buffering=0)
@@ -42,7 +42,7 @@ class FileSource:
         """Return the files in a folder and its subfolders; see `Source`."""
         folder = _path(url)
         if not folder.is_dir():
-            raise FetchFailed(f"{folder} is no folder; expected one with the files to fetch")
+            raise FetchFailed(f"{folder} is not a folder; expected one with the files to fetch")
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
         names = [path.relative_to(folder).as_posix() for path in paths]
         base = url.rstrip("/")
@@ -60,7 +60,7 @@ class RemoteSource:
 
     @contextmanager
     def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
-        """Open a file at `start` if it is still the one of `validator`; see `Source`."""
+        """Open a file at `start` if it still matches `validator`; see `Source`."""
         system, path = self._system(url)
         with ExitStack() as stack:
             with _explained(url):
@@ -79,7 +79,7 @@ class RemoteSource:
         entries = []
         for path, facts in sorted(found.items()):
             name = path.removeprefix(root).lstrip("/")
-            lfs = facts.get("lfs") or {}  # Hugging Face knows the SHA-256 of large files
+            lfs = facts.get("lfs") or {}  # Hugging Face states the SHA-256 of large files
             entries.append(
                 Entry(
                     name,
@@ -120,7 +120,7 @@ def _explained(url: str) -> Iterator[None]:
         raise FetchFailed(f"{shown(url)} cannot be read: {error}") from error
     except OSError as error:
         raise Interrupted(f"{shown(url)} broke off ({error})") from error
-    except Exception as error:  # every file system has errors of its own
+    except Exception as error:  # every file system raises its own errors
         reason = f"{shown(url)} cannot be read ({type(error).__name__}: {error})"
         raise Interrupted(reason, unreachable=True) from error
 

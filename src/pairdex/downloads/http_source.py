@@ -1,4 +1,4 @@
-"""Files from web servers: ranges, validators, busy answers, and the listings of folders."""
+"""Read files from web servers: ranges, validators, busy responses, and folder listings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _GONE = frozenset({404, 410})
 _PAGE_LIMIT_BYTES = (
     32 << 20
-)  # of one folder's listing; a million files are 100 MB of anybody's HTML
+)  # limit of one folder's listing; HTML of a million files takes about 100 MB
 _PAGES_LIMIT = 1000  # folders below one address
-# Lengths are bounded, so that a page of broken tags takes no longer than its bytes.
+# Lengths are bounded, so that broken tags are parsed in linear time.
 _HREF = re.compile(
     r"""<a\s[^<>]{0,2000}?\bhref\s{0,9}=\s{0,9}("[^"<>]{1,4096}"|'[^'<>]{1,4096}'|[^\s"'<>]{1,4096})""",
     re.IGNORECASE,
@@ -48,7 +48,7 @@ class HttpSource:
         self._client = httpx.Client(
             verify=_authorities(),
             follow_redirects=True,
-            # Compressed bytes would be counted and ranged differently from the file's own.
+            # Sizes and ranges of compressed responses differ from the file's own.
             headers={"User-Agent": f"pairdex/{__version__}", "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(retry.stall_seconds, connect=retry.connect_seconds, pool=None),
             limits=httpx.Limits(max_connections=None),
@@ -76,7 +76,7 @@ class HttpSource:
             raise Interrupted(
                 f"{host_of(url)} answers {_RANGE_REFUSED} to a request for the whole file"
             )
-        with self.open(url) as stream:  # it is another file now, or too short: from the beginning
+        with self.open(url) as stream:  # the file changed or is too short: start over
             yield stream
 
     def find(self, url: str) -> list[Entry]:
@@ -118,7 +118,7 @@ class HttpSource:
                 raise FetchFailed(f"{shown(url)} cannot be fetched: {error}") from error
             except httpx.HTTPError as error:
                 raise Interrupted(f"{host} broke off ({error})") from error
-            except (ValueError, OverflowError) as error:  # of an answer that is not HTTP
+            except (ValueError, OverflowError) as error:  # raised for a response that is not HTTP
                 reason = " ".join(str(error).split())[:120]
                 raise FetchFailed(f"{host} answers {shown(url)} with nonsense: {reason}") from error
 
@@ -141,7 +141,7 @@ class HttpSource:
             )
 
     def _stream(self, answer: httpx.Response, start: int) -> Stream | None:
-        """Return the bytes that the answer holds, or None when it has none of this range."""
+        """Return the range of bytes in the response; None if it is not the requested range."""
         validator = _validator(answer)
         if answer.status_code == 200:
             _refuse_page(answer)
@@ -159,7 +159,7 @@ class HttpSource:
         return Stream(start, total, validator, answer.iter_raw())
 
     def _asked_seconds(self, answer: httpx.Response) -> float | None:
-        """Return how long the server asks to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+        """Return the seconds of Retry-After, given as seconds or a date (RFC 9110, 10.2.3)."""
         asked = answer.headers.get("Retry-After", "").strip()
         if _LENGTH.fullmatch(asked):
             return float(asked)
@@ -175,20 +175,20 @@ class HttpSource:
         with self._answer(page, {}) as answer:
             if not answer.headers.get("Content-Type", "").startswith("text/html"):
                 raise FetchFailed(
-                    f"{shown(page)} is no folder's listing; give the address of a file"
+                    f"{shown(page)} is not a folder listing; give the address of a file"
                 )
             text = bytearray()
             for chunk in answer.iter_raw():
                 text += chunk
                 if len(text) > _PAGE_LIMIT_BYTES:
-                    raise FetchFailed(f"{shown(page)} is no folder's listing: it is too long")
+                    raise FetchFailed(f"{shown(page)} is not a folder listing: it is too long")
         hrefs = _HREF.findall(text.decode("utf-8", "replace"))
         targets = (_joined(page, html.unescape(href.strip("\"'"))) for href in hrefs)
         return [target for target in targets if target and "?" not in target]
 
 
 def _joined(page: str, href: str) -> str | None:
-    """Return what a link leads to; None where it is not an address."""
+    """Return the address of a link; None if it is invalid."""
     try:
         return urldefrag(urljoin(page, href)).url
     except ValueError:
@@ -196,7 +196,7 @@ def _joined(page: str, href: str) -> str | None:
 
 
 def _check_redirect(answer: httpx.Response) -> None:
-    """Refuse to go on to what is not a web server, before the client tries."""
+    """Raise for a redirect to anything other than http(s), before the client follows it."""
     if not answer.has_redirect_location:
         return
     target = _joined(str(answer.url), answer.headers["Location"])
@@ -214,28 +214,28 @@ def _check_redirect(answer: httpx.Response) -> None:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Return whom to trust, read once: it takes longer than fetching a small file."""
+    """Return the TLS context, loaded once: loading takes longer than fetching a small file."""
     return httpx.create_ssl_context()
 
 
 def _validator(answer: httpx.Response) -> str | None:
-    """Return what If-Range takes: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    """Return a validator for If-Range: a strong ETag, or else the date (RFC 9110, 13.1.5)."""
     tag: str = answer.headers.get("ETag", "")
     date: str | None = answer.headers.get("Last-Modified")
     return tag if tag.startswith('"') else date
 
 
 def _is_same(validator: str | None, stream: Stream) -> bool:
-    """Return whether a range is of the file that we have the beginning of.
+    """Return whether a range belongs to the file that was partly received.
 
-    An answer to If-Range may leave Last-Modified away (RFC 9110, 15.3.7); a server that does not know
-    If-Range sends the range of a changed file, with its new validator.
+    A response to If-Range may omit Last-Modified (RFC 9110, 15.3.7). A server without If-Range
+    support sends a range of the changed file, with its new validator.
     """
     return stream.start == 0 or validator is None or stream.validator in (None, validator)
 
 
 def _refuse_page(answer: httpx.Response) -> None:
-    """Refuse the web page that some servers send with status 200 in place of a missing file."""
+    """Raise for a web page that a server sends with status 200 instead of a missing file."""
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
     if is_page and not answer.url.path.endswith((".html", ".htm")):
         raise FetchFailed(

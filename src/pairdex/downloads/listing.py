@@ -1,4 +1,4 @@
-"""The files below an address that is in no catalogue, with the checksums that lie beside them."""
+"""List the files below an address outside the catalogue, with the checksums beside them."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _SUMS_LIMIT_BYTES = 64 << 20
 def list_files(
     source: Source, url: str, *, parts: frozenset[int] | None, patterns: Sequence[str]
 ) -> list[Entry]:
-    """Return the files at an address, or below it, of these parts and names.
+    """Return the files at or below an address that match these parts and names.
 
-    Files named MD5SUMS or SHA256SUMS, as md5sum and sha256sum write them, give the checksums of
+    Files named MD5SUMS or SHA256SUMS, in the format of md5sum and sha256sum, give the checksums of
     the files beside them.
 
     Raises
     ------
     FetchFailed
-        Nothing is there, or the server shows no listing.
+        The address does not exist, or the server does not list folders.
     InvalidArgument
-        No file is of these parts, or fits a pattern.
+        No file matches these parts or patterns.
     """
     path = split_url(url).path
     if _IS_FILE.search(path):
@@ -96,17 +96,17 @@ def _read(source: Source, url: str) -> str:
         for chunk in stream.chunks:
             text += chunk
             if len(text) > _SUMS_LIMIT_BYTES:
-                raise FetchFailed(f"{shown(url)} is no list of checksums: it is too long")
+                raise FetchFailed(f"{shown(url)} is not a list of checksums: it is too long")
     return text.decode("utf-8", "replace")
 
 
 def _is_ours(name: str) -> bool:
-    """Return whether a file is what a fetch into that folder has left for itself."""
+    """Return whether a file is a working file of a fetch into that folder."""
     return name == RECORD or name.endswith((".part", ".part.json"))
 
 
 def _checked(entry: Entry, url: str) -> Entry:
-    """Return a file whose name stays in the folder that files are fetched into."""
+    """Return a file after checking that its path stays inside the target folder."""
     try:
         local_name(entry.path, shown(url))
     except UnsupportedFormat as error:

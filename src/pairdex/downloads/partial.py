@@ -1,7 +1,7 @@
-"""A file on its way: `NAME.part`, and `NAME.part.json` that says whose bytes these are.
+"""A partly received file: `NAME.part`, and `NAME.part.json` that names its source.
 
-Invariant: `NAME` appears only with the bytes that were asked for. What is in `NAME.part` is always the
-beginning of the file that `NAME.part.json` names, or nothing is made of it.
+Invariant: `NAME` appears only with the requested bytes. `NAME.part` is always the beginning of the
+file that `NAME.part.json` names; otherwise it is discarded.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 Advance = Callable[[int], None]
-"""Is told up to which byte a file has been read or has arrived."""
+"""Called with the number of bytes of a file that were read or received."""
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Which version of which address the bytes are of."""
+    """The address, and the version of its file, that the bytes come from."""
 
     url: str
     validator: str | None
@@ -44,14 +44,14 @@ class _Origin:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether the values are of their types: a note may hold anything."""
+        """Whether the values have the right types: a note file may hold anything."""
         validator_fits = self.validator is None or isinstance(self.validator, str)
         total_fits = self.total is None or (type(self.total) is int and 0 <= self.total < 1 << 63)
         return isinstance(self.url, str) and validator_fits and total_fits
 
 
 def expected_digest(entry: Entry) -> tuple[str, str] | None:
-    """Return algorithm and digest of the published checksum, the stronger one where there are two."""
+    """Return algorithm and digest of the published checksum, the stronger one if there are two."""
     if entry.sha256:
         return "sha256", entry.sha256.lower()
     return ("md5", entry.md5.lower()) if entry.md5 else None
@@ -70,17 +70,17 @@ def digest_of(path: Path, algorithm: str, progress: Advance) -> str:
 
 
 def adopt(target: Path) -> None:
-    """Take a wrong file from its name; what it has of the right one may be its beginning."""
+    """Rename a wrong file to `NAME.part`, a possible beginning of the right one, or remove it."""
     partial, note = _part_paths(target)
-    if partial.exists() or target.is_symlink():  # what a link leads to is not ours
+    if partial.exists() or target.is_symlink():  # the target of a link is not ours
         target.unlink()
         return
-    note.unlink(missing_ok=True)  # it told of other bytes
+    note.unlink(missing_ok=True)  # it described other bytes
     target.replace(partial)
 
 
 def forget(target: Path) -> None:
-    """Remove the note that a process left which was killed when its file had just arrived."""
+    """Remove the note left by a process that was killed just after its file was complete."""
     partial, note = _part_paths(target)
     if not partial.exists():
         note.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _part_paths(target: Path) -> tuple[Path, Path]:
 
 
 class Partial:
-    """The beginning of `target`, locked against other processes while it is open."""
+    """The received beginning of `target`, locked against other processes while open."""
 
     def __init__(self, target: Path, entry: Entry) -> None:
         self._target, self._entry = target, entry
@@ -135,10 +135,10 @@ class Partial:
         os.close(self._file)
 
     def position(self, url: str, progress: Advance) -> tuple[int, str | None]:
-        """Return from where to go on with `url`, and the validator of the bytes that are there.
+        """Return the position to resume `url` from, and the validator of the received bytes.
 
-        Bytes of an unknown or another address are kept only if a checksum will judge them. Their
-        digest is computed here, before a server is made to wait.
+        Bytes from an unknown or another address are kept only if a checksum will verify them. Their
+        digest is computed here, before a connection is opened.
         """
         same = self._origin is not None and self._origin.url == shown(url)
         validator = self._origin.validator if self._origin and same else None
@@ -149,26 +149,26 @@ class Partial:
         return self.size, validator
 
     def is_whole(self, url: str) -> bool:
-        """Return whether all of `url` is there already."""
+        """Return whether `url` is already complete."""
         return self._origin is not None and (self._origin.url, self._origin.total) == (
             shown(url),
             self.size,
         )
 
     def belongs_to(self, url: str, stream: Stream) -> bool:
-        """Return whether the stream's size is that of the file that the bytes are of."""
+        """Return whether the stream's size agrees with the partly received file."""
         origin = self._origin
         if origin is None or origin.url != shown(url) or not stream.start:
             return True
         return origin.total is None or stream.total in (None, origin.total)
 
     def begin(self, url: str, stream: Stream) -> None:
-        """Take the stream's bytes from now on; from zero if it begins there.
+        """Prepare to append the stream's bytes; discard earlier bytes if it begins at zero.
 
         Raises
         ------
         WriteFailed
-            There is not enough free space for the rest.
+            Free space is too small for the rest.
         """
         if stream.start != self.size:
             self.discard()
@@ -186,7 +186,7 @@ class Partial:
         Raises
         ------
         WriteFailed
-            The disk is full; what has been written stays, to go on from.
+            The disk is full; the written bytes stay, so that a later call can resume.
         """
         view = memoryview(chunk)
         while view:
@@ -199,19 +199,19 @@ class Partial:
             view = view[count:]
 
     def discard(self) -> None:
-        """Forget all bytes."""
+        """Discard all bytes."""
         os.ftruncate(self._file, 0)
         self.size, self._digest, self._hashed = 0, self._new_digest(), True
 
     def finish(self) -> str:
-        """Give the file its name and return its digest; wrong bytes are discarded instead.
+        """Rename the file to `NAME` and return its digest; discard wrong bytes instead.
 
         Raises
         ------
         DamagedFile
-            The checksum is another, or, where none is published, the format says it is not whole.
+            The checksum differs; or none is published, and the file is incomplete by its format.
         WriteFailed
-            The bytes cannot be made durable.
+            The bytes cannot be flushed to disk.
         """
         try:
             self._verify()
@@ -252,7 +252,7 @@ class Partial:
             facts = foreign_json.parse(self._note.read_bytes())
             origin = _Origin(facts["url"], facts["validator"], facts["total"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # the bytes are then of an unknown origin
+            return None  # the bytes then have an unknown origin
         return origin if origin.is_plausible else None
 
     def _check_space(self, needed: int) -> None:

@@ -1,6 +1,6 @@
-"""What has arrived in a folder and was verified, so that it need not be read again.
+"""A record of the verified files of a folder, so that they need not be read again.
 
-An entry counts as long as the file has the size and the time of last change that it had then.
+An entry is valid as long as the file's size and modification time are unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORMAT, _VERSION = "pairdex-fetched", 1
 
 @dataclass(frozen=True)
 class Known:
-    """One file as it was when its digest was computed."""
+    """The state of a file when its digest was computed."""
 
     bytes: int
     mtime_ns: int
@@ -34,7 +34,7 @@ class Known:
 
 
 class Record:
-    """The record of a folder; it may be lost or damaged: files are then read again."""
+    """The record of a folder; if it is lost or damaged, files are read again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / RECORD
@@ -42,7 +42,7 @@ class Record:
         self._files = self._read()
 
     def find(self, name: str) -> Known | None:
-        """Return what is known of a file, if it has not been changed since."""
+        """Return the entry of a file if the file is unchanged."""
         try:
             known = Known(**self._files[name])
             status = (self._folder / name).stat()
@@ -52,7 +52,7 @@ class Record:
         return known if same else None
 
     def add(self, name: str, algorithm: str, digest: str) -> Known:
-        """Note the digest that a file has now."""
+        """Record the current digest of a file."""
         status = (self._folder / name).stat()
         known = Known(status.st_size, status.st_mtime_ns, algorithm, digest)
         with self._locked():
@@ -66,7 +66,7 @@ class Record:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other threads and processes from the record for a moment."""
+        """Lock the record against other threads and processes."""
         with self._lock:
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -76,7 +76,7 @@ class Record:
                 os.close(descriptor)
 
     def _read(self) -> dict[str, Any]:
-        """Return what is recorded, also by other processes."""
+        """Read all entries, including those of other processes."""
         try:
             content = foreign_json.parse(self._path.read_bytes())
             if (content["format"], content["version"]) == (_FORMAT, _VERSION):

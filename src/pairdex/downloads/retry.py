@@ -1,4 +1,4 @@
-"""How long to try, how long to wait, and how much to ask of one host."""
+"""Retries, waits, and connection limits per host."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Retry:
-    """The limits of one fetch; time and chance come in as functions.
+    """The limits of one fetch; clock and random numbers are passed in as functions.
 
     Attributes
     ----------
     attempts
-        Tries without progress before a file is given up; `progress_bytes` more of it begin anew.
+        Tries without progress before a file fails; each further `progress_bytes` reset the count.
     first_attempts
-        Tries to reach a host that has not answered yet: it may not exist any more.
+        Tries to reach a host that has not answered yet and may no longer exist.
     first_delay_seconds, longest_delay_seconds
-        The wait before the second try, doubled with every further one, half of it by chance.
+        The wait before the second try, doubled with each further try; half of it is random.
     longest_asked_seconds
-        The longest wait that is granted to a server that asks for one (Retry-After).
+        The longest accepted Retry-After of a server.
     stall_seconds
-        A connection that gives nothing for so long is broken off.
+        A connection without data for this time is closed.
     connections_per_host
-        However many jobs there are: the hosts of these releases serve them for nothing.
+        Largest number of connections to one host, independent of the number of jobs.
     sleep, chance, now
-        Wait some seconds; a number of 0 to 1; the seconds since 1970.
+        Wait for some seconds; a random number from 0 to 1; seconds since 1970.
     """
 
     attempts: int = 8
@@ -55,13 +55,13 @@ class Retry:
     now: Callable[[], float] = time.time
 
     def delay_seconds(self, failures: int) -> float:
-        """Return the wait after so many failures in a row: exponential, the upper half by chance."""
+        """Return the wait after `failures` consecutive failures: exponential, upper half random."""
         longest = min(self.longest_delay_seconds, self.first_delay_seconds * 2.0 ** (failures - 1))
         return longest * (1 + self.chance()) / 2
 
 
 class Hosts:
-    """What the workers of one fetch know of the hosts in common."""
+    """State of the hosts that the workers of one fetch share."""
 
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
@@ -73,7 +73,7 @@ class Hosts:
 
     @contextmanager
     def connection(self, host: str) -> Iterator[None]:
-        """Hold one of the connections to `host`, after the pause that it has asked for."""
+        """Hold one of the connections to `host`, after any pause that it requested."""
         with self._lock:
             slots = self._slots.setdefault(
                 host, threading.Semaphore(self._retry.connections_per_host)
@@ -85,12 +85,12 @@ class Hosts:
             yield
 
     def pause(self, host: str, seconds: float) -> None:
-        """Let nobody connect to `host` for so long: it has asked for it.
+        """Pause all connections to `host`, as it requested.
 
         Raises
         ------
         FetchFailed
-            It asks for more than is granted.
+            It requests a longer wait than is allowed.
         """
         if seconds > self._retry.longest_asked_seconds:
             raise FetchFailed(
@@ -102,15 +102,15 @@ class Hosts:
             self._not_before[host] = max(until, self._not_before.get(host, 0.0))
 
     def note_answer(self, host: str) -> None:
-        """Remember that `host` is there."""
+        """Record that `host` answered."""
         self._answered.add(host)
 
     def note_silence(self, host: str) -> None:
-        """Remember that `host` could not be reached in all tries."""
+        """Record that all tries to reach `host` failed."""
         self._silent.add(host)
 
     def attempts(self, host: str) -> int:
-        """Return how often to try to reach `host`; once if all tries for another file failed."""
+        """Return the number of tries to reach `host`; 1 if all tries for another file failed."""
         if host in self._silent:
             return 1
         known = host in self._answered
@@ -130,7 +130,7 @@ class Tries:
         Raises
         ------
         FetchFailed
-            There have been enough.
+            The tries are used up.
         """
         progressed = gained_bytes >= self._retry.progress_bytes
         self._failures = 1 if progressed else self._failures + 1
@@ -142,16 +142,16 @@ class Tries:
                 self._hosts.note_silence(self._host)
             times = f", {self._failures} times in a row" if self._failures > 1 else ""
             raise FetchFailed(f"{error.reason}{times}") from error
-        if error.wait_seconds is None:  # else all connections to the host pause: `Hosts.pause`
+        if error.wait_seconds is None:  # otherwise `Hosts.pause` pauses all connections to the host
             self._retry.sleep(self._retry.delay_seconds(self._failures))
 
     def persist(self, work: Callable[[], Result]) -> Result:
-        """Return what `work` gives, tried again as often as is granted.
+        """Return the result of `work`; retry as often as allowed.
 
         Raises
         ------
         FetchFailed
-            There have been enough tries.
+            The tries are used up.
         """
         while True:
             try:

@@ -1,7 +1,7 @@
-"""What a source of files gives: the bytes of a file from some position on.
+"""The interface of file sources: streams of a file's bytes from a position on.
 
-A source opens an address at a position with the validator of the bytes that are already there. It
-begins at that position only if the file is still the same; otherwise it begins at zero.
+A source opens an address at a position, with the validator of the bytes already received. It starts
+at that position only if the file is unchanged; otherwise it starts at zero.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Interrupted", "Source", "Stream", "host_of", "shown", "split_url"]
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the pieces of an address.
+    """Split an address into its components.
 
     Raises
     ------
     InvalidArgument
-        It is not an address: brackets that do not match, a port out of range, a host that is not a name.
+        The address is invalid: unbalanced brackets, a port out of range, or an invalid host name.
     """
     try:
         split = urlsplit(url)
@@ -40,13 +40,13 @@ def split_url(url: str) -> SplitResult:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address, or its kind where it has none."""
+    """Return the host of an address, or its scheme if it has no host."""
     split = split_url(url)
     return split.netloc.rpartition("@")[2] or split.scheme
 
 
 def shown(url: str) -> str:
-    """Return an address without what may be secret in it: the password, and signatures in the query."""
+    """Return an address without its secrets: the password, and signatures in the query."""
     split = split_url(url)
     if not split.netloc:
         return url
@@ -57,8 +57,8 @@ def shown(url: str) -> str:
 class Stream:
     """The bytes of a file from `start` on.
 
-    `total` is the size of the whole file, None where the server does not say; `validator` changes
-    when the file does, None where the server gives none.
+    `total` is the size of the whole file; None if the server does not state it. `validator` changes
+    whenever the file does; None if the server does not send one.
     """
 
     start: int
@@ -68,9 +68,10 @@ class Stream:
 
 
 class Interrupted(Exception):
-    """What may go better the next time: a break, a stall, a busy server. It does not leave `releases`.
+    """A failure worth a retry: a broken connection, a stall, a busy server.
 
-    `wait_seconds` is what the server asked for; `unreachable` says that there was no connection.
+    `wait_seconds` is the wait that the server requested; `unreachable` is True if the connection
+    failed. It never leaves `downloads`.
     """
 
     def __init__(
@@ -88,23 +89,23 @@ class Source(Protocol):
     def open(
         self, url: str, start: int = 0, validator: str | None = None
     ) -> AbstractContextManager[Stream]:
-        """Open a file at `start` if it is still the one of `validator`, else at zero.
+        """Open a file at `start` if it still matches `validator`, else at zero.
 
         Raises
         ------
         FetchFailed
-            It is not there, or may not be read.
+            The file does not exist or is not readable.
         Interrupted
-            Trying again may help; also while the chunks are read.
+            A retry may help; also raised while the chunks are read.
         """
 
     def find(self, url: str) -> list[Entry]:
-        """Return the files below an address, their paths relative to it, in order.
+        """Return the files below an address, with paths relative to it, in order.
 
         Raises
         ------
         FetchFailed
-            There is nothing, or it cannot be listed.
+            The address does not exist or cannot be listed.
         Interrupted
-            Trying again may help.
+            A retry may help.
         """

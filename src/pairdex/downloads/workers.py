@@ -1,4 +1,4 @@
-"""Threads that bring many files at once, and the sum of what they report."""
+"""Threads that download many files at once, and their total progress."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pairdex.progress import StepProgress
 
 __all__ = ["Meter", "Result", "side_by_side"]
 
-_JOIN_SECONDS = 1.0  # for workers to notice that they should end; they leave nothing half-named
+_JOIN_SECONDS = 1.0  # for workers to stop; partial files keep their .part name
 
 
 Result = Arrival | tuple[Entry, BaseException]
 
 
 class Meter:
-    """Adds up what the workers report; asks them to end by raising `_Ended` in their reports."""
+    """Sums the workers' progress; stops them by raising `_Ended` from their progress calls."""
 
     def __init__(self, entries: list[Entry], progress: StepProgress | None) -> None:
         self.stop = threading.Event()
@@ -31,7 +31,7 @@ class Meter:
         self._report, self._lock = progress, threading.Lock()
 
     def progress(self, path: str, done: int) -> None:
-        """Take up to which byte a file has come."""
+        """Record the bytes done of a file."""
         if self.stop.is_set():
             raise _Ended
         with self._lock:
@@ -41,22 +41,22 @@ class Meter:
                 self._report(self._sum, max(self._total, self._sum))
 
     def expect(self, path: str, total: int) -> None:
-        """Take the size of a file."""
+        """Record the size of a file."""
         with self._lock:
             self._total += total - self._totals[path]
             self._totals[path] = total
 
 
 class _Ended(BaseException):
-    """A worker was asked to end."""
+    """A worker was asked to stop."""
 
 
 def side_by_side(
     entries: list[Entry], jobs: int, downloader: Downloader, stop: threading.Event
 ) -> list[Result]:
-    """Bring all files with `jobs` threads; a full disk or an interruption ends them all.
+    """Download all files with `jobs` threads; a full disk or an interruption stops them all.
 
-    The threads are daemons: one that waits for a stalled server does not keep the program.
+    The threads are daemons: a stalled connection does not keep the program from exiting.
     """
     waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
     results: queue.SimpleQueue[Result] = queue.SimpleQueue()

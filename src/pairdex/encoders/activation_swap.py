@@ -1,6 +1,6 @@
-"""A tower with the other activation: what a model would give if GELU and QuickGELU had been mistaken.
+"""Swap the activation of a tower, to test whether GELU and QuickGELU were confused.
 
-Each activation has one operator that nothing else in such a tower has, so it is found by that alone:
+Each activation has one operator that occurs nowhere else in such a tower, which identifies it:
 QuickGELU is x * sigmoid(1.702 x), GELU x * (1 + erf(x / sqrt 2)) / 2 or, from opset 20 on, Gelu.
 """
 
@@ -58,7 +58,7 @@ _CONSTANTS = {
 
 
 def _replaced(node: Any, name: str, make: Any) -> list[Any]:  # noqa: ANN401 - protobuf
-    """Return what stands in a node's place; each computes the other function of the same x."""
+    """Return the nodes that replace a node; they compute the other function of the same x."""
     given, result = node.input[0], node.output[0]
     if node.op_type == "Gelu":  # x -> x * sigmoid(1.702 x)
         return [

@@ -1,4 +1,4 @@
-"""How far vectors that are computed anew agree with those that a collection holds."""
+"""Compare newly computed vectors with those stored in a collection."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pairdex.knn.distance import normalise
 
 __all__ = ["Agreement", "of_similarities", "of_vectors"]
 
-# Nearer than this two vectors are taken for the same: computing in float16 on a GPU moves a vector of
-# CLIP by less, another activation by more.
+# Vectors closer than this count as the same: float16 on a GPU changes a CLIP vector by less,
+# another activation by more.
 SAME_COSINE = 0.999
 SAME_SIMILARITY = 0.005  # likewise for the similarity of a picture and its caption
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a comparison of some rows has found.
+    """The result of comparing some rows.
 
     Attributes
     ----------
     rows
-        How many were compared.
+        Number of compared rows.
     median, mean
         Of the cosine between old and new; of 1 - the difference for similarities.
     same
-        The share of rows that are the same but for rounding.
+        The share of rows that are equal except for rounding.
     recognised
         The share of rows whose new vector is nearest to its own old one among all compared; for
         similarities, the correlation of old and new. By chance it is about 0.
@@ -45,7 +45,7 @@ def of_vectors(old: NDArray[np.float16], new: NDArray[np.float32]) -> Agreement:
     """Compare vectors of the same rows, shape (n, dim) each, n at least 1."""
     a, b = normalise(old), normalise(new)
     cosines = np.einsum("ij,ij->i", a, b)
-    # Equal texts have equal vectors: being as near as any other is being nearest.
+    # Equal texts have equal vectors, so ties count as nearest.
     nearest = cosines >= (b @ a.T).max(axis=1) - 1e-6
     return Agreement(
         rows=len(a),

@@ -1,8 +1,8 @@
-"""The forms in which a folder says its pictures' captions in one table.
+"""Read the tables in which a folder states the captions of its pictures.
 
 `captions.tsv` is our own; `metadata.csv`, `.jsonl` and `.parquet` are of Hugging Face's imagefolder, in
 any folder; `captions.txt`, `results.csv` and `*.token` are of the Flickr data sets, with several
-captions a picture. What is wrong with one line costs that line.
+captions a picture. An invalid line is skipped and reported.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TABLE = "captions.tsv"
 
 _FILE_NAMES = ("file", "filename", "file_name", "image", "image_path", "image_name", "path")
 _MAX_FIELD_CHARS = 1 << 24  # the default of `csv` refuses long JSON in a field
-_SHOWN = 100  # problems of one table that are listed
+_SHOWN = 100  # largest number of problems listed for one table
 
-# Number of the line; its fields by column, or what is wrong with it.
+# Line number; its fields by column, or its error.
 _Row = tuple[int, dict[str, object] | str]
 
 
@@ -110,7 +110,7 @@ def _take(
     folder: PurePosixPath,
     columns: tuple[str, str | None],
 ) -> list[str]:
-    """Take in the rows; return what is wrong with those that name no picture of the folder."""
+    """Add the rows; return the problems of rows that do not name a picture of the folder."""
     at, caption = columns
     problems = []
     for number, row in rows:
@@ -125,7 +125,7 @@ def _take(
 
 
 def _inside(name: object, folder: PurePosixPath) -> str | None:
-    """Return a picture's name below the root; None where it is none, or lies elsewhere."""
+    """Return a picture's name relative to the root; None if it is invalid or outside the root."""
     if not isinstance(name, str):
         return None
     picture = PurePosixPath(name.strip().replace("\\", "/"))
@@ -140,7 +140,7 @@ def _first(columns: Sequence[str], known: Sequence[str]) -> str | None:
 
 
 def _tsv_rows(data: bytes) -> Iterator[_Row]:
-    """Yield the lines of our own form: no quotes, a header only if the first field names pictures."""
+    """Yield the lines of pairdex's own format: unquoted, with an optional header."""
     lines = data.decode().split("\n")
     rows = [(i, line.rstrip("\r").split("\t")) for i, line in enumerate(lines, 1) if line.strip()]
     if not rows:
@@ -194,7 +194,7 @@ def _token_rows(data: bytes) -> Iterator[_Row]:
 
 
 def _text_rows(data: bytes) -> Iterator[_Row]:
-    """Yield the lines of a `captions.txt`, by the form of its first line."""
+    """Yield the lines of a `captions.txt`; its first line determines the format."""
     first = data.partition(b"\n")[0]
     if b"\t" in first:
         return _token_rows(data) if b"#" in first.partition(b"\t")[0] else _tsv_rows(data)

@@ -1,4 +1,4 @@
-"""Captions by picture, whatever said them, and what else is known of the pictures."""
+"""Captions and further values by picture, from any source."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pairdex.encoders.columns import JsonColumns
 
 __all__ = ["ALL_CAPTIONS", "CAPTION_NAMES", "CaptionTable", "one_line", "split_captions"]
 
-# What the column of captions is called: the first of these that is there.
+# Names of the caption column; the first existing one is used.
 CAPTION_NAMES = ("caption", "text", "title", "name", "captions", "raw", "sentences", "caption_0")
-ALL_CAPTIONS = "captions"  # the column of all of them, where a picture has several
+ALL_CAPTIONS = "captions"  # the column of all captions, if pictures have several
 
 
 @dataclass
@@ -21,15 +21,15 @@ class CaptionTable:
     Attributes
     ----------
     captions
-        The caption of each picture that was named; the first where there are several.
+        The caption of each named picture; the first if it has several.
     several
-        All captions of the pictures that have more than one.
+        All captions of pictures that have more than one.
     values
         The further values of each picture.
     blank
-        Values of the pictures that were not named.
+        Values of pictures that were not named.
     problems
-        What cannot be used, and why: file and reason.
+        Unusable entries: file and reason.
     """
 
     captions: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class CaptionTable:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, picture: str, captions: Sequence[str], values: Mapping[str, object]) -> None:
-        """Take in what a line says of a picture; a further line adds captions."""
+        """Add a line's caption and values of a picture; further lines add captions."""
         said = [one_line(caption) for caption in captions if caption.strip()]
         if picture in self.captions:
             have = self.several.get(picture) or [c for c in [self.captions[picture]] if c]
@@ -52,7 +52,7 @@ class CaptionTable:
             self.several[picture] = said
 
     def join(self, other: CaptionTable) -> None:
-        """Take in another table; where both name a picture, the first one's caption stays."""
+        """Merge another table; if both name a picture, the existing caption stays."""
         for picture, caption in other.captions.items():
             if picture not in self.captions:
                 self.captions[picture] = caption
@@ -65,12 +65,12 @@ class CaptionTable:
 
 
 def one_line(text: str) -> str:
-    """Return a text with its spaces and line ends made single spaces."""
+    """Collapse each run of white space in a text to one space."""
     return " ".join(text.split())
 
 
 def split_captions(value: object) -> list[str]:
-    """Return the captions that a value holds: a text, or a list of texts."""
+    """Return the captions in a value: a text, or a list of texts."""
     if isinstance(value, list | tuple):
         return [one for item in value for one in split_captions(item)]
     if isinstance(value, dict):  # COCO on Hugging Face: {"raw": "a dog", "tokens": […]}

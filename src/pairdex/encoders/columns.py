@@ -1,4 +1,4 @@
-"""Further columns of samples: names that are free, and one type for values from many JSON objects."""
+"""Further columns of samples: unique names, and a common type for values of many JSON objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 __all__ = ["TAKEN", "JsonColumns", "Texts", "free_names", "nameless"]
 
-# What `encode` itself writes for each picture, besides what the build adds.
+# Columns that `encode` writes itself, besides those that the build adds.
 TAKEN = frozenset(
     {"image_path", "caption", "width", "height", "similarity", "id", "distance", "part", "row"}
 )
@@ -25,7 +25,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def nameless(names: Sequence[str]) -> list[str]:
-    """Return the names of a table's columns, those that are empty or repeated named by their place."""
+    """Return the column names of a table; empty and repeated names are replaced by the position."""
     given = list[str]()
     for place, name in enumerate(names, 1):
         wanted = name or f"column_{place}"
@@ -39,7 +39,7 @@ def free_names(
     *,
     taken: Iterable[str] = TAKEN,
 ) -> tuple[str, ...]:
-    """Return names that are neither empty nor taken nor given twice.
+    """Return names that are non-empty, unique, and not reserved.
 
     Parameters
     ----------
@@ -62,11 +62,10 @@ class Texts(list[str]):
 
 @dataclass
 class JsonColumns:
-    """The columns that JSON objects make together, in the order in which their keys were first met.
+    """The columns of a set of JSON objects, in order of the first occurrence of their keys.
 
     A key whose values are integers becomes int64, integers and other numbers float64, truth values
-    bool; `Texts` become lists of texts; anything else becomes text, and what is not a text in
-    it JSON.
+    bool; `Texts` become lists of texts; all other values become text, non-text ones as JSON.
     """
 
     kinds: dict[str, str]
@@ -81,18 +80,18 @@ class JsonColumns:
         return columns
 
     def see(self, values: Mapping[str, object]) -> None:
-        """Take in one more object."""
+        """Add an object."""
         for key, value in values.items():
             self._merge(key, _kind(value))
 
     def join(self, other: JsonColumns) -> None:
-        """Take in what other columns have seen."""
+        """Merge other columns."""
         for key, kind in other.kinds.items():
             self._merge(key, kind)
 
     @property
     def schema(self) -> pa.Schema:
-        """Their names, made free, and types."""
+        """Their unique names and types."""
         names = free_names(list(self.kinds), taken=self.taken)
         types = [_TYPES.get(kind, pa.string()) for kind in self.kinds.values()]
         return pa.schema(list(zip(names, types, strict=True)))

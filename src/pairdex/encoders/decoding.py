@@ -1,6 +1,6 @@
-"""Pictures made ready for a model ahead of it, in order, by threads or by processes.
+"""Decode pictures ahead of the model, in order, in threads or processes.
 
-The number of pictures that wait is bounded: the model sets the pace.
+The queue of decoded pictures is bounded, so decoding keeps pace with the model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
 __all__ = ["Decoded", "Decoder", "DecodingRules", "Failure", "decoder"]
 
-_GROUP = 8  # pictures handed over at once, so that handing over costs little
+_GROUP = 8  # pictures per task, to keep the overhead small
 _AHEAD = 16  # groups decoded ahead: 20 MB at 224 pixels, enough to keep a model busy
 
 
@@ -41,9 +41,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture ready for the model: `levels` of shape (size, size, 3), and its size as it was.
+    """A picture ready for the model: `levels` of shape (size, size, 3), and its original size.
 
-    `content` is the checksum of its file, where it was asked for.
+    `content` is the checksum of its file, if requested.
     """
 
     sample: Sample
@@ -56,26 +56,26 @@ class Decoded:
 
 @dataclass(frozen=True)
 class DecodingRules:
-    """How pictures are decoded; `hashed`: with the checksums of their files."""
+    """Decoding options; `hashed` adds the checksums of the files."""
 
     spec: ImageSpec
     orientation: Orientation = "upright"
     hashed: bool = False
 
 
-# levels, width, height, facts, content; or the reason why there is none
+# levels, width, height, facts, content; or the reason of the failure
 _Outcome = tuple[NDArray[np.uint8], int, int, Facts, str | None] | str
 
 
 class Decoder:
-    """Decodes samples with the help of an executor."""
+    """Decodes samples with an executor."""
 
     def __init__(self, executor: Executor, rules: DecodingRules) -> None:
         self._executor = executor
         self._rules = rules
 
     def decoded(self, samples: Sequence[Sample]) -> Iterator[Decoded | Failure]:
-        """Yield each sample's picture, or why there is none, in order."""
+        """Yield each sample's picture, or the reason of its failure, in order."""
         waiting: deque[tuple[Sequence[Sample], Future[list[_Outcome]]]] = deque()
         try:
             for start in range(0, len(samples), _GROUP):
@@ -93,12 +93,12 @@ class Decoder:
 
 @contextmanager
 def decoder(rules: DecodingRules, *, workers: int, threads: int) -> Iterator[Decoder]:
-    """Give a decoder of `workers` processes or, where that is 0, of `threads` threads of this one.
+    """Yield a decoder with `workers` processes; if 0, with `threads` threads of this process.
 
     Raises
     ------
     WriteFailed
-        A worker was ended from outside.
+        A worker process was killed.
     """
     if workers:
         with process_pool(workers) as pool:

@@ -1,4 +1,4 @@
-"""Running a model: texts and pictures in, unit vectors out."""
+"""Run a model: encode texts and pictures as unit vectors."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ _UNUSABLE = (
     ),
     *FOREIGN_ERRORS,
 )
-_LENGTH_ERROR = 0.01  # of a vector that was scaled to unit length
+_LENGTH_ERROR = 0.01  # of the length of a unit vector
 
 
 class Encoder:
-    """A model ready to run; each tower is opened when it is first needed, then kept.
+    """A model ready to run; each tower is loaded on first use.
 
     Parameters
     ----------
     model
         From `load_model`.
     device
-        `auto` takes a GPU where onnxruntime has one.
+        `auto` uses a GPU if onnxruntime has one.
     threads
-        Threads for one run; as many as this process may use when None.
+        Threads for one run; None for all processors of this process.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Encoder:
 
     @property
     def image_batch(self) -> int:
-        """How many pictures go through the model at once."""
+        """Number of pictures per run of the model."""
         return GPU_IMAGE_BATCH if self._providers[0] == _GPU else IMAGE_BATCH
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts that somebody asks for.
+        """Encode texts as queries.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Encoder:
         return _usable(self._encode_texts(texts), self.model.text_file)
 
     def encode_captions(self, captions: Sequence[str]) -> NDArray[np.float32]:
-        """Encode captions as they come: empty ones too, and of long ones what the model reads.
+        """Encode captions: empty captions are allowed, long captions are truncated.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class Encoder:
         return _usable(vectors, self.model.vision_file)
 
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Encode one batch of pictures that `preprocess` has prepared.
+        """Encode one batch of preprocessed pictures.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Encoder:
     def _run(
         self, session: ort.InferenceSession, path: Path, batch: NDArray[Any]
     ) -> NDArray[np.float32]:
-        """Run one tower on a batch and scale what comes out to unit length."""
+        """Run one tower on a batch and scale its output to unit length."""
         started = time.perf_counter()
         try:
             name = session.get_inputs()[0].name
@@ -210,7 +210,7 @@ class Encoder:
 
 
 def _usable(vectors: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    """Return vectors of questions; a row without a direction cannot be searched for.
+    """Check the vectors of queries: zeros and non-finite rows cannot be searched for.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _usable(vectors: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
 
 
 def _batches_by_length(lengths: Sequence[int]) -> Iterator[NDArray[np.intp]]:
-    """Yield the rows of each batch: those of similar length together, so that little is padded."""
+    """Yield the rows of each batch, grouped by similar length to reduce padding."""
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), TEXT_BATCH):
         yield order[start : start + TEXT_BATCH]

@@ -9,7 +9,7 @@ from charset_normalizer import from_bytes
 
 __all__ = ["decoded", "decoded_all"]
 
-# The order decides where the content does not: short captions fit several encodings equally well.
+# The order breaks ties: short captions fit several encodings equally well.
 _KNOWN = (
     "cp1252", "cp1250", "cp1251", "cp932", "gb18030", "euc_jp", "big5", "cp949", "koi8_r",
 )  # fmt: skip
@@ -23,16 +23,16 @@ _SAMPLE_BYTES = 1 << 20  # enough to detect by
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """Return a text, and the encoding it was read as where that is not UTF-8, else an empty text."""
+    """Return a text and its encoding; the encoding is empty for UTF-8."""
     texts, encodings = decoded_all({"": data})
     return texts[""], encodings.get("", "")
 
 
 def decoded_all(files: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return texts that belong together, and the encoding of each that is not UTF-8.
+    """Decode texts of one source; return them, with the encoding of each that is not UTF-8.
 
-    Those without a byte order mark are taken to be of one encoding, which is detected from all of
-    them; one that does not fit it is detected by itself.
+    Texts without a byte order mark are assumed to share one encoding, detected from all of them.
+    The encoding of a text that does not fit is detected separately.
     """
     texts: dict[str, str] = {}
     encodings: dict[str, str] = {}

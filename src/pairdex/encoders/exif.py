@@ -1,4 +1,4 @@
-"""What a picture's EXIF says: when, with which camera and where it was taken."""
+"""Read from a picture's EXIF when, where and with which camera it was taken."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Facts", "facts_of"]
 
 _TIME_TAGS = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 _TIME = "%Y:%m:%d %H:%M:%S"
-_MAX_CAMERA_CHARS = 200  # longer ones are not a camera's name
+_MAX_CAMERA_CHARS = 200  # longer texts are not a camera's name
 
 
 class Facts(NamedTuple):
-    """What is known of a picture.
+    """EXIF facts of a picture.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(picture: Image.Image) -> Facts:
-    """Return what the EXIF of a picture says; None for what is missing or damaged."""
+    """Read the EXIF of a picture; missing or damaged fields are None."""
     with suppress(*DAMAGE):
         exif = picture.getexif()
         taken = _taken(exif)

@@ -1,4 +1,4 @@
-"""Reading the fields of a JSON object, each checked, each complaint naming file and field."""
+"""Read and check the fields of a JSON object; errors name file and field."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Fields:
     Raises
     ------
     DamagedFile
-        From every method, when the field is missing or not of the kind asked for.
+        From every method, if the field is missing or has another type.
     """
 
     def __init__(self, path: Path, content: object, *, prefix: str = "") -> None:
         self._path = path
         self._prefix = prefix
         if not isinstance(content, dict):
-            raise DamagedFile(f"{path}: {prefix.rstrip('.') or 'the content'} is no JSON object")
+            raise DamagedFile(f"{path}: {prefix.rstrip('.') or 'the content'} is not a JSON object")
         self._content: dict[str, object] = content
 
     def inner(self, name: str) -> Fields:
@@ -41,7 +41,7 @@ class Fields:
         return value
 
     def strings(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts; an empty one where the field is missing."""
+        """Return a list of texts; empty if the field is missing."""
         value = self._content.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self._refuse(name, value, "a list of texts")
@@ -55,7 +55,7 @@ class Fields:
         return value
 
     def optional_integer(self, name: str, *, least: int) -> int | None:
-        """Return an integer of at least `least`, or None where the field is null."""
+        """Return an integer of at least `least`, or None if the field is null."""
         return None if self._value(name) is None else self.integer(name, least=least)
 
     def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice:
@@ -67,7 +67,7 @@ class Fields:
         self._refuse(name, value, " or ".join(choices))
 
     def optional_choice(self, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
-        """Return one of the `choices`; the default where the field is missing."""
+        """Return one of the `choices`; the default if the field is missing."""
         return self.choice(name, choices) if name in self._content else default
 
     def triple(self, name: str, *, positive: bool = False) -> tuple[float, float, float]:

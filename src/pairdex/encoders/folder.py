@@ -30,7 +30,7 @@ __all__ = [
     "sample_of",
 ]
 
-_BESIDE = (".txt", ".json")  # what may say a caption, before what it loses to
+_BESIDE = (".txt", ".json")  # sources of captions, in ascending priority
 _MEASURED = ("width", "height")  # of the picture: measured when it is decoded
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -39,7 +39,7 @@ _NUMBERS = re.compile(r"(\d+)")
 class PictureFolder:
     """The pictures of a folder in natural order; `schema` are the columns of their further values.
 
-    `notes` are what one should know of files, by name; `linked` the folders elsewhere that links led to.
+    `notes` are remarks on files, by name; `linked` are the outside folders that links point to.
     """
 
     root: Path
@@ -67,7 +67,7 @@ class PictureFolder:
         return self.pictures[start:stop]
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return the files as they stand, with captions and values."""
+        """Return the state of the files, with captions and values."""
         return [
             (one.name, one.reason or file_stamp(self.root / one.name), one.caption, one.values)
             for one in self.pictures[start:stop]
@@ -76,7 +76,7 @@ class PictureFolder:
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of a picture outside of it."""
+    """Caption and values of a picture from outside its file."""
 
     caption: str = ""
     values: dict[str, object] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class Said:
 
 
 class FolderContent:
-    """What a folder holds, as far as its names and its tables of captions say.
+    """The content of a folder, by its file names and caption tables.
 
     Attributes
     ----------
     names
-        The pictures, and what is listed as one, in natural order.
+        Pictures, and files listed as pictures, in natural order.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -101,14 +101,14 @@ class FolderContent:
         self._beside = _files_beside(scan)
 
     def stamps(self, name: str) -> tuple[FileStamp | None, ...]:
-        """Return the stamps of a picture and of the files beside it; None first if it is not there."""
+        """Return the stamps of a picture and of the files beside it; the first may be None."""
         return (
             self.scan.files.get(name),
             *(self.scan.files[other] for other in self._others(name)),
         )
 
     def said(self, names: Iterable[str]) -> dict[str, Said]:
-        """Return what tables, and files beside the pictures, say of them; these files are read now."""
+        """Return captions and values from tables and files beside the pictures; read those files."""
         beside = {name: self._others(name) for name in names}
         texts = {file for files in beside.values() for file in files if file not in self._objects}
         data, notes = _read(self.root, texts)
@@ -117,12 +117,12 @@ class FolderContent:
         return {name: self._joined(name, files, captions, notes) for name, files in beside.items()}
 
     def trouble(self, name: str) -> str:
-        """Return why a name is not of a picture that can be read; empty if that is not known yet."""
+        """Return why a name cannot be a readable picture; empty if no reason is known yet."""
         return self.scan.troubles.get(name, "")
 
     @property
     def notes(self) -> list[tuple[str, str]]:
-        """What one should know of the folder's files, by name."""
+        """Notes on the folder's files, by name."""
         closed = [(name, f"not looked at: {why}") for name, why in self.scan.closed.items()]
         again = [(name, "a link to what is here already") for name in self.scan.repeated]
         return [*closed, *again, *self.table.problems]
@@ -147,9 +147,9 @@ class FolderContent:
             elif file in self._objects:
                 content, problem = _json_object(self.root / file)
                 said += [f"{file}: {problem}"] if problem else []
-                told = content.pop("caption", None)
+                value = content.pop("caption", None)
                 values = {key: value for key, value in content.items() if key not in _MEASURED}
-                caption = caption or (one_line(told) if isinstance(told, str) else "")
+                caption = caption or (one_line(value) if isinstance(value, str) else "")
         if name in self.table.captions:
             caption = self.table.captions[name]
             values |= self.table.values[name]
@@ -161,12 +161,12 @@ class FolderContent:
 
 
 def read_folder(root: Path) -> FolderContent:
-    """Look at a folder of pictures.
+    """Inspect a folder of pictures.
 
     Raises
     ------
     MissingFile
-        There is no such folder, or it cannot be listed.
+        The folder does not exist or cannot be listed.
     """
     if not root.is_dir():
         raise MissingFile(f"{root} is not a folder; expected a folder of pictures")
@@ -186,12 +186,12 @@ def list_pictures(root: Path, *, exif: bool = True) -> PictureFolder:
     Parameters
     ----------
     exif
-        Whether what the pictures say of themselves becomes columns: `PHOTO_FACTS`.
+        Whether EXIF facts of the pictures become columns: `PHOTO_FACTS`.
 
     Raises
     ------
     MissingFile
-        There is no such folder, or no picture in it.
+        The folder does not exist, or holds no pictures.
     """
     content = read_folder(root)
     if not set(content.names) - set(content.scan.troubles):
@@ -210,7 +210,7 @@ def list_pictures(root: Path, *, exif: bool = True) -> PictureFolder:
 
 
 def sample_of(content: FolderContent, name: str, said: Said, columns: JsonColumns) -> Sample:
-    """Return a picture of the folder as what can be encoded."""
+    """Return a picture of the folder as a sample to encode."""
     place, reason = Place(os.fspath(content.root / name)), content.trouble(name)
     return Sample(
         name,
@@ -230,7 +230,7 @@ def natural(name: str) -> tuple[list[tuple[str, int]], str]:
 
 
 def _instead(content: FolderContent) -> str:
-    """Return what a folder without pictures holds, where it is of a picture's kind."""
+    """Describe picture-like content of a folder without pictures."""
     if not content.scan.troubles:
         return ""
     name, why = next(iter(content.scan.troubles.items()))
@@ -238,9 +238,9 @@ def _instead(content: FolderContent) -> str:
 
 
 def _files_beside(scan: Scan) -> dict[tuple[str, str], str]:
-    """Return the files that may say something of a picture, by its name without suffix, and theirs.
+    """Return the files that may describe a picture, by its name without suffix and by their suffix.
 
-    `IMG_1.TXT` belongs to `IMG_1.JPG`; where there is `IMG_1.txt` too, that one does.
+    `IMG_1.TXT` belongs to `IMG_1.JPG`; if `IMG_1.txt` exists too, that file is used.
     """
     found: dict[tuple[str, str], str] = {}
     for name in scan.files:
@@ -253,7 +253,7 @@ def _files_beside(scan: Scan) -> dict[tuple[str, str], str]:
 
 
 def _read(root: Path, names: Iterable[str]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Return the bytes of files, and why some cannot be read."""
+    """Return the bytes of files, and the errors of unreadable ones."""
     data, notes = dict[str, bytes](), dict[str, str]()
     for name in names:
         content, problem = _bytes(root / name)
@@ -265,7 +265,7 @@ def _read(root: Path, names: Iterable[str]) -> tuple[dict[str, bytes], dict[str,
 
 
 def _bytes(path: Path) -> tuple[bytes, str]:
-    """Return the bytes of a file, or none and why."""
+    """Return the bytes of a file, or no bytes and the reason."""
     try:
         return path.read_bytes(), ""
     except OSError as error:
@@ -273,7 +273,7 @@ def _bytes(path: Path) -> tuple[bytes, str]:
 
 
 def _json_object(path: Path) -> tuple[dict[str, object], str]:
-    """Return a JSON object, or an empty one and why."""
+    """Return a JSON object, or an empty one and the reason."""
     data, problem = _bytes(path)
     if problem:
         return {}, problem

@@ -1,6 +1,6 @@
-"""What an ONNX file is made of, looked at before it is run: its weights inside it, and no loops.
+"""Inspect an ONNX file before it runs: its weights must be inside it, and loops are not allowed.
 
-A graph without loops and functions does each node once, so that it ends. The format is Protocol
+A graph without loops and functions runs each node once, so it terminates. The format is Protocol
 Buffers; the numbers of fields are those of ONNX's onnx.proto.
 """
 
@@ -42,12 +42,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def check_graph(path: Path) -> None:
-    """Look at every node and tensor of an ONNX file, without reading its weights.
+    """Inspect every node and tensor of an ONNX file, without reading its weights.
 
     Raises
     ------
     UnsupportedFormat
-        Weights lie in another file, which no checksum covers; it has loops, branches or functions.
+        Weights lie in another file without a checksum; the graph has loops, branches or functions.
     DamagedFile
         It is not an ONNX file.
     """
@@ -70,7 +70,7 @@ def check_graph(path: Path) -> None:
 def _check_field(
     path: Path, file: BinaryIO, field: tuple[str, int, int], value: int, size: int
 ) -> None:
-    """Refuse what may not be in a model; `value` is a number, or where the bytes are."""
+    """Raise for a forbidden field; `value` is a number, or the position of the bytes."""
     kind, number, wire = field
     if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
         raise UnsupportedFormat(

@@ -1,4 +1,4 @@
-"""LAION's heads: small networks that read a score off the vector of a picture.
+"""LAION's heads: small networks that compute a score from a picture's vector.
 
 A head is a `.npz` of its tensors under their names in LAION's PyTorch files, with `.` or `__` between
 the words: `norm.mean`, `norm.variance`, `linear_1.weight`, `linear_1.bias`, … for the NSFW heads,
@@ -101,9 +101,9 @@ def load_head(path: Path, kind: HeadKind) -> Head:
     Raises
     ------
     MissingFile, DamagedFile
-        There is no such file; it is no .npz, or a tensor is not finite or of another shape.
+        The file does not exist or is not an .npz; a tensor is not finite or has another shape.
     UnsupportedFormat
-        It is a head of another kind than asked for.
+        The head is of another kind than requested.
     """
     tensors = _tensors(path)
     mean, variance, layers = _nsfw(path, tensors) if kind == "nsfw" else _aesthetic(path, tensors)
@@ -120,7 +120,7 @@ def _tensors(path: Path) -> dict[str, NDArray[np.float64]]:
         raise MissingFile(f"{path} does not exist; expected the .npz of a head") from error
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DamagedFile(
-            f"{path} is no .npz of a head, or a damaged one; fetch it again"
+            f"{path} is not the .npz of a head, or is damaged; fetch it again"
         ) from error
     for name, tensor in found.items():
         if not np.isfinite(tensor).all():
@@ -163,9 +163,11 @@ def _foreign(
 def _check_chain(
     path: Path, mean: NDArray[np.float64], variance: NDArray[np.float64], layers: list[Layer]
 ) -> None:
-    """Refuse tensors of which one does not take what the one before gives."""
+    """Raise DamagedFile unless consecutive layer shapes match."""
     if mean.ndim != 1 or variance.shape != mean.shape or not (variance > 0).all():
-        raise DamagedFile(f"{path}: its normaliser is no mean and positive variance of one length")
+        raise DamagedFile(
+            f"{path}: its normaliser is not a mean and a positive variance of the same length"
+        )
     width = len(mean)
     for number, (weight, bias) in enumerate(layers, 1):
         if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:

@@ -1,7 +1,7 @@
-"""Published models by the names that people use, and how each gets into the local cache.
+"""Published models by their common names, and the commands that put them into the local cache.
 
-Nothing is fetched here: a name leads to a folder of the cache, or to the exact commands that fill it,
-which may run on another machine where this one is offline.
+Nothing is fetched here. A name resolves to a folder of the cache, or to an error with the commands
+that fill it. They can run on another machine if this one is offline.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class KnownModel:
     Attributes
     ----------
     name
-        As its publishers call it.
+        Its publisher's name for it.
     others
-        What it is called elsewhere: `ARCHITECTURE/WEIGHTS` in open_clip, repositories.
+        Other names: `ARCHITECTURE/WEIGHTS` in open_clip, repositories.
     folder
         Its folder in the cache.
     fetch
         The command that fetches it.
     source
-        What the command leaves behind, for `pairdex model export`.
+        The file or folder that the command creates, for `pairdex model export`.
     """
 
     name: str
@@ -105,7 +105,7 @@ KNOWN: tuple[KnownModel, ...] = (
 
 
 def find_known(name: str) -> KnownModel | None:
-    """Return the published model of a name, compared without case; None where none is known."""
+    """Return the published model of a name, compared without case; None if unknown."""
     asked = name.lower()
     for model in KNOWN:
         if asked in (model.name.lower(), *(other.lower() for other in model.others)):
@@ -114,9 +114,9 @@ def find_known(name: str) -> KnownModel | None:
 
 
 def cached_model(name: str, cache: Path) -> str | Path:
-    """Return where a model is: its folder in the cache, or the name itself where it is no known one.
+    """Return the folder of a model: in the cache for a known name, else the name itself.
 
-    A folder of that name goes before the cache.
+    An existing folder of that name takes precedence over the cache.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A model folder: what is in it, how pictures and texts must be prepared for it, and that it is whole.
+"""Read and check a model folder: its files, and how to prepare pictures and texts for it.
 
 A folder holds `model.json`, `text.onnx`, `vision.onnx` and `tokenizer.json`; docs/models.md
 describes them. The checksum of a model covers the files and every field that decides a vector, so
@@ -48,9 +48,9 @@ _READ_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """How a picture becomes the model's input of `size` x `size` pixels.
+    """How to convert a picture to the model's input of `size` x `size` pixels.
 
-    `crop` scales the shorter side to `size` and cuts out the middle; `squash` scales both sides.
+    `crop` scales the shorter side to `size` and crops the centre; `squash` scales both sides.
     Channels are scaled to 0..1, then `mean` is subtracted and `std` divided by.
     """
 
@@ -63,11 +63,11 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class TextSpec:
-    """How a text becomes the model's input of at most `context_length` token ids.
+    """How to convert a text to the model's input of at most `context_length` token ids.
 
     `dynamic` padding fills a batch to its longest text, which needs a causal text tower; `fixed`
     fills to `context_length`. `openai` cleaning repairs and lowers the text, `siglip` lowers it and
-    takes out punctuation, `none` leaves it.
+    removes punctuation, `none` does nothing.
     """
 
     context_length: int
@@ -112,11 +112,11 @@ class Model:
 
     @property
     def knows(self) -> str:
-        """What a model knows that does not know everything, in one line; empty for the others."""
+        """The scope of a specialised model, in one line; empty for general models."""
         return what_it_knows(self.record())
 
     def record(self) -> ModelRecord:
-        """Return what a collection remembers of its model; the built-in one needs no folder."""
+        """Return the record of the model for collections; the built-in model has no folder."""
         folder = None if self.folder == _built_in() else str(self.folder.resolve())
         return {
             "name": self.name,
@@ -127,7 +127,7 @@ class Model:
 
 
 def what_it_knows(record: ModelRecord | None) -> str:
-    """Return what the recorded model knows, in one line; empty for a model that knows everything."""
+    """Return the scope of the recorded model, in one line; empty for a general model."""
     is_built_in = record is not None and record["folder"] is None and record["name"] == BUILT_IN
     return DEMO_KNOWS if is_built_in else ""
 
@@ -143,9 +143,9 @@ def load_model(name_or_folder: StrPath) -> Model:
     Raises
     ------
     MissingFile
-        There is no such folder, or a file of it is missing.
+        The folder does not exist, or lacks a file.
     DamagedFile
-        A file is altered or truncated, or `model.json` makes no sense.
+        A file is altered or truncated, or `model.json` is invalid.
     UnsupportedFormat
         The folder was written for a newer release.
     """
@@ -154,7 +154,7 @@ def load_model(name_or_folder: StrPath) -> Model:
     folder = Path(name_or_folder)
     if not folder.is_dir():
         raise MissingFile(
-            f"there is no model {name_or_folder}; expected {BUILT_IN} or the folder of a model "
+            f"the model {name_or_folder} does not exist; expected {BUILT_IN} or the folder of a model "
             "(pairdex model export makes one)"
         )
     return _read(folder)
@@ -169,7 +169,7 @@ def _read(folder: Path) -> Model:
     try:
         content = foreign_json.parse(path.read_bytes())
     except FileNotFoundError as error:
-        raise MissingFile(f"{folder} is no model folder: it has no {_MANIFEST}") from error
+        raise MissingFile(f"{folder} is not a model folder: it has no {_MANIFEST}") from error
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: {error}; export the model again") from error
     fields = Fields(path, content)

@@ -1,4 +1,4 @@
-"""Finding out what is to be encoded: a folder of pictures, tars, or tables of paths or of pictures."""
+"""Open the pictures to encode: a folder of pictures, tars, or tables of paths or of pictures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["named_in", "open_source"]
 
 
 def open_source(images: StrPath | Sequence[StrPath], *, exif: bool = True) -> Source:
-    """Open pictures to encode, told by what is named.
+    """Open pictures to encode; the named files determine the kind of source.
 
     Raises
     ------
     MissingFile
-        There is nothing of that name, or nothing in it.
+        The name does not exist, or is empty.
     InvalidArgument
         A folder with pictures and tars, or a file that is neither a tar nor a table.
     DamagedFile, Mismatch
-        A table that cannot be read, or tables that do not agree.
+        A table is unreadable, or tables have different columns.
     """
     places = local_places(images)
     if len(places) > 1:
@@ -52,7 +52,7 @@ def open_source(images: StrPath | Sequence[StrPath], *, exif: bool = True) -> So
 
 
 def named_in(images: StrPath | Sequence[StrPath]) -> str | None:
-    """Return what the note says of files that were named; None where a folder was."""
+    """Return the note's record of the named files; None for a folder."""
     places = local_places(images)
     if len(places) == 1 and places[0].is_dir():
         return None

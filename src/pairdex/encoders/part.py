@@ -1,7 +1,7 @@
 """One part of the encoded pictures: prepared ahead, run through the model, written.
 
-The table of a part is its last file, and carries what the part was made of: a part that is there
-can be taken over by a later call instead of being made again.
+The table of a part is its last file, and carries what the part was made of: a later call can reuse
+an existing part.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _KEY = b"pairdex"  # of the table's own metadata
 
 @dataclass(frozen=True)
 class PartSummary:
-    """What a finished part says of itself."""
+    """The record of a finished part."""
 
     digest: str
     rows: int
     without_caption: int
     failures: tuple[Failure, ...]
-    notes: tuple[tuple[str, str], ...] = ()  # what one should know of pictures that are kept
+    notes: tuple[tuple[str, str], ...] = ()  # notes on pictures that are kept
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class PartFiles:
 
 
 class _Known(NamedTuple):
-    """What is kept of a decoded picture."""
+    """The stored facts of a decoded picture."""
 
     width: int
     height: int
@@ -78,7 +78,7 @@ class _Known(NamedTuple):
 
 @dataclass
 class _Rows:
-    """The rows of a part as they grow."""
+    """The rows of a part under construction."""
 
     samples: list[Sample] = field(default_factory=list)
     decoded: list[_Known] = field(default_factory=list)
@@ -96,9 +96,9 @@ def encode_part(
     digest: str,
     progress: StepProgress,
 ) -> PartSummary:
-    """Encode `samples` and write the files of their part; the unreadable ones are left out.
+    """Encode `samples` and write the files of their part; leave out unreadable samples.
 
-    Nothing is written if none of them can be read.
+    If all are unreadable, nothing is written.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def encode_part(
 def digest_of(
     source: Source, start: int, stop: int, encoder: Encoder, orientation: Orientation
 ) -> str:
-    """Return a checksum of all that decides a part: model, samples as they stand, columns."""
+    """Return a checksum of a part's inputs: model, samples, columns."""
     columns = [(one.name, str(one.type)) for one in source.schema]
     stamp = source.stamp(start, stop)
     how = (encoder.model.checksum, source.has_captions, orientation, list(source.facts))
@@ -134,7 +134,7 @@ def digest_of(
 
 
 def read_summary(files: PartFiles) -> PartSummary | None:
-    """Return what a finished part says of itself; None where there is none, or a foreign one."""
+    """Return the record of a finished part; None if it does not exist or is foreign."""
     try:
         said = pq.read_metadata(files.metadata).metadata or {}
         content = json.loads(said[_KEY])
@@ -193,7 +193,7 @@ def _table(
 
 
 def _facts(name: str, rows: _Rows) -> list[object]:
-    """Return what the pictures themselves say under a name of `FACTS`."""
+    """Return the pictures' values of one of `FACTS`."""
     if name == "folder":
         return [sample.name.rpartition("/")[0] for sample in rows.samples]
     if name == "content":
@@ -213,7 +213,7 @@ def _column(further: pa.Field, values: list[object]) -> pa.Array:
 def _write_vectors(path: Path, vectors: NDArray[np.float32]) -> None:
     atomic.make_folder(path.parent)
     half = vectors.astype(np.float16)
-    with atomic.replacing(path) as file:  # not by np.save, which does not say that the disk is full
+    with atomic.replacing(path) as file:  # not by np.save, which does not report a full disk
         file.write(npy_header(len(half), half.shape[1], half.dtype))
         file.write(half.data)
 

@@ -1,4 +1,4 @@
-"""A table as a source: Parquet, CSV, TSV or JSON lines with a column of paths, read from front to back.
+"""A table as a source: Parquet, CSV, TSV or JSON lines with a column of paths, read in order.
 
 In Parquet the column may hold the pictures themselves: bytes, or Hugging Face's struct of bytes and path.
 """
@@ -28,24 +28,24 @@ _PATHS = ("image_path", "path", "file_path", "filepath", "file", "filename", "fi
 _PICTURES = ("image", "jpg", "jpeg", "png", "webp", "img", "picture", "image_bytes", "bytes")
 _MEASURED = ("width", "height")  # measured when the picture is decoded
 _BATCH_ROWS = 10_000
-_PICTURE_ROWS = 64  # of a table that holds pictures: some hundred megabytes of large ones
+_PICTURE_ROWS = 64  # rows of a table with pictures: some hundred megabytes of large ones
 _BLOCK_BYTES = 8 << 20  # of CSV read at once
 
 
 class PathTable:
-    """The pictures that a table names, relative to its folder, or holds, in its order.
+    """The pictures that a table holds, or names relative to its folder, in its order.
 
-    The values of CSV and TSV stay texts, whatever they look like.
+    Values of CSV and TSV stay texts, even if they look like numbers.
 
     Parameters
     ----------
     root
-        The folder that the table is one of several in; otherwise its own.
+        Base folder if the table is one of several; default: the table's folder.
 
     Raises
     ------
     MissingFile, DamagedFile, Mismatch
-        There is no such table, it cannot be read, or it has no column of paths.
+        The table does not exist, is unreadable, or lacks a column of paths.
     """
 
     facts: Sequence[str] = ()
@@ -67,7 +67,7 @@ class PathTable:
         self._caption = _column(schema.names, CAPTION_NAMES)
         own = [self._picture, *_MEASURED]
         if self._caption and not pa.types.is_nested(schema.field(self._caption).type):
-            own.append(self._caption)  # of a list the first is the caption, and the list is kept
+            own.append(self._caption)  # the first of a list is the caption; the list is kept
         fields = [field for field in schema if field.name not in own]
         self._further = [field.name for field in fields]
         names = free_names(self._further)
@@ -77,14 +77,14 @@ class PathTable:
         self._rows, self.has_captions = self._counted()
         self._stamp = file_stamp(path)
         self._reader: Iterator[pa.Table] = iter(())
-        self._next = -1  # the row that the reader gives next
+        self._next = -1  # the reader's next row
         self._rest = schema.empty_table()
 
     def __len__(self) -> int:
         return self._rows
 
     def samples(self, start: int, stop: int) -> Sequence[Sample]:
-        """Return the pictures from `start` to before `stop`; going on from the last ones is cheap."""
+        """Return the pictures from `start` to before `stop`; sequential calls are cheap."""
         table = self._slice(start, stop)
         if len(table) != stop - start or file_stamp(self._path) != self._stamp:
             raise Mismatch(
@@ -101,7 +101,7 @@ class PathTable:
         ]
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return the table as it stands, which rows of it, and the pictures' files."""
+        """Return the states of the table and the pictures' files, and the range of rows."""
         name = self._path.relative_to(self.root).as_posix()
         if self.holds_pictures:
             return [name, self._stamp, start, stop]
@@ -162,7 +162,7 @@ class PathTable:
         return table.schema
 
     def _tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows in order, of Parquet only some columns where they are named."""
+        """Yield the rows in order; from Parquet, only the named columns, if any."""
         suffix = self._path.suffix.lower()
         try:
             if suffix == ".parquet":
@@ -228,7 +228,7 @@ def _is_picture(field: pa.Field) -> bool:
 
 
 def _bytes_and_path(value: object) -> tuple[bytes | None, str]:
-    """Return what a cell holds of a picture: its bytes, its path or name."""
+    """Return a cell's picture: its bytes, and its path or name."""
     if isinstance(value, dict):
         data, said = value.get("bytes"), value.get("path")
         return (data if isinstance(data, bytes) else None), "" if said is None else str(said)

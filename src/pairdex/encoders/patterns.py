@@ -1,4 +1,4 @@
-"""Several files named at once: lists, braces like `{00000..00099}.tar`, and `*`."""
+"""Patterns that name several files: lists, braces like `{00000..00099}.tar`, and `*`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pairdex.errors import InvalidArgument, MissingFile
 
 __all__ = ["local_places"]
 
-_MAX_PLACES = 1_000_000  # a longer range is a slip of the pen
+_MAX_PLACES = 1_000_000  # a longer range is a typing mistake
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def local_places(images: StrPath | Sequence[StrPath]) -> list[Path]:
-    """Return the files and folders that are named, in order; `~` and `file:` are understood.
+    """Return the named files and folders in order; `~` and `file:` are resolved.
 
     Raises
     ------
     InvalidArgument
-        A place on another machine, or a pattern of too many files.
+        A remote place, or a pattern of too many files.
     MissingFile
-        A pattern that nothing fits, or nothing is named.
+        A pattern matches nothing, or the list is empty.
     """
     named = [images] if isinstance(images, (str, os.PathLike)) else list(images)
     found = [place for one in named for place in _places(str(one))]
@@ -69,7 +69,7 @@ def _is_glob(name: str) -> bool:
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """Yield a text for each choice of its first braces, and so on with the next."""
+    """Yield a text for each combination of the alternatives in its braces."""
     braces = _BRACES.search(text)
     if braces is None:
         yield text

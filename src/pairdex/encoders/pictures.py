@@ -1,7 +1,7 @@
-"""Opening a picture from an untrusted file: whole, of bounded size, of a known format.
+"""Open pictures from untrusted files: complete, of bounded size, of a known format.
 
-A picture is turned upright as its EXIF says, unless it is asked for as it is stored. Of an animated
-picture the first frame is taken. The decoder of HEIF turns pictures by itself, always.
+Pictures are rotated upright by EXIF, unless requested as stored. Animated pictures give their first
+frame. The HEIF decoder always rotates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Orientation = Literal["upright", "as stored"]
 # 256 MB when decoded to RGB; just below where Pillow itself begins to warn of decompression bombs.
 MAX_PICTURE_PIXELS = 89_000_000
 
-# Still pictures that people have; not those that Pillow runs a program for (EPS, WMF).
+# Common still picture formats; not those for which Pillow runs a program (EPS, WMF).
 _FORMATS = (
     "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF", "JPEG2000", "ICO",
     "TGA", "QOI",
@@ -66,7 +66,7 @@ SUFFIXES = frozenset(
     ]
 )
 
-# Pictures of other kinds, by suffix: they are reported, with what can be done.
+# Unsupported picture formats by suffix; they are reported with advice.
 _RAW = "a camera's raw file; export it as JPEG"
 OTHER_KINDS = {
     ".svg": "a drawing (SVG); export it as PNG",
@@ -80,7 +80,7 @@ OTHER_KINDS = {
     ),
 }
 
-# What Pillow's decoders raise on damaged data, as seen when files are cut and bytes are flipped.
+# Exceptions of Pillow's decoders on damaged data, as found by truncating files and flipping bytes.
 DAMAGE = (
     OSError,
     SyntaxError,
@@ -92,7 +92,7 @@ DAMAGE = (
     EOFError,
     RuntimeError,
     MemoryError,
-    Warning,  # where the program's filters make errors of them
+    Warning,  # if warning filters turn them into errors
     struct.error,
     zlib.error,
 )
@@ -104,18 +104,18 @@ def open_picture(source: Path | BytesIO, *, orientation: Orientation = "upright"
     Parameters
     ----------
     orientation
-        `upright` turns it as its EXIF says; `as stored` leaves it, as the reference preprocessing of
-        CLIP does.
+        `upright` rotates it by EXIF; `as stored` does not, like the reference preprocessing of
+        CLIP.
 
     Returns
     -------
     Image.Image
-        Decoded, in the mode that the file has.
+        Decoded, in the file's mode.
 
     Raises
     ------
     MissingFile
-        There is no such file.
+        The file does not exist.
     InvalidArgument
         It is not a picture, or has more than `MAX_PICTURE_PIXELS`.
     DamagedFile
@@ -140,7 +140,7 @@ def open_picture(source: Path | BytesIO, *, orientation: Orientation = "upright"
 
 
 def kind_of_file(mode: int) -> str | None:
-    """Return what a file is by its `st_mode`, as "a FIFO"; None for a regular file."""
+    """Return the kind of a special file by its `st_mode`, such as "a FIFO"; None if it is regular."""
     if stat.S_ISREG(mode):
         return None
     kinds = (
@@ -167,7 +167,7 @@ def _opened(file: IO[bytes], name: str, orientation: Orientation) -> Image.Image
     except DAMAGE as error:
         raise _damaged(name, error) from error
     if orientation == "upright":
-        with suppress(*DAMAGE):  # damaged EXIF does not cost the picture
+        with suppress(*DAMAGE):  # a picture with damaged EXIF is still used
             ImageOps.exif_transpose(picture, in_place=True)
     return picture
 

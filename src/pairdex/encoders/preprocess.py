@@ -1,8 +1,8 @@
-"""From a picture to a model's input, bit for bit as OpenAI's CLIP does it.
+"""Convert a picture to a model's input, bit for bit like OpenAI's CLIP.
 
 The reference is `_transform` of openai/CLIP (clip.py): torchvision's Resize on a PIL image, then
 CenterCrop, then conversion to RGB, ToTensor and Normalize. The order matters: palette pictures are
-resized before the conversion, hence by nearest neighbour. There is no rotation by EXIF.
+resized before the conversion, hence by nearest neighbour. Pictures are not rotated by EXIF.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pairdex.errors import InvalidArgument
 __all__ = ["fitted", "normalised", "preprocess"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_TABLES_KEPT = 8  # models in use at once, generously
+_TABLES_KEPT = 8  # upper bound of models in use at once
 
 
 def preprocess(picture: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
@@ -46,7 +46,7 @@ def preprocess(picture: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
 
 
 def fitted(picture: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Return a picture scaled and cut to the model's size, shape (size, size, 3).
+    """Return a picture scaled and cropped to the model's size, shape (size, size, 3).
 
     Raises
     ------

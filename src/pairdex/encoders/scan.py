@@ -1,7 +1,7 @@
-"""Walking a folder of pictures: its files with their sizes and times, links followed, traps avoided.
+"""Walk a folder of pictures: list its files with sizes and times, follow links, avoid loops.
 
-Nothing but the folders is opened, so that a large folder that did not change costs seconds. A folder
-that is reached twice, through a link, counts once: under its own name before a link's.
+Only folders are opened, so scanning a large unchanged folder takes seconds. A folder reached more
+than once through links counts once, preferably under its own name.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pairdex.encoders.pictures import OTHER_KINDS, SUFFIXES, kind_of_file
 
 __all__ = ["FileStamp", "Scan", "scan_folder", "suffix_of"]
 
-# What systems put beside people's files: previews, copies of metadata, bins.
+# Folders that systems create: previews, copies of metadata, trash.
 _FOREIGN_FOLDERS = frozenset(
     {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 )
-_COLLECTION = "collection.json"  # its folder is one of ours: vectors, not pictures
+_COLLECTION = "collection.json"  # marks a folder of ours: vectors, not pictures
 
 
 class FileStamp(NamedTuple):
-    """What changes when a file does: bytes, time of change in nanoseconds, inode."""
+    """The state of a file: bytes, modification time in nanoseconds, inode."""
 
     bytes: int
     mtime_ns: int
@@ -34,20 +34,20 @@ class FileStamp(NamedTuple):
 
 @dataclass
 class Scan:
-    """What lies in a folder and the folders in it.
+    """The content of a folder and its subfolders.
 
     Attributes
     ----------
     files
         The regular files, hidden ones left out, by their name below `root`, with `/`.
     troubles
-        What cannot be read, by name, with the reason: FIFOs, broken links, pictures of other kinds.
+        Unreadable entries by name, with the reason: FIFOs, broken links, pictures of other kinds.
     closed
         Folders that exist but could not be listed, by name, with the reason.
     linked
         The real paths of folders outside `root` that links led to.
     repeated
-        Links to folders and pictures that are found under another name already.
+        Links to folders and pictures already found under another name.
     """
 
     root: Path
@@ -64,7 +64,7 @@ class Scan:
 
 @dataclass
 class _Walk:
-    """A walk on its way: links wait until all that lies in the folder itself is known."""
+    """A walk in progress: links are followed after the folder's own content."""
 
     scan: Scan
     folder_links: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class _Walk:
 
 
 def scan_folder(root: Path) -> Scan:
-    """Find all files below `root`, which is a folder; symbolic links are followed, each goal once."""
+    """Find all files below `root`, which is a folder; follow each target of symbolic links once."""
     walk = _Walk(Scan(root))
     _walk(walk, "")
     while walk.folder_links:
@@ -89,7 +89,7 @@ def scan_folder(root: Path) -> Scan:
 
 
 def suffix_of(name: str) -> str:
-    """Return the suffix of a name in small letters, with its dot; empty where it has none."""
+    """Return the lower-case suffix of a name with its dot; empty if it has none."""
     base = name.rpartition("/")[2]
     stem, dot, suffix = base.rpartition(".")
     return f".{suffix.lower()}" if dot and stem else ""
@@ -100,7 +100,7 @@ def _follow(walk: _Walk, name: str) -> None:
     root, goal = walk.scan.root, (walk.scan.root / name).resolve()
     before = len(walk.seen)
     if goal.is_relative_to(root.resolve()) or root.resolve().is_relative_to(goal):
-        walk.scan.repeated.append(name)  # its pictures have names without the link; or it is a loop
+        walk.scan.repeated.append(name)  # its pictures are found without the link, or it is a loop
         return
     _walk(walk, name)
     if len(walk.seen) == before:
@@ -132,7 +132,7 @@ def _walk(walk: _Walk, start: str) -> None:
 
 
 def _inner_folders(walk: _Walk, folder: str, listed: list[os.DirEntry[str]]) -> Iterator[str]:
-    """Yield the folders in a folder, and take in its files."""
+    """Record the files of a folder, and yield its subfolders."""
     prefix = f"{folder}/" if folder else ""
     for entry in listed:
         if entry.name.startswith(".") or entry.name in _FOREIGN_FOLDERS:
@@ -145,7 +145,7 @@ def _inner_folders(walk: _Walk, folder: str, listed: list[os.DirEntry[str]]) -> 
                 _link(walk, name, entry)
             else:
                 _keep(walk, name, entry.stat(follow_symlinks=False))
-        except OSError as error:  # it vanished, or may not be looked at
+        except OSError as error:  # it vanished, or is not readable
             if suffix_of(name) in SUFFIXES and not isinstance(error, FileNotFoundError):
                 walk.scan.troubles[name] = f"it cannot be read: {error.strerror}"
 
@@ -153,7 +153,7 @@ def _inner_folders(walk: _Walk, folder: str, listed: list[os.DirEntry[str]]) -> 
 def _link(walk: _Walk, name: str, entry: os.DirEntry[str]) -> None:
     try:
         status = entry.stat()
-    except OSError as error:  # a broken link, a loop of links, a disk that is not there
+    except OSError as error:  # a broken link, a loop of links, a missing disk
         goal = os.readlink(entry.path)  # noqa: PTH115
         if suffix_of(name) in SUFFIXES:
             walk.scan.troubles[name] = f"it is a link to {goal}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""What can be encoded: samples in a fixed order, wherever they lie."""
+"""Sources of samples to encode, in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 __all__ = ["FACTS", "PHOTO_FACTS", "Place", "Sample", "Source", "file_stamp"]
 
-# What is found in the pictures themselves: columns, and their types.
+# Facts read from the pictures themselves: columns and their types.
 FACTS = {
     "taken": pa.timestamp("ms"),
     "camera": pa.string(),
@@ -38,8 +38,8 @@ class Place:
 class Sample:
     """A picture with its caption and the values of further columns.
 
-    `name` is its path below the source's root; `place` is None where it is known already that there
-    is no picture, and `reason` says why. `note` is something to report of a sample that is kept.
+    `name` is its path below the source's root; `place` is None if the picture is known to be
+    missing, and `reason` says why. `note` is a remark to report on a sample that is kept.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Source(Protocol):
 
     @property
     def notes(self) -> Sequence[tuple[str, str]]:
-        """What one should know of files that are not samples, by name."""
+        """Notes on files that are not samples, by name."""
 
     @property
     def linked(self) -> Sequence[str]:
-        """The folders elsewhere that links in the root led to."""
+        """The outside folders that links in the root point to."""
 
     @property
     def has_captions(self) -> bool:
@@ -83,11 +83,11 @@ class Source(Protocol):
         """Return the samples from `start` to before `stop`."""
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return, as JSON, what names these samples as they stand: other content, another stamp."""
+        """Return JSON that identifies these samples' state; it changes with their content."""
 
 
 def file_stamp(path: str | Path) -> tuple[int, int] | None:
-    """Return a file's size and time of change; None where there is no file."""
+    """Return a file's size and modification time; None if it does not exist."""
     try:
         status = os.stat(path)  # noqa: PTH116 - millions of times
     except OSError:

@@ -38,18 +38,18 @@ class TableSource:
 
     @property
     def notes(self) -> Sequence[tuple[str, str]]:
-        """What one should know of the tables."""
+        """Notes on the tables."""
         return [note for table in self._tables for note in table.notes]
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def samples(self, start: int, stop: int) -> Sequence[Sample]:
-        """Return the samples from `start` to before `stop`; they are read when they are looked at."""
+        """Return the samples from `start` to before `stop`; they are read on access."""
         return _Joined(self, start, stop)
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return the tables that these samples come from, and which of theirs they are."""
+        """Return the tables of these samples, and the range within each."""
         return [table.stamp(first, end) for table, first, end in self._touched(start, stop)]
 
     def listed(self, start: int, stop: int) -> list[Sample]:
@@ -73,7 +73,7 @@ class TableSource:
 
 
 class _Joined(Sequence[Sample]):
-    """Samples that are read a few at a time, from front to back: pictures may be large."""
+    """Samples read a few at a time, in order, since pictures may be large."""
 
     def __init__(self, source: TableSource, start: int, stop: int) -> None:
         self._source, self._start, self._stop = source, start, stop

@@ -21,8 +21,8 @@ from pairdex.encoders.sources import Place
 
 __all__ = ["TarSample", "tar_samples"]
 
-_MAX_TEXT_BYTES = 16 << 20  # of a caption or a JSON object; more is neither
-_APPLE_DOUBLE, _APPLE_FOLDER = "._", "__MACOSX"  # what macOS writes beside every file
+_MAX_TEXT_BYTES = 16 << 20  # largest caption or JSON object
+_APPLE_DOUBLE, _APPLE_FOLDER = "._", "__MACOSX"  # macOS writes one beside every file
 _SHOWN = 4  # suffixes in a message
 
 
@@ -45,23 +45,23 @@ class TarSample:
 def tar_samples(path: Path) -> Iterator[TarSample]:
     """Yield the samples of a tar in order; the last has no key if the tar ends before its end.
 
-    Pictures are not read. What is missing or cannot be read is told by the sample's `problem`.
+    Pictures are not read. The sample's `problem` reports what is missing or unreadable.
     """
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             yield from _grouped(tar, path, path.stat().st_size)
             file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # `tarfile` takes this for the end
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # `tarfile` takes this as the end
                 raise tarfile.ReadError(f"bad header at byte {tar.offset:,}")
     except tarfile.ReadError as error:
-        yield TarSample("", problem=f"{path} is no whole tar: {error}; fetch it again")
+        yield TarSample("", problem=f"{path} is not a complete tar: {error}; fetch it again")
     except OSError as error:
         yield TarSample("", problem=f"{path} cannot be read: {error.strerror}; fetch it again")
 
 
 @dataclass
 class _Member:
-    """A file in a tar, with its content where that is text."""
+    """A file in a tar, with its content if it is text."""
 
     name: str
     offset: int
@@ -144,7 +144,7 @@ def _sample(key: str, members: dict[str, _Member], path: Path) -> TarSample:
 
 
 def _take_caption(sample: TarSample, member: _Member) -> str:
-    """Take the caption; return what is wrong with it."""
+    """Set the caption; return its problem, if any."""
     if member.text is None:
         return f"{member.name} has {member.size:,} bytes: it is not a caption"
     text, encoding = decoded(member.text)
@@ -153,7 +153,7 @@ def _take_caption(sample: TarSample, member: _Member) -> str:
 
 
 def _take_json(sample: TarSample, member: _Member) -> str:
-    """Take the further values; return what is wrong with them."""
+    """Set the further values; return their problem, if any."""
     try:
         content = json.loads(member.text or b"")
     except (ValueError, RecursionError):

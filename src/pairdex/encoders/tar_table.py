@@ -34,7 +34,7 @@ _MEASURED = ("width", "height")  # of the stored picture: measured when it is de
 
 
 def table_beside(tar: Path) -> Path | None:
-    """Return the table of a shard, where there is one."""
+    """Return the table of a shard, if it exists."""
     path = tar.with_suffix(".parquet")
     return path if path.is_file() else None
 
@@ -45,7 +45,7 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     Raises
     ------
     Mismatch
-        A column has types that do not go together.
+        A column has incompatible types.
     """
     plain = [pa.schema([(field.name, _plain(field.type)) for field in one]) for one in schemas]
     try:
@@ -58,7 +58,7 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 
 def has_captions(schema: pa.Schema) -> bool:
-    """Whether there is a column of captions."""
+    """Whether the tables have a column of captions."""
     return _caption_column(schema.names) is not None
 
 
@@ -67,7 +67,7 @@ def kept_fields(schema: pa.Schema) -> list[pa.Field]:
     caption = _caption_column(schema.names)
     left_out = set(_MEASURED)
     if caption is not None and not pa.types.is_nested(schema.field(caption).type):
-        left_out.add(caption)  # of a list the first is the caption, and the list is kept
+        left_out.add(caption)  # the first of a list is the caption; the list is kept
     return [field for field in schema if field.name not in left_out]
 
 

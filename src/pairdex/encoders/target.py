@@ -1,7 +1,7 @@
-"""The folder that parts go to: ours or refused, changed only when all is encoded.
+"""The output folder of parts: checked to be ours, and changed only after all parts are encoded.
 
-Invariant: until then the new files lie in a hidden folder that no reader looks into; then they are
-moved to their places, and the note `pairdex.json` is written last.
+Invariant: until then, new files stay in a hidden folder that readers ignore. Then they are moved
+into place, and the note `pairdex.json` is written last.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _NOTE_FORMAT = 1
 
 @dataclass(frozen=True)
 class Claim:
-    """A folder that only this process writes parts to, and the note that they will get."""
+    """A folder locked for parts of this process, and the note for them."""
 
     folder: Path
     note: Note
 
     @property
     def staging(self) -> Path:
-        """Where new parts lie until they are published."""
+        """The folder of new parts until they are published."""
         return self.folder / _STAGING
 
     def publish(
@@ -44,7 +44,7 @@ class Claim:
         has_captions: bool,
         notes: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Move what is new to its place, remove what is no part of it now, and write the note."""
+        """Move new files into place, remove obsolete ones, and write the note."""
         kept = {i for i, summary in enumerate(summaries) if summary.rows}
         new = {i for i in kept if self._has_staged(i, summaries[i])}
         if new:
@@ -62,14 +62,14 @@ class Claim:
         shutil.rmtree(self.staging)
 
     def _has_staged(self, number: int, summary: PartSummary) -> bool:
-        """Whether this very part lies there, not one of a call that was given up."""
+        """Whether exactly this part exists, not one of an abandoned call."""
         staged = PartFiles(self.staging, number)
         return staged.image.is_file() and read_summary(staged) == summary
 
 
 @contextmanager
 def claimed(folder: Path, note: Note) -> Iterator[Claim]:
-    """Give the folder to one process, and leave no trace where nothing came of it.
+    """Yield the folder, locked for this process; remove it again if nothing was written.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _check_ours(claim: Claim) -> None:
 
 
 def _take_back(claim: Claim) -> None:
-    """Remove what holds nothing to go on from."""
+    """Remove folders without anything to resume from."""
     if not (claim.staging / "img_emb").is_dir():
         shutil.rmtree(claim.staging, ignore_errors=True)
     with suppress(OSError):
@@ -136,7 +136,7 @@ def _check_same(place: Path, old: Note, new: Note) -> None:
 
 
 def _move(old: PartFiles, new: PartFiles, has_captions: bool) -> None:
-    new.metadata.unlink(missing_ok=True)  # a part without a table is none: no mixture can be read
+    new.metadata.unlink(missing_ok=True)  # a part without its table is never read
     names = ("image", "text", "metadata") if has_captions else ("image", "metadata")
     for name in names:
         source, place = getattr(old, name), getattr(new, name)
@@ -155,7 +155,7 @@ def _remove_others(folder: Path, kept: set[int]) -> None:
 
 
 def write_list(path: Path, header: tuple[str, str], pairs: Sequence[tuple[str, str]]) -> None:
-    """Write pairs of texts as TSV under a header; no file where there are none."""
+    """Write pairs of texts as TSV under a header; write no file without pairs."""
     if not pairs:
         path.unlink(missing_ok=True)
         return

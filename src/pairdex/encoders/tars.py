@@ -1,7 +1,7 @@
-"""WebDataset tars as a source, with img2dataset's tables where they lie beside them.
+"""WebDataset tars as a source, with img2dataset's tables if they exist.
 
-Every tar, or its table, is looked through once before anything is encoded: only then is it known how
-many samples there are, and which columns. The samples themselves are listed when their turn comes.
+Before encoding, each tar or its table is scanned once for the number of samples and the columns.
+The samples are listed later, on demand.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["TarSource", "open_tars"]
 
 @dataclass(frozen=True)
 class _Shard:
-    """One tar with what was found when it was looked through; `problem` stands for all its samples."""
+    """A scanned tar; `problem` applies to all its samples."""
 
     tar: Path
     table: Path | None
@@ -82,7 +82,7 @@ class TarSource:
     def samples(self, start: int, stop: int) -> Sequence[Sample]:
         """Return the samples from `start` to before `stop`.
 
-        With the last row of a table come the problems of its tar that are no row's.
+        The last row of a table also brings the problems of its tar that belong to no single row.
         """
         found: list[Sample] = []
         for index in self._touched(start, stop):
@@ -93,7 +93,7 @@ class TarSource:
         return found
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return the tars and tables that these samples come from, and which of theirs they are."""
+        """Return the tars and tables of these samples, and the range within each."""
         touched = self._touched(start, stop)
         shards = [self._shards[index] for index in touched]
         files = [
@@ -147,7 +147,7 @@ class TarSource:
 
 
 def open_tars(root: Path, tars: Sequence[Path]) -> TarSource:
-    """Look through tars and their tables.
+    """Scan tars and their tables.
 
     Raises
     ------

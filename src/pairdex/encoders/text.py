@@ -1,4 +1,4 @@
-"""From a text to a model's token ids: cleaned as the model expects, cut to its context."""
+"""Convert a text to a model's token ids: cleaned as the model expects, cut to its context."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "canonical", "check_text", "clean"
 # and tokenised in milliseconds.
 MAX_TEXT_CHARS = 10_000
 
-# For a call and for each text of it: a thousand times what a text takes.
+# Time limit per call and per text: a thousand times what a text takes.
 _CALL_SECONDS, _TEXT_SECONDS = 10.0, 0.05
 
 _SPACES = re.compile(r"\s+")
@@ -29,12 +29,12 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def check_text(text: str) -> None:
-    """Refuse a text that cannot be meant as a query.
+    """Raise for a text that is not usable as a query.
 
     Raises
     ------
     InvalidArgument
-        The text is empty, all white space, longer than `MAX_TEXT_CHARS`, or no Unicode text.
+        The text is empty, all white space, longer than `MAX_TEXT_CHARS`, or is not valid Unicode.
     """
     if not text.strip():
         raise InvalidArgument("the text is empty; give a few words", field="text")
@@ -69,7 +69,7 @@ def clean(text: str) -> str:
 
 
 def canonical(text: str) -> str:
-    r"""Lower a text, take out ASCII punctuation and put it on one line, as SigLIP does.
+    r"""Lower a text, remove ASCII punctuation and put it on one line, as SigLIP does.
 
     Source: `canonicalize_text` of Hugging Face transformers, tokenization_siglip.py.
 
@@ -92,7 +92,7 @@ class TextTokenizer:
         self._path = model.tokenizer_file
         try:
             self._tokenizer = Tokenizer.from_file(str(self._path))
-        except Exception as error:  # the library raises nothing more special
+        except Exception as error:  # the library raises no narrower class
             raise self._damaged(reason_of(error)) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -101,7 +101,7 @@ class TextTokenizer:
         """Return each text's token ids: start, words, end, at most the model's context length.
 
         A text that is too long is cut; the end mark is kept. The words `<|endoftext|>` in a text
-        are not taken for the mark.
+        are not treated as the mark.
         """
         spec = self._spec
         cleaned = [_CLEANING[spec.cleaning](text) for text in texts]
@@ -113,7 +113,7 @@ class TextTokenizer:
         return [[*start, *inner[:room], spec.eot_id] for inner in words]
 
     def _encoded(self, texts: list[str]) -> list[Encoding]:
-        """Take texts apart, in a thread of its own: a pattern of a tokenizer may take for ever."""
+        """Tokenise texts in a separate thread, since a tokenizer's pattern may never finish."""
         found: list[list[Encoding]] = []
         wrong: list[str] = []
 

@@ -1,1 +1,1 @@
-"""A folder of one's own pictures, kept as a collection: only what changed is encoded again."""
+"""Keep a collection in step with a folder of pictures; only changed pictures are encoded again."""

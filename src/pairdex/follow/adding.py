@@ -1,4 +1,4 @@
-"""Adding pictures to a collection: encoded a part at a time, each part built before the next begins."""
+"""Add pictures to a collection: encode and build one part at a time."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _KINDS = {"bool": "bool", "int64": "int", "double": "float", "string": "text"}
 
 @dataclass
 class FurtherColumns:
-    """The further columns of a collection of pictures; they are those that it began with.
+    """The further columns of a collection of pictures, fixed when it is created.
 
-    `late` are the keys that came later and have no column.
+    `late` are keys that appeared later and have no column.
     """
 
     names: dict[str, str]  # of the columns, by key
@@ -51,7 +51,7 @@ class FurtherColumns:
         return JsonColumns(dict(self.kinds), frozenset()).schema
 
     def values(self, said: Mapping[str, object]) -> tuple[object, ...]:
-        """Return the values of one picture, a missing one for what does not fit its column."""
+        """Return the values of one picture; a value that does not fit its column is missing."""
         named: dict[str, object] = {}
         for key, value in said.items():
             if key in self.names:
@@ -64,7 +64,7 @@ class FurtherColumns:
 def further_columns(
     manifest: Manifest | None, content: FolderContent, said: Mapping[str, Said]
 ) -> FurtherColumns:
-    """Return the further columns that a collection has or, where there is none yet, will have."""
+    """Return the further columns of a collection, or of the one to be created."""
     columns = JsonColumns(dict(content.table.columns.kinds), frozenset(_RESERVED))
     for one in said.values():
         columns.see(one.values)
@@ -115,12 +115,12 @@ class Fresh:
         return self.pictures[start:stop]
 
     def stamp(self, start: int, stop: int) -> object:
-        """Return the pictures' names; what they hold is in the column of checksums."""
+        """Return the pictures' names; the checksum column identifies their content."""
         return [one.name for one in self.pictures[start:stop]]
 
 
 def sample(content: FolderContent, name: str, said: Said, columns: FurtherColumns) -> Sample:
-    """Return a picture of the folder as what can be encoded."""
+    """Return a picture of the folder as a sample to encode."""
     place = Place(os.fspath(content.root / name))
     return Sample(name, said.caption, columns.values(said.values), place, note=said.note)
 
@@ -136,17 +136,17 @@ def add_part(
     note: Note,
     progress: StepProgress,
 ) -> Sequence[Failure]:
-    """Encode pictures and add them to a collection, which is made if need be.
+    """Encode pictures and add them to a collection; create it if needed.
 
     Returns
     -------
     Sequence[Failure]
-        The pictures that could not be read. Where that is all of them, nothing is added.
+        The unreadable pictures. If all are unreadable, nothing is added.
 
     Raises
     ------
     PairdexError
-        No room; another process holds the collection for long; a damaged model.
+        The disk is full; another process holds the collection for too long; the model is damaged.
     """
     shutil.rmtree(staging, ignore_errors=True)
     atomic.make_folder(staging)

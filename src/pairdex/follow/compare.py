@@ -1,7 +1,7 @@
-"""What has changed in a folder of pictures: new, edited, moved and vanished ones.
+"""Compare a folder of pictures with its last state: new, edited, moved and vanished pictures.
 
-A picture whose size, time of change, inode and captions are as they were is not opened. One that is
-not is known by its content: it was only touched, it was moved here from elsewhere, or it is another.
+A picture with unchanged size, modification time, inode and captions is not opened. Otherwise its
+content shows whether it was only touched, moved, or replaced.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from pairdex.work.processors import usable_processors
 
 __all__ = ["Changes", "compare"]
 
-# A file that is written twice within the clock's step keeps its size and time: one that was changed
-# this shortly before it was looked at is read again the next time. FAT counts in steps of 2 s.
+# A file that is written twice within one clock step keeps its time: files changed this shortly
+# before the scan are read again in the next run. FAT has steps of 2 s.
 _CLOCK_STEP_NS = 2_000_000_000
 
 
 @dataclass
 class Changes:
-    """What to do so that a collection follows its folder.
+    """The changes that bring a collection up to date with its folder.
 
     Attributes
     ----------
     known
-        The pictures that stay, as they are known now, by name; also those that cannot be read.
+        Current records of the pictures that stay, by name; including unreadable ones.
     moved
-        The new name of rows, by id.
+        The new names of moved rows, by id.
     vanished
-        The ids of pictures that are gone.
+        The ids of deleted pictures.
     new
-        The pictures to encode, in natural order, with what is known of them so far.
+        The pictures to encode, in natural order, with their records so far.
     replaced
-        The old id of pictures that are `new` since they were edited, by name.
+        The old ids of edited pictures, which are also in `new`, by name.
     failures
-        What cannot be read, without an attempt: by name, with the reason.
+        Entries that cannot be pictures, by name, with the reason; found without opening them.
     absent
-        Pictures that a table of captions names, but that are not there.
+        Pictures that a caption table names but that do not exist.
     said
-        What is said of the `new` pictures.
+        Captions and values of the `new` pictures.
     unreachable
-        How many pictures lie in folders that cannot be looked at now; they stay.
+        Number of pictures in folders that cannot be listed now; they stay.
     """
 
     known: dict[str, Known] = field(default_factory=dict)
@@ -61,17 +61,17 @@ class Changes:
 
     @property
     def unchanged(self) -> int:
-        """How many pictures of the collection stay where they are."""
+        """Number of pictures of the collection that are unchanged."""
         return sum(one.id >= 0 for one in self.known.values()) - len(self.moved)
 
 
 def compare(content: FolderContent, state: PhotoState, *, now_ns: int) -> Changes:
-    """Compare a folder with what was known of it.
+    """Compare a folder with its last state.
 
     Parameters
     ----------
     now_ns
-        The time at which the folder was looked at, in nanoseconds since 1970.
+        Time of the scan of the folder, in nanoseconds since 1970.
     """
     changes = Changes()
     looked_at, touched = _by_stamps(content, state, changes)
@@ -88,7 +88,7 @@ def compare(content: FolderContent, state: PhotoState, *, now_ns: int) -> Change
 def _by_stamps(
     content: FolderContent, state: PhotoState, changes: Changes
 ) -> tuple[dict[str, Known], list[str]]:
-    """Return the pictures that are there as far as their stamps tell, and which of them differ."""
+    """Return the existing pictures by their stamps, and which of them differ."""
     there: dict[str, Known] = {}
     touched = []
     for name in content.names:
@@ -117,7 +117,7 @@ def _stamps(known: Known) -> tuple[object, ...]:
 
 
 def _line(content: FolderContent, name: str) -> str:
-    """Return what the tables of captions say of a picture."""
+    """Return the captions and values of a picture from the tables."""
     table = content.table
     if name not in table.captions:
         return ""
@@ -127,7 +127,7 @@ def _line(content: FolderContent, name: str) -> str:
 def _vanished(
     content: FolderContent, state: PhotoState, there: Mapping[str, Known], changes: Changes
 ) -> dict[str, Known]:
-    """Return the pictures that are gone; those in folders that cannot be looked at stay."""
+    """Return the deleted pictures; pictures in folders that cannot be listed stay."""
     gone = {}
     closed = tuple(f"{name}/" for name in content.scan.closed)
     for name, known in state.pictures.items():
@@ -142,10 +142,10 @@ def _vanished(
 
 
 def _described(known: Known, said: Said, *, now_ns: int) -> Known:
-    """Return a picture with the checksums of what is said of it, and a time that can be relied on."""
+    """Return a picture's record with checksums of its captions and values, and a reliable time."""
     is_settled = known.mtime_ns < now_ns - _CLOCK_STEP_NS
-    told = {key: value for key, value in said.values.items() if value not in (None, "")}
-    values = json.dumps(told, sort_keys=True, default=str)
+    filled = {key: value for key, value in said.values.items() if value not in (None, "")}
+    values = json.dumps(filled, sort_keys=True, default=str)
     return replace(
         known,
         mtime_ns=known.mtime_ns if is_settled else 0,
@@ -164,7 +164,7 @@ def _by_content(
     """Decide on the pictures whose stamps differ: touched, moved, edited or new."""
     before = {n: state.pictures[n] for n in fresh if state.pictures.get(n, _NEVER).id >= 0}
     sizes = {one.bytes for one in [*gone.values(), *before.values()]}
-    is_lost = 0 in sizes  # the state was lost: rows do not know the sizes of their pictures
+    is_lost = 0 in sizes  # the state was lost: rows do not record the sizes of their pictures
     asked = [name for name, one in fresh.items() if is_lost or one.bytes in sizes]
     checked = _hashed(content, asked)
     free = dict(gone)
@@ -201,13 +201,13 @@ _NEVER = Known(0, 0, 0, "", "", "", "", -1)
 
 
 def _is_same(before: Known, now: Known, content: str | None) -> bool:
-    """Whether bytes, caption and further values are those of before."""
-    same_values = before.values in ("", now.values)  # empty where the state was lost
+    """Whether bytes, caption and further values are unchanged."""
+    same_values = before.values in ("", now.values)  # empty if the state was lost
     return content == before.content and before.caption == now.caption and same_values
 
 
 def _hashed(content: FolderContent, names: Iterable[str]) -> dict[str, str]:
-    """Return the checksums of files, without those that cannot be read."""
+    """Return the checksums of the readable files."""
 
     def checksum(name: str) -> str | None:
         try:

@@ -1,4 +1,4 @@
-"""Making a collection follow a folder of pictures; resumed by the same call."""
+"""Keep a collection up to date with a folder of pictures; the same call resumes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ __all__ = ["PhotosReport", "collection_of", "photos"]
 
 @dataclass(frozen=True)
 class PhotosReport:
-    """What became of a folder.
+    """The result of following a folder.
 
     Attributes
     ----------
     rows
-        Pictures that the collection has now: those unchanged, moved and added.
+        Number of pictures in the collection: unchanged, moved and added.
     added, removed
-        Rows that came and went; a picture that was edited counts in both.
+        Number of rows added and removed; an edited picture counts in both.
     moved, replaced
-        Pictures that kept their id under another name; pictures that were edited.
+        Number of pictures that were renamed and kept their id; number of edited pictures.
     failed
-        Pictures that cannot be read; `failed.tsv` in the collection lists them.
+        Number of unreadable pictures; `failed.tsv` in the collection lists them.
     notes
-        Sentences on what one should know.
+        Notes for the user, one sentence each.
     """
 
     rows: int
@@ -70,32 +70,32 @@ def photos(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> PhotosReport:
-    """Make a collection of a folder of pictures, or make it follow what has changed there.
+    """Create a collection of a folder of pictures, or update it with the folder's changes.
 
     Parameters
     ----------
     folder
-        Pictures, in it and the folders in it.
+        Folder of pictures, including its subfolders.
     collection
-        The folder of the collection; by default beside the pictures: `Pictures-pairdex`.
+        Folder of the collection; default: beside the pictures, as `Pictures-pairdex`.
     model
-        The name or folder of the model; by default the collection's own, for a new one `demo`.
+        Name or folder of the model; default: the collection's model, or `demo` for a new one.
     as_stored
-        Take pictures as they are stored; by default EXIF turns them upright, or what the collection has.
+        Do not rotate pictures by EXIF. Default: as the collection does; a new one rotates.
     moved_to
-        Where the folder lies now, if it was moved or renamed as a whole.
+        The folder's new place, if it was moved or renamed as a whole.
     workers
-        Processes that decode pictures; 0 decodes in threads of this one.
+        Number of processes that decode pictures; 0 decodes in threads of this process.
     progress
-        Called with the step, the pictures done and the pictures in all.
+        Called with the step, the pictures done and the total.
     device
-        Where the model runs: auto, cpu or cuda.
+        Device of the model: auto, cpu or cuda.
 
     Raises
     ------
     PairdexError
-        There is no such folder, or no picture in it; all of its pictures are gone, as when a disk is
-        not there; the collection is of other pictures, or another model's; no room.
+        The folder is missing or has no pictures; all known pictures are gone, as after unmounting a
+        disk; the collection holds other pictures or another model's vectors; the disk is full.
     """
     started = time.perf_counter()
     place = collection_of(folder, collection)
@@ -110,7 +110,7 @@ def photos(
 
 
 def collection_of(folder: StrPath, collection: StrPath | None = None) -> Path:
-    """Return where the collection of a folder lies."""
+    """Return the folder of the collection."""
     if collection is not None:
         return Path(collection)
     place = Path(folder).absolute()
@@ -121,7 +121,7 @@ def collection_of(folder: StrPath, collection: StrPath | None = None) -> Path:
 
 @contextmanager
 def _alone(collection: Path) -> Iterator[Path]:
-    """Give the folder for unfinished work to one run at a time."""
+    """Yield the folder for unfinished work, locked for one run at a time."""
     was_there = collection.exists()
     work = collection / WORK
     if was_there and not (collection / MANIFEST).exists() and not work.exists():

@@ -1,7 +1,7 @@
-"""The rows of a collection of pictures: where each picture lies, and how that is changed.
+"""Read the picture paths of a collection's rows, and change them.
 
-Metadata files never change: rows whose pictures were moved get another file, which the manifest names
-from then on. The old one stays until the next run, for readers that have just read the old manifest.
+Metadata files are immutable: moved pictures get a new metadata file, which the manifest then names.
+The old file stays until the next run, for readers that still use the old manifest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["CONTENT", "EDITED", "GONE", "Row", "having", "live_rows", "move_rows
 
 CONTENT = "content"  # the column of the pictures' checksums
 
-# Why rows of pictures are taken down.
+# Reasons for removing rows.
 GONE, EDITED = "the picture is not in its folder any more", "the picture was edited"
 
 _VERSION = re.compile(r"metadata/(\d+)(?:-(\d+))?\.arrow")
@@ -39,7 +39,7 @@ _VERSION = re.compile(r"metadata/(\d+)(?:-(\d+))?\.arrow")
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its id, and its picture as far as the collection itself says."""
+    """A row: its id, and its picture as recorded in the collection."""
 
     id: int
     name: str
@@ -48,12 +48,12 @@ class Row:
 
 @contextmanager
 def having(collection: Path) -> Iterator[Manifest]:
-    """Hold the right to write a collection; waits a while for others.
+    """Hold the write lock of a collection; wait for other processes at first.
 
     Raises
     ------
     CollectionBusy
-        Others hold it for longer than a minute.
+        Another process holds it for more than a minute.
     """
     with ExitStack() as stack:
         manifest = when_free(lambda: stack.enter_context(claimed(collection)))
@@ -62,9 +62,9 @@ def having(collection: Path) -> Iterator[Manifest]:
 
 
 def live_rows(collection: Path, first: int = 0) -> Iterator[Row]:
-    """Yield the rows from the id `first` on but those that were removed since their pictures changed.
+    """Yield rows from the id `first` on, without rows removed because their pictures changed.
 
-    Rows that somebody has taken down are among them: their pictures are known and not added again.
+    Rows that a user removed are included: their pictures stay known and are not added again.
     """
     store = Store(collection, mapped=False)
     live = _live(store)
@@ -79,7 +79,7 @@ def live_rows(collection: Path, first: int = 0) -> Iterator[Row]:
 
 
 def _live(store: Store) -> NDArray[np.bool_] | None:
-    if store.tombstones is None:  # it proves that the file is whole
+    if store.tombstones is None:  # it checks that the file is complete
         return None
     content = (store.path / REMOVED).read_bytes()
     table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
@@ -91,12 +91,12 @@ def _live(store: Store) -> NDArray[np.bool_] | None:
 
 
 def move_rows(collection: Path, names: Mapping[int, str]) -> None:
-    """Give rows the new names of their pictures.
+    """Set the new picture names of rows.
 
     Raises
     ------
     CollectionBusy, WriteFailed
-        Another process holds the collection; no room.
+        Another process holds the collection; the disk is full.
     """
     if not names:
         return
@@ -114,7 +114,7 @@ def move_rows(collection: Path, names: Mapping[int, str]) -> None:
 
 
 def set_places(collection: Path, root: str, linked: tuple[str, ...]) -> None:
-    """Record where the pictures lie now, and tidy up what an earlier run has left."""
+    """Record the pictures' folder, and remove leftovers of earlier runs."""
     with having(collection) as manifest:
         parts = [replace(part, pictures=root, linked=linked) for part in manifest.parts]
         if parts != manifest.parts:
@@ -123,7 +123,7 @@ def set_places(collection: Path, root: str, linked: tuple[str, ...]) -> None:
 
 
 def _renamed(collection: Path, part: PartEntry, names: Mapping[int, str]) -> PartEntry:
-    """Write a part's metadata with other names for some rows, by row in the part."""
+    """Write a part's metadata with new names for some rows, keyed by row in the part."""
     old = part.files["metadata"]
     match = _VERSION.fullmatch(old.path)
     assert match is not None, "the manifest names our own files"

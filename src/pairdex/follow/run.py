@@ -1,8 +1,8 @@
-"""One run over a folder of pictures: what has changed is carried out step by step.
+"""One run over a folder of pictures: apply its changes step by step.
 
-Every step leaves the collection whole: rows that moved, rows that are taken down, then one part after
-the other of new pictures. The state is written behind each; what a killed run had done without
-writing it down is read from the collection itself.
+The steps are moved rows, removed rows, then the new pictures part by part. The collection is
+consistent after every step, and the state is saved after each. After a killed run, unsaved steps
+are recovered from the collection itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pairdex.store.photo_state import PhotoState, read_state, write_state
 
 __all__ = ["PART_ROWS", "Run"]
 
-# Pictures a part: what a kill loses at most, a minute and a half of ViT-B/32 on two cores.
+# Pictures per part: the most that a kill loses, 1.5 minutes of ViT-B/32 on two cores.
 PART_ROWS = 4_096
 
 _FAILED, _NOTES = "failed.tsv", "notes.tsv"
@@ -40,14 +40,14 @@ _FAILED, _NOTES = "failed.tsv", "notes.tsv"
 
 @dataclass
 class Run:
-    """One run over a folder, and what it has found and done so far."""
+    """One run over a folder, with its findings and progress."""
 
     collection: Path
     staging: Path
     content: FolderContent
     manifest: Manifest | None = None
     state: PhotoState = field(default_factory=lambda: PhotoState(""))
-    doubled: list[int] = field(default_factory=list)  # older rows of pictures that have newer ones
+    doubled: list[int] = field(default_factory=list)  # rows with a newer row of their picture
     changes: Changes = field(default_factory=Changes)
     notes: list[str] = field(default_factory=list)
     picture_notes: list[tuple[str, str]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Run:
         return str(self.content.root.resolve())
 
     def open(self, folder: Path, *, moved: bool) -> None:
-        """Open the collection, if there is one, and what was known of its pictures."""
+        """Open the collection, if it exists, and the saved state of its pictures."""
         if not (self.collection / MANIFEST).exists():
             if moved:
                 raise MissingFile(f"{self.collection} is not a collection yet: nothing has moved")
@@ -95,7 +95,7 @@ class Run:
             )
 
     def _catch_up(self) -> None:
-        """Take in the rows that the state does not know: of a killed run, or all where it was lost."""
+        """Add rows missing from the state: those of a killed run, or all if the state was lost."""
         assert self.manifest is not None, "it was opened"
         last = max((one.id for one in self.state.pictures.values()), default=-1)
         if last + 1 == self.manifest.rows:
@@ -107,7 +107,7 @@ class Run:
             self.state.pictures[row.name] = row.known
 
     def choose(self, model: StrPath | None, as_stored: bool | None) -> None:
-        """Decide on the model and on how pictures are taken: as the collection has it."""
+        """Choose the model and the orientation of pictures: those of the collection, if set."""
         record = None if self.manifest is None else self.manifest.model
         if record is not None and model is None:
             model = record["folder"] or record["name"]
@@ -130,7 +130,7 @@ class Run:
             self.notes.append(self.model.knows)
 
     def follow(self, device: Device, workers: int, progress: Progress | None) -> None:
-        """Do what has to be done."""
+        """Apply all changes."""
         self.changes = compare(self.content, self.state, now_ns=time.time_ns())
         self._check_there()
         if self.manifest is not None:
@@ -140,7 +140,7 @@ class Run:
             self._take_down(self.changes.vanished, GONE)
         before = self.state
         self.state = PhotoState(self.root, dict(self.changes.known))
-        for name, row_id in self.changes.replaced.items():  # until the new row is there
+        for name, row_id in self.changes.replaced.items():  # until the new row exists
             self.state.pictures[name] = replace(before.pictures[name], mtime_ns=0, id=row_id)
         if self.manifest is not None and self.state != before:
             write_state(self.collection, self.state)
@@ -149,7 +149,7 @@ class Run:
         self._list_problems()
 
     def _check_there(self) -> None:
-        """Refuse a folder without pictures: a disk that is not there must not take all down."""
+        """Raise for a folder without pictures: an unmounted disk must not remove all rows."""
         names = set(self.content.names) - set(self.changes.failures) - set(self.changes.absent)
         if names or self.changes.unreachable:
             return
@@ -208,7 +208,7 @@ class Run:
         decoding: Decoder,
         show: StepProgress,
     ) -> None:
-        """Add one part, and take down the older rows of its pictures."""
+        """Add one part, and remove the older rows of its pictures."""
         said = {name: self.changes.said[name] for name in names}
         samples = [sample(self.content, name, said[name], columns) for name in names]
         source = Fresh(self.content.root, columns.schema, self._has_captions(), samples)
@@ -249,7 +249,7 @@ class Run:
         return any(one.caption for one in self.changes.said.values())
 
     def _take_in(self, first: int) -> None:
-        """Note the ids of the rows that were just added, from `first` on."""
+        """Record the ids of the rows just added, from `first` on."""
         for row in live_rows(self.collection, first):
             fresh = self.changes.new[row.name]
             self.state.pictures[row.name] = replace(
@@ -259,12 +259,12 @@ class Run:
 
     @property
     def failures(self) -> list[tuple[str, str]]:
-        """What cannot be read, by name."""
+        """The unreadable files, by name."""
         known = [(name, one.reason) for name, one in self.state.pictures.items() if one.reason]
         return sorted([*self.changes.failures.items(), *known])
 
     def _list_problems(self) -> None:
-        """Write what cannot be read, and what one should know, beside the collection's files."""
+        """Write the failures and the notes into the collection's folder."""
         if self.manifest is None:
             return
         write_list(self.collection / _FAILED, ("file", "reason"), self.failures)

@@ -1,4 +1,4 @@
-"""Waiting for a collection that another process holds: a service that makes codes does for moments."""
+"""Wait for a collection that another process holds, such as a service that makes codes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Result = TypeVar("Result")
 
 
 def when_free(action: Callable[[], Result]) -> Result:
-    """Do something that needs the collection, as soon as no other process holds it.
+    """Call a function that needs the collection as soon as no other process holds it.
 
     Raises
     ------
     CollectionBusy
-        Others have held it for a minute.
+        Another process has held it for a minute.
     """
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:

@@ -1,4 +1,4 @@
-"""Following a folder of pictures: a run whenever something in it has changed."""
+"""Watch a folder of pictures for changes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from watchfiles import watch
 
 __all__ = ["changes_of"]
 
-# Copying a card takes a while: changes are collected until it has been quiet for the step, or at most
-# for the longest wait.
+# Copying a card takes a while: changes are collected until none occurs for the step, or until
+# the longest wait has passed.
 _QUIET_MS, _LONGEST_MS = 500, 10_000
 _TURN_MS = 2_000
-# Some disks report nothing, as those of other machines: they are looked at every ten minutes.
+# Some disks, such as network disks, report no changes: they are scanned every ten minutes.
 _TURNS_BETWEEN_LOOKS = 300
 
 
 def changes_of(folder: Path, linked: Callable[[], Sequence[str]], stop: Event) -> Iterator[None]:
-    """Yield whenever something in a folder, or a folder that it links to, has changed; until `stop`.
+    """Yield whenever a folder, or a folder that it links to, has changed; until `stop`.
 
-    It yields once when it has begun to watch: what changed before is not reported by the system.
+    Yields once at the start of watching: the system does not report earlier changes.
     """
     while not stop.is_set():
         places = _places(folder, linked)
@@ -40,7 +40,7 @@ def changes_of(folder: Path, linked: Callable[[], Sequence[str]], stop: Event) -
             if changes or turn % _TURNS_BETWEEN_LOOKS == 0:
                 yield
                 if _places(folder, linked) != places:
-                    break  # another folder is linked now
+                    break  # the linked folders have changed
 
 
 def _places(folder: Path, linked: Callable[[], Sequence[str]]) -> list[str]:

@@ -36,7 +36,7 @@ __all__ = [
 DATASET = "emb"
 
 _NAME = re.compile(r"(clip(?P<dim>\d+)(v\d+)?-)?\bn=(?P<size>\d+[KM]?)\b")
-_MAX_DIM = 8192  # of vectors of any model; a longer row is a matrix the other way round
+_MAX_DIM = 8192  # largest dimension of any model; longer rows mean a transposed matrix
 _DTYPES = ("float16", "float32")
 _MAX_CACHE_BYTES = 256 << 20  # for chunks that two blocks share
 
@@ -45,7 +45,7 @@ _MAX_CACHE_BYTES = 256 << 20  # for chunks that two blocks share
 class BundleVectors:
     """The rows of an HDF5 dataset, read as a `VectorFile` is.
 
-    `is_transposed` says that the file has them as columns.
+    If `is_transposed`, the file stores them as columns.
     """
 
     path: Path
@@ -79,19 +79,19 @@ class BundleVectors:
 
 
 def is_bundle_name(path: Path) -> bool:
-    """Tell whether a bundle may have this name."""
+    """Return whether a bundle may have this name."""
     return path.suffix.lower() in HDF5_SUFFIXES
 
 
 def find_bundle(folders: Iterable[Path]) -> Path | None:
-    """Return the one bundle in these folders; None where there is none.
+    """Return the one bundle in these folders; None if there is none.
 
-    Files of queries, projections and gold standards are no bundles.
+    Files of queries, projections and gold standards do not count.
 
     Raises
     ------
     InvalidArgument
-        There are several.
+        The folders hold several bundles.
     """
     paths = [path for folder in folders for path in entries(folder)]
     found = [path for path in paths if is_bundle_name(path) and _is_bundle(path)]
@@ -113,7 +113,8 @@ def open_bundle(path: Path) -> BundleVectors:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat, MissingExtra
-        No such file; not whole; it holds something else; it needs a filter that is not installed.
+        The file is missing or damaged, holds something else, or needs an HDF5 filter that is not
+        installed.
     """
     if not path.is_file():
         raise MissingFile(f"{path} does not exist; expected a bundle of vectors")
@@ -144,11 +145,11 @@ def metadata_beside(path: Path) -> Path | None:
 
 
 def _is_bundle(path: Path) -> bool:
-    """Tell by the name, and where it says nothing by what is inside."""
+    """Judge by the name, or by the content if the name is inconclusive."""
     if "queries" in path.name.lower():
         return False
     named = _NAME.search(path.name)
-    if named and named["dim"]:  # a damaged one too, which is to be named
+    if named and named["dim"]:  # a damaged file counts, so that the error names it
         return True
     try:
         with open_hdf5(path) as file:
@@ -188,7 +189,7 @@ def _cache_bytes(data: h5py.Dataset, is_transposed: bool) -> int:
 
 
 def _contents(file: h5py.File) -> str:
-    """List the datasets of a file; Julia's group `_types` is none of them."""
+    """List the datasets of a file, without Julia's group `_types`."""
     found = [
         f"{text_of(name)} {item.shape} {item.dtype}"
         for name, item in file.items()

@@ -1,4 +1,4 @@
-"""Metadata columns: from the names and types of a release to those of a collection.
+"""Map metadata columns from the names and types of a release to those of a collection.
 
 Known columns get one name and one type, whatever the release calls them; unknown ones are kept.
 """
@@ -44,7 +44,7 @@ _KNOWN_COLUMNS: tuple[tuple[str, pa.DataType, tuple[str, ...]], ...] = (
     ("height", pa.int32(), ("height", "original_height")),
     ("image_path", pa.string(), ("image_path",)),
 )
-# What a search adds to the columns, and the build.
+# Columns that searches and the build add.
 _RESERVED = frozenset({"id", "distance", "pair_similarity", *(name for name, _ in ORIGIN)})
 
 
@@ -55,10 +55,10 @@ class Column:
     Attributes
     ----------
     via
-        The types that its values pass through on the way to `type`: those that the collection's column
-        had after each part. So parts that are added one by one give what one build of all gives.
+        Intermediate types of the conversion to `type`: those of the collection's column after each
+        part. Adding parts one by one therefore gives the same values as building from all at once.
     is_first
-        Whether the source holds lists, of which the first value is taken.
+        Whether the source holds lists; the column takes each list's first value.
     aliases
         What other parts call it; filters may use these names too.
     """
@@ -89,20 +89,20 @@ def plan_columns(parts: Sequence[Part]) -> list[Column]:
     Raises
     ------
     Mismatch
-        A part lacks a column, or has one more, one twice, or one of an incompatible type.
+        A part has a missing, extra, duplicate, or incompatible column.
     """
     return [replace(column, via=()) for column in plan_parts(parts).of_parts[0]]
 
 
 def plan_parts(parts: Sequence[Part], earlier: pa.Schema | None = None) -> ColumnPlan:
-    """Decide the columns of a collection to which parts are added, `earlier` being those it has.
+    """Decide the columns of a collection when adding parts; `earlier` are its existing columns.
 
     Known names are mapped and case is ignored before columns are compared.
 
     Raises
     ------
     Mismatch
-        A part lacks a column, or has one more, one twice, or one of an incompatible type.
+        A part has a missing, extra, duplicate, or incompatible column.
     """
     own = [_own_columns(part) for part in parts]
     names = list(own[0]) if earlier is None else earlier.names
@@ -138,7 +138,7 @@ def plan_parts(parts: Sequence[Part], earlier: pa.Schema | None = None) -> Colum
 
 
 def column_notes(parts: Sequence[Part]) -> list[str]:
-    """Return what became of known columns of other types than their own."""
+    """Return notes on known columns whose source type differs from their own."""
     notes = []
     for part in parts:
         columns = _own_columns(part).values()
@@ -170,7 +170,7 @@ def read_tables(
     Raises
     ------
     DamagedFile
-        The Parquet file is corrupt, or there is no way from a column's type to the collection's.
+        The Parquet file is corrupt, or a column's type cannot be converted to the collection's.
     """
     waiting: list[pa.Table] = []
     names = list(dict.fromkeys(column.source for column in columns))
@@ -202,7 +202,7 @@ def collection_names(table: pa.Table) -> pa.Table:
 
 
 def _own_columns(part: Part) -> dict[str, Column]:
-    """Return the columns that a part alone would give, by name."""
+    """Return the columns that a part would give by itself, by name."""
     twice = [name for name, count in Counter(part.schema.names).items() if count > 1]
     if twice:
         raise Mismatch(f"{part.metadata} has the column {twice[0]} twice; rename one of them")
@@ -210,7 +210,7 @@ def _own_columns(part: Part) -> dict[str, Column]:
 
 
 def _matched(names: Sequence[str], columns: dict[str, Column]) -> dict[str, Column]:
-    """Find a part's columns by the collection's names; case counts only where they differ in it."""
+    """Find a part's columns by the collection's names; match case only to tell columns apart."""
     by_lower = {name.lower(): column for name, column in columns.items()}
     found = {name: columns.get(name) or by_lower.get(name.lower()) for name in names}
     return {name: column for name, column in found.items() if column is not None}
@@ -223,7 +223,7 @@ def _check_same(
     matched: Sequence[dict[str, Column]],
     earlier: str | None,
 ) -> None:
-    """Refuse parts of which one lacks a column that another, or the collection, has."""
+    """Raise Mismatch unless all parts, and the collection, have the same columns."""
     whole = earlier or parts[0].table_name
     for part, columns, found in zip(parts, own, matched, strict=True):
         lacking = [name for name in names if name not in found]
@@ -253,7 +253,7 @@ def _widened(
 
 
 def _distinct(types: Iterable[pa.DataType]) -> tuple[pa.DataType, ...]:
-    """Return types without such as follow themselves."""
+    """Return types without consecutive duplicates."""
     path: list[pa.DataType] = []
     for kind in types:
         if not path or not path[-1].equals(kind):
@@ -291,7 +291,7 @@ def _named(schema: pa.Schema) -> list[Column]:
 
 
 def _fits(kind: pa.DataType, known: pa.DataType) -> bool:
-    """Whether values of a stored type can be turned into a known column's."""
+    """Whether a stored type can be converted to a known column's type."""
     if pa.types.is_string(known):
         return not pa.types.is_nested(kind)
     return not pa.types.is_nested(kind) and not pa.types.is_temporal(kind)
@@ -303,7 +303,7 @@ def _holds_several(kind: pa.DataType, known: pa.DataType) -> bool:
 
 
 def _is_misfit(column: Column, schema: pa.Schema) -> bool:
-    """Whether a known column is kept under another name, as its type is not that of the known one."""
+    """Whether a known column keeps another name because its type is incompatible."""
     known = _known(schema.names).get(column.source)
     return known is not None and known.name != column.name
 
@@ -323,7 +323,7 @@ def conformed(
     Raises
     ------
     DamagedFile
-        A column is damaged, or there is no way from its type to the collection's.
+        A column is damaged, or its type cannot be converted to the collection's.
     """
     arrays = []
     for column in columns:

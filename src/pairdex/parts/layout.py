@@ -1,4 +1,4 @@
-"""Finding the parts of a release in a folder, by looking at what is there.
+"""Find the parts of a release in a folder by its files.
 
 Layouts: numbered files as of LAION-400M, LAION-2B-en and clip-retrieval (`img_emb_12.npy`,
 `text_emb_12.npy`, `metadata_12.parquet`, with or without leading zeros, in one folder or in one folder
@@ -60,7 +60,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class FoundParts:
-    """The parts of a source that are whole, and a line on each part that was left out."""
+    """The complete parts of a source, and a message for each part that was left out."""
 
     parts: list[Part]
     skipped: list[str]
@@ -68,7 +68,7 @@ class FoundParts:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A part that is to be opened: its number, what it lacks, and how to open it."""
+    """A candidate part: its number, its problem if any, and how to open it."""
 
     number: int
     problem: str | None
@@ -82,7 +82,7 @@ def find_parts(
     tower: Tower = DEFAULT_TOWER,
     metadata: Path | None = None,
 ) -> list[Part]:
-    """Return the parts in `source`, whatever numbers are absent between them; see `search_parts`."""
+    """Return the parts in `source`, with gaps allowed; see `search_parts`."""
     return search_parts(
         source, numbers=numbers, tower=tower, metadata=metadata, allow_gaps=True
     ).parts
@@ -105,20 +105,20 @@ def search_parts(
         A folder that holds parts, directly or in folders by kind; a bundle; or a file of vectors, or a
         table with a column of them.
     numbers
-        Only these parts; all when None.
+        Only these parts; None for all.
     tower
-        Which of DataComp's two models to take.
+        Which of DataComp's two models to use.
     metadata
-        The TSV of a bundle, where it is not the one beside it.
+        The TSV of a bundle; default: the one beside it.
     skip_incomplete
-        Leave out parts that are not whole instead of refusing.
+        Leave out incomplete parts instead of raising.
     allow_gaps
-        Take numbers that are absent between the others for parts that nobody wanted.
+        Accept gaps in the part numbers.
 
     Raises
     ------
     MissingFile, DamagedFile, Mismatch, UnsupportedFormat, InvalidArgument
-        No parts, a file missing from a part, damaged files, files that do not belong together.
+        No parts found, a part lacks a file, files are damaged or do not match.
     """
     if source.is_file() and is_bundle_name(source):
         return FoundParts(_bundle(source, source, metadata, numbers), [])
@@ -152,7 +152,7 @@ def search_parts(
 
 
 def part_numbers(source: Path) -> frozenset[int]:
-    """Return the numbers of the parts whose image vectors are in `source`; nothing is opened."""
+    """Return the numbers of the parts whose image vectors are in `source`; open no file."""
     if not source.is_dir():
         return frozenset()
     return frozenset(list_numbered(source, folders_of(source)).images.found)
@@ -168,7 +168,7 @@ def has_bundle(source: Path) -> bool:
 def _candidates(
     source: Path, folders: list[Path], tower: Tower
 ) -> tuple[dict[int, _Candidate], list[str]]:
-    """Return what may be parts, by number, and a line if numbers between them are absent."""
+    """Return candidate parts by number, and a message if numbers are missing between them."""
     numbered = list_numbered(source, folders)
     if numbered.images.found or numbered.images.lost:
         found = {
@@ -192,7 +192,7 @@ def _opening(numbered: NumberedFiles, number: int) -> Callable[[], Part]:
 
 
 def _datacomp(folders: list[Path], tower: Tower) -> list[_Candidate]:
-    """Return DataComp's pairs, numbered by their names in order, whole or not."""
+    """Return DataComp's pairs, complete or not, numbered in the order of their names."""
     files: dict[Path, dict[str, str | None]] = {}
     for path in _with_suffixes(folders, (".npz", ".parquet")):
         files.setdefault(path.with_suffix(""), {})[path.suffix] = broken(path)
@@ -221,7 +221,7 @@ def _pair_opening(number: int, stem: Path, tower: Tower) -> Callable[[], Part]:
 
 
 def _tables(folders: list[Path]) -> list[_Candidate]:
-    """Return tables as parts if one that can be opened has vectors in a column."""
+    """Return tables as parts if a readable one has a column of vectors."""
     paths = _with_suffixes(folders, (".parquet",))
     whole = [path for path in paths if path.is_file() and broken(path) is None]
     if not any(_has_vectors(path) for path in whole):
@@ -235,7 +235,7 @@ def _tables(folders: list[Path]) -> list[_Candidate]:
 def _has_vectors(path: Path) -> bool:
     try:
         return vector_columns(path) is not None
-    except DamagedFile:  # it is opened again, and named, if another one has vectors
+    except DamagedFile:  # if another table has vectors, opening this one again reports the error
         return False
 
 
@@ -279,7 +279,7 @@ def _chosen(
 def _opened(
     source: Path, candidates: Iterable[_Candidate], skipped: list[str], skip: bool
 ) -> FoundParts:
-    """Open the parts that are whole; refuse the others, or list them."""
+    """Open the complete parts; raise for the others, or list them."""
     parts: list[Part] = []
     lines = list(skipped)
     for candidate in candidates:
@@ -296,7 +296,7 @@ def _opened(
 
 
 def _try_open(candidate: _Candidate) -> Part | PairdexError:
-    """Return the part, or why it is not whole."""
+    """Return the part, or why it is incomplete."""
     if candidate.problem is not None:
         return MissingFile(candidate.problem)
     try:
@@ -313,7 +313,7 @@ def _skippable(error: PairdexError, message: str) -> PairdexError:
 
 
 def _single(source: Path, numbers: frozenset[int] | None) -> Part:
-    """Return the one part that a file of vectors, or a table with vectors, is."""
+    """Return a file of vectors, or a table with vectors, as one part."""
     _chosen(source, {0: _Candidate(0, None, _table_opening(0, source))}, numbers)
     problem = broken(source)
     if problem is not None:
@@ -328,7 +328,7 @@ def _single(source: Path, numbers: frozenset[int] | None) -> Part:
 def _bundle(
     source: Path, path: Path, metadata: Path | None, numbers: frozenset[int] | None
 ) -> list[Part]:
-    """Return the one part that a bundle is."""
+    """Return a bundle as one part."""
     problem = broken(path)
     if problem is not None:
         raise MissingFile(problem)
@@ -341,7 +341,7 @@ def _bundle(
 
 
 def _checked(parts: list[Part]) -> list[Part]:
-    """Refuse vectors that are not floats, or of another dimension than the first part's."""
+    """Raise unless all vectors are floats of the first part's dimension."""
     first = parts[0].image
     for part in parts:
         for file in (part.image, *([part.text] if part.text else [])):
@@ -356,7 +356,7 @@ def _checked(parts: list[Part]) -> list[Part]:
 
 
 def _found_instead(folders: list[Path]) -> str:
-    """Name some of the files that are there, where there are any."""
+    """List some of the existing files, if any."""
     names = [path.name for folder in folders for path in entries(folder) if path.is_file()]
     if not names:
         return ""

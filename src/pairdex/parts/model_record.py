@@ -8,7 +8,7 @@ __all__ = ["ModelRecord"]
 
 
 class ModelRecord(TypedDict):
-    """Which model made the vectors; `folder` is where it was, a hint for finding it again."""
+    """The model that made the vectors; `folder` is its last known place, a hint for finding it."""
 
     name: str
     dim: int

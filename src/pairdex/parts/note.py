@@ -16,27 +16,27 @@ NOTE = "pairdex.json"
 
 @dataclass(frozen=True)
 class Note:
-    """What parts say of their making; released parts say nothing.
+    """How parts were made; empty for released parts.
 
     `model` is the record of the model, `pictures` the folder that `image_path` is relative to, and
-    `source` the files in it that named or held them all, where there were such. `orientation` says how
-    the pictures were taken; `linked` are folders elsewhere that links in `pictures` led to.
+    `source` the files in it that listed or held them, if any. `orientation` is how pictures were
+    oriented; `linked` are the outside folders that links in `pictures` point to.
     """
 
     model: Any = None
     pictures: str | None = None
     source: str | None = None
-    orientation: Literal["upright", "as stored"] = "as stored"  # what notes that do not say it mean
+    orientation: Literal["upright", "as stored"] = "as stored"  # of older notes
     linked: tuple[str, ...] = ()
 
 
 def read_note(source: Path) -> Note:
-    """Read the note in a folder of parts; an empty one where there is none.
+    """Read the note in a folder of parts; return an empty note if the file does not exist.
 
     Raises
     ------
     DamagedFile
-        There is a note, but not one of ours.
+        The file is not a valid note.
     """
     path = source / NOTE
     try:

@@ -14,7 +14,7 @@ __all__ = ["DEFAULT_RULE", "RULES", "WORDS", "NsfwRule", "kept"]
 NsfwRule = Literal["none", "safe", "sisap", "sisap-dev"]
 RULES: tuple[NsfwRule, ...] = get_args(NsfwRule)
 DEFAULT_RULE: NsfwRule = "none"
-WORDS = frozenset({"UNLIKELY", "UNSURE", "NSFW"})  # LAION's tags, case and all
+WORDS = frozenset({"UNLIKELY", "UNSURE", "NSFW"})  # LAION's tags; case matters
 
 
 def kept(rule: NsfwRule, nsfw: pa.ChunkedArray) -> NDArray[np.bool_]:

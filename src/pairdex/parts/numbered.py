@@ -33,12 +33,12 @@ class NumberedFiles:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of which an image or a table is there, or on its way, in order."""
+        """Numbers with an image or metadata file, complete or partly fetched, in order."""
         kinds = (self.images, self.tables)
         return sorted({n for kind in kinds for n in (*kind.found, *kind.lost)})
 
     def problem(self, number: int) -> str | None:
-        """Say what a part lacks; None if all its files are there."""
+        """Return what a part lacks; None if all its files exist."""
         for kind in (self.images, self.tables, self.texts):
             if number in kind.lost:
                 return kind.lost[number]
@@ -55,17 +55,17 @@ class NumberedFiles:
         return None
 
     def gap(self) -> list[int]:
-        """Return the numbers between the first and the last of which there is nothing."""
+        """Return the numbers between the first and the last that have no files."""
         numbers = self.numbers
         return sorted(set(range(numbers[0], numbers[-1])) - set(numbers)) if numbers else []
 
     def open(self, number: int) -> Part:
-        """Open a part without problems.
+        """Open a complete part.
 
         Raises
         ------
         DamagedFile, Mismatch, UnsupportedFormat
-            A file is damaged, or the files have other numbers of rows.
+            A file is damaged, or the files' row counts differ.
         """
         text = self.texts.found.get(number)
         return joined_part(
@@ -77,12 +77,12 @@ class NumberedFiles:
 
 
 def list_numbered(source: Path, folders: list[Path]) -> NumberedFiles:
-    """List numbered files; nothing is opened.
+    """List numbered files without opening them.
 
     Raises
     ------
     Mismatch
-        Two files of a kind have one number.
+        Two files of a kind have the same number.
     """
     return NumberedFiles(
         source,
@@ -95,7 +95,7 @@ def list_numbered(source: Path, folders: list[Path]) -> NumberedFiles:
 def joined_part(
     number: int, image: VectorFile, text: VectorFile | None, metadata: Path | None
 ) -> Part:
-    """Return the part that these files are.
+    """Open these files as a part.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Part numbers as people write them: `0-9,12`."""
+"""Parse and format part numbers such as `0-9,12`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Parts", "format_numbers", "numbers_of", "parse_numbers"]
 Parts = str | Iterable[int]
 """Numbers of parts: `0-9,12`, or integers."""
 
-_MAX_PARTS = 1_000_000  # of a range; the largest release has some thousands
+_MAX_PARTS = 1_000_000  # largest range; the largest release has some thousands of parts
 
 
 def parse_numbers(text: str) -> frozenset[int]:
@@ -21,7 +21,7 @@ def parse_numbers(text: str) -> frozenset[int]:
     Raises
     ------
     InvalidArgument
-        The text is no list of numbers and ascending ranges.
+        The text is not a list of numbers and ascending ranges.
     """
     numbers: set[int] = set()
     for piece in text.split(","):
@@ -52,12 +52,12 @@ def format_numbers(numbers: Iterable[int]) -> str:
 
 
 def numbers_of(parts: Parts | None) -> frozenset[int] | None:
-    """Return part numbers that come as a text like `0-9,12` or as integers; None for all parts.
+    """Return part numbers given as text such as `0-9,12` or as integers; None for all parts.
 
     Raises
     ------
     InvalidArgument
-        The text is no list of numbers and ascending ranges; a number below 0.
+        The text is not a list of numbers and ascending ranges, or a number is negative.
     """
     if parts is None:
         return None

@@ -20,7 +20,7 @@ __all__ = ["opened", "parquet_batches", "parquet_files", "parquet_schema"]
 def parquet_files(table: Path) -> list[Path]:
     """Return the files that a table consists of, in order: itself, or those in its folder.
 
-    Names that begin with `_` or `.` are no rows: `_SUCCESS`, `._part-0`.
+    Names that begin with `_` or `.` are skipped: `_SUCCESS`, `._part-0`.
     """
     if not table.is_dir():
         return [table]
@@ -28,12 +28,12 @@ def parquet_files(table: Path) -> list[Path]:
 
 
 def parquet_schema(table: Path) -> tuple[int, pa.Schema]:
-    """Return the number of rows and the columns that the footers of a table say.
+    """Return the number of rows and the columns from the footers of a table.
 
     Raises
     ------
     DamagedFile
-        A file of it is not Parquet, the folder holds none, or its files have other columns.
+        A file is not Parquet, the folder is empty, or the files' columns differ.
     """
     rows, schema = 0, None
     for path in parquet_files(table):
@@ -48,12 +48,12 @@ def parquet_schema(table: Path) -> tuple[int, pa.Schema]:
 def parquet_batches(
     table: Path, columns: Sequence[str], batch_rows: int
 ) -> Iterator[tuple[Path, pa.RecordBatch]]:
-    """Yield the rows of some columns in order, and the file that each batch is of.
+    """Yield batches of some columns in row order, each with its file.
 
     Raises
     ------
     DamagedFile
-        A file is corrupt, or has another number of rows than its footer says.
+        A file is corrupt, or its row count differs from its footer.
     """
     for path in parquet_files(table):
         rows = 0
@@ -76,7 +76,7 @@ def opened(path: Path, *, check_pages: bool = False) -> Iterator[pq.ParquetFile]
     Raises
     ------
     DamagedFile
-        It is not Parquet, or what the block reads of it is corrupt.
+        It is not Parquet, or the data read inside the block is corrupt.
     """
     is_open = False
     try:

@@ -21,8 +21,8 @@ PartVectors = VectorFile | BundleVectors | ColumnVectors
 class Part:
     """One part, its files checked against each other.
 
-    `number` is the part's own, as in its files' names; parts whose files have no number are numbered as
-    sorted, a bundle is part 0. `metadata` is a table, a folder of tables (as Spark writes them), or None.
+    `number` comes from the file names; parts without one are numbered in sorted order, and a bundle
+    is part 0. `metadata` is a table, a folder of tables (as Spark writes them), or None.
     """
 
     number: int
@@ -33,7 +33,7 @@ class Part:
 
     @property
     def rows(self) -> int:
-        """How many rows the part has."""
+        """Number of rows."""
         return self.image.rows
 
     @property
@@ -43,14 +43,14 @@ class Part:
 
     @property
     def files(self) -> list[Path]:
-        """The files it consists of, each once."""
+        """Its distinct files."""
         tables = [] if self.metadata is None else parquet_files(self.metadata)
         vectors = [file.path for file in (self.image, self.text) if file is not None]
         return list(dict.fromkeys([*vectors, *tables]))
 
     @property
     def table_name(self) -> str:
-        """What to call its metadata in messages."""
+        """Name of its metadata in messages."""
         return (
             f"{self.image.name} without metadata" if self.metadata is None else self.metadata.name
         )

@@ -1,4 +1,4 @@
-"""Places as people write them: `~/laion`, `file:///data/laion`; remote ones are named, not read."""
+"""Resolve places such as `~/laion` and `file:///data/laion`; reject remote ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAYS = {
 
 
 def local_place(place: StrPath, *, field: str = "source") -> Path:
-    """Return the path on this machine that a place is.
+    """Return the local path of a place.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Shards as img2dataset writes them: `00012.tar` with the pictures, `00012.parquet` with a row for each pair.
 
-A member's name is its key. Until 2021-09-17 keys counted within the shard, later ones are
-10**digits * shard + row; a table that has the column `key` says it itself.
+A member's name is its key. Until 2021-09-17 keys counted within the shard; later keys are
+10**digits * shard + row. If the table has the column `key`, that column is used.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Shard:
 
 
 class RowNumbers:
-    """From the key of a picture to its row in the shard's table.
+    """Maps the key of a picture to its row in the shard's table.
 
     Parameters
     ----------
     digits
-        The shard's number as the files' names have it.
+        The shard's number as written in the file names.
     rows
-        How many rows the table has.
+        Number of rows of the table.
     keys
-        The table's column `key`, where it has one; numbers are compared as numbers.
+        The table's column `key`, if any; numbers are compared as numbers.
     """
 
     def __init__(self, digits: str, rows: int, keys: pa.ChunkedArray | None) -> None:
@@ -73,7 +73,7 @@ def find_shards(folder: Path) -> list[Shard]:
         No folder, no shards, or a tar without its table.
     """
     if not folder.is_dir():
-        raise MissingFile(f"{folder} is no folder; expected a folder of shards")
+        raise MissingFile(f"{folder} is not a folder; expected a folder of shards")
     matches = [(_TAR.fullmatch(path.name), path) for path in folder.iterdir()]
     found = sorted(
         (Shard(int(m[1]), m[1], path, path.with_suffix(".parquet")) for m, path in matches if m),
@@ -90,12 +90,12 @@ def find_shards(folder: Path) -> list[Shard]:
 
 
 def read_shard_table(path: Path) -> pa.Table:
-    """Return a shard's table, some ten thousand rows.
+    """Read a shard's table, about ten thousand rows.
 
     Raises
     ------
     DamagedFile
-        It is no readable Parquet file.
+        The file is not a readable Parquet file.
     """
     with _opened(path) as file:
         return file.read()
@@ -107,7 +107,7 @@ def shard_schema(path: Path) -> tuple[pa.Schema, int]:
     Raises
     ------
     DamagedFile
-        It is no readable Parquet file.
+        The file is not a readable Parquet file.
     """
     with _opened(path) as file:
         return file.schema_arrow, int(file.metadata.num_rows)

@@ -1,4 +1,4 @@
-"""SISAP's subsets of LAION-2B-en by name: which parts, which NSFW rule, how many rows are known."""
+"""SISAP's subsets of LAION-2B-en by name: parts, NSFW rule, known row counts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class SisapSubset:
     Attributes
     ----------
     parts, nsfw
-        The parts it is taken from, in order, and the rule for their rows.
+        Its parts, in order, and the rule that selects their rows.
     limit
-        How many of the rows that the rule keeps, the first ones; all when None.
+        Keep at most this many of the selected rows, from the first; None for all.
     known_rows
-        How many rows the organisers' own file has, where that is known.
+        Number of rows in the organisers' own file, if known.
     remark
-        What is not said by the page, and was decided here.
+        A choice made here that the page leaves open.
     """
 
     name: SubsetName
@@ -47,7 +47,7 @@ class SisapSubset:
         return frozenset(self.parts)
 
     def check_source(self, source: Path) -> None:
-        """Raise MissingFile, with the way to get them, unless the source holds all parts.
+        """Raise MissingFile, with the command that fetches them, unless the source holds all parts.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class SisapSubset:
             )
 
     def remarks(self, rows: int) -> list[str]:
-        """Return what one should know of a collection of this subset that has so many rows."""
+        """Return notes on a collection of this subset with this number of rows."""
         said = [] if self.remark is None else [f"{self.name}: {self.remark}"]
         if self.known_rows is not None and rows != self.known_rows:
             said.append(

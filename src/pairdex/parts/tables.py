@@ -1,4 +1,4 @@
-"""Reading a part's metadata, whatever file it is in, as tables of so many rows with their origin."""
+"""Read a part's metadata from any file format, as tables of a fixed size with each row's origin."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def part_tables(
 ) -> Iterator[pa.Table]:
     """Yield a part's metadata in order, `table_rows` rows a table (the last may be shorter).
 
-    Behind the columns each row has its origin: the number of the part, and its row there. `invalid`
-    counts by column the values that could not be turned and are null.
+    The last columns hold each row's origin: the part number, and the row in the part. `invalid`
+    counts, by column, the values that could not be converted and are null.
 
     Raises
     ------
     DamagedFile, Mismatch
-        The file is corrupt, or has another number of rows than the vectors.
+        The file is corrupt, or its row count differs from that of the vectors.
     """
     if part.metadata is None:
         for first in range(0, part.rows, table_rows):
@@ -66,7 +66,7 @@ def _origin(part: Part, first: int, count: int) -> dict[str, pa.Array]:
 
 
 def _counted(tables: Iterable[pa.Table], part: Part) -> Iterator[pa.Table]:
-    """Hand the tables on until they have all rows that they may have; then see whether that is all."""
+    """Yield the tables; raise if their row count differs from the expected one."""
     assert part.metadata is not None, "there are no tables without it"
     rows = 0
     last = None
@@ -86,7 +86,7 @@ def _counted(tables: Iterable[pa.Table], part: Part) -> Iterator[pa.Table]:
 
 
 def _regrouped(tables: Iterable[pa.Table], table_rows: int) -> Iterator[pa.Table]:
-    """Cut tables of any sizes into such of `table_rows` rows and a last, shorter one."""
+    """Regroup tables into tables of `table_rows` rows; the last may be shorter."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)

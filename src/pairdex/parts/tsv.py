@@ -1,7 +1,7 @@
-"""Reading the metadata of a bundle: tab-separated lines with a header, as Julia's CSV.write makes them.
+"""Read the metadata of a bundle: tab-separated lines with a header, as Julia's CSV.write makes.
 
 Fields with a tab, quote or newline are quoted, quotes in them doubled; an empty field is a missing
-value, `""` an empty text. Only a newline ends a line: a carriage return is a character like others.
+value, `""` an empty text. Only a newline ends a line; a carriage return is an ordinary character.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ __all__ = ["EXPECTED", "read_tsv", "tsv_schema"]
 EXPECTED = ("caption", "NSFW", "LICENSE", "url")
 
 _HEADER_LIMIT_BYTES = 1 << 16
-_BLOCK_BYTES = 2 << 20  # read at once; no line is longer
-_CR, _STAND_IN = b"\r", b"\xff"  # the stand-in occurs in no UTF-8
+_BLOCK_BYTES = 2 << 20  # bytes per read; the longest line
+_CR, _STAND_IN = b"\r", b"\xff"  # the placeholder byte does not occur in UTF-8
 _CRLF = b"\r\n"
 
 
 def tsv_schema(path: Path) -> pa.Schema:
-    """Return the columns that the header names, all of text.
+    """Return the columns of the header, all of type text.
 
     Raises
     ------
     UnsupportedFormat
-        The first line is no such header.
+        The first line is not a valid header.
     """
     with path.open("rb") as file:
         names, _ = _header(file, path)
@@ -41,12 +41,12 @@ def tsv_schema(path: Path) -> pa.Schema:
 
 
 def read_tsv(path: Path) -> Iterator[pa.Table]:
-    """Yield the rows in order as tables of text columns, each of some megabytes.
+    """Yield the rows in order as tables of text columns, some megabytes each.
 
     Raises
     ------
     DamagedFile
-        A line has another number of fields than the header, a quote is never closed, or bytes are no
+        A line's field count differs from the header's, a quote is never closed, or bytes are not
         UTF-8.
     """
     rows = 0
@@ -70,7 +70,7 @@ def read_tsv(path: Path) -> Iterator[pa.Table]:
 
 
 class _Lines(io.RawIOBase):
-    """A file whose carriage returns are stood in for, since Arrow would end a line at each."""
+    """Replaces carriage returns by a placeholder, since Arrow would end a line at each."""
 
     def __init__(self, file: BinaryIO, *, keep_returns: bool) -> None:
         self._file = file

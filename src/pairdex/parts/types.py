@@ -1,7 +1,7 @@
-"""Types of metadata columns: what a collection stores a type as, and the type that holds two of them.
+"""Types of metadata columns: the stored form of a type, and the common type of two.
 
 SQL filters cannot read every Arrow type (DuckDB has no half floats and no decimals of more than 38
-digits), so each is stored as the nearest that they read.
+digits), so each is stored as the nearest type that DuckDB reads.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import pyarrow as pa
 
 __all__ = ["stored_type", "unified_type"]
 
-_DECIMAL_DIGITS = 38  # DuckDB's most
+_DECIMAL_DIGITS = 38  # DuckDB's maximum
 _UINT64_DIGITS = 20
-_UNITS = ["us", "ms", "s", "ns"]  # of two the earlier holds both: ns reaches only from 1677 to 2262
+_UNITS = ["us", "ms", "s", "ns"]  # the earlier of two units holds both: ns covers only 1677 to 2262
 _NEAREST = {
     pa.large_string(): pa.string(),
     pa.string_view(): pa.string(),
@@ -25,7 +25,7 @@ _NEAREST = {
 
 
 def stored_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type that values of `kind` are stored as: itself, or the nearest that SQL reads."""
+    """Return the stored type for `kind`: itself, or the nearest type that SQL reads."""
     if isinstance(kind, pa.BaseExtensionType):
         return pa.bool_() if kind == pa.bool8() else stored_type(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
@@ -38,14 +38,14 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 
 def unified_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return the type that holds the values of both stored types.
+    """Return the common type of two stored types.
 
-    Where there is none but text, it is text: 7 and `seven` become texts.
+    The fallback is text: 7 and `seven` become texts.
 
     Raises
     ------
     TypeError
-        One of them is nested, the other is of another kind.
+        One type is nested, and the other is of another kind.
     """
     if one.equals(other) or pa.types.is_null(other):
         return one
@@ -61,7 +61,7 @@ def unified_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _decimal(precision: int, scale: int) -> pa.DataType:
-    """Return the decimal of so many digits that SQL reads; floats where there are too many."""
+    """Return the decimal type with these digits; float64 if SQL cannot read that many."""
     if scale < 0:
         precision, scale = precision - scale, 0
     return pa.decimal128(precision, scale) if precision <= _DECIMAL_DIGITS else pa.float64()

@@ -1,8 +1,8 @@
-"""Turning a release's values into those of a collection's column, one bad value costing only itself.
+"""Convert a release's values to the type of a collection's column; a bad value becomes null.
 
-NaN is a missing value, as pandas, polars and Spark write it. What cannot be turned becomes null and is
-counted: a width of `wide`, a date of the year 30,000, bytes that are no text (these keep their other
-characters).
+NaN is a missing value, as pandas, polars and Spark write it. Values that cannot be converted become
+null and are counted: a width of `wide`, a date in the year 30,000. Text that is not UTF-8 is
+counted too, but keeps its valid characters.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ import pyarrow.compute as pc
 
 __all__ = ["converted", "first_of_lists"]
 
-# Texts that stand for a missing number in tables that were CSV once, in lower case.
+# Lower-case texts that mean a missing number in tables converted from CSV.
 _MISSING = pa.array(["", "none", "null", "nan", "na", "n/a", "<na>", "-", "?"])
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DAY_SECONDS = 86_400
 _FIRST_DAY, _LAST_DAY = (
     -719_162,
     2_932_896,
-)  # 0001-01-01 and 9999-12-31: years as SQL and Python know
+)  # 0001-01-01 and 9999-12-31: the range of SQL and Python
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def converted(values: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.ChunkedArray, int]:
-    """Return values as a column of type `kind`, and how many could not be turned.
+    """Convert values to a column of type `kind`; return it and the number of failures.
 
     Raises
     ------
     pa.ArrowException
-        The values are damaged, or there is no way from their type to this one.
+        The values are damaged, or their type cannot be converted to this one.
     """
     chunks = [_converted(chunk, kind) for chunk in values.chunks]
     return pa.chunked_array([chunk for chunk, _ in chunks], kind), sum(bad for _, bad in chunks)
 
 
 def first_of_lists(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the first value of each list that is not null; null where there is none."""
+    """Return the first non-null value of each list; null if there is none."""
     return pa.chunked_array([_first(chunk) for chunk in values.chunks], values.type.value_type)
 
 
@@ -69,7 +69,7 @@ def _converted(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
 
 
 def _plain(values: pa.Array) -> pa.Array:
-    """Return values without the ways of Arrow to store them: dictionaries, runs, extensions."""
+    """Decode Arrow's storage forms: dictionaries, run-end encoding, extensions."""
     if isinstance(values, pa.ExtensionArray):
         is_bool = values.type == pa.bool8()
         return _plain(values.storage.cast(pa.bool_()) if is_bool else values.storage)
@@ -95,7 +95,7 @@ def _holds_texts(kind: pa.DataType) -> bool:
 
 
 def _texts(values: pa.Array) -> tuple[pa.Array, int]:
-    """Return texts or bytes as texts; what is no UTF-8 is replaced and counted."""
+    """Return texts or bytes as texts; replace and count invalid UTF-8."""
     content = values.cast(pa.binary())
     content.validate(full=True)
     try:
@@ -132,7 +132,7 @@ def _numbers(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
 
 
 def _cast(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
-    """Cast; where that fails, cast what can be and count the others."""
+    """Cast; on failure, cast what is possible and count the rest."""
     if values.type.equals(kind):
         return values, 0
     if pa.types.is_integer(values.type) and pa.types.is_floating(kind):
@@ -145,13 +145,13 @@ def _cast(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
 
 
 def _to_unit(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast times; fractions of the coarser unit are cut off, overflow is an error."""
+    """Cast times; truncate to the coarser unit, raise on overflow."""
     coarser = _PER_SECOND[kind.unit] < _PER_SECOND[values.type.unit]
     return values.cast(options=pc.CastOptions(kind, allow_time_truncate=coarser))
 
 
 def _cast_nested(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    if "view" not in str(values.type):  # Arrow's own cast of list views is wrong where one is null
+    if "view" not in str(values.type):  # Arrow casts list views with nulls incorrectly
         try:
             return values.cast(kind)
         except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
@@ -164,7 +164,7 @@ def _cast_nested(values: pa.Array, kind: pa.DataType) -> pa.Array:
 def _piecewise(
     values: pa.Array, cast: Callable[[pa.Array], pa.Array], kind: pa.DataType
 ) -> tuple[pa.Array, int]:
-    """Cast halves of what cannot be cast as a whole, down to the values that cannot be at all."""
+    """Cast by recursive halving, to find the values that cannot be cast."""
     try:
         return cast(values), 0
     except pa.ArrowInvalid:
@@ -177,7 +177,7 @@ def _piecewise(
 
 
 def _within_time(values: pa.Array) -> tuple[pa.Array, int]:
-    """Null times outside the years 1 to 9999, which neither SQL nor Python can show."""
+    """Set times outside the years 1 to 9999 to null: neither SQL nor Python can show them."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         per_day, numbers = _DAY_SECONDS * _PER_SECOND[kind.unit], values.view(pa.int64())
@@ -188,7 +188,7 @@ def _within_time(values: pa.Array) -> tuple[pa.Array, int]:
     else:
         return values, 0
     least, most = _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1
-    if abs(least) >= 2**63:  # of nanoseconds all are within
+    if abs(least) >= 2**63:  # nanoseconds are always in range
         return values, 0
     inside = pc.and_(pc.greater_equal(numbers, least), pc.less_equal(numbers, most))
     bad = int(pc.sum(pc.invert(inside)).as_py() or 0)

@@ -17,7 +17,7 @@ from pairdex.parts.parquet import parquet_batches, parquet_schema
 
 __all__ = ["ColumnVectors", "vector_columns"]
 
-# What people call such columns, in lower case; the first that is there is taken.
+# Common lower-case names of vector columns; the first match is used.
 _IMAGE = (
     "image_embedding",
     "image_embeddings",
@@ -43,7 +43,7 @@ _TEXT = (
     "caption_embedding",
     "text_features",
 )
-_LEAST_DIM = 8  # shorter lists of floats are boxes and scores
+_LEAST_DIM = 8  # shorter lists of floats are boxes or scores
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class ColumnVectors:
         return f"{self.path.name}:{self.member}"
 
     def blocks(self, block_rows: int) -> Iterator[NDArray[Any]]:
-        """Yield the rows in order as arrays (up to `block_rows`, dim); a null is a row of zeros.
+        """Yield the rows in order as arrays (up to `block_rows`, dim); nulls become zeros.
 
         Raises
         ------
         DamagedFile
-            The file is corrupt, or a list has another length than the first.
+            The file is corrupt, or a list's length differs from the first.
         """
         waiting: list[NDArray[Any]] = []
         done = 0
@@ -100,14 +100,14 @@ class ColumnVectors:
 
 
 def vector_columns(path: Path) -> tuple[ColumnVectors, ColumnVectors | None, pa.Schema] | None:
-    """Return image and text vectors of a table, and its other columns; None if it has no vectors.
+    """Return a table's image vectors, text vectors, and other columns; None if it has no vectors.
 
     Raises
     ------
     DamagedFile
         The file is not Parquet.
     InvalidArgument
-        Several columns hold vectors, and none has a known name.
+        Several columns hold vectors, but none has a known name.
     """
     rows, schema = parquet_schema(path)
     names = [field.name for field in schema if _is_vectors(field.type)]
@@ -135,7 +135,7 @@ def _opened(path: Path, name: str, rows: int, kind: pa.DataType) -> ColumnVector
 
 
 def _lengths(path: Path, name: str) -> Iterator[int]:
-    """Yield the lengths of the lists that are not null, from the first on."""
+    """Yield the lengths of the non-null lists, in order."""
     for _, batch in parquet_batches(path, [name], 1024):
         yield from (len(row) for row in batch.column(0) if row.is_valid)
 

@@ -1,4 +1,4 @@
-"""Which files of a part are there and whole, judged by names, links and samples."""
+"""Find which files of a part exist and are complete, by names, links and samples."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pairdex.files.vectors import VectorFile
 
 __all__ = ["Listing", "broken", "check_not_zeros", "entries", "folders_of"]
 
-_PASSED_OVER = "._"  # macOS writes one beside every file on disks of other systems
+_PASSED_OVER = "._"  # macOS writes one beside every file on foreign file systems
 _NOT_FOLDERS = ("__MACOSX",)
 _SAMPLE_ROWS = 256
-_FEW_ROWS = 16  # of so few rows most may be zeros by chance
+_FEW_ROWS = 16  # with fewer rows, most may be zeros by chance
 
 
 @dataclass
 class Listing:
-    """The files of one kind by part number; `lost` says of a number why its file is not whole."""
+    """The files of one kind by part number; `lost` maps a number to why its file is incomplete."""
 
     found: dict[int, Path] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)
@@ -32,12 +32,12 @@ class Listing:
     def of(
         cls, folders: Iterable[Path], pattern: re.Pattern[str], *, tables: bool = False
     ) -> Listing:
-        """List what matches the pattern, of which the first group is the number.
+        """List the files that match the pattern; its first group is the number.
 
         Raises
         ------
         Mismatch
-            Two files have one number.
+            Two files have the same number.
         """
         listing = cls()
         for folder in folders:
@@ -72,18 +72,18 @@ class Listing:
 
 
 def folders_of(source: Path) -> list[Path]:
-    """Return a folder and the folders in it, links to folders too, in which parts may lie."""
+    """Return a folder and its subfolders, including links to folders, that may hold parts."""
     inside = (entry for entry in entries(source) if entry.is_dir())
     return [source, *(folder for folder in inside if folder.name not in _NOT_FOLDERS)]
 
 
 def entries(folder: Path) -> Iterator[Path]:
-    """Yield what lies in a folder by name, without the doubles that macOS writes."""
+    """Yield the entries of a folder by name, without the `._` files that macOS writes."""
     return (path for path in sorted(folder.iterdir()) if not path.name.startswith(_PASSED_OVER))
 
 
 def broken(path: Path) -> str | None:
-    """Say why a file is not there or not whole, by its name and its link; None if nothing tells."""
+    """Return why a file is missing or incomplete, by its name and link; None if unknown."""
     if path.is_symlink() and not path.exists():
         return f"{path} is a broken link (to {path.readlink()}); get the file it points to"
     beside = unfinished(path)
@@ -95,7 +95,7 @@ def broken(path: Path) -> str | None:
 
 
 def check_not_zeros(vectors: object) -> None:
-    """Refuse a file of which most rows are zeros: its place was reserved, but it was not fetched.
+    """Raise for a file whose rows are mostly zeros: its space was reserved, but it was not fetched.
 
     Raises
     ------

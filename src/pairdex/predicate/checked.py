@@ -1,8 +1,9 @@
 """Filters: one SQL predicate over the columns of a table, and nothing else that SQL can do.
 
-DuckDB parses and evaluates it. Only what gives the same answer for the same row is let through:
-columns, constants, operators and functions of one row whose cost is bounded by their input. Subqueries,
-aggregates, windows, parameters, statements, files, settings, clocks and random numbers are refused.
+DuckDB parses and evaluates it. Only expressions that always give the same result for the same row
+are allowed: columns, constants, operators, and row functions whose cost is bounded by their input.
+Subqueries, aggregates, windows, parameters, statements, files, settings, clocks and random numbers
+are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = ["MAX_PREDICATE_CHARS", "Predicate"]
 
 MAX_PREDICATE_CHARS = 10_000  # a longer one is a mistake or an attack
 
-# What SQL takes for the clock or the session where no column has the name.
+# SQL reads these names as the clock or the session unless a column has the name.
 _SESSION_NAMES = frozenset(
     [
         "current_catalog",
@@ -68,7 +69,7 @@ class Predicate:
                 f"the filter has {len(sql):,} characters, expected at most {MAX_PREDICATE_CHARS:,}"
             )
         if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
-            raise InvalidPredicate(f"the filter {sql!r:.80} holds bytes that are no text")
+            raise InvalidPredicate(f"the filter {sql!r:.80} holds bytes that are not text")
         self._connection = connect()
         self._survey = self._check(self._parse(self._query))
         self._check_alone()
@@ -79,7 +80,7 @@ class Predicate:
         Raises
         ------
         InvalidPredicate
-            An unknown column, a type error, or a result that is no boolean.
+            An unknown column, a type error, or a result that is not a boolean.
         """
         self._check_session_names(table.column_names)
         try:
@@ -101,7 +102,7 @@ class Predicate:
 
     @property
     def _query(self) -> str:
-        # The line break ends a comment, so that nothing behind the filter can be commented out.
+        # The line break ends a comment in the filter, so the text after the filter stays active.
         return f"SELECT ({self.sql}\n) AS keep FROM collection"  # noqa: S608 - `_check` holds it
 
     @property
@@ -117,11 +118,11 @@ class Predicate:
             raise InvalidPredicate(f"the filter {self._shown} is nested too deeply") from error
         if parsed["error"]:
             reason = parsed.get("error_message", "it cannot be parsed").splitlines()[0]
-            raise InvalidPredicate(f"the filter {self._shown} is no SQL predicate: {reason}")
+            raise InvalidPredicate(f"the filter {self._shown} is not an SQL predicate: {reason}")
         return parsed
 
     def _check(self, parsed: dict[str, Any]) -> Survey:
-        """Refuse all but `SELECT (expression) AS keep FROM collection` with harmless nodes inside."""
+        """Raise unless it is `SELECT (expression) AS keep FROM collection` of allowed nodes."""
         node = parsed["statements"][0]["node"]
         is_select = node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1
         table = (node.get("from_table") or {}).get("table_name")
@@ -140,7 +141,7 @@ class Predicate:
         return found
 
     def _check_alone(self) -> None:
-        """Refuse `1=1) OR (1=1`, which closes a bracket around it: filters are put into brackets."""
+        """Raise for `1=1) OR (1=1`, which closes the parenthesis that encloses the filter."""
         self._parse(f"SELECT {self.sql}")
 
     def _refused(self, refusal: Refusal) -> InvalidPredicate:
@@ -186,7 +187,7 @@ class Predicate:
 
 
 def _narrowed(table: pa.Table, names: set[str]) -> pa.Table:
-    """Return the columns that a filter names, and one without a value where it names none."""
+    """Return the columns that a filter names, or a placeholder column if it names none."""
     kept = [index for index, name in enumerate(table.column_names) if name.lower() in names]
     if kept:
         return table.select(kept)

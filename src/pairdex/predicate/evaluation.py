@@ -1,4 +1,4 @@
-"""Evaluating a filter on a table: here, or, if others sent it and it is not plain, inside a fence."""
+"""Evaluate a filter on a table: in this process, or in a fence if it is untrusted and not plain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Answer", "FilterFailed", "connect", "evaluate", "seconds_left", "time_limit"]
 
-_MEMORY_LIMIT = "1GB"  # of what DuckDB counts; the fence holds the rest
+_MEMORY_LIMIT = "1GB"  # memory that DuckDB accounts for; the fence limits the rest
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
@@ -26,11 +26,11 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 _end: ContextVar[float | None] = ContextVar(
     "end", default=None
-)  # of this thread's time for filters
+)  # end of this thread's time for filters
 
 
 class FilterFailed(Exception):
-    """DuckDB, or a limit, ended a filter; `too_long` says that it was the time."""
+    """DuckDB failed, or a limit was exceeded; `too_long` is True for the time limit."""
 
     def __init__(self, reason: str, *, too_long: bool = False) -> None:
         super().__init__(reason)
@@ -40,7 +40,7 @@ class FilterFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """The type of what a filter gave, and which rows it keeps, shape (rows,)."""
+    """The type of a filter's result, and which rows it keeps, shape (rows,)."""
 
     kind: str
     keep: NDArray[np.bool_]
@@ -48,10 +48,10 @@ class Answer:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Mark filters that this thread evaluates inside as sent by others: they end after that time.
+    """Treat filters that this thread evaluates inside the block as untrusted, with a time limit.
 
-    What is more than a plain comparison is evaluated in a process of its own, which has a limit of
-    memory and is killed when the time is over; the rest is interrupted, looked at each 2,048 rows.
+    Filters beyond plain comparisons run in a separate process, which has a memory limit and is
+    killed at the time limit. Plain filters are interrupted, which DuckDB checks every 2,048 rows.
     """
     token = _end.set(time.monotonic() + seconds)
     try:
@@ -61,12 +61,12 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Return how much of the time limit is left; None where there is none.
+    """Return the remaining seconds of the time limit; None without a limit.
 
     Raises
     ------
     FilterFailed
-        Nothing is left.
+        The time is used up.
     """
     end = _end.get()
     if end is None:
@@ -78,7 +78,7 @@ def seconds_left() -> float | None:
 
 
 def connect(**settings: str) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB that reaches nothing, whatever the machine's time zone is."""
+    """Return a DuckDB connection without access to files or network, in time zone UTC."""
     connection = duckdb.connect(":memory:", config=_SETTINGS | settings)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
@@ -95,12 +95,12 @@ def evaluate(
     query
         `SELECT (filter) AS keep FROM collection`.
     seconds
-        After which DuckDB is asked to stop; None leaves it its time.
+        Seconds after which DuckDB is interrupted; None for no limit.
 
     Raises
     ------
     FilterFailed
-        DuckDB's own words, or the time is over.
+        DuckDB failed, or the time is over.
     """
     cursor = connection.cursor()
     cursor.register("collection", table)
@@ -125,7 +125,7 @@ def evaluate(
 
 @contextmanager
 def _ending(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
-    """Interrupt what the cursor does after some seconds."""
+    """Interrupt the cursor's query after some seconds."""
     if seconds is None:
         yield
         return

@@ -1,7 +1,7 @@
-"""The fence: processes that evaluate filters of others under the operating system's limits.
+"""The fence: processes that evaluate untrusted filters under the operating system's limits.
 
-DuckDB counts only part of the memory that functions take, and looks at its clock between blocks of
-rows. A process that passes its limit of memory gets none, and one that passes its time is killed.
+DuckDB accounts for only part of the memory of functions, and checks its clock only between blocks
+of rows. In a fence, allocations above the memory limit fail, and a process over its time is killed.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from pairdex.work.processors import usable_processors
 __all__ = ["MEMORY_BYTES", "Fence", "Fences", "fences", "serve"]
 
 MEMORY_BYTES = 1 << 30
-"""What a process may take to evaluate filters, above what it has when it starts."""
+"""Memory limit of a process for filters, in addition to what it uses at its start."""
 
-_MAX_PROCESSES = 4  # kept ready; each takes about 100 MB
+_MAX_PROCESSES = 4  # idle processes to keep; each takes about 100 MB
 _START_SECONDS = (
-    30.0  # to import DuckDB and pyarrow on a busy machine, beside the filter's own time
+    30.0  # time to import DuckDB and pyarrow on a busy machine, added to the filter's time
 )
 _LENGTH = struct.Struct("<Q")
 _TOO_MUCH = "it needs more memory than a filter may use"
 
 
 class Fence:
-    """One process that evaluates filters, one at a time."""
+    """A process that evaluates one filter at a time."""
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
         root = str(Path(__file__).parents[2])
@@ -58,20 +58,20 @@ class Fence:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # Arrow's own allocator reserves more at once than the limit leaves.
+            # Arrow's default allocator reserves more memory than the limit allows.
             env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
-            start_new_session=True,  # Ctrl-C is for the process that asked
+            start_new_session=True,  # Ctrl-C is for the parent process
         )
         self._ready = False
         self.is_usable = True
 
     def evaluate(self, query: str, table: pa.Table, seconds: float) -> Answer:
-        """Evaluate a filter; where a limit was passed, the process is not usable again.
+        """Evaluate a filter; after an exceeded limit, the process is not reusable.
 
         Raises
         ------
         FilterFailed
-            DuckDB's own words, or a limit was passed.
+            DuckDB failed, or a limit was exceeded.
         """
         head = json.dumps({"query": query, "seconds": seconds}).encode()
         self.is_usable = False
@@ -90,7 +90,7 @@ class Fence:
         return Answer(answer["kind"], keep)
 
     def close(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         self._process.kill()
         self._stdin.close()
         self._stdout.close()
@@ -132,7 +132,7 @@ class Fence:
 
 
 class Fences:
-    """The processes of this one: made when needed, kept, and made again after each failure."""
+    """A pool of fences: processes are started on demand, kept, and replaced after each failure."""
 
     def __init__(self, most: int) -> None:
         self._slots = threading.Semaphore(most)
@@ -140,7 +140,7 @@ class Fences:
         self._idle: list[Fence] = []
 
     def evaluate(self, query: str, table: pa.Table, seconds: float) -> Answer:
-        """Evaluate a filter in a process that is free within the time; see `Fence.evaluate`."""
+        """Evaluate a filter in the next free process within the time limit; see `Fence.evaluate`."""
         deadline = time.monotonic() + seconds
         if not self._slots.acquire(timeout=seconds):
             raise FilterFailed("its time is over", too_long=True)
@@ -150,7 +150,7 @@ class Fences:
             self._slots.release()
 
     def close(self) -> None:
-        """End all that are free."""
+        """Close all idle processes."""
         with self._lock:
             idle, self._idle = self._idle, []
         for fence in idle:
@@ -172,14 +172,14 @@ class Fences:
 
 @cache
 def fences() -> Fences:
-    """Return the processes of this one; they end with it."""
+    """Return this process's pool; it ends with the process."""
     pool = Fences(min(_MAX_PROCESSES, max(2, usable_processors())))
     atexit.register(pool.close)
     return pool
 
 
 def serve(memory_bytes: int) -> None:
-    """Answer filters on standard input until it ends; the body of a fence's process."""
+    """Evaluate filters from standard input until it ends; main function of a fence process."""
     connection = connect(threads="1")
     limit_memory(memory_bytes, "address space")
     source, sink = sys.stdin.buffer, sys.stdout.buffer
@@ -204,13 +204,13 @@ def _answer(connection: Any, query: str, table: pa.Table, seconds: float) -> lis
 
 
 def _failure(reason: str, *, too_long: bool = False) -> bytes:
-    """Return the answer to a filter that failed; after a want of memory the process is not reused."""
+    """Return the response to a failed filter; out of memory makes it unusable."""
     reusable = "memory" not in reason.lower()
     return json.dumps({"reason": reason, "too_long": too_long, "reusable": reusable}).encode()
 
 
 def _limit_processor(seconds: float) -> None:
-    """Let the system kill this process when it has calculated that long and nobody else has."""
+    """Set a CPU time limit, in case the parent process does not kill this one."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime + seconds) + 5
     with suppress(OSError, ValueError):

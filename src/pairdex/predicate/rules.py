@@ -1,8 +1,9 @@
-"""What a filter may be made of: functions of one row whose cost is bounded by their input.
+"""The functions and operators a filter may use: row functions whose cost is bounded by their input.
 
-A function is let through if its result is no larger than a small multiple of its arguments, and its time
-linear in them; where a constant decides that, the constant is bounded. What repeats, pads, resizes,
-sorts, joins or formats is not among them: one value of it can fill the memory.
+A function is allowed if its result is at most a small multiple of its arguments in size, and its
+time is linear in them. If a constant argument determines the cost, the constant is bounded.
+Functions that repeat, pad, resize, sort, join or format are not allowed: one value can fill the
+memory.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _REFUSED_CLASSES = {
     "STAR": "*",
     "POSITIONAL_REFERENCE": "a positional reference",
 }
-# LAMBDA is the arrow of JSON as well; no function that takes a lambda is let through.
+# LAMBDA is also the JSON arrow; functions that take a lambda are not allowed.
 _ALLOWED_CLASSES = _names(
     """
     BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION LAMBDA OPERATOR TYPE
     """
 )
 
-# Operators and functions of numbers, and tests of texts that copy nothing: evaluated in this process.
+# Numeric operators and functions, and text tests that copy nothing: evaluated in this process.
 _PLAIN = _names(
     """
     + - * / // % & | ~ << >> xor abs ceil ceiling contains ends_with even floor isfinite isinf isnan
@@ -79,8 +80,8 @@ _VALUES = _names(
     map_extract map_extract_value map_keys nullif row struct_extract struct_pack
     """
 )
-# Their time is the product of their arguments' lengths, or a format's length is repeated in each row:
-# one argument is a constant, at most that long.
+# Their time is the product of the arguments' lengths, or they repeat a format in each row: one
+# argument must be a constant of at most this length.
 _SHORT_CONSTANT = {
     **dict.fromkeys(
         [
@@ -117,13 +118,13 @@ _TEXT_TYPES = frozenset(
 _PLAIN_OPERATORS = frozenset(
     {"COMPARE_IN", "COMPARE_NOT_IN", "OPERATOR_NOT", "OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"}
 )
-_PLAIN_NODES = 200  # besides constants: more would take long, however plain each is
+_PLAIN_NODES = 200  # nodes other than constants: more would be slow, even if each is plain
 _PLAIN_WILDCARDS = 4
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a filter uses that it may not; `why` says more where the name alone does not."""
+    """A construct that filters may not use; `why` explains it if the name is not enough."""
 
     what: str
     why: str | None = None
@@ -132,16 +133,17 @@ class Refusal:
 
 @dataclass
 class Survey:
-    """What a filter is made of.
+    """The constructs of a filter.
 
     Attributes
     ----------
     refusal
-        The first thing that it may not use; None if all is allowed.
+        The first construct that is not allowed; None if all are allowed.
     columns
-        What stands where a column may stand, in lower case: columns, tables before them, fields of them.
+        Lower-case names in column positions: columns, table qualifiers, struct fields.
     plain
-        Whether it is nothing but comparisons, IN, LIKE, BETWEEN, IS NULL, AND, OR, NOT and arithmetic.
+        Whether it consists only of comparisons, IN, LIKE, BETWEEN, IS NULL, AND, OR, NOT and
+        arithmetic.
     """
 
     refusal: Refusal | None = None
@@ -152,7 +154,7 @@ class Survey:
 
 
 def survey(tree: Any) -> Survey:  # noqa: ANN401 - JSON
-    """Look at every node of a filter's syntax tree."""
+    """Inspect every node of a filter's syntax tree."""
     found = Survey()
     for node in syntax_nodes(tree):
         kind = node.get("class")
@@ -198,19 +200,19 @@ def _function_refusal(node: dict[str, Any], name: str) -> Refusal | None:
     if longest is not None and not any(text is not None and len(text) <= longest for text in texts):
         return Refusal(name, f"without a constant of at most {longest} characters")
     if name == "replace" and not _shrinks(texts):
-        return Refusal(name, "other than of a constant by one that is no longer")
+        return Refusal(name, "other than of a constant by one that is not longer")
     return None
 
 
 def _arguments(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a function's arguments: with a name each since DuckDB 2."""
+    """Return a function's arguments, which carry names since DuckDB 2."""
     if "arguments" in node:
         return [argument["expression"] for argument in node["arguments"]]
     return list(node["children"])
 
 
 def _shrinks(texts: list[str | None]) -> bool:
-    """Whether what `replace` puts in is no longer than what it takes out."""
+    """Whether the replacement of `replace` is at most as long as the text it replaces."""
     if len(texts) != 3 or texts[1] is None or texts[2] is None:
         return False
     return 0 < len(texts[1].encode()) >= len(texts[2].encode())
@@ -224,7 +226,7 @@ def _type_refusal(node: dict[str, Any]) -> Refusal | None:
 
 
 def _type_names(node: dict[str, Any]) -> list[str]:
-    """Return the types that a cast names: nodes of their own since DuckDB 2, one value before."""
+    """Return the types that a cast names: nodes since DuckDB 2, one value before."""
     if "type_expr" in node:
         named = [each for each in syntax_nodes(node["type_expr"]) if each.get("class") == "TYPE"]
         return [str(each.get("type_name", "")).lower().replace(" ", "_") for each in named]
@@ -233,7 +235,7 @@ def _type_names(node: dict[str, Any]) -> list[str]:
 
 
 def _constant_text(node: dict[str, Any]) -> str | None:
-    """Return a constant as text; None for anything else."""
+    """Return a text constant; None for any other node."""
     if node.get("class") != "CONSTANT":
         return None
     said = node["literal"].get("text") if "literal" in node else node.get("value", {}).get("value")

@@ -74,7 +74,7 @@ def make_app(
     Raises
     ------
     InvalidArgument
-        There are no collections, or the token is empty.
+        No collection is given, or the token is empty.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
     """
@@ -123,7 +123,7 @@ def _log_failure(reading: asyncio.Future[None]) -> None:
     """Log that the reloader has ended by a bug; the opened collections are still served."""
     error = None if reading.cancelled() else reading.exception()
     if error is not None:
-        _logger.error("changes of collections are no longer noticed", exc_info=error)
+        _logger.error("changes of collections are not noticed any more", exc_info=error)
 
 
 def _guards(

@@ -40,7 +40,8 @@ class Atlases:
         Raises
         ------
         ApiError
-            404, there is no map; 409, it was made of other vectors than those of the collection now.
+            404, the collection does not have a map; 409, the map is older than the collection's
+            vectors.
         """
         opened = self._open(served)
         atlas, live = opened.atlas, opened.store.allowed()

@@ -155,7 +155,7 @@ class Catalogue:
     Raises
     ------
     InvalidArgument
-        There are no collections.
+        No collection is given.
     """
 
     def __init__(self, collections: Sequence[Collection]) -> None:
@@ -176,7 +176,7 @@ class Catalogue:
         Raises
         ------
         ApiError
-            404, there is no collection of that name; 503, its files are missing or damaged.
+            404, the name is unknown; 503, its files are missing or damaged.
         """
         if name is None:
             name = next(iter(self._served))

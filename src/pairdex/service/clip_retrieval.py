@@ -191,14 +191,14 @@ async def _checked(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(parsed(body))
     except ValidationError as error:
-        told = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(told) from error
+        problems = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(problems) from error
     except RecursionError as error:
         raise InvalidArgument("the body is nested too deeply") from error
     except ValueError as error:
         place, reason = getattr(error, "pos", 0), getattr(error, "msg", "invalid text")
-        told = [{"type": "json_invalid", "loc": ("body", place), "ctx": {"error": reason}}]
-        raise RequestValidationError(told) from error
+        problems = [{"type": "json_invalid", "loc": ("body", place), "ctx": {"error": reason}}]
+        raise RequestValidationError(problems) from error
 
 
 async def _query(request: Request, served: ServedCollection, asked: KnnRequest) -> Query:

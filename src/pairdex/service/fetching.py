@@ -83,7 +83,7 @@ class Fetcher:
         InvalidArgument
             The URL, or one that it redirects to, is not allowed.
         ApiError
-            502, there is no picture, or it is too large or too slow to arrive.
+            502, the picture does not exist, is too large, or arrives too slowly.
         """
         deadline = time.monotonic() + self.seconds
         for _ in range(MAX_REDIRECTS + 1):

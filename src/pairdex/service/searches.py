@@ -165,7 +165,7 @@ class Searches:
         return results
 
     def keep_only(self, served: set[ServedCollection]) -> None:
-        """Drop batches of versions that are no longer served; those in progress finish."""
+        """Drop batches of replaced versions; those in progress finish."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
         self._encoding = {k: b for k, b in self._encoding.items() if k in served}
 

@@ -57,7 +57,7 @@ def serve(
     Raises
     ------
     InvalidArgument
-        The address cannot be used; there are no collections; the token is empty.
+        The address cannot be used, no collection is given, or the token is empty.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
     """

@@ -162,9 +162,9 @@ export class Atlas {
   async #rowsOf(ids) {
     const unknown = ids.filter((id) => !this.rows.has(id));
     if (unknown.length) {
-      const told = await post("/api/items", { collection: this.collection.name, ids: unknown }).catch(() => ({ items: [] }));
-      if (this.rows.size > KEPT) this.rows.clear();
-      for (const row of told.items) this.rows.set(row.id, row);
+      const answer = await post("/api/items", { collection: this.collection.name, ids: unknown
+      }).catch(() => ({ items: [] })); if (this.rows.size > KEPT) this.rows.clear();
+      for (const row of answer.items) this.rows.set(row.id, row);
     }
     return ids.map((id) => this.rows.get(id)).filter((row) => row && this.isShown(row));
   }

@@ -1,14 +1,14 @@
-// The map's points as the service tells them, and which of them lie where.
+// The map's points from the service, and a grid to find them by position.
 
 import { get, post } from "./api.js";
 
 const STEPS = 65_535; // of a position
-const CELLS = 128; // the plane is divided into so many times so many, to find points quickly
+const CELLS = 128; // cells per side of the grid that finds points quickly
 
 export class AtlasData {
   static async load(collection, signal) {
-    const told = await get(`/api/atlas?${new URLSearchParams({ collection })}`, signal);
-    return new AtlasData(collection, told);
+    const answer = await get(`/api/atlas?${new URLSearchParams({ collection })}`, signal);
+    return new AtlasData(collection, answer);
   }
 
   constructor(collection, { ids, positions, weights, regions, rows, points }) {
