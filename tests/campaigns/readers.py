@@ -22,7 +22,7 @@ from tests.campaigns.damage import damaged, forged
 
 import pairdex
 from pairdex.curate.id_files import read_ids_of
-from pairdex.curate.remove import read_ids, read_urls
+from pairdex.curate.id_files import read_ids, read_urls
 from pairdex.derived.atlas import files as atlas
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model

@@ -51,7 +51,7 @@ def test_vectors_left_on_disk_stay_on_disk(root, tree):
     need = pairdex.index(root / "c", size="compact").bytes + 96 * 2**20
     for room in range(0, 4_000_000, 20_000):  # find the least memory that is enough
         try:
-            report = pairdex.index(root / "c", size="compact", memory_bytes=need + room)
+            report = pairdex.index(root / "c", size="compact", memory=need + room)
         except pairdex.PairdexError:
             continue
         break
