@@ -151,7 +151,7 @@ def test_a_file_that_is_no_picture_is_said_so(tolerant, site, tmp_path):
     tolerant.goto(site)
     wait_until_ready(tolerant)
     tolerant.locator("#file").set_input_files(fake)
-    expect(tolerant.locator("#notice-text")).to_contain_text("no picture")
+    expect(tolerant.locator("#notice-text")).to_contain_text("not a picture")
 
 
 def test_a_wrong_filter_is_explained_in_place_and_can_be_mended(tolerant, site):
