@@ -8,7 +8,7 @@ namespace {
 
 #include "kernels/join.inl"
 
-inline std::uint32_t reach_sixteen(const std::int32_t* dots, __m512i starts, __m512i limit) {
+inline __mmask16 reach_sixteen(const std::int32_t* dots, __m512i starts, __m512i limit) {
   const __m512i sums = _mm512_add_epi32(_mm512_loadu_si512(dots), starts);
   return _mm512_cmpge_epi32_mask(sums, limit);
 }
@@ -19,7 +19,9 @@ void reach(const std::int32_t* dots, const std::int32_t* starts, const std::int3
   const __m512i high = _mm512_loadu_si512(starts + kHalfRows);
   for (std::size_t q = 0; q < n_queries; ++q, dots += kGroupRows) {
     const __m512i limit = _mm512_set1_epi32(limits[q]);
-    masks[q] = reach_sixteen(dots, low, limit) | reach_sixteen(dots + kHalfRows, high, limit) << kHalfRows;
+    const __mmask16 of_low = reach_sixteen(dots, low, limit), of_high = reach_sixteen(dots + kHalfRows, high, limit);
+    // Not `low | high << 16`: where gcc 12 spills a mask of 16 bits, it reads 32 bits back.
+    masks[q] = _cvtmask32_u32(_mm512_kunpackw(of_high, of_low));
   }
 }
 
