@@ -21,8 +21,7 @@ import pyarrow.parquet as pq
 from tests.campaigns.damage import damaged, forged
 
 import pairdex
-from pairdex.curate.id_files import read_ids_of
-from pairdex.curate.id_files import read_ids, read_urls
+from pairdex.curate.id_files import read_ids, read_ids_of, read_urls
 from pairdex.derived.atlas import files as atlas
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model
