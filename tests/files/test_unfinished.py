@@ -8,7 +8,7 @@ import pytest
 from pairdex.files.unfinished import read_note, write_note
 from pairdex.ivf.spill import Spill
 
-NOTE = {"fingerprint": "abc", "rows": [1, 2, 3]}
+NOTE = {"fingerprint": "abc", "rows": [1, 2, 3], "checksum": "of something else"}
 
 
 def test_a_note_is_read_as_it_was_written(tmp_path):

@@ -25,7 +25,7 @@ def write_note(path: Path, content: dict[str, Any]) -> None:
     WriteFailed
         It cannot be written.
     """
-    atomic.write_bytes(path, sealed({"format": _FORMAT, "version": _VERSION, **content}))
+    atomic.write_bytes(path, sealed({"format": _FORMAT, "version": _VERSION, "content": content}))
 
 
 def read_note(path: Path) -> dict[str, Any] | None:
@@ -34,7 +34,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
     A damaged note counts as none: a warning names it, and the caller does the step again.
     """
     try:
-        content = read_sealed(
+        note = read_sealed(
             path.read_bytes(), path, kind=_FORMAT, version=_VERSION, remedy="this step begins again"
         )
     except FileNotFoundError:
@@ -42,5 +42,5 @@ def read_note(path: Path) -> dict[str, Any] | None:
     except (DamagedFile, UnsupportedFormat) as error:
         _log.warning("unfinished work cannot be resumed: %s", error)
         return None
-    del content["format"], content["version"]
+    content: dict[str, Any] = note["content"]
     return content
