@@ -213,9 +213,11 @@ def test_redirects_in_a_circle_end():
         (b"", "does not respond"),
         (http(b"short", Content_Length="9"), None),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000, "does not respond"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n", "does not respond"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: ima", "does not respond"),
     ],
 )
-def test_what_is_no_picture_is_told(answer, reason):
+def test_an_answer_without_a_whole_picture_is_an_error(answer, reason):
     with answering(answer) as (port, _):
         fetcher = Network(port).fetcher(max_bytes=1000)
         if reason is None:  # cut short: decoding tells

@@ -503,7 +503,7 @@ def test_a_rule_without_its_column_is_refused(make_parts, build, tmp_path):
         ({"limit": 0}, InvalidArgument, "the limit is 0, expected at least 1 row"),
         ({"limit": -5}, InvalidArgument, "the limit is -5"),
         ({"workers": 0}, InvalidArgument, "workers is 0, expected at least 1"),
-        ({"where": "DROP TABLE x"}, InvalidPredicate, "is no SQL predicate"),
+        ({"where": "DROP TABLE x"}, InvalidPredicate, "is not an SQL predicate"),
         ({"where": "nosuch = 1"}, InvalidPredicate, "names the unknown column nosuch"),
         ({"where": "width"}, InvalidPredicate, "expected a boolean"),
         ({"parts": frozenset({9})}, MissingFile, "holds no part 9"),

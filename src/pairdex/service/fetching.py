@@ -9,6 +9,7 @@ is checked in the same way. Size, type and time are limited.
 from __future__ import annotations
 
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
@@ -174,8 +175,31 @@ class Fetcher:
         return bytes(content)
 
 
+class _WholeLines(io.BufferedReader):
+    """What a server sends; a line that the server cuts short is an error, not the last one.
+
+    `http.client` takes headers that end in the middle as complete.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise http.client.HTTPException("the response ends inside of its headers")
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose headers are complete."""
+
+    def begin(self) -> None:
+        self.fp = _WholeLines(self.fp.detach())
+        super().begin()
+
+
 class _Pinned(http.client.HTTPConnection):
     """A connection to one IP address, whatever the host name of the request."""
+
+    response_class = _Response
 
     def __init__(self, parts: SplitResult, address: str, connect: Connect, deadline: float) -> None:
         super().__init__(parts.hostname or "", _PORTS[parts.scheme])
