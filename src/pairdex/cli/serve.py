@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 import pairdex
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import ModelOption
 from pairdex.cli.output import progress_bars
+from pairdex.encoders.first_use import model_place
 from pairdex.encoders.model import what_it_knows
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
