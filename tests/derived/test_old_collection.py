@@ -27,6 +27,7 @@ ENTRIES = {
     "atlas": ["on points seed rows regions bytes current"],
 }
 SPACES = ("image", "text", "pca32", "hamming")
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def unpacked(tmp_path_factory):
     """The unpacked folder; after the tests of this file it must be unchanged."""
     root = tmp_path_factory.mktemp("old")
     with tarfile.open(DATA / "collection-0.1.0.tar.xz") as archive:
-        archive.extractall(root, filter="data")
+        archive.extractall(root, **SAFELY)
     folder = root / "collection-0.1.0"
     before = digests(folder)
     yield folder
