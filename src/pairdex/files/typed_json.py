@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import functools
 import types
+from collections.abc import Hashable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from pairdex.files.boundary import reading
 
@@ -44,7 +55,7 @@ def sealed_record(kind: type[Value], content: dict[str, Any], path: Path, *, adv
     DamagedFile
         A field is absent, or of another type.
     """
-    known = {name: content[name] for name in _hints(kind) if name in content}
+    known = {name: content[name] for name in _hints(cast("Hashable", kind)) if name in content}
     with reading(path, advice=advice):
         return typed(kind, known, path.name)
 
@@ -85,7 +96,7 @@ def _as_record(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
 
 
 @functools.cache
-def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+def _hints(kind: Hashable) -> dict[str, Any]:
     """Return the types of the fields; a manifest has thousands of records of one kind."""
     return get_type_hints(kind)
 
