@@ -138,6 +138,23 @@ def test_a_text_is_refused_in_one_line_if_the_model_cannot_be_fetched(
     assert run("search", tmp_path / "c", "--like", "0").status == 0
 
 
+def test_the_service_starts_without_a_model_that_cannot_be_fetched(
+    make_parts, build, tmp_path, run, monkeypatch
+):
+    source = make_parts(9, dim=512)
+    note_release(source, "laion400m")
+    build(source, tmp_path / "c")
+    served = []
+    monkeypatch.setattr("pairdex.service.server.serve", lambda all_, **_: served.extend(all_))
+    ended = run("serve", tmp_path / "c")
+    assert ended.status == 0, ended.err
+    assert ended.err.startswith(
+        "note: texts and pictures cannot be searched in c: the model ViT-B/32"
+    )
+    assert ended.err.count("\n") == 1
+    assert [len(one) for one in served] == [9]
+
+
 @pytest.fixture
 def as_known(monkeypatch, tmp_path):
     """The demo model under the name Known/1 in the catalogue, and in the cache."""
