@@ -106,8 +106,10 @@ def convert(
     staging = Path(
         tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
     )
+    kind, used = published.kind, published.vision.activation
     try:
         _write(published, staging, called, precision, origin)
+        del published  # trying the towers takes as much memory
         _try_out(staging)
         if target.exists():
             target.rmdir()
@@ -121,8 +123,8 @@ def convert(
         model=model.name,
         dim=model.dim,
         files=files,
-        kind=published.kind,
-        activation=published.vision.activation,
+        kind=kind,
+        activation=used,
         precision=precision,
         checksum=model.checksum,
         bytes=sum((target / file).stat().st_size for file in files),
