@@ -333,6 +333,9 @@ class Collection(StoredRows):
             vectors and by words (BM25). A quoted phrase must appear; a word after `-` must not. The
             first such search indexes the captions. Without a question, the words alone rank the
             captions that contain any of them; with `sort`, captions must contain all of them.
+        hybrid
+            Also rank a text by captions that contain its words, if there are any. False: by vectors
+            alone.
         sort, descending
             Without a question: the column that orders the rows, or `id` (the default without
             keywords). Equal values are ordered by id; rows without a value come last.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     'pairdex search my-collection --text "a red car" --where "width >= 512"',
     'pairdex search my-collection --like 5 --term "-0.5 red" -k 20',
-    "pairdex search my-collection --where \"license = 'CC-BY'\" --sort width --descending",
+    "pairdex search my-collection --where 'width > 99' --sort width --descending",
     "pairdex search my-collection --vectors queries.npy -k 100 --out results.h5",
 )
 PANELS = {
@@ -141,8 +141,8 @@ def command(
     """Find the rows nearest to a text, a picture, a row or vectors.
 
     Give one of --text, --image, --like and --vectors; --term adds to the first three. Without them,
-    --keywords, --where and --sort choose and order the rows. The search uses the approximate index if
-    there is one and it is faster, and says so.
+    --keywords, --where and --sort choose and order the rows. A text also finds captions that contain its
+    words. The search uses the approximate index if there is one and it is faster, and says so.
     """
     opened = pairdex.open(
         collection, model=None if model is None else model_place(model), use_codes=not no_codes
@@ -157,16 +157,20 @@ def command(
         query = _query(text, image, like, unlike, term)
         _search_one(opened, query, out, as_json, {**how, **own, "hybrid": not no_keywords})
         return
-    if any([*own.values(), no_keywords, text, image, like is not None, unlike, term]):
-        raise InvalidArgument(
-            "search takes either --vectors or --text, --image, --like, --unlike, --term, "
-            "--keywords, --no-keywords, --sort, --fold"
-        )
+    _refuse_beside_vectors(*own.values(), no_keywords, text, image, like, unlike, term or None)
     from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
 
     with progress_bars() as progress:
         found = search_file(opened, vectors, out=out, progress=progress, **how)
     _print_found(found, on, k, out, as_json)
+
+
+def _refuse_beside_vectors(*values: object) -> None:
+    if any(value is not None and value is not False for value in values):
+        raise InvalidArgument(
+            "search takes either --vectors or --text, --image, --like, --unlike, --term, "
+            "--keywords, --no-keywords, --sort, --fold"
+        )
 
 
 def _query(
