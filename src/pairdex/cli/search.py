@@ -11,7 +11,6 @@ import typer
 
 import pairdex
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -23,6 +22,7 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
