@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
@@ -134,10 +134,14 @@ def read_points(path: Path) -> OperatingPoints:
 
 
 def _points(content: dict[str, Any]) -> OperatingPoints:
-    efforts = {
-        kind: {int(k): typed(list[Effort], some, kind) for k, some in by_k.items()}
-        for kind, by_k in content["efforts"].items()
-    }
+    by_kind = typed(dict[str, dict[str, list[Effort]]], content["efforts"], "efforts")
+    kinds: tuple[QueryKind, ...] = get_args(QueryKind)
+    efforts = {kind: {int(k): some for k, some in by_kind[kind].items()} for kind in kinds}
+    queries = typed(dict[str, int], content["queries"], "queries")
     return OperatingPoints(
-        content["recall"], efforts, content["queries"], content["of"], content["on_disk"]
+        typed(float, content["recall"], "recall"),
+        efforts,
+        {kind: queries[kind] for kind in kinds},
+        typed(str, content["of"], "of"),
+        typed(bool, content["on_disk"], "on_disk"),
     )
