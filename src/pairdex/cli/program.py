@@ -19,7 +19,7 @@ from pairdex.errors import PairdexError, WeakFileSystem
 from pairdex.files.os_advice import explained
 from pairdex.version import __version__
 
-__all__ = ["main"]
+__all__ = ["main", "quieten_pictures"]
 
 _FAILED = 1
 
@@ -30,9 +30,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"pairdex {__version__}\n")
         sys.exit()
-    # Pillow's own warning of a large picture would be a second line beside our error.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
+    quieten_pictures()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid text
     _note_weak_file_systems()
@@ -48,6 +46,12 @@ def main() -> None:
         full = error.errno == errno.ENOSPC  # of our own files it is reported as WriteFailed
         place = error.filename or ("cannot write to the standard output" if full else None)
         sys.exit(_complain(explained(error, place)))
+
+
+def quieten_pictures() -> None:
+    """Ignore Pillow's own warnings: they would be a second line beside our error."""
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
 
 
 def _note_weak_file_systems() -> None:
