@@ -109,6 +109,14 @@ def wait_until_ready(page):
     expect(page.get_by_label("Describe a picture")).to_be_enabled()
 
 
+def open_filters(page, *, sql=False):
+    """Open the filters; return the columns' part."""
+    page.get_by_role("button", name="Filters").click()
+    if sql and page.locator("#sql").get_attribute("open") is None:
+        page.locator("#sql summary").click()
+    return page.get_by_role("group", name="Filters by column")
+
+
 def typed(page, text, *, delay):
     wait_until_ready(page)
     page.get_by_label("Describe a picture").press_sequentially(text, delay=delay)

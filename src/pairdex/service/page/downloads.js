@@ -1,6 +1,7 @@
 // Saves the results as a file, in one of the service's formats.
 
 import { saved } from "./api.js";
+import { browse } from "./state.js";
 
 const SUFFIXES = { jsonl: "jsonl", csv: "csv", parquet: "parquet", urls: "txt" };
 const byId = (id) => document.getElementById(id);
@@ -14,7 +15,7 @@ export function listenToDownloads({ body, onError }) {
     menu.open = false;
     try {
       const { offset: _, ...asked } = body();
-      save(await saved("/api/download", { ...asked, format }), `pairdex.${SUFFIXES[format]}`);
+      save(await saved("api/download", { ...asked, format }), `pairdex.${SUFFIXES[format]}`);
     } catch (error) {
       onError(error);
     }
@@ -27,7 +28,15 @@ export function listenToDownloads({ body, onError }) {
   });
 }
 
-function save(blob, name) {
+/** Save some rows as CSV. */
+export async function downloadRows(collection, ids) {
+  const state = { collection: collection.name, where: `id IN (${ids.join(", ")})`, filters: {}, hidden: [], safe: "0" };
+  const { offset: _, ...asked } = browse(state, collection, ids.length, 0);
+  save(await saved("api/download", { ...asked, format: "csv" }), "pairdex.csv");
+}
+
+/** Save a file under a name. */
+export function save(blob, name) {
   const anchor = document.createElement("a");
   anchor.href = URL.createObjectURL(blob);
   anchor.download = name;

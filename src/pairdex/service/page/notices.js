@@ -1,5 +1,7 @@
 // Texts around the results: the welcome, the status line, and errors.
 
+import { isFiltered, isSearch } from "./state.js";
+
 const byId = (id) => document.getElementById(id);
 
 export function say(text) {
@@ -16,8 +18,16 @@ export function notice(title, text, button = null) {
   byId("notice").hidden = false;
 }
 
+/** Return what the status line says of the results. */
+export function describe(state, collection, { grid, answer, isMore }) {
+  const count = grid.rows.length;
+  if (answer === null || count === 0) return "";
+  if (isSearch(state)) return found(count, collection, answer);
+  return isFiltered(state) ? matching(count, !isMore) : "";
+}
+
 /** Return what is said of rows that match the filters, where nothing is searched for. */
-export function matching(count, isAll) {
+function matching(count, isAll) {
   const rows = count === 1 ? "row" : "rows";
   return isAll ? `Showing all ${count.toLocaleString("en")} ${rows} that match the filters.` : `Showing ${count.toLocaleString("en")} ${rows} that match the filters.`;
 }
@@ -45,7 +55,7 @@ export function hideWelcome(heading) {
 }
 
 /** Return "Nearest 24 of 5,000 rows · exact · 3 ms". */
-export function found(count, collection, { exact, seconds }) {
+function found(count, collection, { exact, seconds }) {
   const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
   return `The nearest ${count.toLocaleString("en")} of ${collection.rows.toLocaleString("en")} · ${exact ? "exact" : "approximate"} · ${time}`;
 }
