@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.collection import Collection
+from pairdex.errors import InvalidArgument
 from pairdex.files.query_files import read_query_set
 from pairdex.files.result_files import check_suffix, write_results, write_table
 from pairdex.knn.cosine import Report
@@ -100,12 +101,17 @@ def write_hits(path: Path, hits: Hits, *, on: str, seconds: float) -> None:
     Raises
     ------
     InvalidArgument, WriteFailed
-        The suffix is unknown, the disk is full, or permission is denied.
+        The suffix is unknown, the hits have no distances, the disk is full, or permission is denied.
     """
     check_suffix(path)
     if path.suffix == ".parquet":
         write_table(path, hits.table)
         return
+    if hits.report.total is not None:
+        raise InvalidArgument(
+            f"{path} needs distances, and a search without a query has none: write a .parquet file",
+            field="out",
+        )
     attributes: dict[str, str | int | float] = {
         "algo": _algorithm(hits.report, on),
         "querytime": seconds,

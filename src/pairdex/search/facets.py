@@ -73,8 +73,15 @@ class Facets:
     columns: list[Facet]
 
 
-def count_facets(store: Store, where: str | None = None) -> Facets:
+def count_facets(
+    store: Store, where: str | None = None, among: NDArray[np.bool_] | None = None
+) -> Facets:
     """Count the values of all columns over the rows that satisfy a filter and were not removed.
+
+    Parameters
+    ----------
+    among
+        Shape (rows,): count only these rows.
 
     Raises
     ------
@@ -82,6 +89,8 @@ def count_facets(store: Store, where: str | None = None) -> Facets:
         The filter is not a valid predicate over the columns.
     """
     allowed = store.allowed(where)
+    if among is not None:
+        allowed = among if allowed is None else allowed & among
     step = -(-store.rows // MAX_ROWS) or 1
     columns = [_column(each) for each in store.schema]
     counted = 0

@@ -14,6 +14,7 @@ from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
+from pairdex.service.search_result import SearchResult
 
 __all__ = [
     "check_id",
@@ -27,22 +28,26 @@ __all__ = [
 ]
 
 
-def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
-    """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
+def find(served: ServedCollection, asked: SearchRequest) -> SearchResult:
+    """Return the result of a search that goes by itself; raises as `query_of`."""
     found = find_table(served, asked)
-    return [FIRST | row for row in found.as_json()], found.report.exact
+    return SearchResult([FIRST | row for row in found.as_json()], found.report)
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
     """Return the result of a search as a table; raises as `query_of`."""
     return served.collection.search(
-        query_of(served, asked),
+        query_of(served, asked) if asked.has_query else None,
         k=asked.k,
         offset=asked.offset,
         on=asked.on,
         where=asked.where,
         safe=wants_safe(served, asked.safe),
         keywords=asked.keywords,
+        hybrid=asked.hybrid,
+        sort=asked.sort,
+        descending=asked.descending,
+        after=asked.after,
         fold=asked.fold,
         exact=asked.exact,
     )
@@ -74,7 +79,7 @@ def vectors_of(served: ServedCollection, ids: list[int], on: str) -> NDArray[np.
 def facets(served: ServedCollection, asked: FacetsRequest) -> dict[str, Any]:
     """Return column statistics over the rows that match a filter."""
     is_safe = wants_safe(served, asked.safe)
-    found = served.collection.facets(where=asked.where, safe=is_safe)
+    found = served.collection.facets(where=asked.where, safe=is_safe, keywords=asked.keywords)
     columns = [vars(column) | {"values": _counted(column)} for column in found.columns]
     return {"rows": found.rows, "counted": found.counted, "safe": is_safe, "columns": columns}
 

@@ -18,24 +18,17 @@ from numpy.typing import NDArray
 
 from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
-from pairdex.search import Query, as_hit
+from pairdex.search import Query, SearchReport, as_hit
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.metrics import Metrics
+from pairdex.service.search_result import SearchResult
 from pairdex.service.workers import Workers
 
-__all__ = ["SearchResult", "Searches"]
+__all__ = ["Searches"]
 
 _LEAST_K = 32  # searches for fewer neighbours share a batch: it costs them nothing
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The hits of one search, ready for JSON."""
-
-    hits: list[dict[str, Any]]
-    exact: bool
 
 
 @dataclass(frozen=True)
@@ -157,8 +150,9 @@ class Searches:
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
         live = collection.live
+        report = SearchReport.of(found.report)
         results = [
-            SearchResult(_hits(key.served, wanted, ids, distances, live), found.report.exact)
+            SearchResult(_hits(key.served, wanted, ids, distances, live), report)
             for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)

@@ -7,6 +7,7 @@ BM25 and Beyond (2009), with the idf of Lucene, which is never negative.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -56,6 +57,16 @@ class KeywordIndex:
                 inside &= has_it
             for phrase in keywords.excluded:
                 inside[part.rows_of(phrase)] = False
+        return mask
+
+    def with_all(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Return a mask, shape (rows,), of rows that contain all of the words."""
+        mask = np.full(self._rows, True)
+        for word in words:
+            has_it = np.zeros(self._rows, np.bool_)
+            for part in self._parts:
+                has_it[part.first + part.counts_of(word)[0]] = True
+            mask &= has_it
         return mask
 
     def rank(
