@@ -32,7 +32,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ATTACK_ID, LOST_ID = 7, 9
 LOST_IDS = ("9", "11", "13")
 TOKEN = "open sesame"
-WAIT_MS = 20_000  # generous, since the machine may be busy
+WAIT_MS = 6_000  # generous, since the machine may be busy
 REMOTE = "http://pictures.invalid/"
 
 

@@ -350,7 +350,8 @@ def test_a_lost_picture_leaves_its_caption(tolerant, site, collections):
 def test_a_collection_from_the_web_without_model_is_still_walked_through(tolerant, site):
     page = tolerant
     page.goto(f"{site}/?c=web")
-    expect(page.get_by_label("Describe a picture")).to_be_disabled()
+    box = page.get_by_label("Words in the captions")
+    expect(box).to_be_enabled()
     expect(page.locator("#dead-words")).to_contain_text("No picture could be loaded here")
     expect(page.locator("#results")).to_have_class(re.compile("cards"))
     assert page.locator(".tile-text").first.inner_text() == "Row 0"
@@ -365,6 +366,14 @@ def test_a_collection_from_the_web_without_model_is_still_walked_through(toleran
     dialog.get_by_role("button", name="More like this").click()
     expect(status(page)).to_contain_text("The nearest 24 of 50")
     assert query_of(page)["c"] == "web"
+    page.get_by_label("Stop searching").click()
+    box.fill("row web -7")
+    page.keyboard.press("Enter")
+    expect(status(page)).to_contain_text("24 of 48 rows with “row”, “web” in the caption")
+    assert query_of(page) == {"c": "web", "words": "row web -7"}
+    page.get_by_label("Order").select_option("-width")
+    expect(page.locator(".tile-text").first).to_have_text("row 49 of the web")
+    expect(status(page)).to_contain_text("largest width first")
 
 
 def test_another_collection_is_chosen_in_the_header(tolerant, site):

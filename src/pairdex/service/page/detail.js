@@ -10,7 +10,15 @@ const MOST_SIZE = 2048; // pixels: the largest that the service sends
 const NEIGHBOURS = 6; // of a row, shown with it
 const NEIGHBOUR_SIZE = 160; // pixels
 const ORIGIN = ["part", "row"];
-const MATCH = { similarity: "similarity to the query", distance: "distance to the query", folded: "folded near-duplicates" };
+const MATCH = {
+  similarity: "similarity to the query",
+  distance: "distance to the query",
+  vector_rank: "rank by meaning",
+  keyword_rank: "rank by caption words",
+  fused_score: "score of both ranks",
+  keyword_score: "score of the caption words",
+  folded: "folded near-duplicates",
+};
 const COLUMN_NAMES = { pair_similarity: "similarity (picture and caption)" }; // the column `similarity`, beside that of the search
 const byId = (id) => document.getElementById(id);
 
@@ -51,6 +59,10 @@ export class Detail {
     this.isLeaving = true;
     this.dialog.close();
     return this.row.id;
+  }
+
+  get caption() {
+    return captionOf(this.row);
   }
 
   /** Show one of `rows`; `isMore` says that further rows can be asked for. */
@@ -153,7 +165,7 @@ function showOriginal(row, collection) {
 
 /** What the search says of the row, its columns under their names, and where it comes from. */
 function fillFacts(row, { name, model }) {
-  const match = Object.entries(MATCH).filter(([field]) => row[field] !== undefined).map(([field, label]) => [label, row[field]]);
+  const match = Object.entries(MATCH).filter(([field]) => (row[field] ?? null) !== null).map(([field, label]) => [label, row[field]]);
   const columns = Object.entries(row).filter(([field]) => !(field in MATCH) && !ORIGIN.includes(field));
   const origin = ORIGIN.filter((field) => field in row).map((field) => [field, row[field]]);
   const fill = (id, facts) => byId(id).replaceChildren(...facts.flatMap(([label, value]) => entry(label, value)));

@@ -123,7 +123,10 @@ export class Grid {
   #filled(tile, row) {
     const isHit = typeof row.similarity === "number";
     const isSelected = this.selected.has(row.id);
-    tile.querySelector(".tile-similarity").textContent = isHit ? row.similarity.toFixed(3) : "";
+    const score = tile.querySelector(".tile-similarity");
+    score.textContent = isHit ? row.similarity.toFixed(3) : "";
+    score.title = whyOf(row);
+    if (row.keyword_rank) score.append(wordsMark(row));
     tile.querySelector(".tile-select").checked = isSelected;
     tile.classList.toggle("selected", isSelected);
     return tile;
@@ -172,6 +175,21 @@ export class Grid {
     }
     return best;
   }
+}
+
+/** Return why a row is at its place. */
+function whyOf({ similarity, vector_rank: meaning, keyword_rank: words }) {
+  if (typeof similarity !== "number") return "";
+  const parts = [`Similarity to the query: ${similarity.toFixed(3)}`];
+  if (meaning) parts.push(`rank ${meaning} by meaning`);
+  if (words) parts.push(`rank ${words} by caption words`);
+  return parts.join(", ");
+}
+
+function wordsMark({ keyword_rank: rank }) {
+  const mark = document.createElement("small");
+  mark.textContent = `words ${rank}`;
+  return mark;
 }
 
 /** Domain with a link, size and licence of a row. */

@@ -1,7 +1,7 @@
 // The panel that narrows the rows: filters by column, keywords, pictures or captions, safe mode, and SQL for the rest.
 
 import { Filters, quoted } from "./filters.js";
-import { scope } from "./state.js";
+import { isSearch, scope } from "./state.js";
 
 const ID = { name: "id", type: "int64" }; // filters can use it like a column
 const byId = (id) => document.getElementById(id);
@@ -15,7 +15,7 @@ export class Refine {
     this.filters = new Filters({ onChange: (filters) => onChange({ filters }) });
     this.toggle.addEventListener("click", () => this.open(this.panel.hidden, { focus: true }));
     for (const id of ["refine-close", "refine-done"]) byId(id).addEventListener("click", () => this.open(false, { focus: true }));
-    byId("refine-clear").addEventListener("click", () => onChange({ where: "", keywords: "", filters: {}, hidden: [], fold: "", on: "image", safe: "" }));
+    byId("refine-clear").addEventListener("click", () => onChange({ where: "", keywords: "", filters: {}, hidden: [], fold: "", hybrid: "", on: "image", safe: "" }));
     this.panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.open(false, { focus: true });
     });
@@ -28,6 +28,7 @@ export class Refine {
     this.where.addEventListener("change", () => onChange({ where: this.where.value.trim() }));
     this.keywords = byId("keywords");
     this.keywords.addEventListener("change", () => onChange({ keywords: this.keywords.value.trim() }));
+    byId("hybrid").addEventListener("change", (event) => onChange({ hybrid: event.target.checked ? "" : "0" }));
     byId("fold").addEventListener("change", (event) => onChange({ fold: event.target.checked ? "1" : "" }));
     this.where.addEventListener("input", () => this.complain(""));
   }
@@ -43,16 +44,20 @@ export class Refine {
 
   show(state, collection) {
     this.state = state;
-    byId("on-field").hidden = collection.vectors.length < 2;
     for (const radio of byId("on-field").querySelectorAll("input")) radio.checked = radio.value === state.on;
     byId("safe-field").hidden = !collection.safe;
     byId("safe").checked = state.safe !== "0";
     setUnlessFocused(this.where, state.where);
     setUnlessFocused(this.keywords, state.keywords);
-    byId("keywords-field").hidden = !collection.columns.some(({ name }) => name === "caption");
+    const canEncode = collection.queries.includes("text");
+    const hasCaptions = collection.columns.some(({ name }) => name === "caption");
+    byId("keywords-field").hidden = byId("hybrid-field").hidden = !canEncode || !hasCaptions;
+    byId("hybrid").checked = state.hybrid !== "0";
     byId("fold").checked = state.fold !== "";
+    byId("fold-field").hidden = byId("on-field").hidden = !isSearch(state);
+    if (collection.vectors.length < 2) byId("on-field").hidden = true;
     this.#offerColumns(collection.columns);
-    const count = [state.where, state.keywords, state.fold, collection.safe && state.safe === "0", state.on !== "image", state.hidden.length, ...Object.keys(state.filters)].filter(Boolean).length;
+    const count = [state.where, state.keywords, state.fold, state.hybrid, collection.safe && state.safe === "0", state.on !== "image", state.hidden.length, ...Object.keys(state.filters)].filter(Boolean).length;
     byId("refine-count").textContent = count;
     byId("refine-count").hidden = count === 0;
     byId("refine-clear").hidden = count === 0;

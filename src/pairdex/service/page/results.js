@@ -4,25 +4,27 @@
 import { post } from "./api.js";
 import { shuffled } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
-import { PAGE_ROWS, browse, isFiltered, isSearch, request } from "./state.js";
+import { PAGE_ROWS, browse, isBrowse, isSearch, request } from "./state.js";
 
 const AUTO_PAGES = 10; // then the end of the page can be reached
 const AHEAD = "400px"; // from the end of the results, where the next page is asked for
 
-/** "search", "browse" (rows that match filters) or "all". */
-export function kindOf(state) {
-  if (isSearch(state)) return "search";
-  return isFiltered(state) ? "browse" : "all";
+/**
+ * Return {rows, isMore, next, answer} of a state: `count` rows from `next` of the page before on, null for the first.
+ * `answer` is the service's, null if all rows are shown.
+ */
+async function rowsOf(state, collection, { count, next, limits, signal }) {
+  if (isBrowse(state)) return matchingRows(state, Math.min(count, limits.k), next, signal);
+  const offset = next ?? 0;
+  const k = Math.min(count, limits.k, limits.depth - offset);
+  if (!isSearch(state)) return allRows(state, collection, k, offset, signal);
+  const answer = await post("api/search", request(state, k, offset), signal);
+  return { rows: answer.hits, answer, next: offset + k, isMore: answer.hits.length === k && offset + k < limits.depth };
 }
 
-/** Return {rows, isMore, next, answer} of a state from `offset` on; `next` is the offset to go on from, `answer` the service's or null. */
-export async function rowsOf(state, collection, { count, offset, limits, signal }) {
-  const k = Math.min(count, limits.k, limits.depth - offset);
-  if (kindOf(state) === "all") return allRows(state, collection, k, offset, signal);
-  const body = isSearch(state) ? request(state, k, offset) : browse(state, collection, k, offset);
-  const answer = await post("api/search", body, signal);
-  const rows = isSearch(state) ? answer.hits : answer.hits.map(({ distance, similarity, ...row }) => row);
-  return { rows, answer, next: offset + k, isMore: rows.length === k && offset + k < limits.depth };
+async function matchingRows(state, k, after, signal) {
+  const answer = await post("api/search", browse(state, k, after), signal);
+  return { rows: answer.hits, answer, next: answer.next, isMore: answer.next !== null };
 }
 
 async function allRows(state, collection, k, offset, signal) {
@@ -56,7 +58,7 @@ export class Results {
   /** Show the first rows of a state. */
   async first(state, collection, limits, signal) {
     const asked = { limits, signal };
-    const { rows, ...page } = await rowsOf(state, collection, { ...asked, count: state.shown, offset: 0 });
+    const { rows, ...page } = await rowsOf(state, collection, { ...asked, count: state.shown, next: null });
     Object.assign(this, { state, collection, asked, pages: 0, ...page });
     this.grid.show(rows, collection);
     this.button.hidden = !this.isMore;
@@ -85,13 +87,13 @@ export class Results {
 
   async #load(focus) {
     const { asked, grid } = this;
-    const { rows, ...page } = await rowsOf(this.state, this.collection, { ...asked, count: PAGE_ROWS, offset: this.next });
+    const { rows, ...page } = await rowsOf(this.state, this.collection, { ...asked, count: PAGE_ROWS, next: this.next });
     if (asked !== this.asked || asked.signal.aborted) return;
     const first = grid.rows.length;
     grid.append(rows);
     Object.assign(this, page, { pages: this.pages + 1 });
     this.button.hidden = !this.isMore;
-    this.onPage(this.next);
+    this.onPage(grid.rows.length);
     if (focus && rows.length) grid.focus(first);
   }
 

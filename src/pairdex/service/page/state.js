@@ -7,8 +7,10 @@ import { DEFAULT_WEIGHT, readTerm, writeTerm } from "./terms.js";
 const FOLD = 0.06; // the distance within which rows are near-duplicates
 export const PAGE_ROWS = 24; // rows at a time: fills a screen with full lines of 2, 3, 4 or 6
 
-const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", where: "", filters: {}, hidden: [], safe: "", view: "", layout: "", seed: 0, row: null, shown: PAGE_ROWS };
-const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", where: "where", safe: "safe", view: "view", layout: "layout" };
+export const NO_FILTERS = { keywords: "", where: "", filters: {}, hidden: [], sort: "" };
+
+const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", hybrid: "", sort: "", where: "", filters: {}, hidden: [], safe: "", view: "", layout: "", seed: 0, row: null, shown: PAGE_ROWS };
+const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", hybrid: "hybrid", sort: "sort", where: "where", safe: "safe", view: "view", layout: "layout" };
 const NUMBERS = { like: "like", row: "row", seed: "seed" }; // ids, and the seed of a shuffle
 
 export function read() {
@@ -61,17 +63,20 @@ export function linkTo(collection, id) {
   return new URL(`?${new URLSearchParams({ c: collection, row: id })}`, location.href).href;
 }
 
-/** Whether filters narrow the rows. */
-export function isFiltered(state) {
-  return state.where.trim() !== "" || Object.keys(state.filters).length > 0 || state.hidden.length > 0;
+/** Whether keywords or filters choose rows, or a column orders them, without a query. */
+export function isBrowse(state) {
+  return !isSearch(state) && (isFiltered(state) || state.sort !== "");
 }
 
-/**
- * Return the body of POST /api/search for rows that match the filters. The route needs a query: any direction will do,
- * since all rows that match are shown in the end.
- */
-export function browse(state, { dim, vectors }, k, offset) {
-  return { ...scope(state), on: vectors[0], vector: new Array(dim).fill(1), exact: true, k, offset };
+/** Whether keywords or filters narrow the rows. */
+export function isFiltered(state) {
+  return state.keywords.trim() !== "" || state.where.trim() !== "" || Object.keys(state.filters).length > 0 || state.hidden.length > 0;
+}
+
+/** Return the body of POST /api/search for rows without a query; `after` is the `next` of the page before, or null. */
+export function browse(state, k, after) {
+  const order = state.sort ? { sort: state.sort.replace(/^-/, ""), descending: state.sort.startsWith("-") } : {};
+  return { ...scope(state), ...order, k, ...(after !== null && { after }) };
 }
 
 export function isSearch(state) {
@@ -87,18 +92,19 @@ export function withQuery(state, query) {
 export function request(state, k, offset) {
   const body = { ...scope(state), on: state.on, k, offset };
   const main = mainQuery(state);
-  if (state.keywords.trim()) body.keywords = state.keywords.trim();
+  if (state.hybrid === "0") body.hybrid = false;
   if (state.fold) body.fold = FOLD;
   if (state.terms.length === 0) return { ...body, ...main };
   return { ...body, terms: [...(main ? [{ ...main, weight: 1 }] : []), ...state.terms] };
 }
 
-/** Return which rows are considered: collection, filters, safe mode. */
+/** Return which rows are considered: collection, keywords, filters, safe mode. */
 export function scope(state, { withFilters = true } = {}) {
   const chosen = withFilters ? [...conditions(state.filters), hiding(state.hidden)] : [];
   const filters = [state.where.trim(), ...chosen].filter(Boolean);
   const body = {};
   if (state.collection) body.collection = state.collection;
+  if (state.keywords.trim()) body.keywords = state.keywords.trim();
   if (filters.length === 1) body.where = filters[0];
   if (filters.length > 1) body.where = filters.map((one) => `(${one}\n)`).join(" AND "); // a comment ends with its line
   if (state.safe === "0") body.safe = false;
