@@ -200,7 +200,9 @@ def _search_one(
     with progress_bars() as progress:
         if query is not None:
             collection.prepare(on, exact=options["exact"], progress=progress)
-        if options["keywords"] is not None:
+        is_text = query is not None and query.only_text is not None and options["hybrid"]
+        captioned = "caption" in collection.columns and collection.finder.use_codes
+        if options["keywords"] is not None or (is_text and captioned):
             collection.prepare_keywords(progress=progress)
     started = time.perf_counter()
     hits = collection.search(query, **options)
