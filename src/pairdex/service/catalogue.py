@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pairdex.collection import Collection
 from pairdex.encoders.model import what_it_knows
@@ -88,6 +88,12 @@ class ServedCollection:
         """The vectors that can be searched, image first."""
         return [kind for kind in get_args(VectorField) if kind in self.collection.manifest.vectors]
 
+    @property
+    def indexes(self) -> list[str]:
+        """The vectors that have an approximate index that can be used."""
+        index = self.collection.finder.searcher.index
+        return [kind for kind in self.kinds if index(cast("VectorField", kind)) is not None]
+
     @cached_property
     def has_pictures(self) -> bool:
         """Whether some rows have a local picture."""
@@ -158,6 +164,7 @@ class ServedCollection:
                 {"name": field.name, "type": str(field.type)} for field in self.collection.schema
             ],
             "vectors": self.kinds,
+            "indexes": self.indexes,
             "projections": self.collection.projections,
             "queries": ["text", "image", "like", "vector"]
             if self.no_model is None

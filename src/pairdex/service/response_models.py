@@ -181,6 +181,10 @@ class ColumnFacet(BaseModel):
     quantiles: list[float] | None = Field(
         description="For numbers: the 5th, 25th, 50th, 75th and 95th percentiles."
     )
+    histogram: list[int] | None = Field(
+        description="For numbers and times: row counts in 24 intervals of equal width from `least` to "
+        "`most`."
+    )
 
 
 class FacetsResponse(BaseModel):
@@ -221,6 +225,9 @@ class CollectionInfo(BaseModel):
     dim: int
     columns: list[ColumnInfo] = Field(description="Columns that `where` can use, besides `id`.")
     vectors: list[VectorField] = Field(description="Values that `on` accepts, besides projections.")
+    indexes: list[VectorField] = Field(
+        description="Vectors with an approximate index; searches of the others are exact."
+    )
     projections: list[str] = Field(description="Projections that `on` accepts.")
     queries: list[Literal["text", "image", "like", "vector"]] = Field(
         description="Supported kinds of query; text and image need the collection's model."
