@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pairdex.version import __version__
-
 if TYPE_CHECKING:
     from pairdex.client import Client
     from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from pairdex.store.build import build
     from pairdex.store.set_model import set_model
     from pairdex.store.verify_model import verify_model
+    from pairdex.version import __version__
 
 __all__ = [
     "Client",
@@ -122,6 +121,7 @@ _MODULES = {
     "pairdex.store.build": "build",
     "pairdex.store.set_model": "set_model",
     "pairdex.store.verify_model": "verify_model",
+    "pairdex.version": "__version__",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from pairdex.encoders.export.quantise import quantised
 from pairdex.encoders.export.towers import Activation
 from pairdex.encoders.model import FORMAT, Precision, load_model
 from pairdex.errors import InvalidArgument, MissingFile, UnsupportedFormat
-from pairdex.files import atomic
+from pairdex.files import atomic, lock
 
 __all__ = ["ExportReport", "convert", "export_model"]
 
@@ -103,20 +102,21 @@ def convert(
     precision: Precision = "int8" if int8 else "float32"
     called = (name or published.name) + ("-int8" if int8 else "")
     atomic.make_folder(target.parent)
-    staging = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    )
     kind, used = published.kind, published.vision.activation
-    try:
-        _write(published, staging, called, precision, origin)
-        del published  # trying the towers takes as much memory
-        _try_out(staging)
-        if target.exists():
-            target.rmdir()
-        staging.rename(target)
-        atomic.sync_folder(target.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    staging = target.with_name(f".{target.name}.partial")
+    atomic.make_folder(staging)
+    with lock.writing(staging):
+        try:
+            atomic.empty_folder(staging)  # of what a killed export has left
+            _write(published, staging, called, precision, origin)
+            del published  # trying the towers takes as much memory
+            _try_out(staging)
+            if target.exists():
+                target.rmdir()
+            staging.rename(target)
+            atomic.sync_folder(target.parent)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     model = load_model(target)
     files = sorted(path.name for path in target.iterdir())
     return ExportReport(
