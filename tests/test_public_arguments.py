@@ -59,7 +59,7 @@ GIVEN = {
     "Collection.vectors": {},
 }
 # What is no function, or whose arguments come from pairdex itself.
-WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "__version__"}
+WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "ProgressBar", "__version__"}
 PARAMETERS = [
     (name, parameter)
     for name in GIVEN

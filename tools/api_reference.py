@@ -17,7 +17,7 @@ its folder or an opened `Collection`. Paths are `str` or `Path`. A wrong argumen
 error's `field` names the argument. `python tools/api_reference.py` writes this page from the docstrings.
 """
 
-CLASSES = ("Collection", "Hits", "Neighbours", "Query", "Term", "Client")
+CLASSES = ("Collection", "Hits", "Neighbours", "Query", "Term", "ProgressBar", "Client")
 
 
 def page() -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pairdex.follow.photos import photos
     from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
+    from pairdex.progress import ProgressBar
     from pairdex.reference.gold import gold
     from pairdex.reference.graph import graph
     from pairdex.reference.queries import queries
@@ -48,6 +49,7 @@ __all__ = [
     "Hits",
     "Neighbours",
     "PairdexError",
+    "ProgressBar",
     "Query",
     "Term",
     "__version__",
@@ -109,6 +111,7 @@ _MODULES = {
     "pairdex.follow.photos": "photos",
     "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
+    "pairdex.progress": "ProgressBar",
     "pairdex.reference.gold": "gold",
     "pairdex.reference.graph": "graph",
     "pairdex.reference.queries": "queries",
@@ -118,6 +121,7 @@ _MODULES = {
     "pairdex.store.verify_model": "verify_model",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+_HOME["load_ipython_extension"] = "pairdex.store.row_html"  # for `%load_ext pairdex`
 
 
 def __getattr__(name: str) -> object:

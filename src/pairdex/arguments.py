@@ -103,10 +103,18 @@ def as_array(values: Any, *, field: str) -> NDArray[Any]:  # noqa: ANN401 - what
     if isinstance(values, (Iterator, Set)) or type(values) is type({}.values()):
         values = list(values)
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        # A column of lists, as pandas and Arrow have it, is an array of arrays.
+        return np.stack(list(array)) if _is_column_of_lists(array) else array
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InvalidArgument(f"{field} cannot become an array: {reason}", field=field) from error
+
+
+def _is_column_of_lists(array: NDArray[Any]) -> bool:
+    if array.dtype != object or array.ndim != 1 or not len(array):
+        return False
+    return all(hasattr(row, "shape") for row in array)
 
 
 def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
@@ -214,6 +222,8 @@ def _instance(kind: type, value: Any) -> Any:  # noqa: ANN401
 def _list_of(check: _Check, value: Any) -> list[Any]:  # noqa: ANN401
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise _Refused
+    if hasattr(value, "to_pylist"):  # Arrow, whose elements are not Python's
+        value = value.to_pylist()
     return [check(each) for each in value]
 
 

@@ -112,7 +112,9 @@ class Finder:
         )
         cosines = None if on == kind else similarities(self.store, kind, asked, page.ids)
         table = describe(self.store, page.ids, page.distances, cosines)
-        return Hits(table if page.folded is None else with_folded(table, page.folded), page.report)
+        if page.folded is not None:
+            table = with_folded(table, page.folded)
+        return Hits(table, page.report, self.store.path.absolute())
 
     def nearest(self, vectors: NDArray[Any], options: SearchOptions) -> cosine.Neighbours:
         """Return the k nearest rows of each vector (n, dim); see `Collection.nearest`."""
