@@ -17,6 +17,7 @@ IDS = np.zeros((2, 3), np.int64)
 
 # The least that each takes; `@` stands for a folder of the test's own.
 GIVEN = {
+    "AsyncClient": {"url": "http://127.0.0.1:1"},
     "Client": {"url": "http://127.0.0.1:1"},
     "Query": {"like": 1},
     "Term": {"like": 1},

@@ -17,7 +17,16 @@ its folder or an opened `Collection`. Paths are `str` or `Path`. A wrong argumen
 error's `field` names the argument. `python tools/api_reference.py` writes this page from the docstrings.
 """
 
-CLASSES = ("Collection", "Hits", "Neighbours", "Query", "Term", "ProgressBar", "Client")
+CLASSES = (
+    "Collection",
+    "Hits",
+    "Neighbours",
+    "Query",
+    "Term",
+    "ProgressBar",
+    "Client",
+    "AsyncClient",
+)
 
 
 def page() -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pairdex.version import __version__
 
 if TYPE_CHECKING:
-    from pairdex.client import Client
+    from pairdex.client import AsyncClient, Client
     from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
     from pairdex.curate.dedup import dedup
     from pairdex.curate.pairs import pairs
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pairdex.store.verify_model import verify_model
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "Collection",
     "Hits",
@@ -85,7 +86,7 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.client": "Client",
+    "pairdex.client": "AsyncClient Client",
     "pairdex.collection": "Collection open",
     "pairdex.curate.dedup": "dedup",
     "pairdex.curate.pairs": "pairs",

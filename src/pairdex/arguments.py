@@ -54,12 +54,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     Traceback (most recent call last):
     pairdex.errors.InvalidArgument: count is '4', expected a whole number
     """
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
 
     @functools.cache
     def rules() -> dict[str, tuple[_Check, str]]:
         hints = get_type_hints(function)
-        return {name: _rule(hint) for name, hint in hints.items()}
+        return {name: _rule(hints[name]) for name in names if name in hints}
 
     def convert(name: str, value: Any) -> Any:  # noqa: ANN401 - any argument
         if name not in rules():  # `self`
