@@ -118,7 +118,7 @@ def released(tmp_path, write_part):
 
 
 def test_the_tour_from_released_parts_to_a_plot_runs(released, tmp_path):
-    run_commands("research.md", tmp_path, {"http://127.0.0.1:8000/": released})
+    run_commands("tutorials/research.md", tmp_path, {"http://127.0.0.1:8000/": released})
     runs = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     recall = {Path(run["file"]).stem: float(run["recall"]) for run in runs}
     assert recall["exact"] == 1
