@@ -27,11 +27,15 @@ def test_a_terminal_shows_a_line_for_each_step(monkeypatch):
     bar = ProgressBar()
     for done in range(1001):
         bar("reading", done, 1000)
+    bar("reading", 1000, 1000)
+    bar("sorting", 3, 10)
     bar("writing", 0, 0)
     lines = terminal.getvalue().split("\n")
     assert [line.split("\r")[-1] for line in lines] == [
         "100% reading 1,000 of 1,000",
+        " 30% sorting 3 of 10",
         "  0% writing 0 of 0",
+        "",
     ]
     assert len(terminal.getvalue()) < 1000
 

@@ -51,21 +51,22 @@ class ProgressBar:
     """
 
     def __init__(self) -> None:
-        self._step: str | None = None
+        self._last: tuple[str, int, int] | None = None
         self._drawn = 0.0
         self._in_notebook = _is_notebook()
         self._handles: dict[str, Any] = {}
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Draw the bar of a step; called with the step, the amount done, and the total."""
-        now = monotonic()
-        if step == self._step and done < total and now - self._drawn < _REDRAW_SECONDS:
+        now, is_same = monotonic(), self._last is not None and self._last[0] == step
+        is_soon = is_same and done < total and now - self._drawn < _REDRAW_SECONDS
+        if is_soon or self._last == (step, done, total):
             return
         if self._in_notebook:
             self._draw_html(step, done, total)
         elif sys.stderr.isatty():
             self._draw_line(step, done, total)
-        self._step, self._drawn = step, now
+        self._last, self._drawn = (step, done, total), now
 
     def _draw_html(self, step: str, done: int, total: int) -> None:
         from IPython.display import HTML, display  # noqa: PLC0415 - only notebooks have it
@@ -78,9 +79,12 @@ class ProgressBar:
             self._handles[step] = display(page, display_id=True)
 
     def _draw_line(self, step: str, done: int, total: int) -> None:
-        begin = "\n" if self._step not in (None, step) else "\r"
+        was_left = (
+            self._last is not None and self._last[0] != step and self._last[1] < self._last[2]
+        )
         share = min(done / max(total, 1), 1.0)
-        sys.stderr.write(f"{begin}{share:4.0%} {step} {done:,} of {total:,}")
+        line = f"\r{share:4.0%} {step} {done:,} of {total:,}"
+        sys.stderr.write(("\n" if was_left else "") + line + ("\n" if done >= total else ""))
         sys.stderr.flush()
 
 

@@ -41,9 +41,15 @@ def pages(site):
 
 def test_every_page_is_built_and_in_the_navigation(site):
     listed = re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text())
-    assert sorted(listed) == PAGES
+    assert sorted(listed) == PAGES, "every page of docs/ has one line in the nav of zensical.toml"
     built = {str(path.with_suffix(".md")) for path in pages(site)} - {"404.md"}
     assert built == set(PAGES)
+
+
+def test_every_decision_is_listed():
+    index = (DOCS / "decisions" / "index.md").read_text()
+    names = {path.name for path in (DOCS / "decisions").glob("*.md")} - {"index.md"}
+    assert {name for name in names if f"({name})" not in index} == set()
 
 
 def test_no_page_loads_anything_from_elsewhere(site):
