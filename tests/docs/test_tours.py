@@ -70,6 +70,17 @@ def test_the_tour_of_training_data_runs(own_collection, monkeypatch, capsys):
     assert [len(list((own_collection / name).iterdir())) for name in ("tars", "tables")] == [1, 1]
 
 
+def test_the_page_on_notebooks_runs(own_collection, monkeypatch):
+    if not (own_collection / "collection").exists():
+        (own_collection / "collection").symlink_to("my-collection")
+    monkeypatch.chdir(own_collection)
+    names = {}
+    for code in blocks("notebooks.md", "python"):
+        exec(code, names)
+    assert len(names["frame"]) == 60
+    assert names["rows"].num_rows == 60
+
+
 def test_the_tour_of_own_pictures_runs(tmp_path, monkeypatch):
     draw_pictures(tmp_path / "my-pictures", count=12, seed=1)
     run_commands("photos.md", tmp_path)
@@ -82,7 +93,8 @@ def test_the_tour_of_own_pictures_runs(tmp_path, monkeypatch):
 
 def test_the_tour_of_clickhouse_runs_on_the_embedded_engine(own_collection):
     pytest.importorskip("chdb")
-    (own_collection / "collection").symlink_to("my-collection")
+    if not (own_collection / "collection").exists():
+        (own_collection / "collection").symlink_to("my-collection")
     shutil.copy(next((own_collection / "pictures").glob("*.jpg")), own_collection / "car.jpg")
     np.save(own_collection / "queries.npy", np.eye(3, 64, dtype=np.float32))
     small = {"4711": "7", "-n 100": "-n 20"}
