@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pairdex.encoders.pictures import open_picture
 
 __all__ = ["Thumbnail", "thumbnail"]
 
 _QUALITY = 88  # of JPEG (at most 95) and WebP: no visible loss at the size of a tile
+
+_OVERSAMPLED = 2  # sides decoded for each side kept: the picture stays sharp
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def thumbnail(source: Path | BytesIO, side: int) -> Thumbnail:
     MissingFile, DamagedFile, InvalidArgument
         The file is missing, is not a picture, or is too large; see `open_picture`.
     """
-    picture = ImageOps.exif_transpose(open_picture(source))
+    picture = open_picture(source, side=_OVERSAMPLED * side)
     picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     picture.info.clear()
