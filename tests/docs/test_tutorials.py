@@ -128,7 +128,8 @@ def test_the_tutorial_for_laion_runs(walk, laion, tmp_path):
         "--parts 10-11": "--parts 2",
         "--parts 0-11": "--parts 0-2",
         "--like 4711": "--like 5",
-        "--model ViT-B/32": "--model demo",
+        '"a red car" -k 5': '"a red car" -k 5 --model demo',
+        '"night" -k 5': '"night" -k 5 --model demo',
     }
     walked = walk("laion.md", small)
     assert walked.printed == "[[7], [8], []]\n"

@@ -98,13 +98,21 @@ def test_hits_are_a_grid_of_their_pictures_and_captions(drawn):
     assert len(page.images) == 5
     assert all(one.startswith("data:image/jpeg;base64,") for one in page.images)
     assert all(hit["caption"] in page.text for hit in hits)
-    assert page.text.startswith("5 rows, exact")
+    assert page.text.startswith("5 rows, hybrid")
 
 
 def test_a_grid_has_a_limited_number_of_cards_and_says_so(drawn):
     page = Tags(pairdex.open(drawn).search("a car", k=60)._repr_html_())
     assert len(page.images) == row_html.MAX_CARDS
-    assert page.text.startswith("60 rows, exact; the nearest 24 are shown")
+    assert page.text.startswith("60 rows, hybrid; the first 24 are shown")
+
+
+def test_rows_without_a_distance_are_a_grid_too(drawn):
+    hits = pairdex.open(drawn).search(where="id >= 7", sort="id", k=3)
+    page = Tags(hits._repr_html_())
+    assert re.findall(r"id \d+", page.text) == ["id 7", "id 8", "id 9"]
+    assert len(page.images) == 3
+    assert Tags(hits[0]._repr_html_()).images
 
 
 def test_pictures_of_one_output_have_a_limited_size(drawn, monkeypatch):

@@ -28,32 +28,60 @@ _UNAVAILABLE = "unavailable"
 
 @dataclass(frozen=True)
 class Hit:
-    """A found row; `columns` holds all other columns."""
+    """A found row; `columns` holds all other columns.
+
+    `distance` and `similarity` are None if no vectors were compared. `fused_score`, `vector_rank`,
+    `keyword_rank` and `keyword_score` explain the order of a search that used keywords.
+    """
 
     id: int
-    distance: float
-    similarity: float
+    distance: float | None
+    similarity: float | None
     url: str | None = None
     caption: str | None = None
     folded: list[int] | None = None
     vector: list[float] | None = None
+    fused_score: float | None = None
+    vector_rank: int | None = None
+    keyword_rank: int | None = None
+    keyword_score: float | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """Search results, nearest first."""
+    """Search results, best first.
+
+    Attributes
+    ----------
+    method
+        What answered: `vectors`, `hybrid`, `keywords` or `browse`.
+    words
+        The words of captions that ranked or chose the rows.
+    total
+        With `keywords` and `browse`: the number of rows that match.
+    next
+        With `keywords` and `browse`: the `after` of the next page; None on the last.
+    note
+        What limited the answer; None if nothing did.
+    """
 
     hits: list[Hit]
     exact: bool
     on: str
     safe: bool
     seconds: float
+    method: str
+    words: list[str]
+    total: int | None
+    next: int | None
+    note: str | None
 
     def _repr_html_(self) -> str:
-        """Return the captions and links of the nearest rows as a grid; nothing is fetched."""
+        """Return the captions and links of the first rows as a grid; nothing is fetched."""
         exactly = "exact" if self.exact else "approximate"
-        title = f"{len(self.hits):,} rows, {exactly}, {self.seconds * 1000:.1f} ms"
+        how = exactly if self.method == "vectors" else self.method
+        title = f"{len(self.hits):,} rows, {how}, {self.seconds * 1000:.1f} ms"
         return grid(map(vars, self.hits[:MAX_CARDS]), Pictures(None), title=title)
 
 
@@ -76,8 +104,9 @@ class Contained:
 
 def as_search_answer(answer: dict[str, Any]) -> SearchAnswer:
     """Convert the answer of POST /api/search."""
-    found = [_hit(row) for row in answer["hits"]]
-    return SearchAnswer(found, answer["exact"], answer["on"], answer["safe"], answer["seconds"])
+    names = {each.name for each in fields(SearchAnswer)} - {"hits"}
+    facts = {name: answer[name] for name in names}
+    return SearchAnswer(hits=[_hit(row) for row in answer["hits"]], **facts)
 
 
 def as_contained(answer: dict[str, Any]) -> Contained:

@@ -139,10 +139,11 @@ class AsyncClient:
         *,
         where: str | None = None,
         safe: bool | None = None,
+        keywords: str | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
         """Await `Client.facets`."""
-        return await self._run(calls.facets(where, safe, collection))
+        return await self._run(calls.facets(where, safe, keywords, collection))
 
     async def _run(self, call: Call[T]) -> T:
         request = calls.request(self._http, self._url, self._headers, call)

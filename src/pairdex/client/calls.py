@@ -131,14 +131,12 @@ def contains(
     )
 
 
-def facets(where: str | None, safe: bool | None, collection: str | None) -> Call[dict[str, Any]]:
+def facets(
+    where: str | None, safe: bool | None, keywords: str | None, collection: str | None
+) -> Call[dict[str, Any]]:
     """Ask for column statistics."""
-    return Call(
-        "POST",
-        "/api/facets",
-        _json,
-        _body({"where": where, "safe": safe, "collection": collection}),
-    )
+    given = {"where": where, "safe": safe, "keywords": keywords, "collection": collection}
+    return Call("POST", "/api/facets", _json, _body(given))
 
 
 def _health(response: httpx.Response) -> dict[str, Any]:

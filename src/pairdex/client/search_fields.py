@@ -47,6 +47,10 @@ class SearchFields(TypedDict, total=False):
     where: str | None
     safe: bool | None
     keywords: str | None
+    hybrid: bool | None
+    sort: str | None
+    descending: bool | None
+    after: int | None
     fold: float | None
     vectors: bool | None
     exact: bool | None

@@ -87,7 +87,8 @@ class Client:
         ----------
         question
             The query. A str is a text; a Path or bytes are a picture; an int is the id of a row;
-            numbers (dim,) are a vector.
+            numbers (dim,) are a vector. Without any query, `keywords`, `where` and `sort` choose and
+            order the rows.
         text, image, image_url, like, vector, terms
             Alternatives to `question`; give exactly one: a text, a picture (bytes or a path), the
             URL of a picture, an id, a vector (dim,), or weighted terms. A term is a `Term` or a
@@ -102,6 +103,11 @@ class Client:
             A SQL predicate over the columns; include only rows known to be safe.
         keywords
             Words that captions should contain.
+        hybrid
+            Also rank a text by the captions that contain its words. False: by vectors alone.
+        sort, descending, after
+            Without a query: the column that orders the rows, or `id`; the other direction; and the
+            `next` of the page before.
         fold
             Fold rows within this cosine distance of an earlier hit into that hit.
         vectors
@@ -127,6 +133,8 @@ class Client:
         form
             jsonl, csv, parquet or urls.
         text, image, image_url, like, vector, terms, unlike, on, k, offset, where, safe, keywords
+            As in `search`.
+        hybrid, sort, descending, after
             As in `search`.
         fold, vectors, exact, collection
             As in `search`.
@@ -218,6 +226,7 @@ class Client:
         *,
         where: str | None = None,
         safe: bool | None = None,
+        keywords: str | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
         """Return column statistics over the rows that satisfy a filter.
@@ -230,8 +239,10 @@ class Client:
             A SQL predicate over the columns.
         safe
             Include only rows known to be safe.
+        keywords
+            Count only the rows that a search with these keywords alone finds.
         """
-        return self._run(calls.facets(where, safe, collection))
+        return self._run(calls.facets(where, safe, keywords, collection))
 
     def _run(self, call: Call[T]) -> T:
         request = calls.request(self._http, self._url, self._headers, call)
