@@ -36,6 +36,8 @@ class Run:
         In seconds; None if the file lacks it.
     answered_by
         What answered, if the file says it: `ivf`, or `ivf 990, exact 10` if queries differ.
+    peak_memory_bytes
+        The largest memory of the process, if the file says it.
     """
 
     file: str
@@ -57,6 +59,7 @@ class Run:
     recall_by_kind: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     answered_by: str | None = None
+    peak_memory_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -94,6 +97,7 @@ def compare(result: Result, k: int) -> Run:
     by_kind = {kind: float(hits[gold.kinds == kind].mean() / k) for kind in kinds}
     said = _Facts(result.facts)
     seconds, qps, notes = said.speed_of_graph(gold.n) if gold.is_graph else said.speed(gold.n)
+    memory = said.seconds("peak_memory_bytes")
     n = int(np.count_nonzero(gold.ids[:, 0] >= 0))  # a removed row has no neighbours
     return Run(
         file=result.path,
@@ -113,6 +117,7 @@ def compare(result: Result, k: int) -> Run:
         querytime=seconds,
         optimtime=said.seconds("optimtime"),
         answered_by=said.text("answered_by"),
+        peak_memory_bytes=None if memory is None else int(memory),
         recall_by_kind=by_kind if len(kinds) > 1 else {},
         notes=(*result.notes, *_shortness(result, k), *notes),
     )
@@ -173,7 +178,7 @@ class _Facts:
         return times[1], n / total if total else None, [note]
 
     def seconds(self, name: str) -> float | None:
-        """Return a time in seconds, or a speed; None if it is missing or not a number."""
+        """Return a time in seconds, a speed or a size; None if it is missing or not a number."""
         try:
             value = float(self.facts.get(name, math.nan))
         except ValueError:
