@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pairdex.collection import Collection
 from pairdex.derived.codes import codes_path
+from pairdex.errors import InvalidArgument
 from pairdex.evaluation.provenance import algorithm, answered_by, facts_of, settings
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import read_query_set
@@ -112,7 +113,7 @@ def write_hits(
     Raises
     ------
     InvalidArgument, WriteFailed
-        The suffix is unknown, the disk is full, or permission is denied.
+        The suffix is unknown, the hits have no distances, the disk is full, or permission is denied.
     """
     check_suffix(path)
     options = dict(options or {})
@@ -122,6 +123,11 @@ def write_hits(
         metadata = {**(hits.table.schema.metadata or {}), "pairdex": json.dumps(facts)}
         write_table(path, hits.table.replace_schema_metadata(metadata))
         return
+    if hits.report.total is not None:
+        raise InvalidArgument(
+            f"{path} needs distances, and a search without a query has none: write a .parquet file",
+            field="out",
+        )
     ids = np.asarray(hits.table["id"], np.int64)[None, :]
     distances = np.asarray(hits.table["distance"], np.float32)[None, :]
     asked.write(path, ids, distances, hits.report, seconds={"querytime": seconds}, about={})
