@@ -41,7 +41,9 @@ def test_the_first_look_shows_rows_and_texts_to_try(page, site):
     expect(tiles(page)).to_have_count(24)
     page.get_by_role("button", name="a red car", exact=True).click()
     expect(page.get_by_label("Describe a picture")).to_have_value("a red car")
-    expect(status(page)).to_contain_text("The nearest 24 of 200 · exact")
+    expect(status(page)).to_contain_text(
+        "The nearest 24 of 200 by meaning and by the caption words"
+    )
     assert query_of(page) == {"q": "a red car"}
 
 

@@ -143,6 +143,30 @@ def test_the_focus_stays_on_the_page_when_its_button_goes(page, site):
     expect(page.locator("#results")).to_be_focused()
 
 
+def test_the_order_of_meaning_and_words_is_explained(page, site):
+    page.goto(f"{site}/?q=a+red+car")
+    expect(status(page)).to_contain_text("by meaning and by the caption words “red”, “car”")
+    first = page.locator(".tile-similarity").first
+    expect(first).to_contain_text("words 1")
+    assert re.search(r"rank \d+ by meaning, rank 1 by caption words", first.get_attribute("title"))
+    open_filters(page)
+    page.get_by_label("Rank by caption words too").uncheck()
+    expect(status(page)).to_have_text(re.compile(r"^The nearest 24 of 200 · exact"))
+    assert query_of(page) == {"q": "a red car", "hybrid": "0"}
+
+
+def test_a_slider_chooses_a_range_of_its_histogram(page, site):
+    page.goto(f"{site}/?q=cat")
+    open_filters(page)
+    box = page.locator(".facet[data-name=height]")
+    expect(box.locator(".bars span")).to_have_count(24)
+    page.get_by_label("height at least, slider").focus()
+    with page.expect_request("**/api/search") as asked:
+        page.keyboard.press("PageUp")
+    assert re.match(r"height >= 1\d\d$", json.loads(asked.value.post_data)["where"])
+    expect(page.get_by_label("height at least, slider")).to_be_focused()
+
+
 def test_on_a_phone_the_filters_are_a_sheet_that_leaves_the_results_in_place(browser, site):
     with opened(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.goto(f"{site}/?q=cat")

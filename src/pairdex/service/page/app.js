@@ -64,7 +64,12 @@ const box = new QueryBox({
 });
 const terms = new Terms({ onChange: (next) => change({ terms: next }), nameOf: (id) => nameOf(collection().name, id) });
 const refine = new Refine({ onChange: (changes) => change(changes) });
-const atlas = new Atlas({ onDetails: (row) => route.open(row.id), isShown });
+const atlas = new Atlas({
+  onDetails: (row) => route.open(row.id),
+  onSelect: (ids, found) => selection.set(ids, found),
+  onError: showError,
+  isShown,
+});
 
 function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
@@ -156,7 +161,7 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
 
 function showBusy() {
   grid.setBusy(true);
-  if (grid.rows.length === 0) say("Searching …");
+  if (grid.rows.length === 0 && shownAs === null && state.view !== "atlas") say("Searching …");
 }
 
 function showControls() {
