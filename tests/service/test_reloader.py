@@ -2,15 +2,14 @@
 
 import os
 import shutil
-import tarfile
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 import pairdex
+from old_collections import unpack_old_collection
 from pairdex.derived.codes import codes_path
 from pairdex.derived.kinds import KINDS
 from pairdex.files import lock
@@ -185,9 +184,7 @@ WATCHED = [kind for kind in KINDS if kind.heading != "look-ups"]  # answers do n
 
 @pytest.mark.parametrize("kind", WATCHED, ids=lambda kind: kind.name)
 def test_state_changes_with_every_kind_of_derived_data(kind, tmp_path):
-    with tarfile.open(Path(__file__).parents[1] / "data/collection-0.1.0.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    folder = tmp_path / "collection-0.1.0"
+    folder = unpack_old_collection("0.1.0", tmp_path)
     before = state_of(folder)
     for pattern in kind.files:
         for path in folder.glob(pattern):

@@ -41,11 +41,12 @@ def test_collections_say_what_can_be_searched_and_how(client):
         ["image", "text"],
     )
     assert {"name": "width", "type": "int32"} in scenes["columns"]
-    assert "a red car" in scenes["examples"]
     assert scenes["model"]["dim"] == scenes["dim"]
+    assert "24 drawn things; for photographs: --model ViT-B/32" in scenes["model"]["knows"]
+    assert (scenes["captions"], web["captions"]) == (True, True)
     assert scenes["pictures"] is True
     assert (web["vectors"], web["queries"]) == (["image"], ["like", "vector"])
-    assert (web["model"], web["examples"], web["pictures"]) == (None, [], False)
+    assert (web["model"], web["pictures"]) == (None, False)
     assert answer["limits"]["k"] == 1000
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pairdex.collection import Collection
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, PairdexError
 from pairdex.files import faults
+from pairdex.parts.model_record import ModelRecord
 from pairdex.service.errors import ApiError
+from pairdex.service.examples import example_queries
 from pairdex.store.manifest import MANIFEST, read_manifest
 from pairdex.store.store import VectorField, check_size
 
@@ -51,8 +54,6 @@ class ServedCollection:
 
     Attributes
     ----------
-    examples
-        Texts to try, if its model is available.
     no_model
         Why texts and pictures cannot be searched for; None if they can.
     lost_pages
@@ -61,9 +62,9 @@ class ServedCollection:
 
     name: str
     collection: Collection
-    examples: tuple[str, ...] = ()
     no_model: str | None = None
     lost_pages: int = field(default_factory=faults.count)
+    _examples: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -71,11 +72,14 @@ class ServedCollection:
     ) -> ServedCollection:
         """Name a collection, and find out whether its model is available."""
         lost_pages = faults.count() if lost_pages is None else lost_pages
+        no_model = None
         try:
-            examples = collection.encoder.model.examples
+            _ = collection.encoder
         except PairdexError as error:
-            return cls(name, collection, no_model=str(error), lost_pages=lost_pages)
-        return cls(name, collection, examples, lost_pages=lost_pages)
+            no_model = str(error)
+        served = cls(name, collection, no_model=no_model, lost_pages=lost_pages)
+        _ = served.examples  # now, so that no request waits for it
+        return served
 
     @cached_property
     def kinds(self) -> list[str]:
@@ -93,6 +97,20 @@ class ServedCollection:
         """Whether some rows have a local picture."""
         known = any(part.pictures for part in self.collection.manifest.parts)
         return known and "image_path" in self.collection.columns
+
+    @property
+    def examples(self) -> list[str]:
+        """Captions to search for. They are chosen again when rows are removed."""
+        checksum = self.collection.checksum
+        if checksum not in self._examples:
+            try:
+                found = example_queries(self.collection)
+            except PairdexError:  # damaged captions: whatever reads them for more says so
+                found = []
+            self._examples.clear()
+            self._examples[checksum] = found
+            return found
+        return self._examples[checksum]
 
     def check(self) -> None:
         """Raise if the collection cannot be served now; quick enough for every request.
@@ -149,11 +167,20 @@ class ServedCollection:
             "queries": ["text", "image", "like", "vector"]
             if self.no_model is None
             else ["like", "vector"],
-            "model": None if model is None else {"name": model["name"], "dim": model["dim"]},
-            "examples": list(self.examples),
+            "model": None if model is None else _described(model),
+            "examples": self.examples,
+            "captions": self.collection.finder.captions.exist,
             "pictures": self.has_pictures,
             "safe": self.collection.has_safe_mode,
         }
+
+
+def _described(model: ModelRecord) -> dict[str, Any]:
+    return {
+        "name": model["name"],
+        "dim": model["dim"],
+        "knows": what_it_knows(model) or None,
+    }
 
 
 class Catalogue:

@@ -228,6 +228,9 @@ class ModelInfo(BaseModel):
 
     name: str
     dim: int
+    knows: str | None = Field(
+        description="What a model of narrow knowledge knows, for people; null for others."
+    )
 
 
 class CollectionInfo(BaseModel):
@@ -247,7 +250,8 @@ class CollectionInfo(BaseModel):
         description="Supported kinds of query; text and image need the collection's model."
     )
     model: ModelInfo | None
-    examples: list[str] = Field(description="Example texts to search for.")
+    examples: list[str] = Field(description="Captions of the collection to search for.")
+    captions: bool = Field(description="True if `keywords` can be searched.")
     pictures: bool = Field(description="True if rows have local pictures.")
     safe: bool = Field(
         description="True if safe mode is available: a column says which rows are safe."
