@@ -11,7 +11,6 @@ import typer
 
 import pairdex
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -23,6 +22,7 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
@@ -210,7 +210,8 @@ def _search_one(
     if out is not None:
         from pairdex.evaluation.search_file import write_hits  # noqa: PLC0415 - as above
 
-        write_hits(out, hits, on=on, seconds=seconds)
+        asked = {name: value for name, value in options.items() if name != "on"}
+        write_hits(out, hits, collection=collection, on=on, seconds=seconds, options=asked)
     _print_one(hits, on, seconds, as_json)
 
 
@@ -258,7 +259,23 @@ def _why(report: SearchReport) -> dict[str, object]:
 
 def _by_index(report: Report) -> str:
     """Return what people should know about an answer that may not be exact."""
-    return "" if report.recall is None else f", by the index (recall {report.recall:.3f})"
+    if report.recall is None:
+        return ""
+    promised, rest = report.answered.promised, len(report.answered.exactly)
+    least = "" if promised is None else f", at least {promised:.3f} promised"
+    others = f"; {rest:,} answered exactly" if rest else ""
+    return f", by the index (recall {report.recall:.3f}{least}{others})"
+
+
+def _by_json(report: Report) -> dict[str, object]:
+    """Return what answered; for an index, also the recall it measured and promises."""
+    answered = report.answered
+    said: dict[str, object] = {"by": answered.by}
+    if answered.exactly:
+        said["answered_exactly"] = len(answered.exactly)
+    if report.recall is not None:
+        said |= {"recall": report.recall, "recall_promised": answered.promised}
+    return said
 
 
 def _how(report: Report, on: str) -> dict[str, object]:
@@ -267,7 +284,7 @@ def _how(report: Report, on: str) -> dict[str, object]:
         "on": on,
         "space": on,  # its name until version 0.1
         "certified": report.certified,
-        **({} if report.recall is None else {"by": "index", "recall": report.recall}),
+        **(_by_json(report)),
         "scanned": report.scanned,
         "rechecked": report.rechecked,
     }

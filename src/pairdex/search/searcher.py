@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -114,7 +115,12 @@ class Searcher:
             )
             if found is not None:
                 return self._completed(space, found, vectors, options.where)
-        return self._exactly(space, vectors, k, options.where)
+        found = self._exactly(space, vectors, k, options.where)
+        if index is None:
+            return found
+        asked = index[1].recall if options.recall is None else options.recall
+        answered = replace(found.report.answered, asked=asked)
+        return replace(found, report=replace(found.report, answered=answered))
 
     def ranking(
         self,
@@ -197,6 +203,8 @@ class Searcher:
         if len(numbers):
             rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
             found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
+            answered = replace(found.report.answered, exactly=tuple(numbers.tolist()))
+            return replace(found, report=replace(found.report, answered=answered))
         return found
 
     def _leaves_on_disk(self, on: VectorField) -> bool:

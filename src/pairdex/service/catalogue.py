@@ -30,7 +30,7 @@ def opened(collections: Served | Iterable[Served]) -> list[Collection]:
     Raises
     ------
     InvalidArgument
-        Something else than collections and paths.
+        There are none, or something else than collections and paths.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
     """
@@ -45,6 +45,8 @@ def opened(collections: Served | Iterable[Served]) -> list[Collection]:
                 field="collections",
             )
         found.append(one if isinstance(one, Collection) else Collection.open(one))
+    if not found:
+        raise InvalidArgument("there is nothing to serve; name at least one collection")
     return found
 
 
@@ -184,17 +186,9 @@ def _described(model: ModelRecord) -> dict[str, Any]:
 
 
 class Catalogue:
-    """The collections of a service; the first is the default.
-
-    Raises
-    ------
-    InvalidArgument
-        No collection is given.
-    """
+    """The collections of a service, at least one; the first is the default."""
 
     def __init__(self, collections: Sequence[Collection]) -> None:
-        if not collections:
-            raise InvalidArgument("there is nothing to serve; name at least one collection")
         self._served: dict[str, ServedCollection] = {}
         self._troubles: dict[str, PairdexError] = {}
         for collection in collections:

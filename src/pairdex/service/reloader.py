@@ -94,7 +94,7 @@ class CollectionReloader:
                         served
                     ) in changed:  # on the loop's thread, so that requests see whole switches
                         self._catalogue.replace(served)
-                        self._metrics.reopened += 1
+                        self._metrics.count_reopened()
                         _logger.info(
                             "%s has changed: its newest version is now in use", served.name
                         )

@@ -227,4 +227,14 @@ def _sorted(
     }
 
 
-KEYWORDS = Lookup("keywords", 1, "caption", _make)
+def _fits(arrays: Arrays, rows: int) -> bool:
+    ends = {"letter_end": "letters", "posting_end": "row"}
+    return (
+        len(arrays["letter_end"]) == len(arrays["posting_end"])
+        and len(arrays["row"]) == len(arrays["place"])
+        and len(arrays["length"]) == rows
+        and all(arrays[end][-1:].sum() == len(arrays[of]) for end, of in ends.items())
+    )
+
+
+KEYWORDS = Lookup("keywords", 1, "caption", _make, _fits)

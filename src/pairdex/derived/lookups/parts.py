@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pairdex.errors import CollectionBusy, InvalidArgument, WriteFailed
+from pairdex.errors import CollectionBusy, DamagedFile, InvalidArgument, WriteFailed
 from pairdex.files import atomic, lock
 from pairdex.files.array_files import Arrays, open_arrays, read_source, write_arrays
 from pairdex.progress import StepProgress
@@ -26,12 +26,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lookup:
-    """One look-up: its name and format version, its column, and the function that builds a part's arrays."""
+    """One look-up: its name and format version, its column, and the function that builds a part's arrays.
+
+    `fits` says whether the lengths of read arrays agree with each other and with the part's rows.
+    """
 
     name: str
     version: int
     column: str
     make: Callable[[list[pa.ChunkedArray]], Arrays]
+    fits: Callable[[Arrays, int], bool]
 
 
 def have_arrays(
@@ -149,12 +153,20 @@ def _write(store: Store, lookup: Lookup, index: int, arrays: Arrays) -> None:
 
 
 def _open(store: Store, lookup: Lookup, index: int) -> Arrays | None:
-    return open_arrays(
-        _path(store, lookup, index),
-        kind=lookup.name,
-        version=lookup.version,
-        source=_source(store, index),
+    path = _path(store, lookup, index)
+    arrays = open_arrays(
+        path, kind=lookup.name, version=lookup.version, source=_source(store, index)
     )
+    if arrays is None:
+        return None
+    rows = store.manifest.parts[index].rows
+    if _types(arrays) != _types(lookup.make([])) or not lookup.fits(arrays, rows):
+        raise DamagedFile(f"{path} does not hold the arrays of {lookup.name}; delete it")
+    return arrays
+
+
+def _types(arrays: Arrays) -> dict[str, str]:
+    return {name: array.dtype.str for name, array in arrays.items()}
 
 
 def _path(store: Store, lookup: Lookup, index: int) -> Path:
