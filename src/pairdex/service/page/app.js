@@ -8,8 +8,7 @@ import { downloadRows } from "./downloads.js";
 import { keepFocus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
-import { clearNotice, describe, hideWelcome, notice, offerExamples, say, sentence, welcome } from "./notices.js";
-import { shortCaptions } from "./pictures.js";
+import { clearNotice, describe, hideWelcome, notice, say, sentence, welcome } from "./notices.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
 import { Results } from "./results.js";
@@ -188,7 +187,6 @@ async function showResults(signal, { scroll, focusMap }) {
   clearErrors();
   say(describe(state, collection(), results));
   if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
-  if (!isSearch(state) && !isBrowse(state) && collection().examples.length === 0) offerExamples(shortCaptions(grid.rows), typeExample);
   if (state.view === "atlas") await atlas.show(collection(), grid.rows.map(({ id }) => id), signal, focusMap);
   if (scroll !== null) window.scrollTo(0, scroll);
   shownAs = state;
