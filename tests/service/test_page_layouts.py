@@ -167,6 +167,15 @@ def test_a_slider_chooses_a_range_of_its_histogram(page, site):
     expect(page.get_by_label("height at least, slider")).to_be_focused()
 
 
+def test_a_tablet_needs_no_sideways_scrolling_with_the_filters_open(browser, site):
+    with opened(browser, viewport={"width": 820, "height": 1180}) as page:
+        page.goto(f"{site}/?q=cat&where=id+%3E+3")
+        open_filters(page)
+        expect(page.locator(".facet").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 820
+        assert page.locator("#refine-toggle").bounding_box()["x"] < 780
+
+
 def test_on_a_phone_the_filters_are_a_sheet_that_leaves_the_results_in_place(browser, site):
     with opened(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.goto(f"{site}/?q=cat")
