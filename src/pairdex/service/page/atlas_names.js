@@ -2,6 +2,8 @@
 
 const GAP = 6; // pixels between names
 const CELL = 6; // pixels of a cell in which points are counted
+const NARROW = 600; // pixels of a map with room for few names
+const MOST_NARROW = 6;
 const RADII = [0, 26, 52, 84, 124, 172, 230]; // pixels from the region's centre
 const DIRECTIONS = 16;
 const COVERED = 12; // a covered cell weighs like so many pixels of distance
@@ -11,12 +13,13 @@ export function drawNames(pen, data, view, seen, colours) {
   const level = view.zoom < 2.2 ? 0 : 1;
   const taken = [];
   const points = occupied(data, view, seen);
-  pen.font = `600 ${level === 0 ? 15 : 13}px ${colours.font}`;
+  const isNarrow = view.width < NARROW;
+  pen.font = `600 ${isNarrow ? 12 : level === 0 ? 15 : 13}px ${colours.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.lineJoin = "round";
   const regions = data.regions.filter((region) => region.level === level).sort((one, other) => other.points - one.points);
-  for (const { x, y, words } of regions) {
+  for (const { x, y, words } of isNarrow ? regions.slice(0, MOST_NARROW) : regions) {
     const centre = view.toScreen(x, 1 - y);
     if (!isWithin([...centre, ...centre], view)) continue;
     const text = words.join(" · ");
