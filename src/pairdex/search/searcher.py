@@ -165,7 +165,8 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
-        return cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        found = cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        return _exact_because(found, "the words of the query restrict the rows")
 
     def _by_keywords(
         self,

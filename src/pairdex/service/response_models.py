@@ -10,6 +10,7 @@ from pairdex.search import SearchMethod
 from pairdex.store.store import VectorField
 
 __all__ = [
+    "AtlasColumnResponse",
     "AtlasPlacesResponse",
     "AtlasResponse",
     "CollectionsResponse",
@@ -49,6 +50,22 @@ class AtlasResponse(BaseModel):
     positions: str = Field(description="uint16: x and y of each point, in 65,535ths.")
     weights: str = Field(
         description="uint32: the number of rows placed at each point, including the point's own row."
+    )
+
+
+class AtlasColumnResponse(BaseModel):
+    """The values of a column for the points of the map, in the same order."""
+
+    name: str
+    type: str
+    numbers: str | None = Field(
+        description="For numbers and times: float64 in base64, NaN without a value."
+    )
+    labels: list[str] | None = Field(
+        description="For other columns: the most frequent values, at most 8; empty without a value."
+    )
+    codes: str | None = Field(
+        description="uint8 in base64: the place of each point's value in `labels`, 255 for others."
     )
 
 
