@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 import typer
 
 import pairdex
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import ModelOption
 from pairdex.cli.output import progress_bars
 from pairdex.cli.program import quieten_pictures
+from pairdex.encoders.first_use import model_place, recorded_place
 from pairdex.encoders.model import what_it_knows
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, PairdexError
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 
 EXAMPLES = (
@@ -156,6 +156,9 @@ def command(
     proxy = ReverseProxy(root_path or "", tuple(proxy_headers or ()))
     place = None if model is None else model_place(model)
     opened = [pairdex.open(path, model=place) for path in collections]
+    if place is None:
+        for collection in opened:
+            _bring_model(collection)
     for knows in {what_it_knows(collection.model) for collection in opened} - {""}:
         sys.stderr.write(f"note: {knows}\n")
     with progress_bars() as progress:
@@ -172,6 +175,18 @@ def command(
             configure=partial(_configure, log_format),
             ready=_announce,
             progress=progress,
+        )
+
+
+def _bring_model(collection: pairdex.Collection) -> None:
+    """Fetch the recorded model of a collection, if it is a published one that is not here yet."""
+    if collection.model is None:
+        return
+    try:
+        model_place(recorded_place(collection.model))
+    except PairdexError as error:
+        sys.stderr.write(
+            f"note: texts and pictures cannot be searched in {collection.name}: {error}\n"
         )
 
 

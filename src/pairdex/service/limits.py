@@ -19,6 +19,7 @@ __all__ = [
     "MAX_BATCH",
     "MAX_BODY_BYTES",
     "MAX_CLIENTS",
+    "MAX_COLUMN_CHARS",
     "MAX_DEPTH",
     "MAX_FETCH_BYTES",
     "MAX_FETCH_URL_CHARS",
@@ -58,6 +59,7 @@ MAX_K = 1_000  # rows of a response: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k; nobody looks at deeper pages
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
+MAX_COLUMN_CHARS = 1_000  # of a column to sort by: far above any name
 MAX_URL_CHARS = 8_192  # of a URL to look up: browsers follow no longer ones
 MAX_ID = 2**63 - 1  # ids are int64
 MAX_ON_CHARS = 64  # far above "hamming", the longest name of a projection
