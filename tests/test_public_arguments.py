@@ -17,6 +17,7 @@ IDS = np.zeros((2, 3), np.int64)
 
 # The least that each takes; `@` stands for a folder of the test's own.
 GIVEN = {
+    "AsyncClient": {"url": "http://127.0.0.1:1"},
     "Client": {"url": "http://127.0.0.1:1"},
     "Query": {"like": 1},
     "Term": {"like": 1},
@@ -59,7 +60,7 @@ GIVEN = {
     "Collection.vectors": {},
 }
 # What is no function, or whose arguments come from pairdex itself.
-WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "__version__"}
+WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "ProgressBar", "__version__"}
 PARAMETERS = [
     (name, parameter)
     for name in GIVEN
