@@ -150,10 +150,13 @@ class Searches:
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
         live = collection.live
-        report = SearchReport.of(found.report)
+        rows = zip(batch, found.ids, found.distances, strict=True)
         results = [
-            SearchResult(_hits(key.served, wanted, ids, distances, live), report)
-            for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
+            SearchResult(
+                _hits(key.served, wanted, ids, distances, live),
+                SearchReport.of(found.report.of_query(number)),
+            )
+            for number, (wanted, ids, distances) in enumerate(rows)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)
         return results
