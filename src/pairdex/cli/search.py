@@ -150,12 +150,10 @@ def command(
     opened = pairdex.open(
         collection, model=None if model is None else model_place(model), use_codes=not no_codes
     )
-    if out is not None:
-        check_suffix(out)
+    output = _Output(on, out, as_json=as_json, explain=explain)
     check_k(k)
     how: dict[str, Any] = {"k": k, "on": on, "where": where, "safe": safe}
     how |= {"exact": exact, "recall": recall}
-    output = _Output(on, out, as_json=as_json, explain=explain)
     own = {"keywords": keywords, "sort": sort, "descending": descending, "fold": fold}
     if vectors is None:
         query = _query(text, image, like, unlike, term)
@@ -177,6 +175,10 @@ class _Output:
     out: Path | None
     as_json: bool
     explain: bool
+
+    def __post_init__(self) -> None:
+        if self.out is not None:
+            check_suffix(self.out)
 
     def how(self, report: Report) -> dict[str, object]:
         """Return how a search ran, for JSON."""
