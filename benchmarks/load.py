@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Load", "closed_loop", "open_loop", "post"]
+__all__ = ["Load", "Wire", "arrivals", "closed_loop", "get", "open_loop", "post"]
 
 
 @dataclass
@@ -46,6 +46,11 @@ def post(path: str, body: bytes, host: str = "127.0.0.1") -> bytes:
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
+def get(path: str, host: str = "127.0.0.1") -> bytes:
+    """Return the bytes of a request."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
 async def closed_loop(
     port: int, requests: Callable[[], bytes], *, connections: int, seconds: float
 ) -> Load:
@@ -54,7 +59,7 @@ async def closed_loop(
     begun = time.perf_counter()
 
     async def one() -> None:
-        wire = await _Wire.connect(port)
+        wire = await Wire.connect(port)
         while time.perf_counter() < begun + seconds:
             sent = time.perf_counter()
             status = await wire.ask(requests())
@@ -71,20 +76,20 @@ async def open_loop(
 ) -> Load:
     """Send at random moments, `rate` a second on average, over as many connections as it takes."""
     load = Load()
-    free = asyncio.LifoQueue[_Wire]()
+    free = asyncio.LifoQueue[Wire]()
     for _ in range(connections):
-        free.put_nowait(await _Wire.connect(port))
+        free.put_nowait(await Wire.connect(port))
     begun = time.perf_counter()
     running: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
         wire = await free.get()
         if wire.is_closed:  # the service closes what is idle for seconds
-            wire = await _Wire.connect(port)
+            wire = await Wire.connect(port)
         _note(load, await wire.ask(requests()), due)
         free.put_nowait(wire)
 
-    for due in _arrivals(begun, rate, seconds):
+    for due in arrivals(begun, rate, seconds):
         wait = due - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -104,7 +109,7 @@ def _note(load: Load, status: int, since: float) -> None:
         load.seconds.append(time.perf_counter() - since)
 
 
-def _arrivals(begun: float, rate: float, seconds: float) -> Iterator[float]:
+def arrivals(begun: float, rate: float, seconds: float) -> Iterator[float]:
     rng = random.Random(1)
     due = begun
     while True:
@@ -114,15 +119,16 @@ def _arrivals(begun: float, rate: float, seconds: float) -> Iterator[float]:
         yield due
 
 
-class _Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol):
     """A kept connection that asks one thing at a time."""
 
     def __init__(self) -> None:
+        self.body = b""  # of the last answer
         self._buffer = bytearray()
         self._answer: asyncio.Future[int] | None = None
 
     @classmethod
-    async def connect(cls, port: int) -> _Wire:
+    async def connect(cls, port: int) -> Wire:
         """Open one."""
         _, wire = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return wire
@@ -145,9 +151,14 @@ class _Wire(asyncio.Protocol):
         head = bytes(self._buffer[:end]).lower()
         at = head.find(b"content-length: ")
         length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if b"transfer-encoding: chunked" in head:  # one request at a time: it ends the buffer
+            length = len(self._buffer) - end - 4
+            if not self._buffer.endswith(b"0\r\n\r\n"):
+                return
         if len(self._buffer) < end + 4 + length or self._answer is None:
             return
         status = int(head[9:12])
+        self.body = bytes(self._buffer[end + 4 : end + 4 + length])
         del self._buffer[: end + 4 + length]
         self._answer.set_result(status)
 

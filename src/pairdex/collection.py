@@ -434,7 +434,7 @@ class Collection(StoredRows):
         InvalidArgument, DamagedFile
             The collection lacks captions, or the index is damaged.
         """
-        return self.finder.keywords(progress)
+        return self.finder.captions.index(progress)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL; ignore surrounding spaces.

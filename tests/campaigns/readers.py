@@ -23,6 +23,8 @@ from tests.campaigns.damage import damaged, forged
 import pairdex
 from pairdex.curate.id_files import read_ids, read_ids_of, read_urls
 from pairdex.derived.atlas import files as atlas
+from pairdex.derived.codes import codes_path
+from pairdex.derived.index import ivf_path, points_path
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model
 from pairdex.derived.projections.pca import fit_pca
@@ -30,11 +32,13 @@ from pairdex.downloads.contents import check_contents
 from pairdex.downloads.record import Record
 from pairdex.errors import PairdexError
 from pairdex.evaluation.results import read_result
-from pairdex.files import sealed_json
+from pairdex.files import checksums, sealed_json
 from pairdex.files.neighbour_files import read_facts, read_neighbours
 from pairdex.files.query_files import read_query_set
 from pairdex.files.vectors import open_vectors
+from pairdex.knn.codes import verify_codes
 from pairdex.parts.bundle import open_bundle
+from pairdex.parts.note import read_note
 from pairdex.parts.tsv import read_tsv
 from pairdex.reference.read_gold import read_gold
 from pairdex.store.scores import ScoredPart, ScoreNote, read_score, write_score
@@ -155,6 +159,15 @@ def record_of(path):
     Record(path.parent).find("a.bin")
 
 
+def read_note_of_parts(path):
+    read_note(path.parent)
+
+
+def save_note_of_parts(path):
+    model = {"name": "demo", "dim": DIM, "checksum": "00", "folder": None}
+    path.write_text(json.dumps({"model": model, "pictures": "p", "linked": ["q"]}))
+
+
 def save_record(path):
     known = {"bytes": 1, "mtime_ns": 2, "algorithm": "md5", "digest": "00"}
     content = {"format": "pairdex-fetched", "version": 1, "files": {"a.bin": known}}
@@ -190,6 +203,7 @@ FILES = {
     "whole.npy": (save_npy, check),
     "whole.parquet": (save_table, check),
     "record.json": (save_record, record_of),
+    "pairdex.json": (save_note_of_parts, read_note_of_parts),
 }
 """A file's name; how it is made; what reads it."""
 
@@ -266,25 +280,103 @@ def with_score(collection):
     return collection / "scores" / "odd" / "score.json"
 
 
+def with_codes(collection):
+    pairdex.open(collection).nearest(np.ones((1, DIM), np.float32), k=3)
+    return codes_path(collection, "image")
+
+
+def with_index(collection):
+    pairdex.index(collection)
+    return ivf_path(collection, "image")
+
+
+def with_words(collection):
+    pairdex.open(collection).search(like=0, keywords="row", k=1)
+    return collection / "indexes" / "keywords" / "00000"
+
+
+def use_codes(collection):
+    verify_codes(codes_path(collection, "image"))
+    pairdex.open(collection).nearest(np.ones((1, DIM), np.float32), k=3)
+
+
+def use_index(collection):
+    pairdex.open(collection).nearest(np.ones((1, DIM), np.float32), k=3, recall=0.9)
+    pairdex.verify(collection)
+
+
+def use_words(collection):
+    pairdex.open(collection).search(like=0, keywords="row", k=1)
+    pairdex.verify(collection)
+
+
+def read_plain(path):
+    return json.loads(path.read_bytes()), None
+
+
+def write_plain(path, content, _):
+    path.write_bytes(sealed_json.sealed(content))
+
+
+def read_paged(path):
+    """Read the JSON after a header of magic, version, length and checksum, and the pages after it."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    end = 48 + length
+    return json.loads(data[48:end]), (data[:12], data[-(-end // 4096) * 4096 :])
+
+
+def write_paged(path, content, kept):
+    text = json.dumps(content).encode()
+    head = kept[0] + len(text).to_bytes(4, "little") + checksums.of_bytes(text).encode() + text
+    path.write_bytes(head.ljust(-(-len(head) // 4096) * 4096, b"\0") + kept[1])
+
+
+def read_arrays(path):
+    """Read the sealed JSON after a magic of 16 bytes and its length, and the arrays after it."""
+    data = path.read_bytes()
+    end = 24 + int.from_bytes(data[16:24], "little")
+    return json.loads(data[24:end]), (data[:16], data[-(-end // 64) * 64 :])
+
+
+def write_arrays(path, content, kept):
+    text = sealed_json.sealed(content)
+    head = kept[0] + len(text).to_bytes(8, "little") + text
+    path.write_bytes(head.ljust(-(-len(head) // 64) * 64, b"\0") + kept[1])
+
+
+PLAIN, PAGED, ARRAYS = (
+    (read_plain, write_plain),
+    (read_paged, write_paged),
+    (read_arrays, write_arrays),
+)
 SEALED = {
-    "forged manifest": (lambda collection: collection / "collection.json", use),
-    "forged projection": (with_projection, lambda path: open_projection(Store(path), "pca3")),
-    "forged atlas": (with_atlas, lambda path: atlas.open_atlas(Store(path))),
-    "forged score": (with_score, lambda path: read_score(path, "odd")),
+    "forged manifest": (lambda collection: collection / "collection.json", use, PLAIN),
+    "forged projection": (
+        with_projection,
+        lambda path: open_projection(Store(path), "pca3"),
+        PLAIN,
+    ),
+    "forged atlas": (with_atlas, lambda path: atlas.open_atlas(Store(path)), PLAIN),
+    "forged score": (with_score, lambda path: read_score(path, "odd"), PLAIN),
+    "forged codes": (with_codes, use_codes, PAGED),
+    "forged index": (with_index, use_index, PAGED),
+    "forged points": (lambda collection: points_path(with_index(collection)), use_index, PLAIN),
+    "forged words": (with_words, use_words, ARRAYS),
 }
-"""What is sealed; how a collection gets it; what reads it."""
+"""What is sealed; how a collection gets it; what reads it; how its seal is opened and set."""
 
 
 def of_a_forged_file(name, folder, seed, rounds):
     """Change a value in a sealed file and seal it again."""
-    make, read = SEALED[name]
+    make, read, (opened, write) = SEALED[name]
     collection = collection_at(folder)
     path = make(collection)
-    content = json.loads(path.read_bytes())
-    del content["checksum"]
+    content, kept = opened(path)
+    content.pop("checksum", None)
     read(collection)
     for said, changed in forged(content, seed, rounds):
-        path.write_bytes(sealed_json.sealed(changed))
+        write(path, changed, kept)
         yield said, read, collection
 
 

@@ -18,6 +18,7 @@ from pairdex.cli.output import duration, printable, size
 from pairdex.knn.distance import cosine_distance
 from pairdex.store.store import Store
 
+GOES_ON = "pairdex: interrupted; the same command goes on where it stopped\n"
 NAMES = [entry.name for entry in COMMANDS]
 
 # Runs the program, and sends itself Ctrl-C before the n-th time that it renames a file.
@@ -339,7 +340,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
     build(source, tmp_path / "undisturbed" / "c")
     collection = tmp_path / "interrupted" / "c"
     ran = program("-c", INTERRUPTED, at, "build", source, collection)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", GOES_ON)
     assert not list(tmp_path.rglob("*.partial"))
     assert not (collection / "collection.json").exists()
     assert collection.exists() == (at > 4), "it stays when a part is done"
@@ -353,7 +354,7 @@ def test_ctrl_c_while_adding_leaves_the_collection_as_it_was(
     before = tree(collection)
     source = make_parts(50, numbers=[7], folder="more")
     ran = program("-c", INTERRUPTED, 2, "build", source, collection)
-    assert (ran.returncode, ran.stderr) == (130, "")
+    assert (ran.returncode, ran.stderr) == (130, GOES_ON)
     after = tree(collection)
     assert {name: after[name] for name in before} == before
     assert Store(collection).rows == 60
@@ -376,7 +377,7 @@ def test_ctrl_c_ends_the_workers_too(make_parts, build, tmp_path, tree):
         pass
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate()
-    assert (running.returncode, out, err) == (130, "", "")
+    assert (running.returncode, out, err) == (130, "", GOES_ON)
     assert not list(tmp_path.rglob("*.partial"))
     assert not (collection / "collection.json").exists()
     build(source, collection)

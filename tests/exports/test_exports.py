@@ -43,7 +43,7 @@ class Killed(BaseException):
 def test_an_export_counts_its_rows_and_files(export, collection, tmp_path):
     seen = []
     report = export(Store(collection), tmp_path / "out", progress=lambda *a: seen.append(a))
-    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / "out").rglob("[!.]*") if path.is_file()]
     assert (report.rows, report.files, report.left_out) == (60, len(files), {})
     assert seen == [(30, 60), (40, 60), (60, 60)]
 
@@ -279,3 +279,24 @@ print(engine.query("SELECT id, caption, NSFW, similarity, image_embedding FROM l
     assert [row["NSFW"] for row in rows] == [tag or "" for tag in expected["nsfw"].to_pylist()]
     vectors = np.array([row["image_embedding"] for row in rows], np.float16)
     assert np.array_equal(vectors, np.asarray(Store(collection).vectors("image")))
+
+
+def test_the_same_export_again_reports_the_finished_one(export, collection, tmp_path, tree):
+    first = export(Store(collection), tmp_path / "out")
+    before = tree(tmp_path)
+    again = export(Store(collection), tmp_path / "out")
+    assert (again.rows, again.files, again.left_out) == (first.rows, first.files, first.left_out)
+    assert tree(tmp_path) == before
+
+
+def test_a_finished_export_that_has_changed_is_not_taken_for_the_same(collection, tmp_path):
+    export_parquet(Store(collection), tmp_path / "out")
+    (tmp_path / "out" / "00001.parquet").write_bytes(b"cut")
+    with pytest.raises(InvalidArgument, match="already exists"):
+        export_parquet(Store(collection), tmp_path / "out")
+
+
+def test_another_export_to_the_place_of_a_finished_one_is_refused(collection, tmp_path):
+    export_parquet(Store(collection), tmp_path / "out", vectors=["image"])
+    with pytest.raises(InvalidArgument, match="already exists"):
+        export_parquet(Store(collection), tmp_path / "out", vectors=["text"])

@@ -123,3 +123,42 @@ def test_write_failed_is_an_os_error_that_reads_as_its_message():
     error = WriteFailed("cannot write x: full; free space and run the same command again")
     assert isinstance(error, OSError)
     assert str(error) == "cannot write x: full; free space and run the same command again"
+
+
+def test_the_next_writer_takes_over_what_a_killed_one_has_left(tmp_path):
+    left = tmp_path / ".file[1].0.partial"
+    left.write_bytes(b"a longer half than the next one")
+    atomic.write_bytes(tmp_path / "file[1]", b"whole")
+    assert (tmp_path / "file[1]").read_bytes() == b"whole"
+    assert names(tmp_path) == ["file[1]"]
+
+
+def test_two_writers_of_one_file_do_not_take_from_each_other(tmp_path):
+    with atomic.replacing(tmp_path / "file") as first, atomic.replacing(tmp_path / "file") as other:
+        first.write(b"first")
+        other.write(b"other")
+    assert (tmp_path / "file").read_bytes() == b"first"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("in_the_way", ["symlink_to", "hardlink_to", "mkdir", "mkfifo"])
+def test_nothing_is_written_through_what_lies_in_the_way_of_a_half_file(tmp_path, in_the_way):
+    victim, place = tmp_path / "victim", tmp_path / ".file.0.partial"
+    victim.write_bytes(b"precious")
+    if in_the_way == "mkfifo":
+        os.mkfifo(place)
+    else:
+        getattr(place, in_the_way)(*([] if in_the_way == "mkdir" else [victim]))
+    atomic.write_bytes(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert victim.read_bytes() == b"precious"
+
+
+def test_files_are_written_where_there_are_no_locks(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    atomic.write_bytes(tmp_path / "file", b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert names(tmp_path) == ["file"]

@@ -30,6 +30,11 @@ def test_another_byte_is_noticed(old, new):
         read(data[:at] + new + data[at + len(old) :])
 
 
+def test_content_with_a_checksum_of_its_own_is_refused():
+    with pytest.raises(ValueError, match="has a checksum of its own: 'mine'"):
+        sealed({**CONTENT, "checksum": "mine"})
+
+
 def test_a_foreign_file_and_a_newer_version_are_distinguished():
     with pytest.raises(UnsupportedFormat, match='expected "format": "thing"'):
         read(sealed({**CONTENT, "format": "other"}))

@@ -119,3 +119,12 @@ def test_an_error_of_the_system_is_told_with_path_and_advice(number, told):
     error = OSError(number, os.strerror(number), "/a/b")
     assert re.match(told, explained(error))
     assert explained(OSError(number, "x"), "/other").startswith("/other: x; ")
+
+
+def test_an_embedded_database_is_opened_where_there_are_no_locks(tmp_path, without_locks):
+    from pairdex.clickhouse.connection import _check_unused
+
+    (tmp_path / "status").touch()
+    without_locks(errno.ENOLCK)
+    with pytest.warns(WeakFileSystem, match=f"{tmp_path} has no locks"):
+        _check_unused(tmp_path)

@@ -9,45 +9,82 @@ from __future__ import annotations
 import errno
 import io
 import os
+import resource
 import signal
 import sys
 import warnings
 from typing import TextIO
 
-from pairdex.cli.interrupts import INTERRUPTED, Interrupted, end_at_once, raise_interrupted
+from pairdex.cli.interrupts import CtrlC
 from pairdex.errors import PairdexError, WeakFileSystem
 from pairdex.files.os_advice import explained
-from pairdex.version import __version__
 
-__all__ = ["main"]
+__all__ = ["main", "quieten_pictures"]
 
 _FAILED = 1
+_NO_THREAD = "can't start new thread"  # Python's RuntimeError where its stack does not fit
 
 
 def main() -> None:
     """Run the program: exit status 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    signal.signal(signal.SIGINT, end_at_once)
+    ctrl_c = CtrlC(sys.argv[1:])
+    signal.signal(signal.SIGINT, ctrl_c.end_at_once)
     if sys.argv[1:] == ["--version"]:
+        from pairdex.version import __version__  # noqa: PLC0415 - after Ctrl-C is handled
+
         sys.stdout.write(f"pairdex {__version__}\n")
         sys.exit()
-    # Pillow's own warning of a large picture would be a second line beside our error.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
+    quieten_pictures()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid text
     _note_weak_file_systems()
+    with ctrl_c.not_lost():
+        sys.exit(_ended(ctrl_c))
+
+
+def _ended(ctrl_c: CtrlC) -> int:
+    """Run the command, print what went wrong, and return the exit status."""
     try:
-        _run()
-    except Interrupted:
-        sys.exit(INTERRUPTED)
-    except PairdexError as error:
-        sys.exit(_complain(str(error)))
-    except BrokenPipeError:  # the reader of our output has left
-        sys.exit(_FAILED)
-    except OSError as error:
+        _run(ctrl_c)
+    except BaseException as error:
+        if ctrl_c.pressed:  # whatever a library made of the interruption
+            return ctrl_c.say()
+        message = _explained(error)
+        if message is None:
+            raise
+        return _complain(message) if message else _FAILED
+    return 0
+
+
+def _explained(error: BaseException) -> str | None:
+    """Return what an error says in one line; empty if nothing is to be said, None if it is a bug."""
+    if isinstance(error, PairdexError):
+        return str(error)
+    if isinstance(error, BrokenPipeError):  # the reader of our output has left
+        return ""
+    if isinstance(error, OSError):
         full = error.errno == errno.ENOSPC  # of our own files it is reported as WriteFailed
         place = error.filename or ("cannot write to the standard output" if full else None)
-        sys.exit(_complain(explained(error, place)))
+        return explained(error, place)
+    if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
+        return _memory_message(error)
+    return None
+
+
+def _memory_message(error: BaseException) -> str:
+    """Return what an allocation asked for, and what the process had."""
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    asked = str(error).rstrip(".") or "one of unknown size"
+    return (
+        f"not enough memory: an allocation failed ({asked}), with {held:,.0f} MB in use at most; free "
+        "memory, raise the limit of this process, or give less work at once"
+    )
+
+
+def quieten_pictures() -> None:
+    """Ignore Pillow's own warnings: they would be a second line beside our error."""
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
 
 
 def _note_weak_file_systems() -> None:
@@ -72,12 +109,12 @@ def _note_weak_file_systems() -> None:
     warnings.showwarning = show
 
 
-def _run() -> None:
+def _run(ctrl_c: CtrlC) -> None:
     """Run the command and flush what it printed; if that fails, so does the command."""
     from pairdex.cli.commands import program  # noqa: PLC0415 - after Ctrl-C is handled
 
     command = program()
-    signal.signal(signal.SIGINT, raise_interrupted)
+    signal.signal(signal.SIGINT, ctrl_c.raise_interrupted)
     try:
         command(prog_name="pairdex")
     finally:

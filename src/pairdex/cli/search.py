@@ -13,7 +13,6 @@ import typer
 import pairdex
 from pairdex.cli.explain import ExplainOption, print_choices
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -25,6 +24,7 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
@@ -225,7 +225,9 @@ def _search_one(
     with progress_bars() as progress:
         if query is not None:
             collection.prepare(on, exact=options["exact"], progress=progress)
-        if options["keywords"] is not None:
+        is_text = query is not None and query.only_text is not None and options["hybrid"]
+        captioned = "caption" in collection.columns and collection.finder.use_codes
+        if options["keywords"] is not None or (is_text and captioned):
             collection.prepare_keywords(progress=progress)
     started = time.perf_counter()
     hits = collection.search(query, **options)

@@ -6,7 +6,6 @@ opened on the main thread. A process that has used it must not fork.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pairdex.errors import EngineFailed, InvalidArgument, MissingExtra, MissingFile, WriteFailed
-from pairdex.files import atomic
+from pairdex.files import atomic, lock
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -157,7 +156,7 @@ def _check_unused(path: Path) -> None:
     """Raise our own error if the folder is in use: the engine only prints a message."""
     try:
         with (path / "status").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.acquire(file.fileno(), path)
     except FileNotFoundError:
         return
     except BlockingIOError as error:

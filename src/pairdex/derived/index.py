@@ -19,6 +19,8 @@ import numpy as np
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.derived.index_costs import costs_of
+from pairdex.derived.lookups.keywords import KEYWORDS
+from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -133,7 +135,8 @@ def index(
 
     Recall is measured against the exact search. The queries are rows that the index was not trained on
     and, if the collection has both kinds of vectors, vectors of the other kind. From then on searches use
-    the index if it is cheaper. If a call is interrupted, the same call resumes it.
+    the index if it is cheaper. If a call is interrupted, the same call resumes it. It also indexes the
+    words of captions, which searches for texts look up.
 
     Parameters
     ----------
@@ -174,7 +177,10 @@ def index(
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
-        return _make(store, on, wish, progress)
+        report = _make(store, on, wish, progress)
+    if KEYWORDS.column in store.schema.names:  # a text search looks its words up in the captions
+        make_files(store, KEYWORDS, progress=at_step(progress, "indexing captions"))
+    return report
 
 
 def renew_index(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +22,7 @@ from pairdex.encoders.captions import (
 )
 from pairdex.encoders.columns import nameless
 from pairdex.encoders.encodings import decoded
-from pairdex.files import json_values
+from pairdex.files import foreign_json, json_values
 
 __all__ = ["TABLE", "is_caption_table", "read_caption_tables"]
 
@@ -205,8 +204,8 @@ def _jsonl_rows(data: bytes) -> Iterator[_Row]:
     for number, line in enumerate(data.decode().split("\n"), 1):
         if line.strip():
             try:
-                content = json.loads(line)
-            except (ValueError, RecursionError):
+                content = foreign_json.parse(line)
+            except ValueError:
                 content = None
             yield number, content if isinstance(content, dict) else "it is not a JSON object"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from pairdex.encoders.encodings import decoded_all
 from pairdex.encoders.scan import FileStamp, Scan, scan_folder, suffix_of
 from pairdex.encoders.sources import PHOTO_FACTS, Place, Sample, file_stamp
 from pairdex.errors import MissingFile
+from pairdex.files import foreign_json
 
 __all__ = [
     "FolderContent",
@@ -278,7 +278,7 @@ def _json_object(path: Path) -> tuple[dict[str, object], str]:
     if problem:
         return {}, problem
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
+        content = foreign_json.parse(data)
+    except ValueError:
         return {}, "it is not JSON"
     return (content, "") if isinstance(content, dict) else ({}, "it is not a JSON object")

@@ -24,7 +24,7 @@ from pairdex.encoders.pictures import Orientation
 from pairdex.encoders.preprocess import normalised
 from pairdex.encoders.sources import FACTS, Sample, Source
 from pairdex.errors import DamagedFile
-from pairdex.files import atomic, checksums
+from pairdex.files import atomic, checksums, foreign_json
 from pairdex.files.vectors import npy_header
 from pairdex.progress import StepProgress
 
@@ -137,7 +137,7 @@ def read_summary(files: PartFiles) -> PartSummary | None:
     """Return the record of a finished part; None if it does not exist or is foreign."""
     try:
         said = pq.read_metadata(files.metadata).metadata or {}
-        content = json.loads(said[_KEY])
+        content = foreign_json.parse(said[_KEY])
         failures = tuple(Failure(*pair) for pair in content["failures"])
         notes = tuple((name, note) for name, note in content["notes"])
         return PartSummary(

@@ -8,7 +8,6 @@ mostly follow each other, but need not: some tars have all pictures first.
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pairdex.encoders.captions import one_line, split_captions
 from pairdex.encoders.encodings import decoded
 from pairdex.encoders.pictures import SUFFIXES
 from pairdex.encoders.sources import Place
+from pairdex.files import foreign_json
 
 __all__ = ["TarSample", "tar_samples"]
 
@@ -155,8 +155,8 @@ def _take_caption(sample: TarSample, member: _Member) -> str:
 def _take_json(sample: TarSample, member: _Member) -> str:
     """Set the further values; return their problem, if any."""
     try:
-        content = json.loads(member.text or b"")
-    except (ValueError, RecursionError):
+        content = foreign_json.parse(member.text or b"")
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         return f"{member.name} is not a JSON object"

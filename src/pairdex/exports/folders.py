@@ -1,7 +1,8 @@
 """Write a folder of many files atomically and resumably.
 
 The files are written to `.NAME.export` beside the target. Each finished unit of work has a record there.
-When all units are finished, the folder is renamed to the target in one step.
+When all units are finished, the folder is renamed to the target in one step. It keeps a note of what it
+is, `.pairdex-export.json`, so that the same export knows that it is done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = ["ExportReport", "Written", "check_target", "export_folder"]
 
 _RECORDS = ".records"
 _RENAMING = "renaming"
+_NOTE = ".pairdex-export.json"
 
 
 @dataclass(frozen=True)
@@ -90,23 +92,73 @@ def export_folder(
         A file cannot be written.
     """
     started = time.perf_counter()
-    units = []
+    finished = _finished(target, recipe)
+    if finished is not None:
+        return replace(finished, seconds=time.perf_counter() - started)
     with _exporting(target, recipe) as folder:
-        for unit, done in enumerate(rows):
-            units.append(_write_unit_once(folder, unit, write))
-            if progress:
-                progress(sum(rows[:unit]) + done, sum(rows))
-        if name:
-            _rename(folder, [old for unit in units for old, _ in unit.files], name(units))
-        if describe:
-            describe(folder, units)
+        report = _finished(folder, recipe)  # killed before it got its name
+        if report is None:
+            units = _write_units(folder, rows, write, progress)
+            if name:
+                _rename(folder, [old for unit in units for old, _ in unit.files], name(units))
+            if describe:
+                describe(folder, units)
+            report = _report(folder, units)
+            _write_note(folder, recipe, report)
+        _publish(folder, target)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def _write_units(
+    folder: Path,
+    rows: Sequence[int],
+    write: Callable[[Path, int], Written],
+    progress: StepProgress | None,
+) -> list[Written]:
+    units = []
+    for unit, done in enumerate(rows):
+        units.append(_write_unit_once(folder, unit, write))
+        if progress:
+            progress(sum(rows[:unit]) + done, sum(rows))
+    return units
+
+
+def _report(folder: Path, units: Sequence[Written]) -> ExportReport:
     left: dict[str, int] = {}
     for written in units:
         for reason, count in written.left_out.items():
             left[reason] = left.get(reason, 0) + count
     kept = sum(count for written in units for _, count in written.files)
-    files = sum(path.is_file() for path in target.rglob("*"))
-    return ExportReport(kept, files, left, time.perf_counter() - started)
+    return ExportReport(kept, len(_sizes(folder)), left, 0.0)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the size of each exported file, by its path below the folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    ours = (_NOTE, f"{_RECORDS}/")
+    return {name: path.stat().st_size for name, path in named.items() if not name.startswith(ours)}
+
+
+def _write_note(folder: Path, recipe: Mapping[str, Any], report: ExportReport) -> None:
+    content = {"recipe": _versioned(recipe), "sizes": _sizes(folder)}
+    write_note(folder / _NOTE, content | {"rows": report.rows, "left_out": report.left_out})
+
+
+def _finished(target: Path, recipe: Mapping[str, Any]) -> ExportReport | None:
+    """Return what the very same export has reported that is whole in `target`; None without one."""
+    content = read_note(target / _NOTE) if (target / _NOTE).is_file() else None
+    if content is None or content["recipe"] != _versioned(recipe):
+        return None
+    if content["sizes"] != _sizes(target):
+        return None
+    return ExportReport(content["rows"], len(content["sizes"]), content["left_out"], 0.0)
+
+
+def _versioned(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as JSON gives it back, with the version that follows it."""
+    made: dict[str, Any] = json.loads(json.dumps({**recipe, "version": __version__}))
+    return made
 
 
 def check_target(target: Path) -> None:
@@ -119,24 +171,25 @@ def check_target(target: Path) -> None:
 
 @contextmanager
 def _exporting(target: Path, recipe: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the folder to write to; it becomes `target` when the block ends."""
+    """Yield the folder to write to, locked, with what an interrupted export of this recipe has left."""
     check_target(target)
     folder = target.resolve().with_name(f".{target.resolve().name}.export")
     atomic.make_folder(folder)
     with lock.writing(folder):
-        atomic.discard_partials(folder)
+        for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            atomic.discard_partials(place)
         record = folder / _RECORDS / "recipe.json"
-        content = json.dumps({**recipe, "version": __version__}, sort_keys=True).encode()
-        if not record.is_file() or record.read_bytes() != content:
-            _empty(folder)
+        content = json.dumps(_versioned(recipe), sort_keys=True).encode()
+        is_same = record.is_file() and record.read_bytes() == content
+        if not is_same and _finished(folder, recipe) is None:
+            atomic.empty_folder(folder)
             atomic.make_folder(record.parent)
             atomic.write_bytes(record, content)
         yield folder
-        _publish(folder, target)
 
 
 def _publish(folder: Path, target: Path) -> None:
-    shutil.rmtree(folder / _RECORDS)
+    shutil.rmtree(folder / _RECORDS, ignore_errors=True)
     try:
         folder.replace(target)
     except OSError as error:
@@ -164,11 +217,3 @@ def _rename(folder: Path, old: Sequence[str], new: Sequence[str]) -> None:
     for before, after in zip(old, new, strict=True):
         if (folder / before).exists():
             (folder / before).rename(folder / after)
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()

@@ -57,7 +57,8 @@ def export(
 ) -> ExportReport:
     """Export a collection to the folder `dest` in the format of another tool.
 
-    If a call is interrupted, the same call resumes it.
+    If a call is interrupted, the same call resumes it. A finished export stays as it is: the same call
+    returns its report.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def export(
     Raises
     ------
     PairdexError
-        `dest` exists, the format does not have an option, an extra is not installed, the collection is
+        `dest` exists and is not this export, the format does not have an option, an extra is not installed, the collection is
         damaged, or the disk is full.
     """
     options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))

@@ -7,20 +7,22 @@ order, also without TensorFlow.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pairdex.errors import InvalidArgument, MissingExtra
+from pairdex.errors import InvalidArgument, MissingExtra, WriteFailed
 from pairdex.exports.folders import ExportReport, Written, export_folder
 from pairdex.exports.names import Config
 from pairdex.exports.training.examples import decoded
 from pairdex.exports.training.features import NSFW_NAMES, VERSION, Example
 from pairdex.exports.training.sources import Left, Pair, open_source
 from pairdex.files import atomic
+from pairdex.files.boundary import reason_of
 from pairdex.progress import StepProgress
 
 __all__ = ["DEFAULT_SHARD_ROWS", "export_tfds"]
@@ -104,12 +106,16 @@ class _Dataset:
     def write(self, path: Path, pairs: list[Pair]) -> None:
         """Write one file of examples."""
         with atomic.replacing(path) as file:  # the library reopens it by name
-            writer = self._array_record.ArrayRecordWriter(file.name, "group_size:1")
+            with _explained(path):
+                writer = self._array_record.ArrayRecordWriter(file.name, "group_size:1")
             try:
                 for pair in pairs:
-                    writer.write(self._encoded(pair))
+                    record = self._encoded(pair)
+                    with _explained(path):
+                        writer.write(record)
             finally:
-                writer.close()
+                with _explained(path):
+                    writer.close()
 
     def names(self, units: list[Written]) -> list[str]:
         """Return the file names that TFDS expects."""
@@ -169,6 +175,17 @@ class _Dataset:
         if pair.picture is not None:
             example = example | {"image": _as_rgb(pair)}
         return self._serialize(self._features.encode_example(example))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the library raises where it cannot write into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WriteFailed(
+            f"cannot write {path}: {reason_of(error)}; free space and run the same command again"
+        ) from error
 
 
 def _as_rgb(pair: Pair) -> bytes:

@@ -9,6 +9,7 @@ bytes, and the arrays, each at a multiple of 64 bytes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, sealed_json
+from pairdex.files.boundary import reading
+from pairdex.files.typed_json import sealed_record
 
 __all__ = ["Arrays", "open_arrays", "read_source", "write_arrays"]
 
@@ -26,6 +29,26 @@ Arrays = dict[str, NDArray[Any]]
 _MAGIC = b"PAIRDEX\0arrays\0\0"
 _ALIGNMENT = 64
 _REMEDY = "delete it; the next search that needs it rebuilds it"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array lies: `offset` in bytes after the header, `size` in numbers."""
+
+    name: str
+    dtype: str
+    size: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a header says: the data that the arrays were made from, and their bytes and checksum."""
+
+    source: str
+    arrays: list[_Place]
+    bytes: int
+    body: str
 
 
 def write_arrays(path: Path, arrays: Arrays, *, kind: str, version: int, source: str) -> None:
@@ -86,12 +109,13 @@ def open_arrays(path: Path, *, kind: str, version: int, source: str | None) -> A
     opened = _opened(path, kind, version)
     if opened is None:
         return None
-    content, body = opened
-    if source is not None and content["source"] != source:
+    header, body = opened
+    if source is not None and header.source != source:
         return None
-    if len(body) != content["bytes"] or xxhash.xxh3_128_hexdigest(body.data) != content["body"]:
+    if len(body) != header.bytes or xxhash.xxh3_128_hexdigest(body.data) != header.body:
         raise DamagedFile(f"{path} is damaged: its checksum does not match; {_REMEDY}")
-    return {place["name"]: _array(body, place) for place in content["arrays"]}
+    with reading(path, advice=_REMEDY):
+        return {place.name: _array(body, place) for place in header.arrays}
 
 
 def read_source(path: Path, *, kind: str, version: int) -> str | None:
@@ -103,10 +127,10 @@ def read_source(path: Path, *, kind: str, version: int) -> str | None:
         Its header is damaged, foreign or of another version.
     """
     opened = _opened(path, kind, version)
-    return None if opened is None else str(opened[0]["source"])
+    return None if opened is None else opened[0].source
 
 
-def _opened(path: Path, kind: str, version: int) -> tuple[dict[str, Any], NDArray[np.uint8]] | None:
+def _opened(path: Path, kind: str, version: int) -> tuple[_Header, NDArray[np.uint8]] | None:
     """Return the checked content of the header, and the bytes after it as a map; None if missing."""
     try:
         if path.stat().st_size < len(_MAGIC) + 8:
@@ -114,11 +138,11 @@ def _opened(path: Path, kind: str, version: int) -> tuple[dict[str, Any], NDArra
         data = np.memmap(path, np.uint8, mode="r")
     except FileNotFoundError:
         return None
-    header, start = _header(path, data)
+    text, start = _header(path, data)
     content = sealed_json.read_sealed(
-        header, path, kind=f"pairdex-{kind}", version=version, remedy=_REMEDY
+        text, path, kind=f"pairdex-{kind}", version=version, remedy=_REMEDY
     )
-    return content, data[start:]
+    return sealed_record(_Header, content, path, advice=_REMEDY), data[start:]
 
 
 def _header(path: Path, data: NDArray[np.uint8]) -> tuple[bytes, int]:
@@ -136,7 +160,9 @@ def _header(path: Path, data: NDArray[np.uint8]) -> tuple[bytes, int]:
     return data[first:end].tobytes(), start
 
 
-def _array(body: NDArray[np.uint8], place: dict[str, Any]) -> NDArray[Any]:
-    dtype = np.dtype(place["dtype"])
-    end = place["offset"] + place["size"] * dtype.itemsize
-    return np.asarray(body[place["offset"] : end]).view(dtype)
+def _array(body: NDArray[np.uint8], place: _Place) -> NDArray[Any]:
+    dtype = np.dtype(place.dtype)
+    end = place.offset + place.size * dtype.itemsize
+    if dtype.hasobject or min(place.offset, place.size) < 0 or end > len(body):
+        raise ValueError(f"the array {place.name} is not in the file")
+    return np.asarray(body[place.offset : end]).view(dtype)

@@ -1,14 +1,17 @@
 """Writing files so that neither a reader nor a crash ever sees half of one.
 
 Invariant: a file appears under its name complete and on disk, or not at all. A killed process leaves
-files named `.NAME.*.partial`, which are never read.
+files named `.NAME.*.partial`, which are never read. The next writer of the same file takes over the
+first of them, unless a living process has it locked.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +19,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pairdex.errors import WeakFileSystem, WriteFailed
-from pairdex.files import faults
+from pairdex.files import faults, lock
+from pairdex.files.foreign_names import open_without_links
 from pairdex.files.os_advice import OUT_OF_SPACE
 
 __all__ = [
     "PARTIAL",
     "append",
     "discard_partials",
+    "empty_folder",
     "make_folder",
     "partials",
     "rename",
@@ -107,9 +112,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     DamagedFile
         A mapped file was cut short meanwhile: what was read from it may be wrong (`faults`).
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
-        file = partial.open("xb")
+        partial, file = _opened_partial(path)
     except OSError as error:
         raise _failed(path, error) from error
     try:
@@ -136,7 +140,17 @@ def discard_partials(folder: Path) -> None:
 
 def partials(folder: Path, name: str = "*") -> list[Path]:
     """Return the leftovers of killed writers of the file `name` (or of any file) in `folder`."""
-    return sorted(folder.glob(f".{name}.*{PARTIAL}"))
+    escaped = name if name == "*" else glob.escape(name)
+    return sorted(folder.glob(f".{escaped}.*{PARTIAL}"))
+
+
+def empty_folder(folder: Path) -> None:
+    """Remove all that a folder holds. Only the holder of its lock may call this."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -155,6 +169,41 @@ def sync_folder(folder: Path) -> None:
         )
     finally:
         os.close(descriptor)
+
+
+def _opened_partial(path: Path) -> tuple[Path, BinaryIO]:
+    """Open the file that is to become `path`: a new one, or what a killed writer has left."""
+    partial = path.with_name(f".{path.name}.0{PARTIAL}")
+    try:
+        file: BinaryIO = partial.open("xb")
+        if _is_ours(file, partial, without_locks=True):
+            return partial, file
+        file.close()
+    except FileExistsError:
+        with suppress(OSError):  # a link, a folder, or somebody else's
+            file = open(partial, "r+b", opener=_opener)  # noqa: SIM115 - the caller closes it
+            if _is_ours(file, partial, without_locks=False):
+                file.truncate(0)
+                return partial, file
+            file.close()
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    return partial, partial.open("xb")
+
+
+def _opener(path: str, flags: int) -> int:
+    return open_without_links(Path(path), flags)
+
+
+def _is_ours(file: BinaryIO, path: Path, *, without_locks: bool) -> bool:
+    """Lock an opened file; return whether nobody else has it, or has renamed it since."""
+    locked = lock.taken(file.fileno())
+    if locked is False or (locked is None and not without_locks):
+        return False
+    try:
+        opened, named = os.fstat(file.fileno()), path.lstat()
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino, named.st_nlink) == (opened.st_dev, opened.st_ino, 1)
 
 
 def _finish(file: BinaryIO, path: Path) -> None:

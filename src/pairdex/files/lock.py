@@ -20,7 +20,7 @@ from pathlib import Path
 from pairdex.errors import CollectionBusy, WeakFileSystem, WriteFailed
 from pairdex.files.os_advice import explained
 
-__all__ = ["acquire", "removing", "writing"]
+__all__ = ["acquire", "removing", "taken", "writing"]
 
 _METADATA = "metadata"  # every collection has this folder
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
@@ -84,6 +84,17 @@ def acquire(descriptor: int, place: Path, *, wait: bool = False) -> None:
             WeakFileSystem,
             stacklevel=1,
         )
+
+
+def taken(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed; False if another has it, None where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 @contextmanager

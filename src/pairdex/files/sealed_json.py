@@ -19,7 +19,15 @@ def seal_of(content: dict[str, Any]) -> str:
 
 
 def sealed(content: dict[str, Any]) -> bytes:
-    """Return `content` as the bytes of a file, with its checksum as the last key."""
+    """Return `content` as the bytes of a file, with its checksum as the last key.
+
+    Raises
+    ------
+    ValueError
+        `content` has a key `checksum`: its reader would take it for the seal.
+    """
+    if "checksum" in content:
+        raise ValueError(f"the content to seal has a checksum of its own: {content['checksum']!r}")
     return _serialised({**content, "checksum": seal_of(content)})
 
 

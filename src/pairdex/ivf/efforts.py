@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
@@ -157,18 +157,18 @@ def read_points(path: Path) -> OperatingPoints:
 
 
 def _points(content: dict[str, Any]) -> OperatingPoints:
-    efforts = {
-        kind: {int(k): typed(list[Effort], some, kind) for k, some in by_k.items()}
-        for kind, by_k in content["efforts"].items()
-    }
+    by_kind = typed(dict[str, dict[str, list[Effort]]], content["efforts"], "efforts")
+    kinds: tuple[QueryKind, ...] = get_args(QueryKind)
+    efforts = {kind: {int(k): some for k, some in by_kind[kind].items()} for kind in kinds}
+    queries = typed(dict[str, int], content["queries"], "queries")
     seconds = content.get("build_seconds")  # files before version 0.2 lack both
     costs = content.get("costs")
     return OperatingPoints(
-        content["recall"],
+        typed(float, content["recall"], "recall"),
         efforts,
-        content["queries"],
-        content["of"],
-        content["on_disk"],
+        {kind: queries[kind] for kind in kinds},
+        typed(str, content["of"], "of"),
+        typed(bool, content["on_disk"], "on_disk"),
         None if seconds is None else typed(float, seconds, "build_seconds"),
         None if costs is None else typed(Costs, costs, "costs"),
     )

@@ -17,7 +17,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile, MissingFile, UnsupportedFormat
-from pairdex.files import checksums
+from pairdex.files import checksums, foreign_json
+from pairdex.files.boundary import reading
+from pairdex.files.typed_json import typed
 from pairdex.ivf.parameters import KEPT
 
 __all__ = [
@@ -244,4 +246,5 @@ def _read_header(path: Path) -> Header:
         raise MissingFile(f"{path} does not exist: {REMEDY}") from error
     if checksums.of_bytes(text).encode() != checksum:
         raise DamagedFile(f"the header of {path} differs from its checksum: {REMEDY}")
-    return Header(**json.loads(text))
+    with reading(path, advice=REMEDY):
+        return typed(Header, foreign_json.parse(text), "its header")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import xxhash
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
-from pairdex.files import atomic, checksums
+from pairdex.files import atomic, checksums, foreign_json
+from pairdex.files.boundary import reading
+from pairdex.files.typed_json import typed
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
 from pairdex.progress import StepProgress
 
@@ -36,6 +38,17 @@ _GROUP_ROWS = 32
 _ARITHMETIC_SLACK = 1e-5
 
 Blocks = Sequence[NDArray[np.float16]]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The header of a file; `coordinate_error` and the checksums are as `docs/formats.md` says."""
+
+    rows: int
+    dim: int
+    source: str
+    coordinate_error: float
+    checksums: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -151,9 +164,9 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     """
     header = _read_header(path)
     for key, expected in (("rows", rows), ("dim", dim), ("source", source)):
-        if expected is not None and header[key] != expected:
+        if expected is not None and getattr(header, key) != expected:
             raise Mismatch(
-                f"{path} was made from vectors with {key} {header[key]}, these have {key} {expected}: {_REMEDY}"
+                f"{path} was made from vectors with {key} {getattr(header, key)}, these have {key} {expected}: {_REMEDY}"
             )
     content = np.memmap(path, np.uint8, mode="r", offset=_HEADER_BYTES)
     basis_bytes, head_bytes, rest_bytes = _section_bytes(rows, dim)
@@ -163,12 +176,12 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
             f"expected {basis_bytes + head_bytes + rest_bytes}: {_REMEDY}"
         )
     stored = np.array(content[:basis_bytes]).view(np.float32).reshape(dim, -1)
-    if checksums.of_bytes(stored.tobytes()) != header["checksums"]["basis"]:
+    if checksums.of_bytes(stored.tobytes()) != header.checksums.get("basis"):
         raise DamagedFile(f"the basis in {path} differs from its checksum: {_REMEDY}")
     basis = stored[:, :dim].astype(np.float64)
-    slack = _slack(basis, float(header["coordinate_error"]))
+    slack = _slack(basis, header.coordinate_error)
     head, rest = np.split(content[basis_bytes:], [head_bytes])
-    return Codes(rows, dim, header["source"], basis, slack, head, rest)
+    return Codes(rows, dim, header.source, basis, slack, head, rest)
 
 
 def verify_codes(path: Path) -> None:
@@ -180,9 +193,9 @@ def verify_codes(path: Path) -> None:
         As `open_codes`.
     """
     header = _read_header(path)
-    codes = open_codes(path, rows=header["rows"], dim=header["dim"])
+    codes = open_codes(path, rows=header.rows, dim=header.dim)
     for name, plane in (("head", codes.head), ("rest", codes.rest)):
-        if xxhash.xxh3_128_hexdigest(plane.data) != header["checksums"][name]:
+        if xxhash.xxh3_128_hexdigest(plane.data) != header.checksums.get(name):
             raise DamagedFile(f"the {name} plane in {path} differs from its checksum: {_REMEDY}")
 
 
@@ -227,21 +240,21 @@ class _Writer:
 
     def finish(self, source: str) -> None:
         sums = {name: digest.hexdigest() for name, digest in self._digests.items()}
-        header = {
-            "rows": self.rows,
-            "dim": self._dim,
-            "source": source,
-            "coordinate_error": _native.coordinate_error(self._dim, kernel=""),
-            "checksums": {"basis": checksums.of_bytes(self._basis.tobytes()), **sums},
-        }
-        text = json.dumps(header).encode()
+        header = _Header(
+            rows=self.rows,
+            dim=self._dim,
+            source=source,
+            coordinate_error=_native.coordinate_error(self._dim, kernel=""),
+            checksums={"basis": checksums.of_bytes(self._basis.tobytes()), **sums},
+        )
+        text = json.dumps(asdict(header)).encode()
         prefix = _PREFIX.pack(MAGIC, VERSION, len(text), checksums.of_bytes(text).encode())
         self._file.seek(0)
         self._file.write((prefix + text).ljust(_HEADER_BYTES, b"\0"))
         self._file.write(self._basis.tobytes())
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def _read_header(path: Path) -> _Header:
     try:
         with path.open("rb") as file:
             page = file.read(_HEADER_BYTES)
@@ -261,7 +274,11 @@ def _read_header(path: Path) -> dict[str, Any]:
     text = page[_PREFIX.size : _PREFIX.size + length]
     if checksums.of_bytes(text).encode() != checksum or any(page[_PREFIX.size + length :]):
         raise DamagedFile(f"the header of {path} differs from its checksum: {_REMEDY}")
-    header: dict[str, Any] = json.loads(text)
+    with reading(path, advice=_REMEDY):
+        header = typed(_Header, foreign_json.parse(text), "its header")
+        size = path.stat().st_size
+        if not (0 < header.rows < size and 0 < header.dim < size):  # each takes bytes of the file
+            raise ValueError(f"it cannot hold {header.rows:,} rows of {header.dim:,} dimensions")
     return header
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pairdex.errors import DamagedFile
+from pairdex.files import foreign_json
 
 __all__ = ["NOTE", "Note", "read_note"]
 
@@ -40,7 +40,7 @@ def read_note(source: Path) -> Note:
     """
     path = source / NOTE
     try:
-        content = json.loads(path.read_bytes())
+        content = foreign_json.parse(path.read_bytes())
         model = content["model"]
         if model is not None and not {"name", "dim", "checksum", "folder"} <= model.keys():
             raise ValueError(model)

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath
-from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection
 from pairdex.knn import cosine
-from pairdex.progress import Progress, at_step
 from pairdex.search.browse import browse, choose
+from pairdex.search.caption_words import fuse_captions
+from pairdex.search.captions import Captions
 from pairdex.search.facets import Facets, count_facets
 from pairdex.search.hits import Hits, describe, with_folded
+from pairdex.search.hybrid import Fused
 from pairdex.search.neighbours import similarities
 from pairdex.search.options import SearchOptions
 from pairdex.search.pages import Page, Ranks, read_page
@@ -62,9 +63,9 @@ class Finder:
         self.searcher = Searcher(store, use_codes=use_codes)
         self._orders = SortOrders(store)
         self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
-        self._keywords: KeywordIndex | None = None
+        self.captions = Captions(store, writes=use_codes)
         self._urls: UrlTable | None = None
-        self._indexing = Lock()  # separate, so that searches run while captions are indexed
+        self._indexing = Lock()  # separate, so that searches run while URLs are indexed
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -106,7 +107,7 @@ class Finder:
         options.check_query()
         on, kind = options.on, self.kind_of(options.on)
         asked = self.query_vector(query, on=on, encoder=encoder)
-        ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.keywords)
+        ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.captions)
         page = self._page(ranking, options)
         cosines = None if on == kind else similarities(self.store, kind, asked, page.rows.ids)
         return self._hits(page, cosines)
@@ -119,7 +120,7 @@ class Finder:
         InvalidArgument
             As `browse.browse`; or the options choose no rows.
         """
-        chosen = browse(self.store, self._narrowed(options), self._orders, self.keywords)
+        chosen = browse(self.store, self._narrowed(options), self._orders, self.captions.index)
         hits = self._hits(self._page(chosen, options))
         if options.fold is None:
             return hits
@@ -140,14 +141,25 @@ class Finder:
         space = self.searcher.space(options.on)
         return self.searcher.nearest(space, vectors, options.k, self._narrowed(options))
 
-    def keywords(self, progress: Progress | None = None) -> KeywordIndex:
-        """Return the keyword index, built if needed; raises like `KeywordIndex`."""
-        with self._indexing:
-            if self._keywords is None:
-                self._keywords = KeywordIndex(
-                    self.store, progress=at_step(progress, "indexing captions")
-                )
-            return self._keywords
+    def fuse_captions(
+        self,
+        near: NDArray[np.int64],
+        distances: NDArray[np.float64],
+        words: tuple[str, ...],
+        vector: NDArray[np.float32],
+        count: int,
+        *,
+        on: str,
+        where: str | None,
+    ) -> tuple[Fused, NDArray[np.float64]]:
+        """Fuse the nearest rows of a text with captions that contain its words; see `fuse_captions`."""
+        among = self.captions.among(words, self.store.allowed(where))
+        kind = self.kind_of(on)
+
+        def nearest(k: int, rows: NDArray[np.bool_]) -> cosine.Neighbours:
+            return self.searcher.nearest_among(kind, vector[None, :], k, rows)
+
+        return fuse_captions(near, distances, among, nearest, count)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL; raises like `UrlTable`."""
@@ -161,7 +173,7 @@ class Finder:
         both = narrowed(self.store, where, safe=safe)
         key = (self.store.checksum, both, keywords)
         if key not in self._facets:
-            among = None if keywords is None else choose(self.keywords(), keywords)
+            among = None if keywords is None else choose(self.captions.index(), keywords)
             if len(self._facets) >= _KEPT_FACETS:
                 self._facets = {}
             self._facets[key] = count_facets(self.store, both, among)

@@ -50,6 +50,15 @@ class Fused:
             "keyword_rank": _ranks(self.keyword_ranks),
         }
 
+    def rows(self) -> list[dict[str, float | int | None]]:
+        """Return the same for each row, as JSON values."""
+        columns = (self.scores, self.vector_ranks, self.keyword_ranks)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            {"fused_score": score, "vector_rank": vector or None, "keyword_rank": keyword or None}
+            for score, vector, keyword in rows
+        ]
+
 
 def fuse(near: NDArray[np.int64], said: NDArray[np.int64]) -> Fused:
     """Fuse a ranking by vectors with one by words: descending sum of 1 / (RRF_K + rank).

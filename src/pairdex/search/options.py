@@ -48,6 +48,11 @@ class SearchOptions:
             )
         if self.fold is not None:
             check_fold(self.fold)
+        if self.keywords is not None and not self.hybrid:
+            raise InvalidArgument(
+                "keywords ask for a search by words, and hybrid=False for one without; leave out one",
+                field="hybrid",
+            )
         if self.descending and self.sort is None:
             raise InvalidArgument("descending needs sort: name a column", field="descending")
         if self.after is not None and (self.offset or self.fold is not None):

@@ -141,6 +141,11 @@ class Query:
         return [term.text for term in self.parts if term.text is not None]
 
     @property
+    def only_text(self) -> str | None:
+        """The text of a query that is one text and nothing else."""
+        return self.text if self.unlike is None else None
+
+    @property
     def rows(self) -> NDArray[np.int64]:
         """The ids that the query names. Results leave them out."""
         return np.array([term.like for term in self.parts if term.like is not None], np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import Keywords
 from pairdex.knn import cosine
+from pairdex.search.caption_words import VECTOR_DEPTH, fuse_captions
 from pairdex.search.hybrid import HYBRID_DEPTH, fuse
 from pairdex.search.neighbours import similarities
 from pairdex.search.report import SearchReport
 from pairdex.store.store import Store, VectorField
 
-__all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
+__all__ = ["CaptionHybrid", "Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
 
 Nearest = Callable[[int, "NDArray[np.bool_] | None"], cosine.Neighbours]
 """Returns the n nearest rows (1, n) of a query, limited to flagged rows if flags are given."""
@@ -100,6 +101,36 @@ class Hybrid(Ranking):
         fused = fuse(near, said[~np.isin(said, self._without)]).first(count)
         report = SearchReport.of(found.report, "hybrid", self._keywords.words)
         return Ranked(fused.ids, self._distances(fused.ids), report, fused.columns())
+
+
+class CaptionHybrid(Ranking):
+    """Ranks rows by vectors and by captions that contain the words of the query's text.
+
+    Parameters
+    ----------
+    among
+        Shape (rows,), the rows that may be found and whose captions contain the words.
+    """
+
+    def __init__(
+        self,
+        nearest: Nearest,
+        without: NDArray[np.int64],
+        *,
+        words: tuple[str, ...],
+        among: NDArray[np.bool_],
+    ) -> None:
+        super().__init__(nearest, without)
+        self._words = words
+        self._among = among
+
+    def _found(self, count: int) -> Ranked:
+        near = super()._found(max(VECTOR_DEPTH, count))
+        fused, distances = fuse_captions(
+            near.ids, near.distances, self._among, self._nearest, count
+        )
+        report = replace(near.report, method="hybrid", words=self._words, certified=False)
+        return Ranked(fused.ids, distances, report, fused.columns())
 
 
 def distances_to(

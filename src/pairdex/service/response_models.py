@@ -213,6 +213,10 @@ class ColumnFacet(BaseModel):
     quantiles: list[float] | None = Field(
         description="For numbers: the 5th, 25th, 50th, 75th and 95th percentiles."
     )
+    histogram: list[int] | None = Field(
+        description="For numbers and times: row counts in 24 intervals of equal width from `least` to "
+        "`most`."
+    )
 
 
 class FacetsResponse(BaseModel):
@@ -239,6 +243,9 @@ class ModelInfo(BaseModel):
 
     name: str
     dim: int
+    knows: str | None = Field(
+        description="What a model of narrow knowledge knows, for people; null for others."
+    )
 
 
 class CollectionInfo(BaseModel):
@@ -250,12 +257,16 @@ class CollectionInfo(BaseModel):
     dim: int
     columns: list[ColumnInfo] = Field(description="Columns that `where` can use, besides `id`.")
     vectors: list[VectorField] = Field(description="Values that `on` accepts, besides projections.")
+    indexes: list[VectorField] = Field(
+        description="Vectors with an approximate index; searches of the others are exact."
+    )
     projections: list[str] = Field(description="Projections that `on` accepts.")
     queries: list[Literal["text", "image", "like", "vector"]] = Field(
         description="Supported kinds of query; text and image need the collection's model."
     )
     model: ModelInfo | None
-    examples: list[str] = Field(description="Example texts to search for.")
+    examples: list[str] = Field(description="Captions of the collection to search for.")
+    captions: bool = Field(description="True if `keywords` can be searched.")
     pictures: bool = Field(description="True if rows have local pictures.")
     safe: bool = Field(
         description="True if safe mode is available: a column says which rows are safe."

@@ -138,6 +138,7 @@ async def _found(
             k=asked.k,
             offset=asked.offset,
             exact=asked.exact,
+            hybrid=asked.hybrid,
         )
     return await _workers(request).run(partial(lookup.find, served, asked))
 

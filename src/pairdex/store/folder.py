@@ -67,6 +67,7 @@ def tidy(collection: Path, manifest: Manifest, before: Manifest | None = None) -
     The files of the manifest `before` stay: somebody may have read it and be about to open them.
     """
     shutil.rmtree(collection / STAGING, ignore_errors=True)
+    _discard_partials(collection)  # of workers that outlived a killed build for a moment
     manifests = [manifest, *([] if before is None else [before])]
     named = {collection / file.path for one in manifests for file in one.files()}
     for kind in _KINDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -16,6 +17,8 @@ from multiprocessing.connection import Connection
 from pairdex.errors import WeakFileSystem, WriteFailed
 
 __all__ = ["ctrl_c_blocked", "process_pool"]
+
+_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -59,6 +62,8 @@ def ctrl_c_blocked() -> Iterator[None]:
 def _follow(leader: Connection) -> None:
     """Make this worker end when the process that started it ends, even if it was killed."""
     warnings.simplefilter("ignore", WeakFileSystem)  # that process reports it
+    with suppress(AttributeError, OSError):  # Linux: at once, even in the middle of a long call
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     threading.Thread(target=_end_with, args=(leader,), daemon=True).start()
 
 

@@ -31,6 +31,11 @@ MAX_WORDS = 65_000  # indexed words per caption: positions are uint16, minus a m
 class KeywordIndex:
     """The keyword index of one version of a collection; missing parts of it are built.
 
+    Parameters
+    ----------
+    write
+        Write the parts that are built; otherwise they stay in memory.
+
     Raises
     ------
     InvalidArgument
@@ -39,9 +44,11 @@ class KeywordIndex:
         A file of the index is damaged, or has another format version.
     """
 
-    def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
+    def __init__(
+        self, store: Store, *, progress: StepProgress | None = None, write: bool = True
+    ) -> None:
         self._rows = store.rows
-        arrays = have_arrays(store, KEYWORDS, progress=progress)
+        arrays = have_arrays(store, KEYWORDS, progress=progress, write=write)
         self._parts = [_Part(each, store.first_id(index)) for index, each in enumerate(arrays)]
         total = sum(int(part.lengths.sum(dtype=np.int64)) for part in self._parts)
         self._mean_words = total / max(self._rows, 1) or 1.0
@@ -58,6 +65,10 @@ class KeywordIndex:
             for phrase in keywords.excluded:
                 inside[part.rows_of(phrase)] = False
         return mask
+
+    def share_with(self, word: str) -> float:
+        """Return the share of the rows that contain a word."""
+        return sum(part.n_with(word) for part in self._parts) / max(self._rows, 1)
 
     def with_all(self, words: Sequence[str]) -> NDArray[np.bool_]:
         """Return a mask, shape (rows,), of rows that contain all of the words."""
@@ -119,6 +130,10 @@ class _Part:
             return np.empty(0, np.int64), np.empty(0)
         starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
         return rows[starts].astype(np.int64), np.diff(starts, append=len(rows)).astype(np.float64)
+
+    def n_with(self, word: str) -> int:
+        """Return the number of rows that contain a word."""
+        return len(self.counts_of(word)[0])
 
     def rows_of(self, phrase: tuple[str, ...]) -> NDArray[np.int64]:
         """Return the rows that contain these words consecutively, ascending."""
@@ -212,4 +227,14 @@ def _sorted(
     }
 
 
-KEYWORDS = Lookup("keywords", 1, "caption", _make)
+def _fits(arrays: Arrays, rows: int) -> bool:
+    ends = {"letter_end": "letters", "posting_end": "row"}
+    return (
+        len(arrays["letter_end"]) == len(arrays["posting_end"])
+        and len(arrays["row"]) == len(arrays["place"])
+        and len(arrays["length"]) == rows
+        and all(arrays[end][-1:].sum() == len(arrays[of]) for end, of in ends.items())
+    )
+
+
+KEYWORDS = Lookup("keywords", 1, "caption", _make, _fits)

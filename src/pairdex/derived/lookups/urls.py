@@ -78,4 +78,8 @@ def _hash(url: str) -> int:
     return xxhash.xxh3_64_intdigest(url.encode(errors="surrogatepass"))
 
 
-URLS = Lookup("urls", 1, "url", _make)
+def _fits(arrays: Arrays, rows: int) -> bool:
+    return len(arrays["hash"]) == len(arrays["row"]) <= rows
+
+
+URLS = Lookup("urls", 1, "url", _make, _fits)
