@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from pairdex import _native
 from pairdex.work.machine import processor
@@ -155,12 +154,16 @@ def _between(
     batches: tuple[BatchCosts, ...], queries: int, time: Callable[[BatchCosts], float | None]
 ) -> float | None:
     """Interpolate between the sizes of batches that were measured, in logarithms of both."""
-    times = [(batch.queries, time(batch)) for batch in batches]
-    known = [(size, max(one, 1.0)) for size, one in times if one is not None]
+    known = [(batch.queries, cost) for batch in batches if (cost := time(batch)) is not None]
     if not known:
         return None
-    sizes, values = np.log(np.array(known)).T
-    return float(np.exp(np.interp(np.log(queries), sizes, values)))
+    smaller = [one for one in known if one[0] < queries] or known[:1]
+    larger = [one for one in known if one[0] >= queries] or known[-1:]
+    (fewer, first), (more, last) = smaller[-1], larger[0]
+    if fewer == more:  # outside of what was measured
+        return first
+    share = math.log(queries / fewer) / math.log(more / fewer)
+    return float(max(first, 1.0) ** (1 - share) * max(last, 1.0) ** share)
 
 
 def this_machine() -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ COSTED_QUERIES = 256  # queries to measure with: the largest batch
 _BATCHES = (1, 16, COSTED_QUERIES)
 _SINGLES = 24  # single queries by the index in a row: each finds other lists in the cache
 _EXACT_SINGLES = 3  # the same for exact searches, which read everything each time
+_FILTERED = 32  # queries by the index with a filter: a batch shares nothing then
 _MANY_NEIGHBOURS = 100
 _LESS_ROWS = 4  # an exact search is also timed for one row in this many
 _SHARES = (1 / 64, 1 / 1024)  # that filters of exact searches leave
@@ -98,10 +100,19 @@ def measure_costs(
     for _ in range(pace.rounds):
         for times in plans.values():
             times.take_turn(clock)
+    for size in _BATCHES:
+        _share_rows([times for (_, each), times in plans.items() if each == size])
     by_kind: dict[QueryKind, list[BatchCosts]] = {"own": [], "other": []}
     for (kind, _), times in plans.items():
         by_kind[kind].append(times.costs())
     return Costs(this_machine(), tuple(by_kind["own"]), tuple(by_kind["other"]))
+
+
+def _share_rows(kinds: Sequence[_BatchTimes]) -> None:
+    """Let all kinds of queries have the least time of comparing rows, which does not depend on them."""
+    for times, others in permutations(kinds, 2):
+        for key, spent in others.rows_alone().items():
+            times.lower(key, spent)
 
 
 class _Bench:
@@ -185,13 +196,27 @@ class _BatchTimes:
     def take_turn(self, clock: Clock) -> None:
         """Time every search once."""
         for key, work in self._work.items():
-            singles = _SINGLES if key[0] == "index" else _EXACT_SINGLES
-            some = self._queries[: singles if self._size == 1 else self._size]
+            some = self._queries[: self._count(key)]
             started = clock()
             for first in range(0, len(some), self._size):
                 work(some[first : first + self._size])
             spent = (clock() - started) * 1e9 / len(some)
             self._least[key] = min(spent, self._least.get(key, spent))
+
+    def _count(self, key: tuple[object, ...]) -> int:
+        """Return the number of queries to time a search with."""
+        by_index = key[0] == "index"
+        if self._size == 1:
+            return _SINGLES if by_index else _EXACT_SINGLES
+        return min(self._size, _FILTERED) if by_index and key[1] in _INDEX_SHARES else self._size
+
+    def rows_alone(self) -> dict[tuple[object, ...], float]:
+        """Return the times of exact searches without codes."""
+        return {key: time for key, time in self._least.items() if key[0] is False}
+
+    def lower(self, key: tuple[object, ...], spent: float) -> None:
+        """Take the time for a search if it is less."""
+        self._least[key] = min(self._least[key], spent)
 
     def costs(self) -> BatchCosts:
         """Fit the model to the times."""
