@@ -221,7 +221,9 @@ class Collection(StoredRows):
             fewer than k rows qualify. `distances` (n, k) is 1 - cos; in a projection, the squared
             Euclidean distance or the number of differing bits. It is infinity for an id of -1. It
             is float64; unpacking gives float32. For one vector (dim,), both have shape (k,).
-            `report` describes how the search ran. `table` has one row per neighbour.
+            `report` describes how the search ran; `report.answered.choices` says which ways there
+            were, what each was expected to cost and reach, and which was taken. `table` has one row per
+            neighbour.
 
         Raises
         ------

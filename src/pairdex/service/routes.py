@@ -104,6 +104,8 @@ async def search(
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }
+    if asked.explain:
+        content["explain"] = [one.as_json() for one in found.report.answered.choices]
     started = time.perf_counter()
     response = answer(content)
     request.app.state.metrics.stage("serialise", time.perf_counter() - started)
