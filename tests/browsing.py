@@ -32,7 +32,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ATTACK_ID, LOST_ID = 7, 9
 LOST_IDS = ("9", "11", "13")
 TOKEN = "open sesame"
-WAIT_MS = 20_000  # generous, since the machine may be busy
+WAIT_MS = 6_000  # generous, since the machine may be busy
 REMOTE = "http://pictures.invalid/"
 
 
@@ -107,6 +107,14 @@ def search(page, text):
 def wait_until_ready(page):
     """Wait until the page has loaded its collections and accepts input."""
     expect(page.get_by_label("Describe a picture")).to_be_enabled()
+
+
+def open_filters(page, *, sql=False):
+    """Open the filters; return the columns' part."""
+    page.get_by_role("button", name="Filters").click()
+    if sql and page.locator("#sql").get_attribute("open") is None:
+        page.locator("#sql summary").click()
+    return page.get_by_role("group", name="Filters by column")
 
 
 def typed(page, text, *, delay):

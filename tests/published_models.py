@@ -89,6 +89,37 @@ def hugging_face_siglip(folder):
     return model
 
 
+def hugging_face_siglip_2(folder):
+    """Save a SigLIP with Gemma's kind of tokenizer, as SigLIP 2 has it; return it and its tokenizer."""
+    from transformers import Siglip2Tokenizer, SiglipConfig, SiglipModel
+
+    marks = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = [*"abcdefghijklmnopqrstuvwxyz&;!\u2581", "ca", "car"]
+    pieces = [*marks, *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
+    tokenizer = Siglip2Tokenizer(
+        vocab={piece: i for i, piece in enumerate(pieces)},
+        merges=[("c", "a"), ("ca", "r")],
+        padding_side="right",
+    )
+    text = {
+        "vocab_size": len(pieces), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "max_position_embeddings": CONTEXT, "projection_size": 24,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2,
+        "image_size": 40, "patch_size": 8,
+    }  # fmt: skip
+    model = randomise(SiglipModel(SiglipConfig(text_config=text, vision_config=vision)))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    pictures = {
+        "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 2,
+        "size": {"height": 40, "width": 40},
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures))
+    return model, tokenizer
+
+
 def as_openai(model):
     """The tensors of a Hugging Face CLIP model by OpenAI's names."""
     import torch

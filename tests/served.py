@@ -82,10 +82,10 @@ def serving_process(log, *folders, options=()):
             process.wait()
 
 
-def is_ready(url):
+def is_ready(url, path="/health"):
     """Whether a service reports that it is ready."""
     try:
-        with urllib.request.urlopen(f"{url}/health") as response:
+        with urllib.request.urlopen(f"{url}{path}") as response:
             return response.status == 200
     except urllib.error.HTTPError as error:
         error.close()

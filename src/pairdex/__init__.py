@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pairdex.downloads.fetch import fetch
     from pairdex.encoders.encode import encode
     from pairdex.encoders.export.export import export_model
+    from pairdex.encoders.fetch_model import fetch_model
     from pairdex.errors import PairdexError
     from pairdex.evaluation.bench import bench
     from pairdex.evaluation.evaluate import evaluate
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
     from pairdex.store.build import build
+    from pairdex.store.set_model import set_model
     from pairdex.store.verify_model import verify_model
     from pairdex.version import __version__
 
@@ -60,6 +62,7 @@ __all__ = [
     "export",
     "export_model",
     "fetch",
+    "fetch_model",
     "gold",
     "graph",
     "index",
@@ -73,6 +76,7 @@ __all__ = [
     "releases",
     "remove",
     "score",
+    "set_model",
     "sql",
     "subset",
     "verify",
@@ -98,6 +102,7 @@ _MODULES = {
     "pairdex.downloads.fetch": "fetch",
     "pairdex.encoders.encode": "encode",
     "pairdex.encoders.export.export": "export_model",
+    "pairdex.encoders.fetch_model": "fetch_model",
     "pairdex.errors": "PairdexError",
     "pairdex.evaluation.bench": "bench",
     "pairdex.evaluation.evaluate": "evaluate",
@@ -114,6 +119,7 @@ _MODULES = {
     "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",
     "pairdex.store.build": "build",
+    "pairdex.store.set_model": "set_model",
     "pairdex.store.verify_model": "verify_model",
     "pairdex.version": "__version__",
 }

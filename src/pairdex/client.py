@@ -27,27 +27,54 @@ Format = Literal["jsonl", "csv", "parquet", "urls"]
 
 @dataclass(frozen=True)
 class Hit:
-    """A found row; `columns` holds all other columns."""
+    """A found row; `columns` holds all other columns.
+
+    `distance` and `similarity` are None if no vectors were compared. `fused_score`, `vector_rank`,
+    `keyword_rank` and `keyword_score` explain the order of a search that used keywords.
+    """
 
     id: int
-    distance: float
-    similarity: float
+    distance: float | None
+    similarity: float | None
     url: str | None = None
     caption: str | None = None
     folded: list[int] | None = None
     vector: list[float] | None = None
+    fused_score: float | None = None
+    vector_rank: int | None = None
+    keyword_rank: int | None = None
+    keyword_score: float | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """Search results, nearest first."""
+    """Search results, best first.
+
+    Attributes
+    ----------
+    method
+        What answered: `vectors`, `hybrid`, `keywords` or `browse`.
+    words
+        The words of captions that ranked or chose the rows.
+    total
+        With `keywords` and `browse`: the number of rows that match.
+    next
+        With `keywords` and `browse`: the `after` of the next page; None on the last.
+    note
+        What limited the answer; None if nothing did.
+    """
 
     hits: list[Hit]
     exact: bool
     on: str
     safe: bool
     seconds: float
+    method: str
+    words: list[str]
+    total: int | None
+    next: int | None
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +159,8 @@ class Client:
         ----------
         question
             The query. A str is a text; a Path or bytes are a picture; an int is the id of a row;
-            numbers (dim,) are a vector. Without a question, one of the fields gives the query.
+            numbers (dim,) are a vector. Without a question, one of the fields gives the query; or
+            `keywords`, `where` and `sort` choose and order the rows.
         **asked
             The fields of POST /api/search (docs/service.md): text, image, like, vector or terms; k,
             where, keywords, … A picture may be bytes or a path. The service checks all other
@@ -141,14 +169,9 @@ class Client:
         if question is not None:
             asked |= {_field_of(question): question}
         answer = self._json("POST", "/api/search", _body(asked))
-        found = [_hit(row) for row in answer["hits"]]
-        return SearchAnswer(
-            found,
-            answer["exact"],
-            answer["on"],
-            answer["safe"],
-            answer["seconds"],
-        )
+        names = {each.name for each in fields(SearchAnswer)} - {"hits"}
+        facts = {name: answer[name] for name in names}
+        return SearchAnswer(hits=[_hit(row) for row in answer["hits"]], **facts)
 
     @checked
     def download(
@@ -266,6 +289,7 @@ class Client:
         *,
         where: str | None = None,
         safe: bool | None = None,
+        keywords: str | None = None,
         collection: str | None = None,
     ) -> dict[str, Any]:
         """Return column statistics over the rows that satisfy a filter.
@@ -278,8 +302,10 @@ class Client:
             A SQL predicate over the columns.
         safe
             Include only rows known to be safe.
+        keywords
+            Count only the rows that a search with these keywords alone finds.
         """
-        body = _body({"where": where, "safe": safe, "collection": collection})
+        body = _body({"where": where, "safe": safe, "keywords": keywords, "collection": collection})
         return self._json("POST", "/api/facets", body)
 
     def _json(

@@ -294,11 +294,18 @@ class Collection(StoredRows):
         where: str | None = None,
         safe: bool = False,
         keywords: str | None = None,
+        hybrid: bool = True,
+        sort: str | None = None,
+        descending: bool = False,
+        after: int | None = None,
         fold: float | None = None,
         exact: bool = False,
         recall: float | None = None,
     ) -> Hits | list[Hits]:
         """Return the k rows nearest to a question: `c.search("a red car")`.
+
+        Without a question, `keywords`, `where` and `sort` choose and order the rows:
+        `c.search(where="license = 'CC-BY'", sort="width", descending=True)`.
 
         Parameters
         ----------
@@ -324,7 +331,17 @@ class Collection(StoredRows):
         keywords
             Words to find in captions: `dog "red car" -cat`. The result fuses two rankings: by
             vectors and by words (BM25). A quoted phrase must appear; a word after `-` must not. The
-            first such search indexes the captions.
+            first such search indexes the captions. Without a question, the words alone rank the
+            captions that contain any of them; with `sort`, captions must contain all of them.
+        hybrid
+            Also rank a text by captions that contain its words, if there are any. False: by vectors
+            alone.
+        sort, descending
+            Without a question: the column that orders the rows, or `id` (the default without
+            keywords). Equal values are ordered by id; rows without a value come last.
+        after
+            Without a question: show the rows behind this id, which is the `report.next` of the page
+            before. It suits endless scrolling: rows that are removed meanwhile shift nothing.
         fold
             A cosine distance of 0 to 0.5; use 0.06 for near-duplicates. A row within this distance
             of an earlier one is folded into it. The column `folded` lists the ids of folded rows.
@@ -335,7 +352,8 @@ class Collection(StoredRows):
         Returns
         -------
         Hits, or a list of Hits for several questions
-            Rows, nearest first, with `id`, `distance`, `similarity` and the metadata columns.
+            Rows, best first, with `id`, `distance`, `similarity` and the metadata columns.
+            `report.method` names the method that answered.
 
         Raises
         ------
@@ -351,11 +369,18 @@ class Collection(StoredRows):
             where=where,
             safe=safe,
             keywords=keywords,
+            hybrid=hybrid,
+            sort=sort,
+            descending=descending,
+            after=after,
             fold=fold,
             exact=exact,
             recall=recall,
         )
         if question is None:
+            asked = (text, image, like, vector, unlike, terms)
+            if options.answers_without_query and all(each is None for each in asked):
+                return self.finder.browse(options)
             named = None if terms is None else tuple(terms)
             query = Query(text, image, like, vector, unlike=unlike, terms=named)
             return self.finder.find(query, options)
@@ -407,7 +432,7 @@ class Collection(StoredRows):
         InvalidArgument, DamagedFile
             The collection lacks captions, or the index is damaged.
         """
-        return self.finder.keywords(progress)
+        return self.finder.captions.index(progress)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL; ignore surrounding spaces.
@@ -440,7 +465,9 @@ class Collection(StoredRows):
         return narrowed(self._store, where, safe=safe)
 
     @checked
-    def facets(self, *, where: str | None = None, safe: bool = False) -> Facets:
+    def facets(
+        self, *, where: str | None = None, safe: bool = False, keywords: str | None = None
+    ) -> Facets:
         """Return column statistics over the rows that satisfy a filter, and cache them.
 
         Parameters
@@ -449,13 +476,16 @@ class Collection(StoredRows):
             A SQL predicate over the columns.
         safe
             Include only rows known to be safe.
+        keywords
+            Count only the rows that a search with these keywords alone finds.
 
         Raises
         ------
         InvalidArgument
-            The filter is not a valid predicate over the columns, or safe mode is unavailable.
+            The filter is not a valid predicate over the columns, the keywords are invalid, or safe mode
+            is unavailable.
         """
-        return self.finder.facets(where, safe=safe)
+        return self.finder.facets(where, safe=safe, keywords=keywords)
 
     def kind_of(self, on: str) -> VectorField:
         """Return the kind of vectors that a search on `on` compares."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from full_disk import run_with_small_files
 from pairdex.files import lock
 
 ROWS = 40
@@ -487,11 +488,10 @@ def test_a_disk_that_is_full_at_any_byte_ends_in_one_line(make_parts, tmp_path):
     """Files may not grow beyond a limit, as on a disk that is full at that point of them."""
     source = make_parts(300)
     program = (
-        "import pathlib, resource, signal, sys\n"
+        "import pathlib\n"
         "from pairdex.errors import WriteFailed\n"
         "from pairdex.store.build import build_collection\n"
         "from pairdex.store.plan import Selection\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "source, target = map(pathlib.Path, sys.argv[1:])\n"
         "for limit in (*range(0, 3_000, 128), *range(3_000, 60_000, 5_000)):\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
@@ -500,12 +500,7 @@ def test_a_disk_that_is_full_at_any_byte_ends_in_one_line(make_parts, tmp_path):
         "    except WriteFailed as error:\n"
         "        print(error)\n"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", program, str(source), str(tmp_path / "c")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_with_small_files(60_000, source, tmp_path / "c", program=program)
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
     assert len(lines) > 25

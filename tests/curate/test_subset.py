@@ -1,8 +1,6 @@
 """Subsets: the rows that were asked for, in the stated order of the options; searching them is searching the filter."""
 
 import re
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -11,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pairdex
+from full_disk import run_with_small_files
 from pairdex.curate.subset import SubsetRule, choose
 from pairdex.curate.subset import make_subset as subset
 from pairdex.errors import InvalidArgument, InvalidPredicate
@@ -161,13 +160,8 @@ def test_a_disk_that_is_full_ends_in_one_line_and_the_same_call_goes_on(
     make_parts, build, tmp_path, tree
 ):
     build(make_parts(500, 700, text=False), tmp_path / "c")
-    program = (
-        "import resource, sys; from pairdex.cli import main;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop()), -1)); main()"
-    )
-    command = [sys.executable, "-c", program, "subset", tmp_path / "c", tmp_path / "full" / "c"]
     for limit in (100, 10_000):
-        ended = subprocess.run([*command, str(limit)], capture_output=True, text=True, check=False)
+        ended = run_with_small_files(limit, "subset", tmp_path / "c", tmp_path / "full" / "c")
         assert ended.returncode == 1
         assert re.fullmatch(r"pairdex: cannot write .*; free space and run .*\n", ended.stderr)
         assert not (tmp_path / "full" / "c" / "collection.json").exists()

@@ -1,12 +1,11 @@
 """A folder of drawn pictures appears whole, depends only on the seed, and never replaces other files."""
 
 import os
-import resource
-import signal
 
 import pytest
 from PIL import Image
 
+from full_disk import small_files
 from pairdex.demo.pictures import MAX_COUNT, draw_pictures
 from pairdex.encoders.folder import list_pictures
 from pairdex.errors import InvalidArgument, WriteFailed
@@ -94,15 +93,11 @@ def test_files_left_by_a_killed_call_are_deleted(folder):
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing(folder):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
-    try:
-        with pytest.raises(WriteFailed, match=r"cannot write .*pictures: .*; free space"):
-            draw_pictures(folder, count=5)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        small_files(2_000),
+        pytest.raises(WriteFailed, match=r"cannot write .*pictures: .*; free space"),
+    ):
+        draw_pictures(folder, count=5)
     assert list(folder.parent.iterdir()) == []
 
 

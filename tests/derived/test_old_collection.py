@@ -5,13 +5,13 @@
 
 import hashlib
 import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pairdex
+from old_collections import unpack_old_collection
 from pairdex.derived.kinds import KINDS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -37,10 +37,7 @@ def answers():
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
     """The unpacked folder; after the tests of this file it must be unchanged."""
-    root = tmp_path_factory.mktemp("old")
-    with tarfile.open(DATA / "collection-0.1.0.tar.xz") as archive:
-        archive.extractall(root, filter="data")
-    folder = root / "collection-0.1.0"
+    folder = unpack_old_collection("0.1.0", tmp_path_factory.mktemp("old"))
     before = digests(folder)
     yield folder
     assert digests(folder) == before

@@ -4,7 +4,6 @@ import email.utils
 import hashlib
 import json
 import re
-import resource
 import shutil
 import threading
 from collections import namedtuple
@@ -13,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 import pairdex
+from full_disk import small_files
 from pairdex.downloads import catalogue
 from pairdex.downloads.catalogue import load_catalogue
 from pairdex.downloads.fetch import fetch_files as fetch
@@ -598,13 +598,11 @@ def test_two_fetches_of_one_file_do_not_mix(server, data, tmp_path, retry):
 
 def test_a_full_disk_says_what_is_needed_and_loses_nothing(server, data, tmp_path, retry):
     url = server.put("a.bin", data(SIZE))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(WriteFailed, match="200,000 more bytes are needed; free space"):
-            get(url, tmp_path, retry())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        small_files(100_000),
+        pytest.raises(WriteFailed, match="200,000 more bytes are needed; free space"),
+    ):
+        get(url, tmp_path, retry())
     assert names(tmp_path) == ["a.bin.part", "a.bin.part.json"]
     assert get(url, tmp_path, retry()).received == SIZE - 100_000
     assert (tmp_path / "a.bin").read_bytes() == data(SIZE)

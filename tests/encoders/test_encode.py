@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from PIL import Image
 
 import pairdex.encoders.encode as encode_module
+from full_disk import small_files
 from pairdex.demo.pictures import draw_pictures
 from pairdex.demo.scenes import draw_scene, random_scene
 from pairdex.encoders.encode import encode
@@ -287,15 +287,11 @@ def test_a_read_only_target_is_refused(drawn, tmp_path):
 
 @pytest.mark.parametrize("largest", [2_000, 4_000], ids=["vectors", "table"])
 def test_a_full_disk_ends_in_one_line_and_shows_no_parts(drawn, parts, largest):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
-    try:
-        with pytest.raises(WriteFailed, match=r"cannot write .*; free space and run the same"):
-            encode(drawn, parts, model="demo", part_rows=20)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        small_files(largest),
+        pytest.raises(WriteFailed, match=r"cannot write .*; free space and run the same"),
+    ):
+        encode(drawn, parts, model="demo", part_rows=20)
     assert not (parts / "img_emb").exists()
     assert encode(drawn, parts, model="demo", part_rows=20).rows == COUNT
 

@@ -115,6 +115,44 @@ def test_an_open_clip_folder_gives_the_vectors_of_the_same_weights(tmp_path, qui
     assert load_model(tmp_path / "model").image.mean == (0.4, 0.5, 0.6)
 
 
+def test_a_siglip_2_gives_its_own_vectors_of_its_own_ids(tmp_path):
+    model, tokenizer = published.hugging_face_siglip_2(tmp_path / "hf")
+    report = export_model(tmp_path / "hf", tmp_path / "model")
+    compared(model, tmp_path / "model", fixed=True)
+    loaded = load_model(tmp_path / "model")
+    assert (report.kind, report.dim) == ("Hugging Face SigLIP 2", 24)
+    assert (loaded.image.resize_mode, loaded.image.interpolation) == ("squash", "bilinear")
+    assert (loaded.text.pad_id, loaded.text.eot_id, loaded.text.bos_id) == (0, 1, None)
+    for text in ("A Car!", "caf\u00e9 & a cat", "car " * 30):
+        (ids,) = TextTokenizer(loaded).ids([text])
+        theirs = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert ids == [*theirs[: CONTEXT - 1], 1]  # the end is kept where a text is cut
+
+
+def test_a_siglip_with_a_tokenizer_of_another_kind_is_refused(tmp_path):
+    published.hugging_face_siglip(tmp_path / "hf")
+    (tmp_path / "hf/tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    with pytest.raises(UnsupportedFormat, match="the tokenizer is a BertTokenizer, expected one"):
+        export_model(tmp_path / "hf", tmp_path / "model")
+
+
+def test_clips_vocabulary_gives_the_same_tokenizer_in_every_form(tmp_path, vocabulary):
+    ours = json.loads(clip_tokenizer(vocabulary.parent))
+    pieces, merges = ours["model"]["vocab"], ours["model"]["merges"]
+    backwards = dict(sorted(pieces.items(), reverse=True))
+    for form in ("whole", "pair"):
+        (tmp_path / form).mkdir()
+    other = ours | {"post_processor": None, "normalizer": None}
+    other["model"] = ours["model"] | {"vocab": backwards, "merges": [" ".join(m) for m in merges]}
+    (tmp_path / "whole/tokenizer.json").write_text(json.dumps(other))
+    (tmp_path / "pair/vocab.json").write_text(json.dumps(backwards))
+    lines = ["#version: 0.2", *(" ".join(m) for m in merges)]
+    (tmp_path / "pair/merges.txt").write_text("\n".join(lines))
+    for form in ("whole", "pair"):
+        found = tokenizers.tokenizer_of(tmp_path / form)
+        assert hashlib.sha256(found).hexdigest() == CLIP_TOKENIZER_SHA256
+
+
 class _TorchScript(torch.nn.Module):
     """A module that holds the tensors of a state dict under their names."""
 

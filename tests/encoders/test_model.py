@@ -111,7 +111,7 @@ def test_a_newer_format_is_refused(folder):
 
 def test_a_name_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(
-        MissingFile, match="the model ViT-B-32 does not exist; expected demo or the folder"
+        MissingFile, match="the model ViT-B-32 does not exist; expected demo, the name"
     ):
         load_model("ViT-B-32")
     with pytest.raises(MissingFile, match=r"it has no model\.json"):

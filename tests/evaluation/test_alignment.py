@@ -144,8 +144,20 @@ def test_another_number_of_queries_is_refused():
 def test_ids_that_are_no_rows_are_refused():
     with pytest.raises(DamagedFile, match=r"has the id 7 in knns, .* has 6 rows"):
         aligned(table_of([[7, 2, 3], [1, 2, 3]]), GOLD)
-    with pytest.raises(DamagedFile, match="has the id -2 in knns, which is not a row"):
-        aligned(table_of([[-2, 2, 3], [1, 2, 3]]), GOLD)
+
+
+@pytest.mark.parametrize("value", [-2, -(2**31), 2**31 - 1, 2**32 - 1, 2**63 - 1])
+def test_what_no_row_can_be_means_no_neighbour_and_is_said(value):
+    ids, notes = aligned(table_of([[3, 1, value], [2, value, value]]), GOLD)
+    assert ids.tolist() == [[2, 0, -1], [1, -1, -1]]
+    assert notes == [f"{value:,} taken to mean no neighbour"]
+
+
+@pytest.mark.parametrize("value", [6, 7, 999])
+def test_a_number_beyond_all_rows_that_fills_the_ends_of_rows_means_no_neighbour(value):
+    ids, notes = aligned(table_of([[2, 0, 4], [1, value, value]]), GOLD)
+    assert ids.tolist() == [[2, 0, 4], [1, -1, -1]]
+    assert notes[0] == f"{value} taken to mean no neighbour: it fills the ends of rows"
 
 
 def test_no_neighbours_at_all_are_results_too():

@@ -129,6 +129,47 @@ def test_folders_are_searched_and_what_is_no_result_is_passed_over(tmp_path, gol
     assert [path.rpartition("/")[2] for path in found.passed_over] == ["emb.h5", "gold.h5"]
 
 
+def test_files_of_other_kinds_in_a_folder_are_passed_over_and_said(tmp_path, gold, run):
+    as_2023_python(tmp_path / "r/a.h5")
+    (tmp_path / "r/._a.h5").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    (tmp_path / "r/text.h5").write_text("not HDF5")
+    whole = (tmp_path / "r/a.h5").read_bytes()
+    (tmp_path / "r/half.h5").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "r/folder.h5").mkdir()
+    found = pairdex.evaluate(tmp_path / "r", gold, k=3)
+    assert [run.algo for run in found.runs] == ["forest"]
+    why = {path.rpartition("/")[2]: said for path, said in found.passed_over.items()}
+    assert sorted(why) == ["._a.h5", "half.h5", "text.h5"]
+    assert why["._a.h5"] == "macOS's notes on another file"
+    assert "half.h5" in why["half.h5"]
+    assert "text.h5: skipped: " in run("evaluate", tmp_path / "r", gold, "-k", 3).out
+
+
+def test_results_of_other_queries_in_a_folder_are_passed_over_unless_all_are(tmp_path):
+    gold = write_gold(tmp_path / "gold.h5", queries_checksum="aa")
+    as_2023_python(tmp_path / "r/a.h5", queries_checksum="aa")
+    other = as_2023_python(tmp_path / "r/b.h5", queries_checksum="bb")
+    found = pairdex.evaluate(tmp_path / "r", gold, k=3)
+    assert len(found.runs) == 1
+    assert "not of the same queries" in found.passed_over[str(other)]
+    (tmp_path / "r/a.h5").unlink()
+    with pytest.raises(Mismatch, match="not of the same queries"):
+        pairdex.evaluate(tmp_path / "r", gold, k=3)
+
+
+def test_a_speed_as_qps_is_read_and_said(tmp_path, gold):
+    path = as_2023_python(tmp_path / "r.h5", qps=400.0)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["querytime"], file.attrs["algo"]
+    run = pairdex.evaluate(tmp_path, gold, k=3).runs[0]
+    assert (run.qps, run.querytime) == (400.0, 0.005)
+    assert "it has no querytime: the speed is its qps" in run.notes
+    as_2023_python(path, qps=400.0)
+    run = pairdex.evaluate(path, gold, k=3).runs[0]
+    assert run.qps == 8.0
+    assert any("querytime counts" in note for note in run.notes)
+
+
 def test_recall_is_told_by_kind_of_queries(tmp_path):
     gold = write_gold(tmp_path / "gold.h5")
     with h5py.File(gold, "a") as file:

@@ -1,5 +1,7 @@
 """Searching for the vectors of a file: the same rows as one search after the other, in result files."""
 
+import json
+
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
@@ -33,7 +35,35 @@ def test_the_result_file_says_what_was_searched_and_how(collection, queries, tmp
     with h5py.File(out) as file:
         assert (file["knns"][:] - 1).tolist() == found.ids.tolist()
         assert file["knns"].attrs["collection_checksum"] == opened.checksum
-        assert (file.attrs["algo"], file.attrs["params"]) == ("pairdex exact", "k=4 on=text")
+        assert (file.attrs["algo"], file.attrs["params"]) == (
+            "pairdex exact",
+            "k=4 on=text by=codes",
+        )
+        facts = file["knns"].attrs
+        assert facts["answered_by"] == "exact"
+        assert facts["threads"] >= 1
+        assert facts["peak_memory_bytes"] > 2**20
+        assert "GiB" in facts["machine"]
+        assert facts["created_by"].startswith("pairdex ")
+
+
+def test_the_build_time_is_that_of_codes_made_now_and_left_out_if_unknown(
+    collection, queries, tmp_path
+):
+    times = []
+    for name, options in (("a", {}), ("b", {}), ("c", {"use_codes": False})):
+        opened = Collection.open(collection, **options)
+        search_file(opened, queries, k=4, out=tmp_path / f"{name}.h5")
+        with h5py.File(tmp_path / f"{name}.h5") as file:
+            times.append(file.attrs.get("buildtime"))
+    assert times[0] > 0
+    assert times[1:] == [None, 0.0]
+
+
+def test_parquet_says_it_too(collection, queries, tmp_path):
+    search_file(Collection.open(collection), queries, k=4, out=tmp_path / "r.parquet")
+    facts = json.loads(pq.read_schema(tmp_path / "r.parquet").metadata[b"pairdex"])
+    assert (facts["algo"], facts["answered_by"]) == ("pairdex exact", "exact")
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_search(collection, queries, tmp_path):
@@ -42,10 +72,14 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_search(collection, 
 
 
 def test_hits_become_a_table_with_metadata_or_a_result_file(collection, tmp_path):
-    hits = Collection.open(collection).search(7, k=5)
-    write_hits(tmp_path / "hits.parquet", hits, on="image", seconds=0.5)
+    opened = Collection.open(collection)
+    hits = opened.search(7, k=5, where="width > 0")
+    how = {"collection": opened, "on": "image", "seconds": 0.5}
+    how["options"] = {"k": 5, "where": "width > 0", "exact": False}
+    write_hits(tmp_path / "hits.parquet", hits, **how)
     assert pq.read_table(tmp_path / "hits.parquet").equals(hits.table)
-    write_hits(tmp_path / "hits.h5", hits, on="image", seconds=0.5)
+    write_hits(tmp_path / "hits.h5", hits, **how)
     with h5py.File(tmp_path / "hits.h5") as file:
         assert (file["knns"][0] - 1).tolist() == hits.table["id"].to_pylist()
         assert file.attrs["querytime"] == 0.5
+        assert file.attrs["params"] == "k=5 on=image by=codes where=width > 0"

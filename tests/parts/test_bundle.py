@@ -2,14 +2,13 @@
 
 import csv
 import re
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
 
 import pairdex
+from full_disk import run_with_small_files
 from pairdex.derived.verify import verify
 from pairdex.errors import (
     DamagedFile,
@@ -271,12 +270,7 @@ def test_what_is_absent_or_does_not_go_together_is_told(make_parts, build, tmp_p
 
 def test_a_disk_that_is_full_ends_in_one_line_and_the_same_call_goes_on(build, tmp_path, tree):
     save_bundle(tmp_path / NAME, vectors(50))
-    program = (
-        "import resource, sys; from pairdex.cli import main;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1)); main()"
-    )
-    command = [sys.executable, "-c", program, "build", tmp_path / NAME, tmp_path / "full" / "c"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = run_with_small_files(20_000, "build", tmp_path / NAME, tmp_path / "full" / "c")
     assert ended.returncode == 1
     assert re.fullmatch(r"pairdex: cannot write .*; free space and run .*\n", ended.stderr)
     assert list((tmp_path / "full").rglob("*")) == []

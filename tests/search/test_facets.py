@@ -49,6 +49,20 @@ def test_numbers_have_their_ends_and_quantiles_without_what_is_not_finite(made):
     assert (score.least, score.most, score.nulls) == (-1.0, 2.0, 3)
 
 
+def test_numbers_and_times_have_their_rows_in_equal_intervals(made):
+    found = by_name(count_facets(Store(made)))
+    width, taken = found["width"].histogram, found["taken"].histogram
+    assert len(width) == len(taken) == 24
+    assert [place for place, rows in enumerate(width) if rows] == [0, 4, 8, 12, 16, 20, 23]
+    assert (taken[0], taken[4], taken[8], taken[23]) == (
+        1,
+        4,
+        1,
+        1,
+    )  # 3rd, 4th, 5th, 9th of January
+    assert found["colour"].histogram is None
+
+
 def test_times_have_their_ends_and_other_types_their_nulls(made):
     found = by_name(count_facets(Store(made)))
     assert found["taken"].least.startswith("2020-01-03")

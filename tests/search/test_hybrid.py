@@ -11,12 +11,12 @@ from pairdex.search.hybrid import RRF_K, fuse
 def test_ranks_are_fused_as_cormack_says():
     # 1: 1/61; 2: 1/62 + 1/61; 3: 1/63; 4: 1/62
     assert RRF_K == 60
-    assert fuse([np.array([1, 2, 3]), np.array([2, 4])]).tolist() == [2, 1, 4, 3]
+    assert fuse(np.array([1, 2, 3]), np.array([2, 4])).ids.tolist() == [2, 1, 4, 3]
 
 
 def test_equal_sums_are_ordered_as_in_the_first_ranking_then_by_id():
-    assert fuse([np.array([9, 5]), np.array([5, 9])]).tolist() == [9, 5]
-    assert fuse([np.array([], int), np.array([8, 3])]).tolist() == [8, 3]
+    assert fuse(np.array([9, 5]), np.array([5, 9])).ids.tolist() == [9, 5]
+    assert fuse(np.array([], int), np.array([8, 3])).ids.tolist() == [8, 3]
 
 
 @pytest.fixture

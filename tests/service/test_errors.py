@@ -305,3 +305,15 @@ def test_an_empty_token_is_refused(collections):
 def test_errors_are_json_for_clients_that_ask_for_nothing(collections):
     client = TestClient(make_app(collections), base_url="http://localhost")
     complaint(client.get("/nothing", headers={"accept": "text/html"}), 404)
+
+
+def test_a_browser_gets_an_error_page_and_a_program_gets_json(client):
+    page = client.get("/a/%2F<b>", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert page.status_code == 404
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'href="../page/style.css"' in page.text
+    assert "<b>" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert client.get("/a/b").json()["error"]["code"] == "not_found"
+    asked = client.post("/api/search", json={}, headers={"Accept": "text/html"})
+    assert asked.json()["error"]["code"] == "invalid_argument"

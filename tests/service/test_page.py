@@ -17,6 +17,7 @@ from browsing import (
     captions,
     expect,
     ids,
+    open_filters,
     opened,
     query_of,
     running,
@@ -49,10 +50,13 @@ def test_the_first_look_leaves_removed_rows_out(tolerant, scenes, tmp_path):
     with running(make_app([pairdex.open(folder)])) as url:
         tolerant.goto(url)
         expect(tiles(tolerant)).to_have_count(24)
-        pairdex.remove(folder, ids=[0, 8], reason="takedown")
+        shown = tolerant.locator(".tile[data-id='0'], .tile[data-id='127']")
+        expect(shown).to_have_count(2)
+        pairdex.remove(folder, ids=[0, 127], reason="takedown")
         tolerant.reload()
-        expect(tiles(tolerant)).to_have_count(22)
         expect(tolerant.get_by_role("heading", level=1)).to_contain_text("198 pictures")
+        expect(tiles(tolerant).nth(21)).to_be_visible()
+        expect(shown).to_have_count(0)
 
 
 def test_hits_are_shown_with_picture_caption_and_similarity(page, site):
@@ -103,6 +107,7 @@ def test_an_address_brings_back_the_whole_search(page, site):
     page.goto(f"{site}/?q=cat&on=text&not=night&where=width+%3E+10&n=48")
     expect(tiles(page)).to_have_count(48)
     expect(page.locator(".term.minus .term-name")).to_have_text("night")
+    open_filters(page)
     expect(page.get_by_label("Filter", exact=True)).to_have_value("width > 10")
     expect(page.get_by_role("radio", name="Captions")).to_be_checked()
 
@@ -158,7 +163,7 @@ def test_a_wrong_filter_is_explained_in_place_and_can_be_mended(tolerant, site):
     page = tolerant
     page.goto(f"{site}/?q=cat")
     expect(tiles(page)).to_have_count(24)
-    page.get_by_role("button", name="Refine").click()
+    open_filters(page, sql=True)
     where = page.get_by_label("Filter", exact=True)
     where.fill("heigth < 150")
     where.press("Enter")
@@ -200,7 +205,7 @@ def test_safe_mode_shows_only_rows_with_a_low_score_from_the_first_picture_on(pa
     expect(tiles(page).first).to_be_visible()
     assert ids(page)
     assert ids(page) <= safe
-    page.get_by_role("button", name="Refine").click()
+    open_filters(page, sql=True)
     box = page.get_by_label("Safe mode")
     expect(box).to_be_checked()
     search(page, "a red car")
@@ -222,7 +227,7 @@ def test_safe_mode_shows_only_rows_with_a_low_score_from_the_first_picture_on(pa
 
 def test_there_is_no_safe_mode_where_nothing_says_what_is_safe(page, site):
     page.goto(f"{site}/?q=cat")
-    page.get_by_role("button", name="Refine").click()
+    open_filters(page, sql=True)
     expect(page.get_by_label("Filter", exact=True)).to_be_visible()
     expect(page.get_by_label("Safe mode")).to_be_hidden()
 
@@ -235,16 +240,35 @@ def test_a_filter_that_nothing_passes_offers_to_go_without(page, site):
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_more_rows_come_on_demand_and_end_with_the_collection(page, site):
+def test_more_rows_come_while_one_scrolls_and_end_with_the_collection(page, site):
     page.goto(f"{site}/?q=cat&where=id+%3C+60")
+    expect(tiles(page)).to_have_count(24)
     more = page.get_by_role("button", name="Show more")
-    more.click()
-    expect(tiles(page)).to_have_count(48)
-    expect(tiles(page).nth(24)).to_be_focused()
-    more.click()
+    more.evaluate("button => button.focus({ preventScroll: true })")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(tiles(page).nth(47)).to_be_attached()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(tiles(page)).to_have_count(60)
     expect(more).to_be_hidden()
+    expect(page.locator("#results")).to_be_focused()  # the button had the focus
     assert len(set(captions(page))) > 50
+    assert query_of(page)["n"] == "72"
+
+
+def test_all_rows_are_walked_through_in_an_order_that_is_shuffled(page, site):
+    page.goto(site)
+    expect(tiles(page)).to_have_count(24)
+    first = captions(page)
+    page.get_by_role("button", name="Shuffle").click()
+    page.wait_for_url(lambda address: "seed=" in address)
+    expect(page.locator(".tile-caption").first).not_to_have_text(first[0])
+    shuffled = captions(page)
+    page.reload()
+    expect(page.locator(".tile-caption").first).to_have_text(shuffled[0])
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(tiles(page).nth(47)).to_be_attached()
+    rows = page.locator(".tile").evaluate_all("all => all.map((one) => one.dataset.id)")
+    assert len(set(rows)) == len(rows)
 
 
 def test_the_keyboard_is_enough(page, site):
@@ -268,9 +292,9 @@ def test_the_keyboard_is_enough(page, site):
     expect(tiles(page).nth(1)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
-    expect(page.locator("#detail-place")).to_have_text("2 of 24")
+    expect(page.locator("#detail-place")).to_have_text("2 of 24 and more")
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#detail-place")).to_have_text("3 of 24")
+    expect(page.locator("#detail-place")).to_have_text("3 of 24 and more")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(tiles(page).nth(2)).to_be_focused()
@@ -287,8 +311,10 @@ def test_details_show_all_that_is_known_of_a_row(page, site, collections):
     page.locator(".tile-info").first.click()
     dialog = page.get_by_role("dialog")
     names = dialog.locator("dt").all_inner_texts()
-    assert {"id", "distance", "similarity", "pair_similarity"} <= set(names)
-    assert set(collections[0].columns) - {"similarity"} <= set(names)
+    assert {"similarity to the query", "distance to the query"} <= set(names)
+    columns = dialog.locator("#detail-columns dt").all_inner_texts()
+    assert "similarity (picture and caption)" in columns
+    assert set(collections[0].columns) - {"similarity", "part", "row"} <= set(columns)
     caption = dialog.get_by_role("heading", level=2).inner_text()
     dialog.get_by_role("button", name="Search this caption").click()
     expect(dialog).to_be_hidden()
@@ -301,42 +327,59 @@ def test_captions_are_text_whatever_they_say(page, site, collections):
     expect(page.locator("#subject-name")).to_have_text(attack)
     page.goto(f"{site}/?q=cat&where=id+%3D+{ATTACK_ID}")
     expect(page.locator(".tile-caption")).to_have_text(attack)
+    expect(page.locator(".tile-text")).to_have_text(attack)
     tiles(page).first.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text(attack)
-    expect(page).to_have_title("cat · pairdex")
+    expect(page).to_have_title(f"{attack} · pairdex")
 
 
 def test_a_lost_picture_leaves_its_caption(tolerant, site, collections):
     page = tolerant
     page.goto(f"{site}/?q=cat&where=id+%3D+{LOST_ID}")
     caption = collections[0].take([LOST_ID], ["caption"])["caption"][0].as_py()
-    expect(page.locator(".tile .dead-caption")).to_have_text(caption)
+    expect(page.locator(".tile.dead .tile-text")).to_have_text(caption)
+    expect(page.locator(".tile.dead .tile-text")).to_be_visible()
     expect(page.locator(".tile img")).to_have_count(0)
+    expect(page.locator("#dead-note")).to_have_text("1 picture could not be loaded. Hide them")
+    page.get_by_role("button", name="Hide them").click()
+    expect(page.locator(".tile")).to_be_hidden()
+    page.get_by_role("button", name="Show them").click()
+    expect(page.locator(".tile")).to_be_visible()
 
 
 def test_a_collection_from_the_web_without_model_is_still_walked_through(tolerant, site):
     page = tolerant
     page.goto(f"{site}/?c=web")
-    expect(page.get_by_label("Describe a picture")).to_be_disabled()
-    expect(page.locator(".tile .dead-caption")).to_have_count(24)
-    sources = page.locator(".dead-caption").all_inner_texts()
-    assert sources[0] == "Row 0"
+    box = page.get_by_label("Words in the captions")
+    expect(box).to_be_enabled()
+    expect(page.locator("#dead-words")).to_contain_text("No picture could be loaded here")
+    expect(page.locator("#results")).to_have_class(re.compile("cards"))
+    assert page.locator(".tile-text").first.inner_text() == "Row 0"
+    expect(page.locator(".tile-source").nth(1)).to_have_text("pictures.invalid")
+    expect(page.locator(".tile-source").nth(1)).to_have_attribute("rel", "noreferrer noopener")
     tiles(page).first.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("javascript:alert(1)")).to_be_visible()
-    expect(dialog.locator("a")).to_have_count(0)  # only http and https become links
+    expect(dialog.locator("a[href]")).to_have_count(0)  # only http and https become links
     page.keyboard.press("ArrowRight")
-    expect(dialog.locator("a")).to_have_attribute("rel", "noreferrer noopener")
+    expect(dialog.locator("a[href]").first).to_have_attribute("rel", "noreferrer noopener")
     dialog.get_by_role("button", name="More like this").click()
     expect(status(page)).to_contain_text("The nearest 24 of 50")
     assert query_of(page)["c"] == "web"
+    page.get_by_label("Stop searching").click()
+    box.fill("row web -7")
+    page.keyboard.press("Enter")
+    expect(status(page)).to_contain_text("24 of 48 rows with “row”, “web” in the caption")
+    assert query_of(page) == {"c": "web", "words": "row web -7"}
+    page.get_by_label("Order").select_option("-width")
+    expect(page.locator(".tile-text").first).to_have_text("row 49 of the web")
+    expect(status(page)).to_contain_text("largest width first")
 
 
-def test_another_collection_is_chosen_in_the_panel(tolerant, site):
+def test_another_collection_is_chosen_in_the_header(tolerant, site):
     page = tolerant
     page.goto(site)
-    page.get_by_role("button", name="Refine").click()
-    page.get_by_label("Collection").select_option("web")
+    page.get_by_label("Collection", exact=True).select_option("web")
     expect(page.get_by_role("heading", level=1)).to_contain_text("50 pictures")
     assert query_of(page) == {"c": "web"}
 
@@ -346,7 +389,7 @@ def test_remote_pictures_are_asked_for_lazily_and_without_referrer(tolerant, sit
     asked = []
     page.on("request", lambda request: asked.append(request) if REMOTE in request.url else None)
     page.goto(f"{site}/?c=web")
-    expect(page.locator(".tile .dead-caption").nth(1)).to_be_visible()
+    expect(page.locator(".tile.dead").nth(3)).to_be_attached()
     assert asked
     assert all("referer" not in request.headers for request in asked)
     assert page.locator(".tile img:not([loading=lazy])").count() == 0

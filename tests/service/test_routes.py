@@ -41,11 +41,12 @@ def test_collections_say_what_can_be_searched_and_how(client):
         ["image", "text"],
     )
     assert {"name": "width", "type": "int32"} in scenes["columns"]
-    assert "a red car" in scenes["examples"]
     assert scenes["model"]["dim"] == scenes["dim"]
+    assert "24 drawn things; for photographs: --model ViT-B/32" in scenes["model"]["knows"]
+    assert (scenes["captions"], web["captions"]) == (True, True)
     assert scenes["pictures"] is True
     assert (web["vectors"], web["queries"]) == (["image"], ["like", "vector"])
-    assert (web["model"], web["examples"], web["pictures"]) == (None, [], False)
+    assert (web["model"], web["pictures"]) == (None, False)
     assert answer["limits"]["k"] == 1000
 
 
@@ -67,12 +68,34 @@ def test_search_says_what_was_searched_under_its_new_and_its_old_name(client, on
     assert (answer["on"], answer["space"]) == (on, on)
 
 
-def test_hits_come_nearest_first_and_pages_fit_together(client):
-    whole = search(client, text="cat", k=30)
-    distances = [hit["distance"] for hit in whole["hits"]]
-    assert distances == sorted(distances)
-    pages = [search(client, text="cat", k=10, offset=offset) for offset in (0, 10, 20)]
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_hits_come_best_first_and_pages_fit_together(client, hybrid):
+    whole = search(client, text="cat", k=150, hybrid=hybrid)
+    orders = [-hit["fused_score"] if hybrid else hit["distance"] for hit in whole["hits"]]
+    assert orders == sorted(orders)
+    pages = [
+        search(client, text="cat", k=30, offset=n, hybrid=hybrid) for n in (0, 30, 60, 90, 120)
+    ]
     assert [found for page in pages for found in ids(page)] == ids(whole)
+
+
+def test_a_text_is_fused_with_captions_that_contain_its_words(client):
+    answer = search(client, text="a photo of a cat", k=10)
+    assert (answer["method"], answer["words"], answer["note"]) == ("hybrid", ["cat"], None)
+    first = answer["hits"][0]
+    assert "cat" in first["caption"]
+    assert first["keyword_rank"] == 1
+    assert first["fused_score"] == pytest.approx(1 / (60 + first["vector_rank"]) + 1 / 61)
+    plain = search(client, text="a photo of a cat", k=10, hybrid=False)
+    assert (plain["method"], plain["words"]) == ("vectors", [])
+    assert "fused_score" not in plain["hits"][0]
+    unknown = search(client, text="quokka", k=10)
+    assert (unknown["method"], unknown["words"]) == ("vectors", [])
+
+
+def test_only_a_text_alone_is_fused(client):
+    for query in ({"like": 3}, {"text": "cat", "unlike": "night"}, {"terms": [{"text": "cat"}]}):
+        assert search(client, **query)["method"] == "vectors"
 
 
 def test_picture_search_finds_the_picture_itself(client, collections):
@@ -165,7 +188,7 @@ def test_items_come_in_the_order_asked_for(client):
 
 
 def test_an_item_is_what_its_hit_says(client):
-    hit = search(client, text="cat", k=1)["hits"][0]
+    hit = search(client, text="cat", k=1, hybrid=False)["hits"][0]
     item = client.get(f"/api/items/{hit['id']}").json()
     assert item == {name: hit[name] for name in hit if name not in ("distance", "similarity")}
 

@@ -40,23 +40,21 @@ def searches(collections):
     workers.close()
 
 
-DEFAULTS = {"on": "image", "where": None, "k": 10, "offset": 0}
+DEFAULTS = {"on": "image", "where": None, "k": 10, "offset": 0, "hybrid": True}
 
 
 def alone(collection, query, how):
     how = {**DEFAULTS, **how}
-    table = collection.search(
-        query, k=how["k"], offset=how["offset"], on=how["on"], where=how["where"]
-    )
+    table = collection.search(query, **how)
     return [FIRST | row for row in json_values.rows(table.table)]
 
 
 def test_many_at_once_are_each_answered_as_by_itself(searches, collections):
     vectors = collections[0].vectors().__array__().astype(np.float32)
-    asked = []
+    asked, methods = [], set()
     for number in range(40):
         query = [
-            Query(text=f"a red car {number % 3}"),
+            Query(text=["a red car", "a red car 0", "cat"][number % 3]),
             Query(like=number),
             Query(vector=vectors[number]),
             Query(text="a house", unlike="night"),
@@ -67,6 +65,7 @@ def test_many_at_once_are_each_answered_as_by_itself(searches, collections):
             "offset": [0, 3, 150][number % 3],
             "on": ["image", "text"][number % 2],
             "where": [None, "width > height", "id < 5"][number % 7 % 3],
+            "hybrid": number % 4 > 0,
         }
         asked.append((query, how))
     for (query, how), found in zip(asked, searches(*asked), strict=True):
@@ -75,7 +74,10 @@ def test_many_at_once_are_each_answered_as_by_itself(searches, collections):
         for hit, other in zip(found.hits, expected, strict=True):
             assert hit == {**other, "distance": hit["distance"], "similarity": hit["similarity"]}
             assert hit["distance"] == pytest.approx(other["distance"], abs=1e-6)
-        assert found.exact
+        assert found.report.exact
+        assert (found.report.method == "hybrid") == (found.report.words != ())
+        methods.add(found.report.method)
+    assert methods == {"vectors", "hybrid"}
 
 
 def test_they_are_searched_in_fewer_calls_than_they_are(searches, monkeypatch):

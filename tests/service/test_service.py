@@ -13,7 +13,7 @@ from pairdex.errors import InvalidArgument, MissingFile
 
 
 def test_it_offers_what_it_lists_and_nothing_else():
-    assert dir(service) == service.__all__ == ["Policy", "make_app", "serve"]
+    assert dir(service) == service.__all__ == ["Policy", "ReverseProxy", "make_app", "serve"]
     assert all(callable(getattr(service, name)) for name in service.__all__)
     with pytest.raises(AttributeError, match="no attribute 'app_maker'"):
         _ = service.app_maker

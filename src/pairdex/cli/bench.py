@@ -70,11 +70,12 @@ def _print_bench(found: Bench) -> None:
     print_evaluation(found.evaluation)
     sys.stdout.write("\nOne query at a time:\n")
     print_table(
-        ["algorithm", "params", "queries", "median", "99th percentile"],
+        ["algorithm", "params", "answered by", "queries", "median", "99th percentile"],
         [
             [
                 run.name,
                 run.params or "",
+                ", ".join(f"{by} {count:,}" for by, count in single.answered_by.items()),
                 f"{single.queries:,}",
                 _milliseconds(single.median),
                 _milliseconds(single.p99),

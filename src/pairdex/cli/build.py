@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
@@ -117,7 +116,7 @@ def command(
             subset=subset,
             metadata=metadata,
             tower=tower,
-            model=None if model is None else model_place(model),
+            model=model,
             replace_parts=parse_numbers(",".join(replace_part)) if replace_part else (),
             skip_incomplete=skip_incomplete,
             link=link,

@@ -73,14 +73,16 @@ COMMANDS = (
     Entry(
         "clickhouse udf", _EXPORT, "Write functions that encode text and pictures in ClickHouse."
     ),
+    Entry("model fetch", _MODELS, "Fetch a published model, verify it and convert it."),
     Entry("model export", _MODELS, "Convert a published model into a model folder."),
+    Entry("model set", _MODELS, "Record which model made a collection's vectors."),
     Entry(
         "model verify", _MODELS, "Check that a model is the one that made a collection's vectors."
     ),
 )
 GROUPS = {
     "clickhouse": "Load, index and search collections in ClickHouse.",
-    "model": "Convert models, and check collections against them.",
+    "model": "Fetch and convert models, and check collections against them.",
 }
 
 
@@ -135,7 +137,10 @@ class _Command(HelpfulCommand):
         """Import NumPy, PyArrow and DuckDB while Ctrl-C ends the program at once, then run."""
         with ending_at_once():
             import_module("pairdex.store.store")
-        return super().invoke(ctx)
+        from pairdex.cli.announcing import showing_fetches  # noqa: PLC0415 - not for help
+
+        with showing_fetches():
+            return super().invoke(ctx)
 
 
 class LazyCommand(TyperCommand):

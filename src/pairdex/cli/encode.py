@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.encoders.encode import PART_ROWS, EncodeReport
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
+from pairdex.encoders.first_use import model_place
 
 EXAMPLES = (
     "pairdex encode my-pictures parts --model ViT-B/32",
@@ -72,11 +72,12 @@ def command(
 
     `pairdex build` makes a collection from the parts. Run the same command again to resume.
     """
+    place = model_place(model)
     with progress_bars() as progress:
         report = pairdex.encode(
             images,
             parts,
-            model=model_place(model),
+            model=place,
             device=device,
             as_stored=as_stored,
             exif=not no_exif,

@@ -81,7 +81,7 @@ def _print_notes(evaluation: Evaluation) -> None:
             f"{files[0] if len(files) == 1 else f'{len(files)} results'}: {note}"
             for note, files in noted.items()
         ),
-        *(f"{path}: not a result file, skipped" for path in evaluation.passed_over),
+        *(f"{path}: skipped: {why}" for path, why in evaluation.passed_over.items()),
     ]
     if lines:
         sys.stdout.write("\n" + "".join(f"note: {printable(line)}\n" for line in lines))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,27 +13,30 @@ from pairdex.cli.output import print_table
 
 __all__ = ["as_lists", "print_hits", "print_neighbours"]
 
+_WHY = ("fused_score", "vector_rank", "keyword_rank", "keyword_score")
+_FORMS = {"distance": ".4g", "similarity": ".3f", "fused_score": ".4f", "keyword_score": ".2f"}
 
-def print_hits(hits: Iterable[dict[str, Any]], *, with_distance: bool = False) -> None:
-    """Print a line for each hit: id, similarity, caption, and where its picture is."""
-    distance = ["distance"] if with_distance else []
+
+def print_hits(hits: Sequence[dict[str, Any]], *, with_distance: bool = False) -> None:
+    """Print a line for each hit: id, what orders it, caption, and where its picture is."""
+    columns = ["distance"] if with_distance else []
+    columns += ["similarity", *_WHY]
+    shown = [name for name in columns if any(hit.get(name) is not None for hit in hits)]
     print_table(
-        ["id", *distance, "similarity", "caption", "picture"],
-        (_line(hit, with_distance=with_distance) for hit in hits),
-        right={"id", "distance", "similarity"},
+        ["id", *(name.replace("_", " ") for name in shown), "caption", "picture"],
+        (_line(hit, shown) for hit in hits),
+        right={"id", *(name.replace("_", " ") for name in shown)},
     )
 
 
-def _line(hit: dict[str, Any], *, with_distance: bool) -> list[str]:
-    distance = [f"{hit['distance']:.4g}"] if with_distance else []
+def _line(hit: dict[str, Any], shown: list[str]) -> list[str]:
     place = hit.get("url") or hit.get("image_path") or ""
-    return [
-        str(hit["id"]),
-        *distance,
-        f"{hit['similarity']:.3f}",
-        str(hit.get("caption") or ""),
-        str(place),
-    ]
+    values = (_number(name, hit.get(name)) for name in shown)
+    return [str(hit["id"]), *values, str(hit.get("caption") or ""), str(place)]
+
+
+def _number(name: str, value: float | None) -> str:
+    return "" if value is None else format(value, _FORMS.get(name, "d"))
 
 
 def as_lists(ids: NDArray[np.int64], distances: NDArray[np.float32]) -> dict[str, list[Any]]:

@@ -96,7 +96,11 @@ def _print_report(report: IndexReport) -> None:
 def _described(effort: Effort | None, asked: float) -> str:
     if effort is None:
         return f"searched exactly: the index does not reach recall {asked:g} or was not measured"
-    return f"recall {effort.recall:.3f}, {effort.qps:,.0f} per second ({effort.nprobe:,} lists)"
+    least = f"at least {effort.promised:.3f} at 95 % confidence, {effort.queries:,} queries"
+    return (
+        f"recall {effort.recall:.3f} ({least}), {effort.qps:,.0f} per second "
+        f"({effort.nprobe:,} lists)"
+    )
 
 
 def _as_json(report: IndexReport, on: VectorField) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, size
+from pairdex.parts.model_record import shown_model
 
 if TYPE_CHECKING:
     from pairdex.derived.info import CollectionInfo
@@ -66,7 +67,7 @@ def _for_people(facts: CollectionInfo) -> dict[str, object]:
         "made of": _made_of(facts),
         "dropped": dropped or "none",
         "vectors": f"{' and '.join(facts.vectors)}, {facts.dim} dimensions, float16",
-        "model": f"{model['name']} ({model['checksum'][:12]})" if model else "not known",
+        "model": shown_model(model) if model else "not known",
         "columns": ", ".join(facts.columns),
         "parts": len(facts.parts),
         **derived,

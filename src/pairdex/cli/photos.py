@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 
 import pairdex
+from pairdex.arguments import StrPath
 from pairdex.cli.encode import AsStoredOption, DeviceOption
-from pairdex.cli.model_option import model_cache, model_place
 from pairdex.cli.options import JsonOption
 from pairdex.cli.output import duration, print_json, print_lines, printable, progress_bars
 from pairdex.encoders.encoder import DEFAULT_DEVICE
-from pairdex.encoders.known_models import find_known
+from pairdex.encoders.first_use import model_place
+from pairdex.encoders.known_models import find_known, model_cache
 from pairdex.encoders.model import BUILT_IN
 from pairdex.errors import PairdexError
 from pairdex.follow.photos import PhotosReport, collection_of
@@ -45,7 +46,7 @@ EncodedOption = Annotated[
     typer.Option(
         metavar="MODEL",
         help="Model: demo, the name of a published model, or a model folder (default: the "
-        "collection's own; for a new one ViT-B/32 if it is in the cache, else demo).",
+        "collection's own; for a new one ViT-B/32 if it was fetched before, else demo).",
     ),
 ]
 WatchOption = Annotated[
@@ -97,7 +98,7 @@ def command(
     _serve(report, place, port, as_json, follower)
 
 
-def _model(name: str | None, collection: Path) -> str | Path | None:
+def _model(name: str | None, collection: Path) -> StrPath | None:
     """Return the model that is named or, for a new collection, the best one that is at hand."""
     if name is not None:
         return model_place(name)

@@ -19,7 +19,7 @@ from pairdex.cli.interrupts import CtrlC
 from pairdex.errors import PairdexError, WeakFileSystem
 from pairdex.files.os_advice import explained
 
-__all__ = ["main"]
+__all__ = ["main", "quieten_pictures"]
 
 _FAILED = 1
 _OF_DUCKDB = "OutOfMemoryException"  # by name: this module imports no library
@@ -35,9 +35,7 @@ def main() -> None:
 
         sys.stdout.write(f"pairdex {__version__}\n")
         sys.exit()
-    # Pillow's own warning of a large picture would be a second line beside our error.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
+    quieten_pictures()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may not be valid text
     _note_weak_file_systems()
@@ -83,6 +81,12 @@ def _memory_message(error: BaseException) -> str:
         f"not enough memory: an allocation failed ({asked}), with {held:,.0f} MB in use at most; free "
         "memory, raise the limit of this process, or give less work at once"
     )
+
+
+def quieten_pictures() -> None:
+    """Ignore Pillow's own warnings: they would be a second line beside our error."""
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of damaged EXIF
 
 
 def _note_weak_file_systems() -> None:

@@ -33,6 +33,7 @@ DistinctOption = Annotated[
         "--distinct", help="Leave out queries within a cosine distance of 1e-4 of another query."
     ),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")]
 AgainstOption = Annotated[
     Path | None,
     typer.Option(
@@ -51,6 +52,7 @@ def command(
     distinct: DistinctOption = False,
     against: AgainstOption = None,
     no_codes: NoCodesOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw random query vectors from a collection.
@@ -68,6 +70,7 @@ def command(
             distinct=distinct,
             against=against,
             use_codes=not no_codes,
+            force=force,
             progress=progress,
         )
     if as_json:

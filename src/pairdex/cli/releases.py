@@ -118,6 +118,7 @@ def _facts(release: Release) -> dict[str, Any]:
         "title": release.title,
         "about": release.about,
         "page": release.page,
+        "model": release.model,
     }
 
 

@@ -1,4 +1,4 @@
-"""`pairdex search`: the nearest rows of a text, a picture, a row, or of many vectors."""
+"""`pairdex search`: the nearest rows of a text, a picture, a row or vectors; or rows without a query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 
 import pairdex
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -23,6 +22,7 @@ from pairdex.cli.options import (
 )
 from pairdex.cli.output import duration, print_json, progress_bars
 from pairdex.cli.terms import query_of
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from pairdex.collection import Collection
     from pairdex.evaluation.search_file import FileSearch
     from pairdex.knn.cosine import Report
-    from pairdex.search import Hits
+    from pairdex.search import Hits, SearchReport
 
 EXAMPLES = (
     'pairdex search my-collection --text "a red car" --where "width >= 512"',
     'pairdex search my-collection --like 5 --term "-0.5 red" -k 20',
+    "pairdex search my-collection --where 'width > 99' --sort width --descending",
     "pairdex search my-collection --vectors queries.npy -k 100 --out results.h5",
 )
 PANELS = {
-    "Query": "text image like vectors term unlike keywords",
-    "Filters": "where safe fold",
+    "Query": "text image like vectors term unlike keywords no_keywords",
+    "Filters and order": "where safe fold sort descending",
     "Method": "on k exact recall model no_codes",
     "Output": "out as_json",
 }
@@ -64,9 +65,26 @@ KeywordsOption = Annotated[
     str | None,
     typer.Option(
         metavar="WORDS",
-        help="Also rank by words in captions, such as 'dog \"red car\" -cat': a quoted phrase must "
-        "occur, a word after - must not.",
+        help='Also rank by words in captions, or without a query by them alone, such as \'dog "red car" '
+        "-cat': a quoted phrase must occur, a word after - must not.",
     ),
+]
+NoKeywordsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-keywords",
+        help="Rank a text by vectors alone, without the captions that contain its words.",
+    ),
+]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Without a query: order the rows that match by this column, or by id.",
+    ),
+]
+DescendingOption = Annotated[
+    bool, typer.Option("--descending", help="Reverse the order of --sort: largest or newest first.")
 ]
 WhereOption = Annotated[
     str | None,
@@ -111,6 +129,9 @@ def command(
     term: TermOption = None,
     safe: SafeOption = False,
     keywords: KeywordsOption = None,
+    no_keywords: NoKeywordsOption = False,
+    sort: SortOption = None,
+    descending: DescendingOption = False,
     fold: FoldOption = None,
     model: ModelOption = None,
     out: OutOption = None,
@@ -119,8 +140,9 @@ def command(
 ) -> None:
     """Find the rows nearest to a text, a picture, a row or vectors.
 
-    Give one of --text, --image, --like and --vectors; --term adds to the first three. The search uses
-    the approximate index if there is one and it is faster, and says so.
+    Give one of --text, --image, --like and --vectors; --term adds to the first three. Without them,
+    --keywords, --where and --sort choose and order the rows. A text also finds captions that contain its
+    words. The search uses the approximate index if there is one and it is faster, and says so.
     """
     opened = pairdex.open(
         collection, model=None if model is None else model_place(model), use_codes=not no_codes
@@ -130,15 +152,12 @@ def command(
     check_k(k)
     how: dict[str, Any] = {"k": k, "on": on, "where": where, "safe": safe}
     how |= {"exact": exact, "recall": recall}
+    own = {"keywords": keywords, "sort": sort, "descending": descending, "fold": fold}
     if vectors is None:
-        query = query_of(text, image, like, unlike, term)
-        _search_one(opened, query, out, as_json, {**how, "keywords": keywords, "fold": fold})
+        query = _query(text, image, like, unlike, term)
+        _search_one(opened, query, out, as_json, {**how, **own, "hybrid": not no_keywords})
         return
-    if any(value is not None for value in (text, image, like, unlike, keywords, fold)) or term:
-        raise InvalidArgument(
-            "search takes either --vectors or --text, --image, --like, --unlike, --term, "
-            "--keywords, --fold"
-        )
+    _refuse_beside_vectors(*own.values(), no_keywords, text, image, like, unlike, term or None)
     from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
 
     with progress_bars() as progress:
@@ -146,16 +165,44 @@ def command(
     _print_found(found, on, k, out, as_json)
 
 
+def _refuse_beside_vectors(*values: object) -> None:
+    if any(value is not None and value is not False for value in values):
+        raise InvalidArgument(
+            "search takes either --vectors or --text, --image, --like, --unlike, --term, "
+            "--keywords, --no-keywords, --sort, --fold"
+        )
+
+
+def _query(
+    text: str | None,
+    image: Path | None,
+    like: int | None,
+    unlike: str | None,
+    term: list[str] | None,
+) -> Query | None:
+    """Return the query of the options; None without any."""
+    if all(value is None for value in (text, image, like, unlike)) and not term:
+        return None
+    return query_of(text, image, like, unlike, term)
+
+
 def _search_one(
-    collection: Collection, query: Query, out: Path | None, as_json: bool, options: dict[str, Any]
+    collection: Collection,
+    query: Query | None,
+    out: Path | None,
+    as_json: bool,
+    options: dict[str, Any],
 ) -> None:
     """Search for one query; what the search needs is made first, so that its time is its own."""
     on = options["on"]
-    if query.needs_model:
+    if query is not None and query.needs_model:
         _ = collection.encoder  # a missing model is reported before codes are made
     with progress_bars() as progress:
-        collection.prepare(on, exact=options["exact"], progress=progress)
-        if options["keywords"] is not None:
+        if query is not None:
+            collection.prepare(on, exact=options["exact"], progress=progress)
+        is_text = query is not None and query.only_text is not None and options["hybrid"]
+        captioned = "caption" in collection.columns and collection.finder.use_codes
+        if options["keywords"] is not None or (is_text and captioned):
             collection.prepare_keywords(progress=progress)
     started = time.perf_counter()
     hits = collection.search(query, **options)
@@ -163,17 +210,20 @@ def _search_one(
     if out is not None:
         from pairdex.evaluation.search_file import write_hits  # noqa: PLC0415 - as above
 
-        write_hits(out, hits, on=on, seconds=seconds)
+        asked = {name: value for name, value in options.items() if name != "on"}
+        write_hits(out, hits, collection=collection, on=on, seconds=seconds, options=asked)
     _print_one(hits, on, seconds, as_json)
 
 
 def _print_one(hits: Hits, on: str, seconds: float, as_json: bool) -> None:
     rows = hits.as_json()
     if as_json:
-        print_json({"hits": rows, "seconds": seconds, **_how(hits.report, on)})
+        print_json({"hits": rows, "seconds": seconds, **_how(hits.report, on), **_why(hits.report)})
         return
     print_hits(rows, with_distance=not hits.report.exact and hits.report.recall is None)
-    sys.stdout.write(f"{len(rows):,} rows in {duration(seconds)}{_by_index(hits.report)}\n")
+    sys.stdout.write(f"{_counted(hits)} in {duration(seconds)}{_by_method(hits.report)}\n")
+    if hits.report.note is not None:
+        sys.stderr.write(f"note: {hits.report.note}\n")
 
 
 def _print_found(found: FileSearch, on: str, k: int, out: Path | None, as_json: bool) -> None:
@@ -189,9 +239,43 @@ def _print_found(found: FileSearch, on: str, k: int, out: Path | None, as_json: 
         print_neighbours(found.ids, found.distances, digits=0 if on == "hamming" else 4)
 
 
+def _counted(hits: Hits) -> str:
+    total = hits.report.total
+    return f"{len(hits):,} rows" if total is None else f"{len(hits):,} of {total:,} rows"
+
+
+def _by_method(report: SearchReport) -> str:
+    """Return which method answered, unless vectors alone did exactly."""
+    words = ", ".join(report.words)
+    if report.method == "hybrid":
+        return f", by vectors and the words {words}{_by_index(report)}"
+    return f", by the words {words}" if report.method == "keywords" else _by_index(report)
+
+
+def _why(report: SearchReport) -> dict[str, object]:
+    names = ("method", "words", "total", "next", "note")
+    return {name: getattr(report, name) for name in names}
+
+
 def _by_index(report: Report) -> str:
     """Return what people should know about an answer that may not be exact."""
-    return "" if report.recall is None else f", by the index (recall {report.recall:.3f})"
+    if report.recall is None:
+        return ""
+    promised, rest = report.answered.promised, len(report.answered.exactly)
+    least = "" if promised is None else f", at least {promised:.3f} promised"
+    others = f"; {rest:,} answered exactly" if rest else ""
+    return f", by the index (recall {report.recall:.3f}{least}{others})"
+
+
+def _by_json(report: Report) -> dict[str, object]:
+    """Return what answered; for an index, also the recall it measured and promises."""
+    answered = report.answered
+    said: dict[str, object] = {"by": answered.by}
+    if answered.exactly:
+        said["answered_exactly"] = len(answered.exactly)
+    if report.recall is not None:
+        said |= {"recall": report.recall, "recall_promised": answered.promised}
+    return said
 
 
 def _how(report: Report, on: str) -> dict[str, object]:
@@ -200,7 +284,7 @@ def _how(report: Report, on: str) -> dict[str, object]:
         "on": on,
         "space": on,  # its name until version 0.1
         "certified": report.certified,
-        **({} if report.recall is None else {"by": "index", "recall": report.recall}),
+        **(_by_json(report)),
         "scanned": report.scanned,
         "rechecked": report.rechecked,
     }

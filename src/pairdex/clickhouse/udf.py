@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pairdex.encoders.model import BUILT_IN, load_model
+from pairdex.encoders.first_use import named_model
+from pairdex.encoders.model import BUILT_IN
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
 
@@ -85,8 +86,8 @@ def write_functions(
     """
     if not 1 <= pool <= _MAX_POOL:
         raise InvalidArgument(f"the pool is {pool:,}, expected 1 to {_MAX_POOL}", field="pool")
-    loaded = load_model(model)
-    place = BUILT_IN if model == BUILT_IN else str(Path(model).resolve())
+    loaded = named_model(model)
+    place = BUILT_IN if model == BUILT_IN else str(loaded.folder.resolve())
     shown = [] if pictures is None else [str(Path(pictures).resolve())]
     if pictures is not None and not Path(pictures).is_dir():
         raise MissingFile(f"{pictures} is not a folder; expected one of pictures")

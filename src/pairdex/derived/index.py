@@ -18,6 +18,8 @@ import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
+from pairdex.derived.lookups.keywords import KEYWORDS
+from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
     DamagedFile,
     InvalidArgument,
@@ -132,7 +134,8 @@ def index(
 
     Recall is measured against the exact search. The queries are rows that the index was not trained on
     and, if the collection has both kinds of vectors, vectors of the other kind. From then on searches use
-    the index if it is cheaper. If a call is interrupted, the same call resumes it.
+    the index if it is cheaper. If a call is interrupted, the same call resumes it. It also indexes the
+    words of captions, which searches for texts look up.
 
     Parameters
     ----------
@@ -173,7 +176,10 @@ def index(
         size, on_disk = _fitting(store, memory_bytes, size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
-        return _make(store, on, wish, progress)
+        report = _make(store, on, wish, progress)
+    if KEYWORDS.column in store.schema.names:  # a text search looks its words up in the captions
+        make_files(store, KEYWORDS, progress=at_step(progress, "indexing captions"))
+    return report
 
 
 def renew_index(
@@ -238,6 +244,7 @@ def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None)
     path = ivf_path(store.path, on)
     atomic.make_folder(path.parent)
     rows = _rows(store, on)
+    earlier = _earlier_points(path)
     how = _build_or_extend(path, rows, wish, progress)
     file = IvfFile(path)
     points = _known_points(path, file) if how == "unchanged" else None
@@ -245,7 +252,8 @@ def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None)
         efforts, counts = _measured(
             store, on, InvertedIndex(file, rows.blocks, on_disk=wish.on_disk), progress
         )
-        points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk)
+        seconds = _build_seconds(how, earlier, time.perf_counter() - started)
+        points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk, seconds)
         write_points(points_path(path), points)
     found: dict[VectorField, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),
@@ -291,6 +299,22 @@ def _readable(path: Path) -> IvfFile | None:
     return file
 
 
+def _earlier_points(path: Path) -> OperatingPoints | None:
+    try:
+        return _known_points(path, IvfFile(path))
+    except (MissingFile, DamagedFile, UnsupportedFormat):
+        return None
+
+
+def _build_seconds(how: Built, earlier: OperatingPoints | None, seconds: float) -> float | None:
+    """Return the time of the build and of all extensions; None if an earlier one is not recorded."""
+    if how == "built":
+        return seconds
+    if earlier is None or earlier.build_seconds is None:
+        return None
+    return earlier.build_seconds + seconds if how == "extended" else earlier.build_seconds
+
+
 def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
     try:
         points = read_points(points_path(path))
@@ -321,8 +345,8 @@ def _measured(
         queries, ids = tune.draw_queries(
             store.vectors(vectors).blocks, seed=header.seed, may=eligible
         )
-        own = ids if kind == "own" else ids * 0 - 1
-        truth = tune.find_truth(blocks, queries, own, codes=codes, allowed=live)
+        # Neither a row nor a text counts its own row, which a held-out query does not have.
+        truth = tune.find_truth(blocks, queries, ids, codes=codes, allowed=live)
         efforts[kind] = tune.measure(index, truth, kind, allowed=live, progress=step)
         counts[kind] = len(queries)
     return efforts, counts

@@ -125,12 +125,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Release:
-    """A set of files published together; `page` is its web page, `about` a summary."""
+    """A set of files published together; `page` is its web page, `about` a summary.
+
+    `model` is the name of the model that made its vectors.
+    """
 
     name: str
     title: str
     page: str
     about: str
+    model: str
     entries: tuple[Entry, ...]
 
     @property

@@ -13,19 +13,26 @@ from urllib.parse import quote
 from pairdex.arguments import StrPath, checked
 from pairdex.downloads.catalogue import Entry, Release, find_release, select
 from pairdex.downloads.download import Arrival, Downloader
-from pairdex.downloads.file_source import FileSource, RemoteSource
-from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
 from pairdex.downloads.record import Record
-from pairdex.downloads.retry import Hosts, Retry, Tries
-from pairdex.downloads.streams import Source, host_of, shown, split_url
+from pairdex.downloads.retry import Retry
+from pairdex.downloads.sources import Sources
+from pairdex.downloads.streams import shown
 from pairdex.downloads.workers import Meter, Result, side_by_side
 from pairdex.errors import FetchFailed, InvalidArgument, WriteFailed
 from pairdex.files.atomic import make_folder
 from pairdex.parts.numbers import Parts, numbers_of
-from pairdex.progress import Progress, at_step
+from pairdex.progress import Progress, StepProgress, at_step
 
-__all__ = ["DEFAULT_JOBS", "MAX_JOBS", "Failure", "FetchReport", "fetch", "fetch_files"]
+__all__ = [
+    "DEFAULT_JOBS",
+    "MAX_JOBS",
+    "Failure",
+    "FetchReport",
+    "bring_files",
+    "fetch",
+    "fetch_files",
+]
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 64
@@ -156,48 +163,52 @@ def fetch_files(
     if not 1 <= jobs <= MAX_JOBS:
         raise InvalidArgument(f"jobs is {jobs}, expected 1 to {MAX_JOBS}", field="jobs")
     began = time.monotonic()
-    retry = retry or Retry()
-    hosts = Hosts(retry)
-    with _Sources(hosts, retry) as sources:
+    with Sources(retry or Retry()) as sources:
         entries, known = _plan(sources, release, parts, files, mirror)
-        make_folder(folder)
-        _check_space(entries, folder)
-        meter = Meter(entries, at_step(progress, "fetching"))
-        downloader = Downloader(
-            folder, sources.of, Record(folder), hosts, retry, meter.progress, meter.expect
+        results = bring_files(
+            entries,
+            folder,
+            sources,
+            jobs=jobs,
+            release=None if known is None else known.name,
+            progress=at_step(progress, "fetching"),
         )
-        results = side_by_side(entries, jobs, downloader, meter.stop)
     return _report(release, entries, results, known, time.monotonic() - began)
 
 
-class _Sources:
-    """The source of each kind of address, created on first use."""
+def bring_files(
+    entries: list[Entry],
+    folder: Path,
+    sources: Sources,
+    *,
+    jobs: int = DEFAULT_JOBS,
+    release: str | None = None,
+    progress: StepProgress | None = None,
+) -> list[Result]:
+    """Bring files into a folder, and return what became of each; the record names the `release`.
 
-    def __init__(self, hosts: Hosts, retry: Retry) -> None:
-        self._hosts, self._retry = hosts, retry
-        self._http = HttpSource(hosts, retry)
-        self._file, self._remote = FileSource(), RemoteSource()
-
-    def __enter__(self) -> _Sources:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def tries(self, url: str) -> Tries:
-        """Return the retry state of an address."""
-        return Tries(host_of(url), self._hosts, self._retry)
-
-    def of(self, url: str) -> Source:
-        """Return the source that reads an address."""
-        scheme = split_url(url).scheme
-        if scheme in ("http", "https"):
-            return self._http
-        return self._file if scheme == "file" else self._remote
+    Raises
+    ------
+    WriteFailed
+        The disk is full or the folder is not writable.
+    """
+    make_folder(folder)
+    _check_space(entries, folder)
+    meter = Meter(entries, progress)
+    downloader = Downloader(
+        folder,
+        sources.of,
+        Record(folder, release),
+        sources.hosts,
+        sources.retry,
+        meter.progress,
+        meter.expect,
+    )
+    return side_by_side(entries, jobs, downloader, meter.stop)
 
 
 def _plan(
-    sources: _Sources,
+    sources: Sources,
     name: str,
     parts: frozenset[int] | None,
     patterns: Sequence[str],

@@ -6,7 +6,7 @@ import email.utils
 import html
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timezone
 from functools import cache
@@ -43,8 +43,14 @@ _RANGE_REFUSED = "206 or 416"
 class HttpSource:
     """Reads http:// and https:// addresses; one connection pool for all threads."""
 
-    def __init__(self, hosts: Hosts, retry: Retry) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        retry: Retry,
+        headers_of: Callable[[str], dict[str, str]] | None = None,
+    ) -> None:
         self._hosts, self._retry = hosts, retry
+        self._headers_of = headers_of or (lambda _: {})
         self._client = httpx.Client(
             verify=_authorities(),
             follow_redirects=True,
@@ -105,6 +111,8 @@ class HttpSource:
         host = host_of(url)
         with self._hosts.connection(host):
             try:
+                # The client drops `Authorization` when a redirect leads to another origin.
+                headers = headers | self._headers_of(url)
                 with self._client.stream("GET", url, headers=headers) as answer:
                     self._check(answer, url, host)
                     yield answer

@@ -25,19 +25,24 @@ _FORMAT, _VERSION = "pairdex-fetched", 1
 
 @dataclass(frozen=True)
 class Known:
-    """The state of a file when its digest was computed."""
+    """The state of a file when its digest was computed, and the release it is of, if any."""
 
     bytes: int
     mtime_ns: int
     algorithm: str
     digest: str
+    release: str | None = None
 
 
 class Record:
-    """The record of a folder; if it is lost or damaged, files are read again."""
+    """The record of a folder; if it is lost or damaged, files are read again.
 
-    def __init__(self, folder: Path) -> None:
+    New entries name the `release` that is being fetched.
+    """
+
+    def __init__(self, folder: Path, release: str | None = None) -> None:
         self._folder, self._path = folder, folder / RECORD
+        self._release = release
         self._lock = threading.Lock()
         self._files = self._read()
 
@@ -51,10 +56,15 @@ class Record:
         same = (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
         return known if same else None
 
+    def find_path(self, path: Path) -> Known | None:
+        """Return the entry of a file by its path; None outside the folder."""
+        inside = path.is_relative_to(self._folder)
+        return self.find(path.relative_to(self._folder).as_posix()) if inside else None
+
     def add(self, name: str, algorithm: str, digest: str) -> Known:
         """Record the current digest of a file."""
         status = (self._folder / name).stat()
-        known = Known(status.st_size, status.st_mtime_ns, algorithm, digest)
+        known = Known(status.st_size, status.st_mtime_ns, algorithm, digest, self._release)
         with self._locked():
             for leftover in partials(self._folder, self._path.name):
                 leftover.unlink(missing_ok=True)

@@ -17,19 +17,17 @@ _QUICK = 1.702
 
 
 def swapped(data: bytes) -> bytes | None:
-    """Return an ONNX tower with the other activation; None if it has neither, or onnx is missing.
+    """Return an ONNX tower with the other activation; None if it has neither.
 
     Parameters
     ----------
     data
         The file's content.
     """
-    try:
-        import onnx  # noqa: PLC0415 - of the extra `export`, but useful without
-        import onnx.helper  # noqa: PLC0415
-        import onnx.numpy_helper  # noqa: PLC0415
-    except ImportError:
-        return None
+    import onnx  # noqa: PLC0415 - it loads slowly
+    import onnx.helper  # noqa: PLC0415
+    import onnx.numpy_helper  # noqa: PLC0415
+
     model: Any = onnx.load_model_from_string(data)
     if not {"Sigmoid", "Erf", "Gelu"} & {node.op_type for node in model.graph.node}:
         return None

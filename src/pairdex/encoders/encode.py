@@ -11,7 +11,7 @@ from pathlib import Path
 from pairdex.arguments import StrPath, checked
 from pairdex.encoders.decoding import DecodingRules, decoder
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
-from pairdex.encoders.model import load_model
+from pairdex.encoders.first_use import named_model
 from pairdex.encoders.open_source import named_in, open_source
 from pairdex.encoders.part import (
     PartFiles,
@@ -111,7 +111,7 @@ def encode(
         raise InvalidArgument(f"part_rows is {part_rows}, expected at least 1", field="part_rows")
     if workers < 0:
         raise InvalidArgument(f"workers is {workers}, expected at least 0", field="workers")
-    encoder = Encoder(load_model(model), device=device)
+    encoder = Encoder(named_model(model), device=device)
     source = open_source(images, exif=exif)
     orientation: Orientation = "as stored" if as_stored else "upright"
     note = Note(

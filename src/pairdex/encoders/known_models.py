@@ -1,20 +1,32 @@
-"""Published models by their common names, and the commands that put them into the local cache.
+"""Published models by their common names: where each lies on the hub, and its checksum.
 
-Nothing is fetched here. A name resolves to a folder of the cache, or to an error with the commands
-that fill it. They can run on another machine if this one is offline.
+Repositories and activations are those of open_clip 3.3.0 (`pretrained.py`); names and the source of
+each vector set are in docs/models.md. `revision` and `sha256` are pinned where they are published;
+for the others the hub's own checksum is compared and recorded.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pairdex.encoders.model import BUILT_IN
-from pairdex.errors import MissingFile
+if TYPE_CHECKING:
+    from pairdex.encoders.export.towers import Activation
 
-__all__ = ["KNOWN", "KnownModel", "cached_model", "find_known"]
+__all__ = [
+    "KNOWN",
+    "KnownModel",
+    "cached_at",
+    "find_known",
+    "find_repository",
+    "is_same_name",
+    "model_cache",
+]
 
-_OPENAI = "https://openaipublic.azureedge.net/clip/models"  # clip/clip.py
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -25,82 +37,133 @@ class KnownModel:
     ----------
     name
         Its publisher's name for it.
+    repository
+        Its repository on the hub.
+    dim
+        The dimension of its vectors; None if unknown.
     others
         Other names: `ARCHITECTURE/WEIGHTS` in open_clip, repositories.
-    folder
-        Its folder in the cache.
-    fetch
-        The command that fetches it.
-    source
-        The file or folder that the command creates, for `pairdex model export`.
+    revision
+        The commit to fetch; `main` is the newest one.
+    sha256, bytes
+        Of the weights in that commit; None if not published.
+    activation
+        Of both towers; None takes the one that its configuration states.
     """
 
     name: str
-    others: tuple[str, ...]
-    folder: str
-    fetch: str
-    source: str
+    repository: str
+    dim: int | None
+    others: tuple[str, ...] = ()
+    revision: str = "main"
+    sha256: str | None = None
+    bytes: int | None = None
+    activation: Activation | None = None
 
-    def commands(self, cache: Path) -> list[str]:
-        """Return the commands that put it into the cache."""
-        return [
-            self.fetch,
-            "pip install 'pairdex[export]'",
-            f"pairdex model export {self.source} {cache / self.folder} --name {self.name}",
-        ]
+    @property
+    def folder(self) -> str:
+        """Its folder in the cache; two dashes keep the parts of any repository's name apart."""
+        return re.sub(r"[/@]", "-" if self.dim else "--", self.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names."""
+        return (self.name, self.repository, *self.others)
 
 
-def _openai(name: str, digest: str, file: str, *others: str) -> KnownModel:
-    stem = file.removesuffix(".pt")
+def _openai(
+    name: str,
+    repository: str,
+    dim: int,
+    revision: str,
+    *,
+    sha256: str | None = None,
+    size: int | None = None,
+    others: tuple[str, ...] = (),
+) -> KnownModel:
+    stem = re.sub(r"px$", "", name.replace("/", "-").replace("@", "-"))
+    names = (f"{stem}-quickgelu", f"{stem}-quickgelu/openai", f"{stem}/openai", *others)
     return KnownModel(
-        name,
-        (f"{stem}-quickgelu", f"{stem}-quickgelu/openai", f"{stem}/openai", *others),
-        stem,
-        f"curl -LO {_OPENAI}/{digest}/{file}",
-        file,
+        name, f"timm/{repository}", dim, names, revision, sha256, size, activation="quick_gelu"
     )
 
 
-def _hub(name: str, repository: str, *others: str) -> KnownModel:
-    place = repository.rpartition("/")[2]
-    fetch = f"hf download {repository} --local-dir {place}"
-    return KnownModel(name, (repository, *others), name.replace("/", "-"), fetch, place)
+def _laion(
+    name: str,
+    repository: str,
+    dim: int,
+    revision: str = "main",
+    *,
+    sha256: str | None = None,
+    size: int | None = None,
+) -> KnownModel:
+    return KnownModel(
+        name, f"laion/{repository}", dim, (), revision, sha256, size, activation="gelu"
+    )
 
 
 KNOWN: tuple[KnownModel, ...] = (
     _openai(
         "ViT-B/32",  # LAION-400M's vectors
-        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
-        "ViT-B-32.pt",
-        "openai/clip-vit-base-patch32",
+        "vit_base_patch32_clip_224.openai",
+        512,
+        "a6f597a30f7b82c51704746581f9a4e41421e878",
+        sha256="e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
+        size=605_143_284,
+        others=("openai/clip-vit-base-patch32",),
     ),
     _openai(
         "ViT-B/16",
-        "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
-        "ViT-B-16.pt",
-        "openai/clip-vit-base-patch16",
+        "vit_base_patch16_clip_224.openai",
+        512,
+        "977e3dd0ec55ab8da155f2fbeb6b5f54948b6e3d",
+        sha256="4b8699299b1e8997753c64b052ba32031449d5d853f55a039148560ee02b820f",
+        others=("openai/clip-vit-base-patch16",),
     ),
     _openai(
         "ViT-L/14",  # LAION-2B's and LAION-5B's vectors
-        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
-        "ViT-L-14.pt",
-        "openai/clip-vit-large-patch14",
+        "vit_large_patch14_clip_224.openai",
+        768,
+        "18d0535469bb561bf468d76c1d73aa35156c922b",
+        sha256="9ce2e8a8ebfff3793d7d375ad6d3c35cb9aebf3de7ace0fc7308accab7cd207e",
+        size=1_710_517_724,
+        others=("openai/clip-vit-large-patch14",),
     ),
     _openai(
         "ViT-L/14@336px",
-        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
-        "ViT-L-14-336px.pt",
-        "openai/clip-vit-large-patch14-336",
-        "ViT-L-14-336-quickgelu/openai",
-        "ViT-L-14-336/openai",
+        "vit_large_patch14_clip_336.openai",
+        768,
+        "main",
+        others=("openai/clip-vit-large-patch14-336",),
     ),
-    _hub("ViT-B-32/laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
-    _hub("ViT-B-32/datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K"),
-    _hub("ViT-B-16/laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K"),
-    _hub("ViT-B-16/datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"),
-    _hub("ViT-L-14/laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"),
-    _hub("ViT-L-14/datacomp_xl_s13b_b90k", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
-    _hub("siglip-base-patch16-224", "google/siglip-base-patch16-224", "ViT-B-16-SigLIP/webli"),
+    _laion(
+        "ViT-B-32/laion2b_s34b_b79k",
+        "CLIP-ViT-B-32-laion2B-s34B-b79K",
+        512,
+        "1a25a446712ba5ee05982a381eed697ef9b435cf",
+        sha256="ac4f8c4b88af6d963118cbf40ad93176d092abbedfcb752601ae1866352656e6",
+        size=605_143_316,
+    ),
+    _laion("ViT-B-32/datacomp_xl_s13b_b90k", "CLIP-ViT-B-32-DataComp.XL-s13B-b90K", 512),
+    _laion("ViT-B-16/laion2b_s34b_b88k", "CLIP-ViT-B-16-laion2B-s34B-b88K", 512),
+    _laion("ViT-B-16/datacomp_xl_s13b_b90k", "CLIP-ViT-B-16-DataComp.XL-s13B-b90K", 512),
+    _laion("ViT-L-14/laion2b_s32b_b82k", "CLIP-ViT-L-14-laion2B-s32B-b82K", 768),
+    _laion("ViT-L-14/datacomp_xl_s13b_b90k", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 768),
+    KnownModel(
+        "siglip-base-patch16-224",
+        "google/siglip-base-patch16-224",
+        768,
+        ("ViT-B-16-SigLIP/webli",),
+    ),
+    KnownModel("siglip2-base-patch16-224", "google/siglip2-base-patch16-224", 768),
+    *(
+        KnownModel(name, f"wkcn/{name}", 512)
+        for name in (
+            "TinyCLIP-ViT-8M-16-Text-3M-YFCC15M",
+            "TinyCLIP-ViT-39M-16-Text-19M-YFCC15M",
+            "TinyCLIP-ViT-61M-32-Text-29M-LAION400M",
+        )
+    ),
 )
 
 
@@ -108,33 +171,35 @@ def find_known(name: str) -> KnownModel | None:
     """Return the published model of a name, compared without case; None if unknown."""
     asked = name.lower()
     for model in KNOWN:
-        if asked in (model.name.lower(), *(other.lower() for other in model.others)):
+        if asked in (other.lower() for other in model.names):
             return model
     return None
 
 
-def cached_model(name: str, cache: Path) -> str | Path:
-    """Return the folder of a model: in the cache for a known name, else the name itself.
+def find_repository(name: str) -> KnownModel | None:
+    """Return the model of any repository, `OWNER/NAME` or `OWNER/NAME@REVISION`; None for other names."""
+    if not _REPOSITORY.fullmatch(name):
+        return None
+    repository, _, revision = name.partition("@")
+    return KnownModel(name, repository, None, revision=revision or "main")
 
-    An existing folder of that name takes precedence over the cache.
 
-    Parameters
-    ----------
-    cache
-        The folder of the models that have been exported by name.
+def is_same_name(one: str, other: str) -> bool:
+    """Return whether two names stand for the same model."""
+    known = find_known(one)
+    return one.lower() == other.lower() or (known is not None and known is find_known(other))
 
-    Raises
-    ------
-    MissingFile
-        The model is known, but not in the cache; the message has the commands that put it there.
-    """
-    known = find_known(name)
-    if name == BUILT_IN or Path(name).is_dir() or known is None:
-        return name
-    folder = cache / known.folder
-    if folder.is_dir():
-        return folder
-    raise MissingFile(
-        f"the model {known.name} is not in {cache}; put it there, once, with: "
-        + " && ".join(known.commands(cache))
-    )
+
+def cached_at(folder: Path) -> KnownModel | None:
+    """Return the published model that the cache keeps in a folder; None for any other folder."""
+    inside = folder.parent == model_cache()
+    return next((model for model in KNOWN if inside and model.folder == folder.name), None)
+
+
+def model_cache() -> Path:
+    """Return the folder of fetched models: `PAIRDEX_MODELS`, or `pairdex/models` in the XDG cache."""
+    named = os.environ.get("PAIRDEX_MODELS")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "pairdex" / "models"

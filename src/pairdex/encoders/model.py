@@ -37,8 +37,8 @@ BUILT_IN = "demo"
 DEMO_KNOWS = "the model demo knows 24 drawn things; for photographs: --model ViT-B/32"
 
 Precision = Literal["float32", "int8"]
-Cleaning = Literal["openai", "siglip", "none"]
-CLEANINGS: tuple[Cleaning, ...] = ("openai", "siglip", "none")
+Cleaning = Literal["openai", "siglip", "lower", "none"]
+CLEANINGS: tuple[Cleaning, ...] = ("openai", "siglip", "lower", "none")
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 _MANIFEST = "model.json"
@@ -67,7 +67,7 @@ class TextSpec:
 
     `dynamic` padding fills a batch to its longest text, which needs a causal text tower; `fixed`
     fills to `context_length`. `openai` cleaning repairs and lowers the text, `siglip` lowers it and
-    removes punctuation, `none` does nothing.
+    removes punctuation, `lower` only lowers it, `none` does nothing.
     """
 
     context_length: int
@@ -154,8 +154,8 @@ def load_model(name_or_folder: StrPath) -> Model:
     folder = Path(name_or_folder)
     if not folder.is_dir():
         raise MissingFile(
-            f"the model {name_or_folder} does not exist; expected {BUILT_IN} or the folder of a model "
-            "(pairdex model export makes one)"
+            f"the model {name_or_folder} does not exist; expected {BUILT_IN}, the name of a published "
+            "model (pairdex model fetch), or the folder of a model (pairdex model export)"
         )
     return _read(folder)
 

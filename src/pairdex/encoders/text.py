@@ -81,7 +81,12 @@ def canonical(text: str) -> str:
     return _SPACES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).strip()
 
 
-_CLEANING: dict[str, Callable[[str], str]] = {"openai": clean, "siglip": canonical, "none": str}
+_CLEANING: dict[str, Callable[[str], str]] = {
+    "openai": clean,
+    "siglip": canonical,
+    "lower": str.lower,  # SigLIP 2
+    "none": str,
+}
 
 
 class TextTokenizer:

@@ -6,6 +6,8 @@ Both are inferred from the data. A note reports each deviation from the rule.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,9 @@ from pairdex.reference.read_gold import Gold
 
 __all__ = ["aligned"]
 
+# Values that programs write for no neighbour: the largest of int32, uint32 and int64.
+_LARGEST = np.array([2**31 - 1, 2**32 - 1, 2**63 - 1])
+_LISTED = 3  # such values in a note
 _CLEARLY = 4.0  # standard deviations that separate two agreement counts beyond chance
 
 
@@ -28,11 +33,11 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
         The results have another number of queries, or ids outside the collection.
     """
     notes: list[str] = []
+    table = _marked_missing(table, notes)
     knns, dists = table.knns, table.dists
     if _is_turned(table, gold, notes):
         knns, dists = knns.T, None if dists is None else dists.T
-    if knns.min(initial=0) < -1:
-        raise DamagedFile(f"{table.path} has the id {knns.min():,} in knns, which is not a row")
+    knns = _without_padding(knns, gold, notes)
     first = _first_id(table, knns, dists, gold, notes)
     ids = np.where(knns >= max(first, 0), knns - first, -1)
     if gold.rows is not None and ids.max(initial=-1) >= gold.rows:
@@ -41,6 +46,39 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
             f"{gold.rows:,} rows: the results are of another collection"
         )
     return ids, notes
+
+
+def _marked_missing(table: NeighbourTable, notes: list[str]) -> NeighbourTable:
+    """Return a table with -1 for ids that no row can have: negative ones, and the largest integers."""
+    is_padding = (table.knns < 0) | np.isin(table.knns, _LARGEST)
+    others = np.unique(table.knns[is_padding & (table.knns != -1)])
+    if not len(others):
+        return table
+    listed = ", ".join(f"{value:,}" for value in others[:_LISTED])
+    more = ", …" if len(others) > _LISTED else ""
+    notes.append(f"{listed}{more} taken to mean no neighbour")
+    return replace(table, knns=np.where(is_padding, np.int64(-1), table.knns))
+
+
+def _without_padding(knns: NDArray[np.int64], gold: Gold, notes: list[str]) -> NDArray[np.int64]:
+    """Return the ids with -1 for a number beyond all rows that fills the ends of rows.
+
+    Some programs write the number of rows for no neighbour, or one more.
+    """
+    if gold.rows is None:
+        return knns
+    is_last = knns == gold.rows  # also the last row, if ids count from 1; but that occurs once
+    beyond = (knns > gold.rows) | (is_last & (is_last.sum(axis=1, keepdims=True) > 1))
+    values = np.unique(knns[beyond])
+    if len(values) != 1 or not _stands_at_ends(knns == values[0]):
+        return knns
+    notes.append(f"{values[0]:,} taken to mean no neighbour: it fills the ends of rows")
+    return np.where(knns == values[0], np.int64(-1), knns)
+
+
+def _stands_at_ends(marked: NDArray[np.bool_]) -> bool:
+    """Return whether nothing unmarked follows a marked value in a row, and some row begins otherwise."""
+    return not ((marked[:, :-1] & ~marked[:, 1:]).any() or marked[:, 0].all())
 
 
 def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:

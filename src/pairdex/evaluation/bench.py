@@ -23,11 +23,14 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
-from pairdex.evaluation.methods import IdsAndDistances, SearchMethod, search_methods
+from pairdex.evaluation.methods import SearchMethod, search_methods
+from pairdex.evaluation.provenance import algorithm, answered_by, facts_of, settings
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
+from pairdex.files.neighbour_files import split_group
 from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import write_results
+from pairdex.knn.cosine import Neighbours, Report
 from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
@@ -43,15 +46,21 @@ _SINGLE_SECONDS = 10.0  # time limit of the single queries
 _SINGLE_LEAST = 5  # minimum number of single queries
 
 GOLD_NAME = "gold.h5"
+_FROM_VECTORS = ("exact", "ivf")  # the others are projections, which are named by what they search
 
 
 @dataclass(frozen=True)
 class Single:
-    """Latencies of single queries, run one after another, in seconds."""
+    """Latencies of single queries, run one after another, in seconds.
+
+    `answered_by` counts the queries by what answered them. A single query may be left to the exact
+    search although the batch is not, and the reverse.
+    """
 
     queries: int
     median: float
     p99: float
+    answered_by: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -108,8 +117,8 @@ def bench(
     gold
         The gold standard of the queries. None computes it.
     out
-        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for a computed gold
-        standard, `out`/gold.h5.
+        A folder for SISAP's result files, `out`/NAME/ROWS/METHOD.h5, and for the gold standard,
+        `out`/gold.h5, computed or copied.
     repeat
         Number of batch repetitions. The time is their median.
     progress
@@ -132,8 +141,9 @@ def bench(
         folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
         atomic.make_folder(folder)
         step = at_step(progress, "making codes")
-        found = list(search_methods(task.store, on, progress=step))
-        reference = gold or task.write_gold(folder / GOLD_NAME, progress)
+        vectors = task.queries.vectors
+        found = list(search_methods(task.store, on, vectors, k, progress=step))
+        reference = task.have_gold(folder / GOLD_NAME, gold, progress)
         results, single = [], []
         for number, method in enumerate(found):
             if progress:
@@ -169,7 +179,16 @@ class _Task:
         if len(self.queries.vectors) == 0:
             raise InvalidArgument("there are no queries: nothing to measure", field="queries")
 
-    def write_gold(self, path: Path, progress: Progress | None) -> Path:
+    def have_gold(self, path: Path, given: StrPath | None, progress: Progress | None) -> StrPath:
+        """Return the gold standard, which lies in the folder whether it was given or is computed."""
+        if given is None:
+            return self._write_gold(path, progress)
+        source, group = split_group(given)
+        if group is None and not (path.exists() and source.samefile(path)):
+            atomic.write_bytes(path, source.read_bytes())
+        return given
+
+    def _write_gold(self, path: Path, progress: Progress | None) -> Path:
         """Write more than k exact neighbours per query, so that ties at k are visible."""
         write_gold(
             self.store,
@@ -184,28 +203,42 @@ class _Task:
 
     def write_result(self, folder: Path, method: SearchMethod) -> Path:
         """Search all queries in one batch and write a SISAP result file below `folder`."""
-        (ids, distances), seconds = self._measure_batch(method)
-        name, rows = self.store.manifest.name, self.store.live_rows
+        found, seconds = self._measure_batch(method)
+        name, rows, n = self.store.manifest.name, self.store.live_rows, len(found.ids)
+        report, by = found.report, found.report.answered.by
         attributes: dict[str, Value] = {
             "data": name,
             "size": rows,
-            "algo": method.algo,
+            "algo": algorithm(report.answered, n) + _variant(report),
             "querytime": seconds,
-            "params": f"{method.params} k={self.k}",
+            "params": settings(report, n, k=self.k, on=self.on if by in _FROM_VECTORS else by),
         }
-        if method.buildtime is not None:
-            attributes["buildtime"] = method.buildtime
+        buildtime = method.buildtime
+        if by == "exact" and report.answered.asked is not None:
+            buildtime = None  # the index did not answer
+        if buildtime is not None:
+            attributes["buildtime"] = buildtime
         about = {
             "collection_checksum": self.store.checksum,
             "queries_checksum": self.queries.checksum,
+            "repeat": self.repeat,
+            "kernel": _native.kernels()[0],
+            **facts_of(report, n),
         }
-        shown = np.where(ids < 0, np.float32(math.inf), distances.astype(np.float32))
-        path = folder / name / str(rows) / f"{method.name}.h5"
+        shown = np.where(found.ids < 0, np.float32(math.inf), found.distances.astype(np.float32))
+        path = folder / name / str(rows) / f"{_stem(method, found)}.h5"
         atomic.make_folder(path.parent)
-        write_results(path, ids, shown, attributes=attributes, about=about)
+        write_results(
+            path,
+            found.ids,
+            shown,
+            attributes=attributes,
+            about=about,
+            answered_by=answered_by(report, n),
+        )
         return path
 
-    def _measure_batch(self, method: SearchMethod) -> tuple[IdsAndDistances, float]:
+    def _measure_batch(self, method: SearchMethod) -> tuple[Neighbours, float]:
         method.search(self.queries.vectors[:_WARM_UP_QUERIES], self.k)
         seconds = []
         for _ in range(self.repeat):
@@ -215,13 +248,30 @@ class _Task:
         return found, statistics.median(seconds)
 
 
+def _variant(report: Report) -> str:
+    """Distinguish the exact search without codes: it is another algorithm on every plot."""
+    is_by_rows = report.answered.by == "exact" and not report.scanned
+    return ", no codes" if is_by_rows else ""
+
+
+def _stem(method: SearchMethod, found: Neighbours) -> str:
+    """Return the name of a result file, which never names an index that did not answer."""
+    answered = found.report.answered
+    if answered.by == "exact" and answered.asked is not None:
+        return f"exact-at-{answered.asked:g}"
+    return method.name
+
+
 def _measure_single(method: SearchMethod, vectors: NDArray[np.float32], k: int) -> Single:
     seconds: list[float] = []
+    counts: dict[str, int] = {}
     for vector in vectors[:_SINGLE_QUERIES]:
         started = time.perf_counter()
-        method.search(vector[None, :], k)
+        found = method.search(vector[None, :], k)
+        for by, count in found.report.answered.counts(1).items():
+            counts[by] = counts.get(by, 0) + count
         seconds.append(time.perf_counter() - started)
         if sum(seconds) > _SINGLE_SECONDS and len(seconds) >= _SINGLE_LEAST:
             break
     p99 = float(np.percentile(seconds, 99))
-    return Single(len(seconds), statistics.median(seconds), p99)
+    return Single(len(seconds), statistics.median(seconds), p99, counts)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pairdex.arguments import StrPath, checked
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.evaluation.plot import check_plot, plot_runs
 from pairdex.evaluation.points import OperatingPoint, operating_points, pareto, thresholds_for
-from pairdex.evaluation.results import find_results, read_result
+from pairdex.evaluation.results import Found, find_results, read_result
 from pairdex.evaluation.runs import Run, View, compare, views
 from pairdex.files import atomic
-from pairdex.reference.read_gold import read_gold
+from pairdex.files.neighbour_files import split_group
+from pairdex.reference.read_gold import Gold, read_gold
 
 __all__ = ["DEFAULT_K", "Evaluation", "evaluate"]
 
@@ -40,14 +41,14 @@ class Evaluation:
     notes
         Sentences about what was inferred from the gold standards.
     passed_over
-        HDF5 files in the folders that are not result files.
+        The other HDF5 files in the folders, by path, and why each was not used.
     """
 
     runs: list[Run]
     fronts: list[tuple[str, ...]]
     points: list[OperatingPoint]
     notes: list[str]
-    passed_over: list[str]
+    passed_over: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON-compatible values."""
@@ -106,21 +107,43 @@ def evaluate(
     for one in golds:
         one.check_k(k)
     wanted = thresholds_for(k, None if thresholds is None else list(thresholds))
-    found, passed = find_results(_several(results))
-    runs = [compare(read_result(path, golds), k) for path in found]
+    runs, passed = _runs(find_results(_several(results)), golds, k)
     seen = list(views(runs))
     evaluation = Evaluation(
         runs=runs,
         fronts=_fronts(runs, seen),
         points=operating_points(seen, wanted),
         notes=[f"{one.path}: {note}" for one in golds for note in one.notes],
-        passed_over=[path for path in passed if path not in {one.path for one in golds}],
+        passed_over=passed,
     )
     if plot is not None:
         plot_runs(Path(plot), seen, k=k, thresholds=wanted)  # raises if no run has a time
     if csv is not None:
         _write_csv(Path(csv), evaluation)
     return evaluation
+
+
+def _runs(found: Found, golds: Sequence[Gold], k: int) -> tuple[list[Run], dict[str, str]]:
+    """Return the runs, and the files in folders that are not used.
+
+    A file in a folder whose queries or collection are others is passed over, unless all are.
+    """
+    runs = {path: compare(read_result(path, golds), k) for path in dict.fromkeys(found.named)}
+    own = {Path(split_group(one.path)[0]).resolve() for one in golds}
+    passed = {
+        path: why for path, why in found.passed_over.items() if Path(path).resolve() not in own
+    }
+    refused: Mismatch | None = None
+    for path in found.listed:
+        if path in runs:
+            continue
+        try:
+            runs[path] = compare(read_result(path, golds), k)
+        except Mismatch as error:
+            passed[path], refused = str(error), error
+    if refused is not None and not runs:
+        raise refused
+    return list(runs.values()), passed
 
 
 def _several(paths: StrPath | Iterable[StrPath]) -> list[StrPath]:

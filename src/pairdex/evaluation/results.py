@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pairdex.arguments import StrPath, as_array, checked
-from pairdex.errors import InvalidArgument, Mismatch, MissingFile
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    UnsupportedFormat,
+)
 from pairdex.evaluation.alignment import aligned
 from pairdex.files.hdf5 import HDF5_SUFFIXES
 from pairdex.files.hdf5_tables import Value
@@ -25,9 +31,11 @@ from pairdex.files.neighbour_files import (
 from pairdex.files.result_files import write_results as write_file
 from pairdex.reference.read_gold import Gold
 
-__all__ = ["Result", "find_results", "read_result", "write_results"]
+__all__ = ["NO_RESULT", "Found", "Result", "find_results", "read_result", "write_results"]
 
-_OF_A_RESULT = frozenset({"algo", "querytime"})  # either one marks a result file
+_OF_A_RESULT = frozenset({"algo", "querytime", "qps"})  # each of them marks a result file
+APPLE_DOUBLE = "._"
+NO_RESULT = "not a result file"
 
 
 @dataclass(frozen=True)
@@ -109,35 +117,71 @@ def write_results(
     write_file(Path(out), found.astype(np.int64), near.astype(np.float32), attributes=attributes)
 
 
-def find_results(sources: Iterable[StrPath]) -> tuple[list[str], list[str]]:
-    """Return the result files in files and folders, and the HDF5 files passed over.
+@dataclass(frozen=True)
+class Found:
+    """The result files among files and folders.
 
-    A file given by name always counts as a result file. In a folder and its sub-folders, HDF5 files
-    without `knns`, or without `algo` and `querytime`, are passed over.
+    Attributes
+    ----------
+    named
+        Files that were given by name. They must be result files.
+    listed
+        Result files in folders.
+    passed_over
+        The other files in the folders with a suffix of HDF5, and why each is not used.
+    """
+
+    named: list[str]
+    listed: list[str]
+    passed_over: dict[str, str]
+
+
+def find_results(sources: Iterable[StrPath]) -> Found:
+    """Return the result files in files and folders.
+
+    A file given by name always counts as a result file. In a folder and its sub-folders, files that
+    cannot be read and HDF5 files without `knns`, or without `algo`, `querytime` and `qps`, are passed
+    over.
 
     Raises
     ------
     MissingFile, InvalidArgument
         A file or folder is missing, or the folders hold no result file.
     """
-    found: list[str] = []
-    passed: list[str] = []
+    found = Found([], [], {})
     for source in sources:
         path = Path(source)
-        if not path.is_dir():
-            if not split_group(source)[0].is_file():
-                raise MissingFile(f"{source} does not exist; expected a result file or a folder")
-            found.append(os.fspath(source))
-            continue
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in HDF5_SUFFIXES):
-            (found if _is_result(file) else passed).append(str(file))
-    if not found:
+        if path.is_dir():
+            _search_folder(path, found)
+        elif split_group(source)[0].is_file():
+            found.named.append(os.fspath(source))
+        else:
+            raise MissingFile(f"{source} does not exist; expected a result file or a folder")
+    if not found.named and not found.listed:
         raise InvalidArgument(
             f"there are no result files in {', '.join(map(str, sources))}: expected HDF5 files "
-            "with knns, and algo or querytime",
+            "with knns, and algo, querytime or qps",
             field="results",
         )
-    return list(dict.fromkeys(found)), passed
+    return found
+
+
+def _search_folder(folder: Path, found: Found) -> None:
+    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in HDF5_SUFFIXES):
+        if not file.is_file():
+            continue
+        if file.name.startswith(APPLE_DOUBLE):
+            found.passed_over[str(file)] = "macOS's notes on another file"
+            continue
+        try:
+            is_result = _is_result(file)
+        except (DamagedFile, UnsupportedFormat) as error:
+            found.passed_over[str(file)] = str(error)
+            continue
+        if is_result:
+            found.listed.append(str(file))
+        else:
+            found.passed_over[str(file)] = NO_RESULT
 
 
 def read_result(source: str, golds: Sequence[Gold]) -> Result:

@@ -33,6 +33,8 @@ class Run:
         Queries per second: n / querytime. None without a time.
     buildtime, querytime, optimtime
         In seconds; None if the file lacks it.
+    answered_by
+        What answered, if the file says it: `ivf`, or `ivf 990, exact 10` if queries differ.
     """
 
     file: str
@@ -53,6 +55,7 @@ class Run:
     optimtime: float | None
     recall_by_kind: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    answered_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +91,8 @@ def compare(result: Result, k: int) -> Run:
     hits, ties = found_true(result.ids, gold, k), found_true_or_tied(result.ids, gold, k)
     kinds = [] if gold.kinds is None else sorted(set(gold.kinds.tolist()))
     by_kind = {kind: float(hits[gold.kinds == kind].mean() / k) for kind in kinds}
-    said, seconds = _Facts(result.facts), _Facts(result.facts).seconds("querytime")
+    said = _Facts(result.facts)
+    seconds, qps, notes = said.speed(gold.n)
     return Run(
         file=result.path,
         algo=said.text("algo"),
@@ -102,12 +106,13 @@ def compare(result: Result, k: int) -> Run:
         k=k,
         recall=int(hits.sum()) / (gold.n * k),
         recall_ties=int(ties.sum()) / (gold.n * k),
-        qps=gold.n / seconds if seconds else None,
+        qps=qps,
         buildtime=said.seconds("buildtime"),
         querytime=seconds,
         optimtime=said.seconds("optimtime"),
+        answered_by=said.text("answered_by"),
         recall_by_kind=by_kind if len(kinds) > 1 else {},
-        notes=(*result.notes, *_shortness(result, k)),
+        notes=(*result.notes, *_shortness(result, k), *notes),
     )
 
 
@@ -141,8 +146,23 @@ class _Facts:
         value = self.facts.get(name)
         return None if value is None else str(value)
 
+    def speed(self, n: int) -> tuple[float | None, float | None, list[str]]:
+        """Return the querytime, the queries per second, and a note if one was computed from qps."""
+        seconds, qps = self.seconds("querytime"), self.seconds("qps")
+        if seconds:
+            from_time = n / seconds
+            if qps and not 0.98 < qps / from_time < 1.02:
+                note = (
+                    f"its qps of {qps:,.1f} is not its {n:,} queries / querytime: querytime counts"
+                )
+                return seconds, from_time, [note]
+            return seconds, from_time, []
+        if qps:
+            return n / qps, qps, ["it has no querytime: the speed is its qps"]
+        return seconds, None, []
+
     def seconds(self, name: str) -> float | None:
-        """Return a time in seconds; None if it is missing or not a number."""
+        """Return a time in seconds, or a speed; None if it is missing or not a number."""
         try:
             value = float(self.facts.get(name, math.nan))
         except ValueError:

@@ -135,8 +135,8 @@ def _table(name: str, place: h5py.Group, file: h5py.File) -> NeighbourTable:
             f"{name} has knns of {stored.dtype} and shape {stored.shape}; expected integers (n, k)"
         )
     knns = read_whole(stored)
-    if knns.size and knns.max() > np.iinfo(np.int64).max:
-        raise DamagedFile(f"{name} has the id {knns.max()} in knns: larger than any collection")
+    if knns.dtype == np.uint64:  # -1 in it is the largest value, which means no neighbour
+        knns = np.minimum(knns, np.uint64(np.iinfo(np.int64).max))
     distances = dataset_at(place, "dists")
     dists = None if distances is None else read_whole(distances)
     if dists is not None and (dists.shape != knns.shape or dists.dtype.kind not in "fiu"):

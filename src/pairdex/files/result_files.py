@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ def write_results(
     *,
     attributes: Mapping[str, Value],
     about: Mapping[str, Value] | None = None,
+    answered_by: NDArray[np.bytes_] | None = None,
 ) -> None:
     """Write neighbours (n, k) to `path`, in the format of its suffix.
 
@@ -60,7 +62,10 @@ def write_results(
         Attributes of the HDF5 file. SISAP's evaluation accepts `data`, `size`, `algo`, `buildtime`, `querytime` and
         `params`, and fails on others.
     about
-        Attributes of `knns`: further facts about the results.
+        Attributes of `knns`: further facts about the results. In a .parquet file both are in the
+        schema's metadata, as JSON under `pairdex`.
+    answered_by
+        What answered each query, (n,), for a dataset `answered_by` of an HDF5 file.
 
     Raises
     ------
@@ -69,10 +74,14 @@ def write_results(
     """
     check_suffix(path)
     if path.suffix == ".h5":
-        with writing_neighbours(path, ids.shape, attributes=attributes, about=about) as writer:
+        texts = {} if answered_by is None else {"answered_by": answered_by}
+        with writing_neighbours(
+            path, ids.shape, attributes=attributes, about=about, texts=texts
+        ) as writer:
             writer.write(0, ids, distances)
     else:
-        write_table(path, long_table(ids, distances))
+        facts = json.dumps({**attributes, **(about or {})})
+        write_table(path, long_table(ids, distances).replace_schema_metadata({"pairdex": facts}))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -111,7 +120,7 @@ def writing_neighbours(
     *,
     attributes: Mapping[str, Value],
     about: Mapping[str, Value] | None = None,
-    kinds: NDArray[np.bytes_] | None = None,
+    texts: Mapping[str, NDArray[np.bytes_]] | None = None,
 ) -> Iterator[NeighbourWriter]:
     """Yield a writer of (n, k) neighbours whose file becomes `path` when the block ends.
 
@@ -119,20 +128,20 @@ def writing_neighbours(
     ----------
     attributes, about
         As `write_results`.
-    kinds
-        The kind of each query (n,), for a dataset `kind`.
+    texts
+        Further datasets by name, with a text for each query (n,): `kind`.
     """
     tables: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
         "knns": (shape, np.dtype(np.int32)),
         "dists": (shape, np.dtype(np.float32)),
     }
-    if kinds is not None:
-        tables["kind"] = (kinds.shape, kinds.dtype)
+    for name, values in (texts or {}).items():
+        tables[name] = (values.shape, values.dtype)
     about = {FIRST_ID: 1, **(about or {})}
     with atomic.replacing(path) as file:
         writer = TableWriter(file, tables, attributes=attributes, table_attributes={"knns": about})
-        if kinds is not None:
-            writer.write("kind", 0, kinds)
+        for name, values in (texts or {}).items():
+            writer.write(name, 0, values)
         yield NeighbourWriter(path, writer)
 
 

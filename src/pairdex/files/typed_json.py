@@ -5,10 +5,22 @@ A file may be sealed and yet forged: a checksum says that nobody changed it sinc
 
 from __future__ import annotations
 
+import functools
 import types
+from collections.abc import Hashable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from pairdex.files.boundary import reading
 
@@ -43,7 +55,7 @@ def sealed_record(kind: type[Value], content: dict[str, Any], path: Path, *, adv
     DamagedFile
         A field is absent, or of another type.
     """
-    known = {name: content[name] for name in get_type_hints(kind) if name in content}
+    known = {name: content[name] for name in _hints(cast("Hashable", kind)) if name in content}
     with reading(path, advice=advice):
         return typed(kind, known, path.name)
 
@@ -73,8 +85,8 @@ def _as_many(origin: Any, kind: Any, value: Any, where: str) -> Any:  # noqa: AN
 
 def _as_record(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
     _checked(isinstance(value, dict), value, "an object", where)
-    hints = get_type_hints(kind)
-    unknown = sorted(set(value) - set(hints))
+    hints = _hints(kind)
+    unknown = sorted(value.keys() - hints.keys())
     absent = [name for name in _needed(kind) if name not in value]
     if unknown or absent:
         what = f"unknown {unknown[0]!r}" if unknown else f"no {absent[0]!r}"
@@ -83,6 +95,13 @@ def _as_record(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
     return kind(**made)
 
 
+@functools.cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    """Return the types of the fields; a manifest has thousands of records of one kind."""
+    return get_type_hints(kind)
+
+
+@functools.cache
 def _needed(kind: Any) -> list[str]:  # noqa: ANN401
     if is_typeddict(kind):
         return sorted(kind.__required_keys__)
@@ -93,7 +112,7 @@ def _plain(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < _LARGEST else value
     fits = type(value) is kind and not (kind is int and not -_LARGEST <= value < _LARGEST)
-    if kind is str and fits:
+    if kind is str and fits and not value.isascii():
         fits = not any("\ud800" <= character <= "\udbff" for character in value)
     return _checked(fits, value, kind, where)
 

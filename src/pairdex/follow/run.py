@@ -17,8 +17,9 @@ from pairdex.arguments import StrPath
 from pairdex.curate.remove import remove_rows
 from pairdex.encoders.decoding import Decoder, DecodingRules, decoder
 from pairdex.encoders.encoder import Device, Encoder
+from pairdex.encoders.first_use import named_model, recorded_place
 from pairdex.encoders.folder import FolderContent
-from pairdex.encoders.model import BUILT_IN, Model, load_model
+from pairdex.encoders.model import BUILT_IN, Model
 from pairdex.encoders.pictures import Orientation
 from pairdex.encoders.target import write_list
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
@@ -28,6 +29,7 @@ from pairdex.follow.rows import CONTENT, EDITED, GONE, live_rows, move_rows, set
 from pairdex.parts.note import Note
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
+from pairdex.store.own_model import is_recorded
 from pairdex.store.photo_state import PhotoState, read_state, write_state
 
 __all__ = ["PART_ROWS", "Run"]
@@ -110,9 +112,9 @@ class Run:
         """Choose the model and the orientation of pictures: those of the collection, if set."""
         record = None if self.manifest is None else self.manifest.model
         if record is not None and model is None:
-            model = record["folder"] or record["name"]
-        self.model: Model = load_model(model or BUILT_IN)
-        if record is not None and record["checksum"] != self.model.checksum:
+            model = recorded_place(record)
+        self.model: Model = named_model(model or BUILT_IN)
+        if record is not None and not is_recorded(record, self.model):
             raise Mismatch(
                 f"{self.collection} was made with the model {record['name']}, asked for is "
                 f"{self.model.name}; name another collection for it"

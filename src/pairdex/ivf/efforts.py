@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -46,6 +47,11 @@ class Effort:
         Weight of a list's spread, added to the score of its centroid.
     recall
         Measured recall@k; nan if not measured.
+    low
+        The lower bound of recall@k at 95 % confidence, one-sided; nan if it was not computed (files
+        before version 0.2).
+    queries
+        Number of queries that measured both.
     qps
         Measured queries per second, for many queries on all processors.
     """
@@ -55,6 +61,18 @@ class Effort:
     spread_weight: float
     recall: float = float("nan")
     qps: float = float("nan")
+    low: float = float("nan")
+    queries: int = 0
+
+    @property
+    def promised(self) -> float:
+        """The recall that the effort promises: its lower bound, or what was measured without one."""
+        return self.recall if math.isnan(self.low) else self.low
+
+    def does_as_much_as(self, other: Effort) -> bool:
+        """Return whether both search alike, whatever was measured."""
+        settings = (self.nprobe, self.rerank, self.spread_weight)
+        return settings == (other.nprobe, other.rerank, other.spread_weight)
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,8 @@ class OperatingPoints:
         The `seal` of the index file that they belong to.
     on_disk
         True if the vectors stay on disk: rows are read when they are compared.
+    build_seconds
+        The time to build and measure the index, with all later extensions; None if it is not known.
     """
 
     recall: float
@@ -80,9 +100,10 @@ class OperatingPoints:
     queries: dict[QueryKind, int]
     of: str
     on_disk: bool = False
+    build_seconds: float | None = None
 
     def pick(self, kind: QueryKind, k: int, recall: float) -> Effort | None:
-        """Return the least effort that is measured to reach a recall.
+        """Return the least effort that promises a recall.
 
         Returns
         -------
@@ -92,7 +113,7 @@ class OperatingPoints:
         for tuned in TUNED_K:
             if k <= tuned and tuned in self.efforts[kind]:
                 points = self.efforts[kind][tuned]
-                return next((one for one in points if one.recall >= recall), None)
+                return next((one for one in points if one.promised >= recall), None)
         return None
 
 
@@ -138,10 +159,12 @@ def _points(content: dict[str, Any]) -> OperatingPoints:
     kinds: tuple[QueryKind, ...] = get_args(QueryKind)
     efforts = {kind: {int(k): some for k, some in by_kind[kind].items()} for kind in kinds}
     queries = typed(dict[str, int], content["queries"], "queries")
+    seconds = content.get("build_seconds")  # files before version 0.2 lack it
     return OperatingPoints(
         typed(float, content["recall"], "recall"),
         efforts,
         {kind: queries[kind] for kind in kinds},
         typed(str, content["of"], "of"),
         typed(bool, content["on_disk"], "on_disk"),
+        None if seconds is None else typed(float, seconds, "build_seconds"),
     )

@@ -23,7 +23,7 @@ from pairdex.work.processors import usable_processors
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MAX_DISTANCE", "Neighbours", "Report", "check_queries", "nearest"]
+__all__ = ["MAX_DISTANCE", "Answered", "Neighbours", "Report", "check_queries", "nearest"]
 
 MAX_DISTANCE = 2.0  # of opposite vectors
 
@@ -31,6 +31,49 @@ MAX_DISTANCE = 2.0  # of opposite vectors
 # scan of all codes, as long as the queries are few.
 _SPARSE_SHARE = 1 / 16
 _FEW_QUERIES = 16
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What answered a search, with which settings.
+
+    Attributes
+    ----------
+    by
+        `exact`, `ivf`, or the name of a projection.
+    params
+        The settings: `nprobe=4 rerank=20`. Empty if there are none.
+    asked
+        The recall that the search was to reach; None if it asked for none.
+    promised
+        The lower bound of the recall that was measured with these settings when the index was built.
+    measured_on
+        The number of queries that measured it.
+    build_seconds
+        The time to build the index, if it is recorded.
+    exactly
+        The positions of the queries that the exact search answered although `by` is something else.
+    """
+
+    by: str = "exact"
+    params: str = ""
+    asked: float | None = None
+    promised: float | None = None
+    measured_on: int = 0
+    build_seconds: float | None = None
+    exactly: tuple[int, ...] = ()
+
+    def counts(self, n_queries: int) -> dict[str, int]:
+        """Return how many of the queries each method answered; methods without queries are left out.
+
+        Examples
+        --------
+        >>> Answered("ivf", exactly=(0, 7)).counts(10)
+        {'ivf': 8, 'exact': 2}
+        """
+        rest = len(self.exactly)
+        counts = {self.by: n_queries - rest, "exact": rest} if rest else {self.by: n_queries}
+        return {by: count for by, count in counts.items() if count}
 
 
 @dataclass(frozen=True)
@@ -52,6 +95,8 @@ class Report:
         and for an index.
     recall
         For an index: the recall measured with this effort when it was built.
+    answered
+        What answered, with which settings.
     """
 
     scanned: int
@@ -60,6 +105,7 @@ class Report:
     certified: bool = True
     exact: bool = True
     recall: float | None = None
+    answered: Answered = Answered()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -89,7 +89,7 @@ class Functions:
         return pa.ListArray.from_arrays(pa.array(ends), structs).cast(self._hits_type)
 
     def _hits(self, query: str, k: int, kind: VectorField, where: str) -> pa.Table:
-        options = SearchOptions(k=k, on=kind, where=where or None)
+        options = SearchOptions(k=k, on=kind, where=where or None, hybrid=False)
         return self._finder.find(Query(text=query), options).table
 
     def _distance(

@@ -203,8 +203,8 @@ def write_gold(
     started = time.perf_counter()
     counts = {"ties": 0, "near_duplicates": 0, "scanned": 0, "rechecked": 0}
     facts = _attributes(store, queries, k, space)
-    kinds = None if queries.kinds is None else np.char.encode(queries.kinds)
-    with writing_neighbours(out, (n, k), attributes=facts, kinds=kinds) as writer:
+    texts = {} if queries.kinds is None else {"kind": np.char.encode(queries.kinds)}
+    with writing_neighbours(out, (n, k), attributes=facts, texts=texts) as writer:
         step = max(1, min(_QUERY_BLOCK, _BLOCK_NEIGHBOURS // (k + 1)))
         for first in range(0, n, step):
             block = queries.vectors[first : first + step]

@@ -117,6 +117,7 @@ def queries(
     distinct: bool = False,
     against: StrPath | None = None,
     use_codes: bool = True,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> QueriesReport:
     """Draw n queries from a collection by SISAP's 2023 rule and write them to an HDF5 file.
@@ -138,6 +139,8 @@ def queries(
         The collection to search, if it is not `collection`.
     use_codes
         Build and use codes. They speed up the search and give the same answer.
+    force
+        Replace `out` if it exists: gold standards and results of its queries are then of others.
     progress
         Called with the step, the amount done and the total.
     n
@@ -154,6 +157,12 @@ def queries(
     store = Store(Path(collection))
     database = store if against is None else Store(Path(against))
     check_queries_wanted(store, Path(out), n, on=on, against=database)
+    if Path(out).exists() and not force:
+        raise InvalidArgument(
+            f"{out} exists, and gold standards may be of its queries: write to another file, or "
+            "replace it with --force",
+            field="out",
+        )
     codes = None
     if use_codes:
         step = at_step(progress, "making codes")

@@ -26,6 +26,7 @@ from pairdex.search.query import (
     TextImageEncoder,
     query_vector,
 )
+from pairdex.search.report import SearchMethod, SearchReport
 from pairdex.search.safety import narrowed, safe_filter
 
 __all__ = [
@@ -43,7 +44,9 @@ __all__ = [
     "Hits",
     "Picture",
     "Query",
+    "SearchMethod",
     "SearchOptions",
+    "SearchReport",
     "Term",
     "TextImageEncoder",
     "as_hit",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.ivf.efforts import OperatingPoints, check_recall
-from pairdex.ivf.search import InvertedIndex
+from pairdex.ivf.search import InvertedIndex, Plan
 from pairdex.knn import cosine
 from pairdex.store.store import Store
 
@@ -60,8 +60,24 @@ def nearest_by_index(
     if not index.is_cheaper(plan, len(queries), allowed):
         return None
     found = index.search(queries, k, plan, allowed=allowed)
+    answered = _answered(plan, wanted, points.build_seconds)
     reached = min(plan.own.recall, plan.other.recall)
-    return replace(found, report=replace(found.report, recall=reached))
+    return replace(found, report=replace(found.report, recall=reached, answered=answered))
+
+
+def _answered(plan: Plan, asked: float, build_seconds: float | None) -> cosine.Answered:
+    efforts = {"": plan.own} if plan.own == plan.other else {"own_": plan.own, "other_": plan.other}
+    return cosine.Answered(
+        "ivf",
+        " ".join(
+            f"{kind}nprobe={effort.nprobe} {kind}rerank={effort.rerank}"
+            for kind, effort in efforts.items()
+        ),
+        asked=asked,
+        promised=min(plan.own.promised, plan.other.promised),
+        measured_on=min(plan.own.queries, plan.other.queries),
+        build_seconds=build_seconds,
+    )
 
 
 def incomplete(store: Store, found: cosine.Neighbours, where: str | None) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from pairdex.files import json_values
 from pairdex.store.store import Store
 
 __all__ = [
+    "BINS",
     "MAX_DISTINCT",
     "MAX_ROWS",
     "QUANTILES",
@@ -28,6 +29,7 @@ MAX_ROWS = 2_000_000  # rows to count; beyond it, sample batches evenly
 MAX_DISTINCT = 1_000  # a column with more distinct values is free text
 TOP_VALUES = 20  # report only the most frequent values
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 24  # intervals of a histogram: a few pixels each in a menu
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Facet:
         Minimum and maximum of finite numbers or of times. None if the column has no such value.
     quantiles
         For numbers: the quantiles in QUANTILES. Each is a value in the column.
+    histogram
+        For numbers and times: row counts in BINS intervals of equal width from `least` to `most`. Each
+        interval includes its start; the last also its end.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Facet:
     least: Any = None
     most: Any = None
     quantiles: list[Any] | None = None
+    histogram: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,15 @@ class Facets:
     columns: list[Facet]
 
 
-def count_facets(store: Store, where: str | None = None) -> Facets:
+def count_facets(
+    store: Store, where: str | None = None, among: NDArray[np.bool_] | None = None
+) -> Facets:
     """Count the values of all columns over the rows that satisfy a filter and were not removed.
+
+    Parameters
+    ----------
+    among
+        Shape (rows,): count only these rows.
 
     Raises
     ------
@@ -76,6 +89,8 @@ def count_facets(store: Store, where: str | None = None) -> Facets:
         The filter is not a valid predicate over the columns.
     """
     allowed = store.allowed(where)
+    if among is not None:
+        allowed = among if allowed is None else allowed & among
     step = -(-store.rows // MAX_ROWS) or 1
     columns = [_column(each) for each in store.schema]
     counted = 0
@@ -157,16 +172,20 @@ class _Numbers(_Column):
             least=marks[0],
             most=marks[-1],
             quantiles=marks[1:-1],
+            histogram=_histogram(numbers),
         )
 
 
 @dataclass
 class _Times(_Column):
-    """Finds the first and last value of a column of dates or times."""
+    """Finds the first and last value of a column of dates or times, and how they are spread."""
 
     ends: pa.Array | None = None
+    seen: list[NDArray[Any]] = field(default_factory=list)
 
     def _add(self, values: pa.ChunkedArray) -> None:
+        steps = pa.int32() if self.kind.bit_width == 32 else pa.int64()
+        self.seen.append(values.drop_null().cast(steps).to_numpy())
         known = values if self.ends is None else pa.chunked_array([*values.chunks, self.ends])
         both = pc.min_max(known)
         self.ends = pa.array([both["min"], both["max"]], self.kind)
@@ -175,7 +194,24 @@ class _Times(_Column):
         if self.ends is None:
             return Facet(self.name, str(self.kind), self.nulls)
         shown = [row["time"] for row in json_values.rows(pa.table({"time": self.ends}))]
-        return Facet(self.name, str(self.kind), self.nulls, least=shown[0], most=shown[1])
+        times = np.concatenate(self.seen)
+        return Facet(
+            self.name,
+            str(self.kind),
+            self.nulls,
+            least=shown[0],
+            most=shown[1],
+            histogram=_histogram(times) if len(times) else None,
+        )
+
+
+def _histogram(numbers: NDArray[Any]) -> list[int]:
+    """Return row counts in equal intervals; differences are taken first, as times are large."""
+    above = numbers.astype(np.float64) - float(numbers.min())
+    if not np.isfinite(above.max()):  # a range wider than float64
+        return [len(numbers)] + [0] * (BINS - 1)
+    counts, _ = np.histogram(above, BINS, (0.0, float(above.max()) or 1.0))
+    return [int(count) for count in counts]
 
 
 def _column(field_: pa.Field) -> _Column:

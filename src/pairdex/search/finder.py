@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath
-from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection
 from pairdex.knn import cosine
-from pairdex.progress import Progress, at_step
+from pairdex.search.browse import browse, choose
+from pairdex.search.caption_words import fuse_captions
+from pairdex.search.captions import Captions
 from pairdex.search.facets import Facets, count_facets
 from pairdex.search.hits import Hits, describe, with_folded
+from pairdex.search.hybrid import Fused
 from pairdex.search.neighbours import similarities
 from pairdex.search.options import SearchOptions
-from pairdex.search.pages import read_page
+from pairdex.search.pages import Page, Ranks, read_page
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
 from pairdex.search.searcher import Searcher
+from pairdex.search.sorting import SortOrders
 from pairdex.store.own_model import find_model
 from pairdex.store.store import Store, VectorField
 
@@ -58,10 +61,11 @@ class Finder:
         self.model_source = model
         self.use_codes = use_codes
         self.searcher = Searcher(store, use_codes=use_codes)
-        self._facets: dict[tuple[str, str | None], Facets] = {}
-        self._keywords: KeywordIndex | None = None
+        self._orders = SortOrders(store)
+        self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
+        self.captions = Captions(store, writes=use_codes)
         self._urls: UrlTable | None = None
-        self._indexing = Lock()  # separate, so that searches run while captions are indexed
+        self._indexing = Lock()  # separate, so that searches run while URLs are indexed
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -100,33 +104,62 @@ class Finder:
         InvalidArgument, Mismatch
             A value of the query or an option is invalid.
         """
+        options.check_query()
         on, kind = options.on, self.kind_of(options.on)
         asked = self.query_vector(query, on=on, encoder=encoder)
-        ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.keywords)
-        page = read_page(
-            ranking,
-            self.store.vectors(kind),
-            k=options.k,
-            offset=options.offset,
-            threshold=options.fold,
-        )
-        cosines = None if on == kind else similarities(self.store, kind, asked, page.ids)
-        table = describe(self.store, page.ids, page.distances, cosines)
-        return Hits(table if page.folded is None else with_folded(table, page.folded), page.report)
+        ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.captions)
+        page = self._page(ranking, options)
+        cosines = None if on == kind else similarities(self.store, kind, asked, page.rows.ids)
+        return self._hits(page, cosines)
+
+    def browse(self, options: SearchOptions) -> Hits:
+        """Return the rows that keywords, a filter and an order choose; see `Collection.search`.
+
+        Raises
+        ------
+        InvalidArgument
+            As `browse.browse`; or the options choose no rows.
+        """
+        chosen = browse(self.store, self._narrowed(options), self._orders, self.captions.index)
+        hits = self._hits(self._page(chosen, options))
+        if options.fold is None:
+            return hits
+        return Hits(hits.table, replace(hits.report, next=None))  # `after` knows no folded rows
+
+    def _page(self, ranking: Ranks, options: SearchOptions) -> Page:
+        view = self.store.vectors(self.kind_of(options.on))
+        return read_page(ranking, view, k=options.k, offset=options.offset, threshold=options.fold)
+
+    def _hits(self, page: Page, cosines: NDArray[np.float64] | None = None) -> Hits:
+        rows = page.rows
+        table = describe(self.store, rows.ids, rows.distances, cosines, rows.why)
+        folded = table if page.folded is None else with_folded(table, page.folded)
+        return Hits(folded, rows.report)
 
     def nearest(self, vectors: NDArray[Any], options: SearchOptions) -> cosine.Neighbours:
         """Return the k nearest rows of each vector (n, dim); see `Collection.nearest`."""
         space = self.searcher.space(options.on)
         return self.searcher.nearest(space, vectors, options.k, self._narrowed(options))
 
-    def keywords(self, progress: Progress | None = None) -> KeywordIndex:
-        """Return the keyword index, built if needed; raises like `KeywordIndex`."""
-        with self._indexing:
-            if self._keywords is None:
-                self._keywords = KeywordIndex(
-                    self.store, progress=at_step(progress, "indexing captions")
-                )
-            return self._keywords
+    def fuse_captions(
+        self,
+        near: NDArray[np.int64],
+        distances: NDArray[np.float64],
+        words: tuple[str, ...],
+        vector: NDArray[np.float32],
+        count: int,
+        *,
+        on: str,
+        where: str | None,
+    ) -> tuple[Fused, NDArray[np.float64]]:
+        """Fuse the nearest rows of a text with captions that contain its words; see `fuse_captions`."""
+        among = self.captions.among(words, self.store.allowed(where))
+        kind = self.kind_of(on)
+
+        def nearest(k: int, rows: NDArray[np.bool_]) -> cosine.Neighbours:
+            return self.searcher.nearest_among(kind, vector[None, :], k, rows)
+
+        return fuse_captions(near, distances, among, nearest, count)
 
     def find_urls(self, urls: Sequence[str]) -> list[list[int]]:
         """Return the ids of the rows that have each URL; raises like `UrlTable`."""
@@ -135,14 +168,15 @@ class Finder:
                 self._urls = UrlTable(self.store)
         return self._urls.find(urls)
 
-    def facets(self, where: str | None, *, safe: bool) -> Facets:
-        """Return column statistics over the rows that satisfy a filter, and cache them."""
+    def facets(self, where: str | None, *, safe: bool, keywords: str | None = None) -> Facets:
+        """Return column statistics over the rows that match a filter and keywords; cache them."""
         both = narrowed(self.store, where, safe=safe)
-        key = (self.store.checksum, both)
+        key = (self.store.checksum, both, keywords)
         if key not in self._facets:
+            among = None if keywords is None else choose(self.captions.index(), keywords)
             if len(self._facets) >= _KEPT_FACETS:
                 self._facets = {}
-            self._facets[key] = count_facets(self.store, both)
+            self._facets[key] = count_facets(self.store, both, among)
         return self._facets[key]
 
     def _narrowed(self, options: SearchOptions) -> SearchOptions:

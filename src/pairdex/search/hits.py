@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.files import json_values
-from pairdex.knn import cosine
+from pairdex.search.report import SearchReport
 from pairdex.store.store import Store
 
 __all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
@@ -20,10 +21,12 @@ __all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
 # JSON lists these columns first for every hit; a missing column is null.
 FIRST = {"id": None, "distance": None, "similarity": None, "url": None, "caption": None}
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Hits:
-    """Search results, nearest first.
+    """Search results, best first.
 
     `len(hits)` is the number of rows. `for hit in hits` and `hits[0]` return rows as dictionaries.
     `hits[2:5]` returns `Hits`, and `hits["caption"]` returns a column.
@@ -33,13 +36,16 @@ class Hits:
     table
         A pyarrow.Table: `id` int64, `distance` float64 (1 - cos, or a projection's), `similarity`
         float64 (cos), then the metadata columns. A stored column `similarity` is renamed
-        `pair_similarity`.
+        `pair_similarity`. `distance` and `similarity` are null if no vectors were compared. Searches
+        that use keywords add columns that explain the order: `fused_score`, `vector_rank` and
+        `keyword_rank` (from 1; null beyond the rows that were fused), or `keyword_score` (BM25).
     report
-        How the search ran: whether it was exact, and how many rows it scanned and compared.
+        How the search ran: the method that answered, whether it was exact, and how many rows it scanned
+        and compared.
     """
 
     table: pa.Table
-    report: cosine.Report
+    report: SearchReport
 
     def __len__(self) -> int:
         return len(self.table)
@@ -81,7 +87,9 @@ class Hits:
         first = self.table.slice(0, 1).to_pylist()[0]
         rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
         exactly = "exact" if self.report.exact else "approximate"
-        return f"<Hits: {rows}, {exactly}; first: id {first['id']} at {first['distance']:.4g}>"
+        how = exactly if self.report.method == "vectors" else self.report.method
+        at = "" if first["distance"] is None else f" at {first['distance']:.4g}"
+        return f"<Hits: {rows}, {how}; first: id {first['id']}{at}>"
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -90,7 +98,7 @@ class Hits:
 
     @property
     def distances(self) -> NDArray[np.float64]:
-        """The distances of the rows, shape (n,)."""
+        """The distances of the rows, shape (n,); NaN if no vectors were compared."""
         return np.asarray(self.table["distance"], np.float64)
 
     def to_pandas(self) -> Any:  # noqa: ANN401 - a DataFrame of an optional package
@@ -116,7 +124,7 @@ class Hits:
             polars is not installed.
         """
         try:
-            import polars  # type: ignore[import-not-found]  # noqa: PLC0415 - optional
+            import polars  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - optional
         except ImportError as error:
             raise MissingExtra("to_polars needs polars: pip install polars") from error
         return polars.from_arrow(self.table)
@@ -131,11 +139,12 @@ def describe(
     ids: NDArray[np.int64],
     distances: NDArray[np.float64],
     similarity: NDArray[np.float64] | None = None,
+    why: Mapping[str, pa.Array] = _NOTHING,
 ) -> pa.Table:
     """Build the table of `Hits` from the found rows.
 
-    `similarity` is the cosine to the query; its default is 1 - distance. Rows removed after the
-    search began are left out.
+    `similarity` is the cosine to the query; its default is 1 - distance. NaN becomes null. `why` holds
+    columns, shape (n,), that explain the order. Rows removed after the search began are left out.
     """
     live = store.allowed()
     found = (ids >= 0) & (True if live is None else live[ids])
@@ -145,12 +154,14 @@ def describe(
     table = pa.table(
         {
             "id": pa.array(ids, pa.int64()),
-            "distance": pa.array(distances, pa.float64()),
-            "similarity": pa.array(cosines, pa.float64()),
+            "distance": pa.array(distances, pa.float64(), from_pandas=True),
+            "similarity": pa.array(cosines, pa.float64(), from_pandas=True),
         }
     )
     for name, column in zip(metadata.column_names, metadata.columns, strict=True):
-        table = table.append_column(_renamed(name), column)
+        table = table.append_column(_renamed(name, why), column)
+    for name, column in why.items():
+        table = table.append_column(name, column.filter(pa.array(found)))
     return table
 
 
@@ -161,16 +172,22 @@ def with_folded(table: pa.Table, folded: dict[int, list[int]]) -> pa.Table:
     return table.select(kept).append_column("folded", inside)
 
 
-def as_hit(row_id: int, distance: float, row: dict[str, Any]) -> dict[str, Any]:
+def as_hit(
+    row_id: int, distance: float, row: dict[str, Any], why: Mapping[str, Any] = _NOTHING
+) -> dict[str, Any]:
     """Return one found row for JSON. This is faster than a table for a few rows.
 
     Parameters
     ----------
     row
         The row's metadata from `Store.values`.
+    why
+        The values that explain its place.
     """
     found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
-    return FIRST | found | hit_columns(row)
+    if not why:
+        return FIRST | found | hit_columns(row)
+    return FIRST | found | {_renamed(name, why): row[name] for name in row} | dict(why)
 
 
 def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +197,11 @@ def hit_columns(row: dict[str, Any]) -> dict[str, Any]:
     return {_renamed(name): row[name] for name in row}
 
 
-def _renamed(name: str) -> str:
-    """Return a column's name in hits, where `similarity` means the cosine to the query."""
+def _renamed(name: str, why: Container[str] = ()) -> str:
+    """Return a column's name in hits, where `similarity` means the cosine to the query.
+
+    Columns with the name of one that explains the order get `stored_` before it.
+    """
+    if name in why:
+        return f"stored_{name}"
     return "pair_similarity" if name == "similarity" else name

@@ -130,7 +130,9 @@ def nearest_in_space(
     _check_found(len(vectors), k)
     allowed = store.allowed(where)
     ids, distances = nearest_projected(projection, vectors, k, allowed=allowed)
-    return cosine.Neighbours(ids, distances, cosine.Report(0, 0, 0, exact=False))
+    answered = cosine.Answered(projection.name, f"method={projection.record.method}")
+    report = cosine.Report(0, 0, 0, exact=False, answered=answered)
+    return cosine.Neighbours(ids, distances, report)
 
 
 def similarities(

@@ -23,7 +23,7 @@ class SearchOptions:
     Raises
     ------
     InvalidArgument
-        `k`, `offset` or `fold` is out of bounds.
+        `k`, `offset` or `fold` is out of bounds, or two options contradict each other.
     """
 
     k: int = DEFAULT_K
@@ -32,6 +32,10 @@ class SearchOptions:
     where: str | None = None
     safe: bool = False
     keywords: str | None = None
+    hybrid: bool = True
+    sort: str | None = None
+    descending: bool = False
+    after: int | None = None
     fold: float | None = None
     exact: bool = False
     recall: float | None = None
@@ -44,6 +48,32 @@ class SearchOptions:
             )
         if self.fold is not None:
             check_fold(self.fold)
+        if self.keywords is not None and not self.hybrid:
+            raise InvalidArgument(
+                "keywords ask for a search by words, and hybrid=False for one without; leave out one",
+                field="hybrid",
+            )
+        if self.descending and self.sort is None:
+            raise InvalidArgument("descending needs sort: name a column", field="descending")
+        if self.after is not None and (self.offset or self.fold is not None):
+            raise InvalidArgument(
+                "after cannot be combined with offset or fold; use offset alone", field="after"
+            )
+
+    @property
+    def answers_without_query(self) -> bool:
+        """True if keywords, a filter or an order choose rows without a query."""
+        return any(value is not None for value in (self.keywords, self.where, self.sort))
+
+    def check_query(self) -> None:
+        """Raise InvalidArgument if an option is only for searches without a query."""
+        for name in ("sort", "after"):
+            if getattr(self, name) is not None:
+                raise InvalidArgument(
+                    f"{name} is for searches without a query, whose order is not by distance; "
+                    f"leave out {name}, or the query",
+                    field=name,
+                )
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -61,6 +91,10 @@ class SearchKeywords(TypedDict, total=False):
     where: str | None
     safe: bool
     keywords: str | None
+    hybrid: bool
+    sort: str | None
+    descending: bool
+    after: int | None
     fold: float | None
     exact: bool
     recall: float | None

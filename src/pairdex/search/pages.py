@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pairdex.knn import cosine
 from pairdex.search.folding import fold
-from pairdex.search.ranking import Ranking
+from pairdex.search.ranking import Ranked
 from pairdex.store.vectors_view import VectorsView
 
-__all__ = ["Page", "read_page"]
+__all__ = ["Page", "Ranks", "read_page"]
+
+
+class Ranks(Protocol):
+    """A ranking of rows."""
+
+    def first(self, count: int) -> Ranked:
+        """Return up to `count` rows, best first."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Ranked rows, shape (n,), and the search report.
+    """Ranked rows. `folded` holds the ids folded into each row; None if folding is off."""
 
-    `folded` holds the ids folded into each row. It is None if folding is off.
-    """
-
-    ids: NDArray[np.int64]
-    distances: NDArray[np.float64]
-    report: cosine.Report
+    rows: Ranked
     folded: dict[int, list[int]] | None = None
 
 
 def read_page(
-    ranking: Ranking, view: VectorsView, *, k: int, offset: int, threshold: float | None
+    ranking: Ranks, view: VectorsView, *, k: int, offset: int, threshold: float | None
 ) -> Page:
     """Return up to k rows of a ranking after the first `offset`.
 
@@ -42,10 +43,9 @@ def read_page(
     """
     if threshold is None:
         found = ranking.first(k + offset)
-        return Page(found.ids[offset:], found.distances[offset:], found.report)
+        return Page(found.taken(np.arange(min(offset, len(found.ids)), len(found.ids))))
     folded = fold(lambda n: ranking.first(n).ids, view, k + offset, threshold)
     found = ranking.first(int(folded.places.max(initial=0)) + 1)
-    places = folded.places[offset:]
-    ids = found.ids[places]
-    inside = dict(zip(ids.tolist(), folded.inside[offset:], strict=True))
-    return Page(ids, found.distances[places], found.report, inside)
+    rows = found.taken(folded.places[offset:])
+    inside = dict(zip(rows.ids.tolist(), folded.inside[offset:], strict=True))
+    return Page(rows, inside)

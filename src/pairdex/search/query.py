@@ -141,6 +141,11 @@ class Query:
         return [term.text for term in self.parts if term.text is not None]
 
     @property
+    def only_text(self) -> str | None:
+        """The text of a query that is one text and nothing else."""
+        return self.text if self.unlike is None else None
+
+    @property
     def rows(self) -> NDArray[np.int64]:
         """The ids that the query names. Results leave them out."""
         return np.array([term.like for term in self.parts if term.like is not None], np.int64)
@@ -170,6 +175,8 @@ def _check_one(what: str, given: list[str], kinds: Sequence[str]) -> None:
     if len(given) != 1:
         got = " and ".join(given) or "none of them"
         expected = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+        if what == "search" and not given:
+            expected += ", or without a query keywords, where or sort"
         raise InvalidArgument(
             f"{what} takes exactly one of {expected}, got {got}",
             field=given[1] if given else "text",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import Keywords
 from pairdex.knn import cosine
+from pairdex.search.caption_words import VECTOR_DEPTH, fuse_captions
 from pairdex.search.hybrid import HYBRID_DEPTH, fuse
 from pairdex.search.neighbours import similarities
+from pairdex.search.report import SearchReport
 from pairdex.store.store import Store, VectorField
 
-__all__ = ["Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
+__all__ = ["CaptionHybrid", "Hybrid", "Nearest", "Ranked", "Ranking", "distances_to"]
 
 Nearest = Callable[[int, "NDArray[np.bool_] | None"], cosine.Neighbours]
 """Returns the n nearest rows (1, n) of a query, limited to flagged rows if flags are given."""
@@ -23,19 +26,31 @@ Nearest = Callable[[int, "NDArray[np.bool_] | None"], cosine.Neighbours]
 
 @dataclass(frozen=True)
 class Ranked:
-    """The first rows of a ranking, shape (n,), and the search report."""
+    """The first rows of a ranking, shape (n,), and the search report.
+
+    `why` holds columns of hits, shape (n,), that explain the order.
+    """
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
-    report: cosine.Report
+    report: SearchReport
+    why: Mapping[str, pa.Array] = field(default_factory=dict)
+
+    def taken(self, places: NDArray[np.int64]) -> Ranked:
+        """Return the rows at these places."""
+        why = {name: column.take(pa.array(places)) for name, column in self.why.items()}
+        return Ranked(self.ids[places], self.distances[places], self.report, why)
 
 
 class Ranking:
     """Ranks rows by their vectors, leaving out the rows that the query names."""
 
-    def __init__(self, nearest: Nearest, without: NDArray[np.int64]) -> None:
+    def __init__(
+        self, nearest: Nearest, without: NDArray[np.int64], *, note: str | None = None
+    ) -> None:
         self._nearest = nearest
         self._without = without
+        self._note = note
         self._known: tuple[int, Ranked] | None = None  # requested, and found
 
     def first(self, count: int) -> Ranked:
@@ -43,7 +58,7 @@ class Ranking:
         if self._known is None or self._known[0] < count:
             self._known = (count, self._found(count))
         found = self._known[1]
-        return Ranked(found.ids[:count], found.distances[:count], found.report)
+        return found.taken(np.arange(min(count, len(found.ids))))
 
     def _found(self, count: int) -> Ranked:
         return self._others(self._nearest(count + len(self._without), None), count)
@@ -51,7 +66,7 @@ class Ranking:
     def _others(self, found: cosine.Neighbours, count: int) -> Ranked:
         keep = (found.ids[0] >= 0) & ~np.isin(found.ids[0], self._without)
         ids, distances = found.ids[0, keep][:count], found.distances[0, keep][:count]
-        return Ranked(ids, distances, found.report)
+        return Ranked(ids, distances, SearchReport.of(found.report, note=self._note))
 
 
 class Hybrid(Ranking):
@@ -80,10 +95,42 @@ class Hybrid(Ranking):
 
     def _found(self, count: int) -> Ranked:
         depth = max(HYBRID_DEPTH, count) + len(self._without)
-        near = self._others(self._nearest(depth, self._restriction), depth)
+        found = self._nearest(depth, self._restriction)
+        near = self._others(found, depth).ids
         said = self._index.rank(self._keywords, depth, self._allowed)
-        ids = fuse([near.ids, said[~np.isin(said, self._without)]])[:count]
-        return Ranked(ids, self._distances(ids), near.report)
+        fused = fuse(near, said[~np.isin(said, self._without)]).first(count)
+        report = SearchReport.of(found.report, "hybrid", self._keywords.words)
+        return Ranked(fused.ids, self._distances(fused.ids), report, fused.columns())
+
+
+class CaptionHybrid(Ranking):
+    """Ranks rows by vectors and by captions that contain the words of the query's text.
+
+    Parameters
+    ----------
+    among
+        Shape (rows,), the rows that may be found and whose captions contain the words.
+    """
+
+    def __init__(
+        self,
+        nearest: Nearest,
+        without: NDArray[np.int64],
+        *,
+        words: tuple[str, ...],
+        among: NDArray[np.bool_],
+    ) -> None:
+        super().__init__(nearest, without)
+        self._words = words
+        self._among = among
+
+    def _found(self, count: int) -> Ranked:
+        near = super()._found(max(VECTOR_DEPTH, count))
+        fused, distances = fuse_captions(
+            near.ids, near.distances, self._among, self._nearest, count
+        )
+        report = replace(near.report, method="hybrid", words=self._words, certified=False)
+        return Ranked(fused.ids, distances, report, fused.columns())
 
 
 def distances_to(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
-from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import parse_keywords
 from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument
@@ -21,10 +20,11 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
 from pairdex.search.approximate import incomplete, nearest_by_index
+from pairdex.search.captions import Captions
 from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
 from pairdex.search.query import Query
-from pairdex.search.ranking import Hybrid, Ranking, distances_to
+from pairdex.search.ranking import CaptionHybrid, Hybrid, Nearest, Ranking, distances_to
 from pairdex.store.store import Store, VectorField
 
 __all__ = ["Searcher"]
@@ -115,14 +115,19 @@ class Searcher:
             )
             if found is not None:
                 return self._completed(space, found, vectors, options.where)
-        return self._exactly(space, vectors, k, options.where)
+        found = self._exactly(space, vectors, k, options.where)
+        if index is None:
+            return found
+        asked = index[1].recall if options.recall is None else options.recall
+        answered = replace(found.report.answered, asked=asked)
+        return replace(found, report=replace(found.report, answered=answered))
 
     def ranking(
         self,
         query: Query,
         vector: NDArray[np.float32],
         options: SearchOptions,
-        index: Callable[[], KeywordIndex],
+        captions: Captions,
     ) -> Ranking:
         """Return a lazy ranking of rows for a query.
 
@@ -130,34 +135,57 @@ class Searcher:
         ----------
         vector
             The query vector, shape (dim,).
-        index
-            Returns the keyword index of the captions. Called only if the options have keywords.
+        captions
+            The keyword index of the captions. Used if the options have keywords, or the query is a text.
 
         Raises
         ------
         InvalidArgument
             Keywords are combined with a projection, or are invalid.
         """
-        on, keywords = options.on, options.keywords
-        space = self.space(on)
+        space = self.space(options.on)
 
         def found(count: int, among: NDArray[np.bool_] | None) -> cosine.Neighbours:
             if among is None or isinstance(space, Projection):
                 return self.nearest(space, vector[None, :], count, options)
-            blocks, codes = self._store.vectors(space).blocks, self.codes(space)
-            return cosine.nearest(blocks, vector[None, :], count, allowed=among, codes=codes)
+            return self.nearest_among(space, vector[None, :], count, among)
 
-        if keywords is None:
+        if options.keywords is not None:
+            return self._by_keywords(found, query, vector, options, captions)
+        if query.only_text is None or not options.hybrid or isinstance(space, Projection):
             return Ranking(found, query.rows)
+        words, note = captions.words_of(query.only_text)
+        if not words:
+            return Ranking(found, query.rows, note=note)
+        among = captions.among(words, self._store.allowed(options.where))
+        return CaptionHybrid(found, query.rows, words=words, among=among)
+
+    def nearest_among(
+        self, on: VectorField, vectors: NDArray[Any], k: int, among: NDArray[np.bool_]
+    ) -> cosine.Neighbours:
+        """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
+        blocks, codes = self._store.vectors(on).blocks, self.codes(on)
+        return cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+
+    def _by_keywords(
+        self,
+        found: Nearest,
+        query: Query,
+        vector: NDArray[np.float32],
+        options: SearchOptions,
+        captions: Captions,
+    ) -> Ranking:
+        space = self.space(options.on)
         if isinstance(space, Projection):
             raise InvalidArgument(
-                f"keywords go with searches on image or text, got {on}", field="keywords"
+                f"keywords go with searches on image or text, got {options.on}", field="keywords"
             )
+        assert options.keywords is not None
         return Hybrid(
             found,
             query.rows,
-            keywords=parse_keywords(keywords),
-            index=index(),
+            keywords=parse_keywords(options.keywords),
+            index=captions.index(),
             allowed=self._store.allowed(options.where),
             distances=distances_to(self._store, space, vector),
         )
@@ -175,6 +203,8 @@ class Searcher:
         if len(numbers):
             rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
             found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
+            answered = replace(found.report.answered, exactly=tuple(numbers.tolist()))
+            return replace(found, report=replace(found.report, answered=answered))
         return found
 
     def _leaves_on_disk(self, on: VectorField) -> bool:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pairdex.service.app import make_app
     from pairdex.service.policy import Policy
+    from pairdex.service.reverse_proxy import ReverseProxy
     from pairdex.service.server import serve
 
-__all__ = ["Policy", "make_app", "serve"]
+__all__ = ["Policy", "ReverseProxy", "make_app", "serve"]
 
 # A name is imported when it is first used: `pairdex --help` does not wait for a web framework.
 _MODULES = {
     "Policy": "pairdex.service.policy",
+    "ReverseProxy": "pairdex.service.reverse_proxy",
     "make_app": "pairdex.service.app",
     "serve": "pairdex.service.server",
 }

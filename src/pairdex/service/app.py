@@ -17,9 +17,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from pairdex.errors import InvalidArgument
 from pairdex.files import faults
 from pairdex.progress import Progress
+from pairdex.service.access import check_hosts, check_token
 from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue, Served, opened
 from pairdex.service.errors import install_handlers
@@ -32,9 +32,11 @@ from pairdex.service.rate_limit import LimitRate
 from pairdex.service.reloader import CollectionReloader
 from pairdex.service.request_log import LogRequests
 from pairdex.service.response_models import ErrorResponse
+from pairdex.service.reverse_proxy import DIRECT, ReverseProxy, TrustProxies, UnderPrefix
 from pairdex.service.routes import ROUTES, Route
 from pairdex.service.searches import Searches
 from pairdex.service.service_route import ServiceRoute
+from pairdex.service.shared_metrics import WorkerFolder
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
 
@@ -52,6 +54,8 @@ def make_app(
     token: str | None = None,
     hosts: Sequence[str] | None = LOOPBACK_HOSTS,
     policy: Policy = CLOSED,
+    proxy: ReverseProxy = DIRECT,
+    processes: WorkerFolder | None = None,
     progress: Progress | None = None,
 ) -> FastAPI:
     """Return the read-only service of collections as an ASGI application.
@@ -68,20 +72,24 @@ def make_app(
         Host names that the service answers to, without port; None for all.
     policy
         What is allowed beyond the defaults.
+    proxy
+        The reverse proxy in front of the service.
+    processes
+        Where several processes of one service share their counts; `serve` makes it.
     progress
         Called from another thread as (step, rows done, rows) while the service warms.
 
     Raises
     ------
     InvalidArgument
-        No collection is given, or the token is empty.
+        No collection is given, the token is empty, or a host name is invalid.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
     """
-    if token is not None and not token.strip():
-        raise InvalidArgument("the token is empty; give one, or omit it", field="token")
+    check_token(token)
+    check_hosts(hosts)
     catalogue, workers, fetchers = Catalogue(opened(collections)), Workers(), Workers(FETCHERS)
-    metrics = Metrics(catalogue)
+    metrics = Metrics(catalogue, processes)
     searches = Searches(workers, metrics)
     reloader = CollectionReloader(catalogue, searches, metrics, progress=progress)
 
@@ -103,7 +111,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         lifespan=at_work,
-        middleware=_guards(metrics, token, hosts, policy),
+        middleware=_guards(metrics, token, hosts, policy, proxy),
     )
     app.state.catalogue, app.state.workers, app.state.metrics = catalogue, workers, metrics
     app.state.searches, app.state.reloader = searches, reloader
@@ -127,10 +135,19 @@ def _log_failure(reading: asyncio.Future[None]) -> None:
 
 
 def _guards(
-    metrics: Metrics, token: str | None, hosts: Sequence[str] | None, policy: Policy
+    metrics: Metrics,
+    token: str | None,
+    hosts: Sequence[str] | None,
+    policy: Policy,
+    proxy: ReverseProxy,
 ) -> list[Middleware]:
     """Return the middleware, the outermost first."""
-    guards = [Middleware(LogRequests, metrics=metrics), Middleware(CheckHost, hosts=hosts)]
+    guards = []
+    if proxy.trusted:
+        guards.append(Middleware(TrustProxies, trusted=proxy.trusted))
+    if proxy.root_path:
+        guards.append(Middleware(UnderPrefix, root_path=proxy.root_path))
+    guards += [Middleware(LogRequests, metrics=metrics), Middleware(CheckHost, hosts=hosts)]
     if policy.cors:
         guards.append(
             Middleware(

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pairdex.collection import Collection
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, PairdexError
 from pairdex.files import faults
+from pairdex.parts.model_record import ModelRecord
 from pairdex.service.errors import ApiError
+from pairdex.service.examples import example_queries
 from pairdex.store.manifest import MANIFEST, read_manifest
 from pairdex.store.store import VectorField, check_size
 
@@ -27,7 +30,7 @@ def opened(collections: Served | Iterable[Served]) -> list[Collection]:
     Raises
     ------
     InvalidArgument
-        Something else than collections and paths.
+        There are none, or something else than collections and paths.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
     """
@@ -42,6 +45,8 @@ def opened(collections: Served | Iterable[Served]) -> list[Collection]:
                 field="collections",
             )
         found.append(one if isinstance(one, Collection) else Collection.open(one))
+    if not found:
+        raise InvalidArgument("there is nothing to serve; name at least one collection")
     return found
 
 
@@ -51,8 +56,6 @@ class ServedCollection:
 
     Attributes
     ----------
-    examples
-        Texts to try, if its model is available.
     no_model
         Why texts and pictures cannot be searched for; None if they can.
     lost_pages
@@ -61,9 +64,9 @@ class ServedCollection:
 
     name: str
     collection: Collection
-    examples: tuple[str, ...] = ()
     no_model: str | None = None
     lost_pages: int = field(default_factory=faults.count)
+    _examples: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -71,22 +74,45 @@ class ServedCollection:
     ) -> ServedCollection:
         """Name a collection, and find out whether its model is available."""
         lost_pages = faults.count() if lost_pages is None else lost_pages
+        no_model = None
         try:
-            examples = collection.encoder.model.examples
+            _ = collection.encoder
         except PairdexError as error:
-            return cls(name, collection, no_model=str(error), lost_pages=lost_pages)
-        return cls(name, collection, examples, lost_pages=lost_pages)
+            no_model = str(error)
+        served = cls(name, collection, no_model=no_model, lost_pages=lost_pages)
+        _ = served.examples  # now, so that no request waits for it
+        return served
 
     @cached_property
     def kinds(self) -> list[str]:
         """The vectors that can be searched, image first."""
         return [kind for kind in get_args(VectorField) if kind in self.collection.manifest.vectors]
 
+    @property
+    def indexes(self) -> list[str]:
+        """The vectors that have an approximate index that can be used."""
+        index = self.collection.finder.searcher.index
+        return [kind for kind in self.kinds if index(cast("VectorField", kind)) is not None]
+
     @cached_property
     def has_pictures(self) -> bool:
         """Whether some rows have a local picture."""
         known = any(part.pictures for part in self.collection.manifest.parts)
         return known and "image_path" in self.collection.columns
+
+    @property
+    def examples(self) -> list[str]:
+        """Captions to search for. They are chosen again when rows are removed."""
+        checksum = self.collection.checksum
+        if checksum not in self._examples:
+            try:
+                found = example_queries(self.collection)
+            except PairdexError:  # damaged captions: whatever reads them for more says so
+                found = []
+            self._examples.clear()
+            self._examples[checksum] = found
+            return found
+        return self._examples[checksum]
 
     def check(self) -> None:
         """Raise if the collection cannot be served now; quick enough for every request.
@@ -138,29 +164,31 @@ class ServedCollection:
                 {"name": field.name, "type": str(field.type)} for field in self.collection.schema
             ],
             "vectors": self.kinds,
+            "indexes": self.indexes,
             "projections": self.collection.projections,
             "queries": ["text", "image", "like", "vector"]
             if self.no_model is None
             else ["like", "vector"],
-            "model": None if model is None else {"name": model["name"], "dim": model["dim"]},
-            "examples": list(self.examples),
+            "model": None if model is None else _described(model),
+            "examples": self.examples,
+            "captions": self.collection.finder.captions.exist,
             "pictures": self.has_pictures,
             "safe": self.collection.has_safe_mode,
         }
 
 
-class Catalogue:
-    """The collections of a service; the first is the default.
+def _described(model: ModelRecord) -> dict[str, Any]:
+    return {
+        "name": model["name"],
+        "dim": model["dim"],
+        "knows": what_it_knows(model) or None,
+    }
 
-    Raises
-    ------
-    InvalidArgument
-        No collection is given.
-    """
+
+class Catalogue:
+    """The collections of a service, at least one; the first is the default."""
 
     def __init__(self, collections: Sequence[Collection]) -> None:
-        if not collections:
-            raise InvalidArgument("there is nothing to serve; name at least one collection")
         self._served: dict[str, ServedCollection] = {}
         self._troubles: dict[str, PairdexError] = {}
         for collection in collections:

@@ -1,4 +1,4 @@
-"""Error responses: always `{"error": {"code", "message", "field"?}}`, never a traceback."""
+"""Error responses: `{"error": {"code", "message", "field"?}}`, a page for browsers, never a traceback."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pairdex.errors import (
     PairdexError,
 )
 from pairdex.service.answers import HEADERS, answer
+from pairdex.service.error_pages import error_page, wants_page
 
 __all__ = ["ERROR", "REQUEST_ID", "ApiError", "error_response", "install_handlers"]
 
@@ -68,8 +69,12 @@ class _ErrorResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ERROR] = self._error["code"]
         named = {"request_id": scope[REQUEST_ID]} if REQUEST_ID in scope else {}
-        content = {"error": self._error | named}
-        await answer(content, status=self.status_code, headers=self._more)(scope, receive, send)
+        error = self._error | named
+        if wants_page(scope):
+            response: Response = error_page(scope, self.status_code, error, self._more)
+        else:
+            response = answer({"error": error}, status=self.status_code, headers=self._more)
+        await response(scope, receive, send)
 
 
 def error_response(

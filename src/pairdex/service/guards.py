@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pairdex.service.errors import ApiError, error_response
 from pairdex.service.limits import BODY_SECONDS, MAX_BODY_BYTES
+from pairdex.service.reverse_proxy import route_path
 
 __all__ = ["CheckHost", "CheckToken", "LimitBody", "is_open"]
 
@@ -67,7 +68,11 @@ class CheckToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through if it has the token or does not need it."""
-        if not _is_http(scope) or is_open(scope["path"]) or self._is_known(Headers(scope=scope)):
+        if (
+            not _is_http(scope)
+            or is_open(route_path(scope))
+            or self._is_known(Headers(scope=scope))
+        ):
             await self._app(scope, receive, send)
             return
         refusal = error_response(

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_BATCH",
     "MAX_BODY_BYTES",
     "MAX_CLIENTS",
+    "MAX_COLUMN_CHARS",
     "MAX_DEPTH",
     "MAX_FETCH_BYTES",
     "MAX_FETCH_URL_CHARS",
@@ -32,11 +33,15 @@ __all__ = [
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
     "MAX_REDIRECTS",
+    "MAX_RESTART_SECONDS",
     "MAX_RESULT_IDS",
+    "MAX_TOKEN_BYTES",
     "MAX_URL_CHARS",
     "MAX_VECTOR_VALUES",
+    "MAX_WORKERS",
     "MIN_PICTURE_SIDE",
     "POLL_SECONDS",
+    "RESTART_SECONDS",
     "WORKERS",
     "WORK_SECONDS",
 ]
@@ -54,6 +59,7 @@ MAX_K = 1_000  # rows of a response: about 1 MB of JSON with LAION's columns
 MAX_DEPTH = 10_000  # offset + k; nobody looks at deeper pages
 MAX_IDS = 1_000  # rows of POST /api/items, as MAX_K
 MAX_KEYWORDS_CHARS = 1_000  # far above 64 words
+MAX_COLUMN_CHARS = 1_000  # of a column to sort by: far above any name
 MAX_URL_CHARS = 8_192  # of a URL to look up: browsers follow no longer ones
 MAX_ID = 2**63 - 1  # ids are int64
 MAX_ON_CHARS = 64  # far above "hamming", the longest name of a projection
@@ -67,6 +73,11 @@ WORKERS = 4  # searches and pictures in progress at once; one search uses all co
 WORK_SECONDS = 30.0  # for one of them, including waiting; then 503
 FILTER_SECONDS = 20.0  # for the filters of one of them, so that none keeps a worker
 GRACE_SECONDS = 10  # for requests in progress to end after Ctrl-C or SIGTERM
+
+MAX_WORKERS = 64  # processes of one service; each loads the model
+RESTART_SECONDS = 1.0  # before a worker that died before it answered is replaced, doubled each time
+MAX_RESTART_SECONDS = 30.0  # for the same, at most
+MAX_TOKEN_BYTES = 4_096  # of a token's file; a larger one is not a token
 
 MAX_BATCH = 64  # searches, or texts to encode, in a batch; more gain nothing
 KEPT_BATCHES = 256  # kinds of searches (by collection, on, filter, k) that wait to be asked again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
+from pairdex.service.search_result import SearchResult
+from pairdex.service.searches import BEING_INDEXED
 
 __all__ = [
+    "check_captions",
     "check_id",
     "contains",
     "facets",
@@ -27,25 +31,49 @@ __all__ = [
 ]
 
 
-def find(served: ServedCollection, asked: SearchRequest) -> tuple[list[dict[str, Any]], bool]:
-    """Return the hits of a search that goes by itself, and whether they are exact; raises as `query_of`."""
+def find(served: ServedCollection, asked: SearchRequest) -> SearchResult:
+    """Return the result of a search that goes by itself; raises as `query_of`."""
     found = find_table(served, asked)
-    return [FIRST | row for row in found.as_json()], found.report.exact
+    return SearchResult([FIRST | row for row in found.as_json()], found.report)
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
-    """Return the result of a search as a table; raises as `query_of`."""
-    return served.collection.search(
-        query_of(served, asked),
+    """Return the result of a search as a table; raises as `query_of` and `check_captions`."""
+    if asked.keywords is not None:
+        check_captions(served)
+    captions = served.collection.finder.captions
+    is_ready = not captions.exist or captions.are_ready
+    found = served.collection.search(
+        query_of(served, asked) if asked.has_query else None,
         k=asked.k,
         offset=asked.offset,
         on=asked.on,
         where=asked.where,
         safe=wants_safe(served, asked.safe),
         keywords=asked.keywords,
+        hybrid=asked.hybrid and is_ready,
+        sort=asked.sort,
+        descending=asked.descending,
+        after=asked.after,
         fold=asked.fold,
         exact=asked.exact,
     )
+    if asked.text is None or is_ready or not asked.hybrid:
+        return found
+    return Hits(found.table, replace(found.report, note=BEING_INDEXED))
+
+
+def check_captions(served: ServedCollection) -> None:
+    """Raise ApiError (503) while the captions of a large collection are being indexed."""
+    captions = served.collection.finder.captions
+    if captions.exist and not captions.are_ready:
+        raise ApiError(
+            503,
+            "indexing",
+            f"the captions of {served.name} are being indexed; search by keywords again in a while",
+            "keywords",
+            headers={"Retry-After": "5"},
+        )
 
 
 def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]:
@@ -74,7 +102,9 @@ def vectors_of(served: ServedCollection, ids: list[int], on: str) -> NDArray[np.
 def facets(served: ServedCollection, asked: FacetsRequest) -> dict[str, Any]:
     """Return column statistics over the rows that match a filter."""
     is_safe = wants_safe(served, asked.safe)
-    found = served.collection.facets(where=asked.where, safe=is_safe)
+    if asked.keywords is not None:
+        check_captions(served)
+    found = served.collection.facets(where=asked.where, safe=is_safe, keywords=asked.keywords)
     columns = [vars(column) | {"values": _counted(column)} for column in found.columns]
     return {"rows": found.rows, "counted": found.counted, "safe": is_safe, "columns": columns}
 

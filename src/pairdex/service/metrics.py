@@ -1,15 +1,22 @@
-"""Counts and times of the service for Prometheus, in a registry of its own for each application."""
+"""Counts and times of the service for Prometheus, in a registry of its own for each application.
+
+With several processes, each counts in files that they share. Whichever is asked answers for all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from pairdex.service.catalogue import Catalogue
+from pairdex.service.shared_metrics import WorkerFolder
 from pairdex.version import __version__
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -26,24 +33,19 @@ _CREATED = "_created"  # of each series, when it began: it would double their nu
 class Metrics(Collector):
     """Counts since the application was made; worker threads count too.
 
-    Attributes
+    Parameters
     ----------
-    in_progress
-        Requests being answered.
-    waiting
-        Searches and texts that wait for their batch to begin.
-    reopened
-        How many times a collection was opened again because it had changed.
+    processes
+        Where several processes of one service share their counts.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, processes: WorkerFolder | None = None) -> None:
         self._catalogue = catalogue
-        self.in_progress = 0
-        self.waiting = 0
-        self.reopened = 0
-        self._registry = registry = CollectorRegistry()
-        registry.register(self)
-        ProcessCollector(registry=registry)
+        self._processes = processes
+        self._in_progress = 0
+        self._waiting = 0
+        registry = CollectorRegistry()
+        self._shown = self._registry_to_show(registry)
         self._requests = Counter(
             "pairdex_requests_total",
             "Answered requests.",
@@ -80,6 +82,47 @@ class Metrics(Collector):
             buckets=_BATCH_ITEMS,
             registry=registry,
         )
+        self._in_progress_gauge = Gauge(
+            "pairdex_requests_in_progress",
+            "Requests being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._waiting_gauge = Gauge(
+            "pairdex_queue_length",
+            "Searches and texts that wait to begin.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._reopened = Counter(
+            "pairdex_reopened_total",
+            "Times that a worker opened a collection again because it had changed.",
+            registry=registry,
+        )
+
+    @property
+    def in_progress(self) -> int:
+        """Requests that this process is answering."""
+        return self._in_progress
+
+    @in_progress.setter
+    def in_progress(self, requests: int) -> None:
+        self._in_progress = requests
+        self._in_progress_gauge.set(requests)
+
+    @property
+    def waiting(self) -> int:
+        """Searches and texts of this process that wait for their batch to begin."""
+        return self._waiting
+
+    @waiting.setter
+    def waiting(self, items: int) -> None:
+        self._waiting = items
+        self._waiting_gauge.set(items)
+
+    def count_reopened(self) -> None:
+        """Count that a collection was opened again because it had changed."""
+        self._reopened.inc()
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -107,7 +150,7 @@ class Metrics(Collector):
 
     def text(self) -> str:
         """Return all of it in Prometheus' text format, version 0.0.4: the media type CONTENT_TYPE."""
-        return generate_latest(_WithoutCreated(self._registry)).decode()
+        return generate_latest(_WithoutCreated(self._shown)).decode()
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is known without counting."""
@@ -127,21 +170,44 @@ class Metrics(Collector):
                 rows.add_metric([served.name], len(served.collection))
         yield rows
         yield up
-        yield GaugeMetricFamily(
-            "pairdex_requests_in_progress", "Requests being answered.", self.in_progress
-        )
-        yield GaugeMetricFamily(
-            "pairdex_queue_length", "Searches and texts that wait to begin.", self.waiting
-        )
+        if self._processes is not None:
+            yield from self._of_the_group(self._processes)
+
+    def _of_the_group(self, processes: WorkerFolder) -> Iterator[Metric]:
+        """Yield the number of workers, and memory, processor time and files of each."""
+        families: dict[str, Metric] = {}
+        numbered = list(processes.processes())
+        for number, process_id in numbered:
+            for family in ProcessCollector(pid=partial(int, process_id), registry=None).collect():
+                known = families.setdefault(family.name, family)
+                named = [_with_label(one, "worker", str(number)) for one in family.samples]
+                known.samples = named if known is family else known.samples + named
+        yield from families.values()
+        yield GaugeMetricFamily("pairdex_workers", "Processes that answer.", len(numbered))
         yield CounterMetricFamily(
-            "pairdex_reopened_total",
-            "Times that a collection was opened again because it had changed.",
-            self.reopened,
+            "pairdex_worker_restarts_total",
+            "Workers that died and were replaced.",
+            processes.restarts(),
         )
 
     def describe(self) -> list[Metric]:
         """Return nothing: registering it collects nothing."""
         return []
+
+    def _registry_to_show(self, counted: CollectorRegistry) -> CollectorRegistry:
+        """Return the registry that a scrape reads: the counts of this process, or of all."""
+        if self._processes is None:
+            counted.register(self)
+            ProcessCollector(registry=counted)
+            return counted
+        shown = CollectorRegistry()
+        MultiProcessCollector(shown, str(self._processes.path))  # type: ignore[no-untyped-call]
+        shown.register(self)
+        return shown
+
+
+def _with_label(sample: Sample, label: str, value: str) -> Sample:
+    return sample._replace(labels=sample.labels | {label: value})
 
 
 class _WithoutCreated(Collector):

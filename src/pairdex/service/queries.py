@@ -16,6 +16,7 @@ from pairdex.search import Query, Term
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.request_models import SearchRequest, TermRequest
+from pairdex.store.store import named_ids
 
 __all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
 
@@ -71,7 +72,7 @@ def no_such_row(served: ServedCollection, row_id: int) -> str:
     ids = len(served.collection) + served.collection.removed
     if 0 <= row_id < ids:
         return f"row {row_id} was removed from {served.name}"
-    return f"row {row_id} does not exist: {served.name} has the ids 0 to {ids - 1}"
+    return f"row {row_id} does not exist: {served.name} has {named_ids(ids)}"
 
 
 def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.float32] | None:

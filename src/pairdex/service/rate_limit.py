@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pairdex.service.errors import error_response
 from pairdex.service.limits import BURST_SECONDS, MAX_CLIENTS
+from pairdex.service.reverse_proxy import route_path
 
 __all__ = ["LimitRate"]
 
@@ -38,7 +39,7 @@ class LimitRate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through if its client has a token left."""
-        if scope["type"] == "http" and _is_limited(scope["path"]):
+        if scope["type"] == "http" and _is_limited(route_path(scope)):
             wait = self._take(_client(scope))
             if wait > 0:
                 refusal = error_response(

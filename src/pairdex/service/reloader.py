@@ -13,7 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
+from weakref import WeakSet
 
 import numpy as np
 from PIL import Image
@@ -74,6 +75,8 @@ class CollectionReloader:
         self._states: dict[str, State] = {}
         self._tries: dict[str, int] = {}
         self._said: dict[str, str] = {}
+        self._indexing: Thread | None = None
+        self._unindexable: WeakSet[ServedCollection] = WeakSet()
         self._closing = Event()
 
     async def run(self) -> None:
@@ -84,13 +87,14 @@ class CollectionReloader:
                 await loop.run_in_executor(thread, self._warm_all)
                 self.when_warm()
                 while True:
+                    self._start_indexing()
                     await asyncio.sleep(self._poll_seconds)
                     changed = await loop.run_in_executor(thread, self._newer)
                     for (
                         served
                     ) in changed:  # on the loop's thread, so that requests see whole switches
                         self._catalogue.replace(served)
-                        self._metrics.reopened += 1
+                        self._metrics.count_reopened()
                         _logger.info(
                             "%s has changed: its newest version is now in use", served.name
                         )
@@ -113,6 +117,33 @@ class CollectionReloader:
                 self.failed = served.name
                 _logger.error("%s cannot be searched: %s", served.name, error)
         self.is_warm = self.failed is None
+
+    def _start_indexing(self) -> None:
+        """Start to index the captions that lack it, so that no request waits for it."""
+        if self._indexing is not None and self._indexing.is_alive():
+            return
+        wanted = [served for served in self._catalogue if self._needs_indexing(served)]
+        if wanted:
+            # A daemon: the service ends without waiting, and half-written files are ignored.
+            self._indexing = Thread(
+                target=self._index_captions, args=(wanted,), daemon=True, name="pairdex-captions"
+            )
+            self._indexing.start()
+
+    def _needs_indexing(self, served: ServedCollection) -> bool:
+        captions = served.collection.finder.captions
+        return captions.exist and not captions.are_ready and served not in self._unindexable
+
+    def _index_captions(self, wanted: list[ServedCollection]) -> None:
+        for served in wanted:
+            self._index_captions_of(served)
+
+    def _index_captions_of(self, served: ServedCollection) -> None:
+        try:
+            served.collection.prepare_keywords()
+        except (PairdexError, OSError) as error:
+            self._unindexable.add(served)
+            _logger.error("the captions of %s cannot be indexed: %s", served.name, error)
 
     def _newer(self) -> list[ServedCollection]:
         """Return the newest versions, warm, of the collections that have changed."""
@@ -188,9 +219,13 @@ class CollectionReloader:
 
 
 def state_of(collection: Path) -> State:
-    """Return what changes whenever the collection, or data of any kind derived from it, does."""
+    """Return what changes whenever the collection, or data of any kind derived from it, does.
+
+    Look-ups are left out: answers do not depend on whether they are made.
+    """
     paths = [collection / MANIFEST]
-    for pattern in {pattern for kind in KINDS for pattern in kind.files}:
+    kinds = [kind for kind in KINDS if kind.heading != "look-ups"]
+    for pattern in {pattern for kind in kinds for pattern in kind.files}:
         paths += collection.glob(pattern)
     found = []
     for path in paths:

@@ -13,6 +13,7 @@ from pairdex.service.answers import HEADERS
 from pairdex.service.errors import ERROR, REQUEST_ID, error_response
 from pairdex.service.limits import MAX_IN_PROGRESS
 from pairdex.service.metrics import Metrics
+from pairdex.service.reverse_proxy import route_path
 
 __all__ = ["LogRequests"]
 
@@ -54,7 +55,7 @@ class LogRequests:
         started = time.perf_counter()
         metrics = self._metrics
         app = self._app
-        if metrics.in_progress >= self._max_in_progress and scope["path"] not in _NEVER_BUSY:
+        if metrics.in_progress >= self._max_in_progress and route_path(scope) not in _NEVER_BUSY:
             app = error_response(
                 503,
                 "busy",

@@ -10,10 +10,11 @@ from pairdex.curate.dedup import DEFAULT_THRESHOLD
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.predicate import MAX_PREDICATE_CHARS
-from pairdex.search import DEFAULT_K, MAX_TERMS, MAX_WEIGHT
+from pairdex.search import DEFAULT_K, MAX_TERMS, MAX_WEIGHT, SearchOptions
 from pairdex.search.folding import MAX_FOLD
 from pairdex.service.limits import (
     MAX_BODY_BYTES,
+    MAX_COLUMN_CHARS,
     MAX_DEPTH,
     MAX_FETCH_URL_CHARS,
     MAX_ID,
@@ -38,6 +39,7 @@ __all__ = [
 
 _FLOAT32_MAX = 3.4028234663852886e38
 _QUERIES = ("text", "image", "like", "vector")
+_SEARCHES = ("text", "image", "image_url", "like", "vector", "terms")
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Value = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX, allow_inf_nan=False)]
@@ -75,6 +77,15 @@ Safe = Annotated[
     Field(
         description="Find only rows known to be safe. Default: true if the collection has a column "
         "punsafe or nsfw that says so."
+    ),
+]
+Keywords = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_KEYWORDS_CHARS,
+        description="Words that captions should contain. A quoted phrase must appear; a word after - "
+        "must not.",
+        examples=['dog "red car" -cat'],
     ),
 ]
 
@@ -116,7 +127,10 @@ class TermRequest(_StrictRequest):
 
 
 class SearchRequest(_StrictRequest):
-    """A search: exactly one of `text`, `image`, `image_url`, `like`, `vector` and `terms`."""
+    """A search: one of `text`, `image`, `image_url`, `like`, `vector` and `terms`.
+
+    Without any of them, `keywords`, `where` and `sort` choose and order the rows.
+    """
 
     collection: CollectionName = None
     text: Text = None
@@ -147,12 +161,23 @@ class SearchRequest(_StrictRequest):
     )
     where: Where = None
     safe: Safe = None
-    keywords: str | None = Field(
+    keywords: Keywords = None
+    hybrid: bool = Field(
+        True,
+        description="Also rank a text by the captions that contain its words. False: by vectors alone.",
+    )
+    sort: str | None = Field(
         None,
-        max_length=MAX_KEYWORDS_CHARS,
-        description="Words that captions should contain. A quoted phrase must appear; a word after - "
-        "must not.",
-        examples=['dog "red car" -cat'],
+        max_length=MAX_COLUMN_CHARS,
+        description="Without a query: the column that orders the rows, or `id`. Equal values are "
+        "ordered by id; rows without a value come last.",
+        examples=["width"],
+    )
+    descending: bool = Field(False, description="Reverse the order of `sort`.")
+    after: Id | None = Field(
+        None,
+        description="Without a query: the `next` of the page before, for endless scrolling. Unlike "
+        "`offset`, it has no limit, and removed rows do not shift the pages.",
     )
     fold: float | None = Field(
         None,
@@ -170,20 +195,44 @@ class SearchRequest(_StrictRequest):
     )
 
     @property
+    def has_query(self) -> bool:
+        """Whether rows are compared with something; otherwise keywords, a filter or an order choose them."""
+        return any(getattr(self, name) is not None for name in _SEARCHES)
+
+    @property
     def goes_alone(self) -> bool:
         """Whether the search cannot be batched with others."""
+        if not self.has_query:
+            return True
         has_pictures = any(each.image is not None for each in (self, *(self.terms or ())))
         return has_pictures or self.keywords is not None or self.fold is not None
 
+    @property
+    def _chooses_rows(self) -> bool:
+        return any(value is not None for value in (self.keywords, self.where, self.sort))
+
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
-        _check_one("search", self, ("text", "image", "image_url", "like", "vector", "terms"))
+        if self.has_query or self.unlike is not None or not self._chooses_rows:
+            _check_one("search", self, _SEARCHES)
         if self.offset + self.k > MAX_DEPTH:
             raise InvalidArgument(
                 f"offset + k is {self.offset + self.k:,}, expected at most {MAX_DEPTH:,}",
                 field="offset",
             )
+        self._check_order()
         return self
+
+    def _check_order(self) -> None:
+        options = SearchOptions(
+            offset=self.offset,
+            sort=self.sort,
+            descending=self.descending,
+            after=self.after,
+            fold=self.fold,
+        )
+        if self.has_query:
+            options.check_query()
 
 
 class DownloadRequest(SearchRequest):
@@ -201,6 +250,7 @@ class FacetsRequest(_StrictRequest):
     collection: CollectionName = None
     where: Where = None
     safe: Safe = None
+    keywords: Keywords = None
 
 
 class ContainsRequest(_StrictRequest):
@@ -252,7 +302,8 @@ def _check_one(
     given = [name for name in names if getattr(request, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "none of them"
+        otherwise = ", or without a query keywords, where or sort" if names is _SEARCHES else ""
         raise InvalidArgument(
-            f"{what} takes exactly one of {', '.join(names[:-1])} and {names[-1]}, got {got}",
+            f"{what} takes exactly one of {', '.join(names[:-1])} and {names[-1]}{otherwise}, got {got}",
             field=field or (given[1] if given else "text"),
         )

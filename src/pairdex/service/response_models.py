@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pairdex.search import SearchMethod
 from pairdex.store.store import VectorField
 
 __all__ = [
@@ -72,11 +73,24 @@ class SearchHit(RowItem):
     If the collection has a column `similarity`, it appears as `pair_similarity`.
     """
 
-    distance: float = Field(
+    distance: float | None = Field(
         description="Smaller is nearer. 1 - cos (0 to 2); in a PCA projection the squared Euclidean "
-        "distance; in a binary sketch the number of bits that differ."
+        "distance; in a binary sketch the number of bits that differ. Null without a query."
     )
-    similarity: float
+    similarity: float | None
+    fused_score: float | None = Field(
+        None, description="What orders the hits of a `hybrid` search: the sum of 1 / (60 + rank)."
+    )
+    vector_rank: int | None = Field(
+        None, description="With `hybrid`: the rank by vectors, from 1; null beyond those fused."
+    )
+    keyword_rank: int | None = Field(
+        None,
+        description="With `hybrid`: the rank by caption words, from 1; null without the words.",
+    )
+    keyword_score: float | None = Field(
+        None, description="With `keywords`: the caption's BM25 score, which orders the hits."
+    )
     folded: list[int] | None = Field(
         None, description="Ids of near-duplicates folded into this hit; only with `fold`."
     )
@@ -86,10 +100,24 @@ class SearchHit(RowItem):
 
 
 class SearchResponse(BaseModel):
-    """The result of a search, nearest first."""
+    """The result of a search, best first."""
 
     hits: list[SearchHit]
-    exact: bool = Field(description="True if no other row is nearer.")
+    method: SearchMethod = Field(
+        description="What answered. `vectors`: the nearest rows. `hybrid`: vectors and caption words, "
+        "fused. `keywords`: caption words alone. `browse`: a filter and an order alone."
+    )
+    words: list[str] = Field(description="The words of captions that ranked or chose the rows.")
+    total: int | None = Field(
+        description="With `keywords` and `browse`: the number of rows that match."
+    )
+    next: int | None = Field(
+        description="With `keywords` and `browse`: the `after` of the next page; null on the last."
+    )
+    note: str | None = Field(description="What limited the answer, for people.")
+    exact: bool = Field(
+        description="True if no approximate index took part. With `vectors`, no other row is nearer then."
+    )
     on: str = Field(description="What was searched, as in the request.")
     space: str = Field(
         description="Same as `on`, under its name in version 0.1; the next version drops it.",
@@ -153,6 +181,10 @@ class ColumnFacet(BaseModel):
     quantiles: list[float] | None = Field(
         description="For numbers: the 5th, 25th, 50th, 75th and 95th percentiles."
     )
+    histogram: list[int] | None = Field(
+        description="For numbers and times: row counts in 24 intervals of equal width from `least` to "
+        "`most`."
+    )
 
 
 class FacetsResponse(BaseModel):
@@ -179,6 +211,9 @@ class ModelInfo(BaseModel):
 
     name: str
     dim: int
+    knows: str | None = Field(
+        description="What a model of narrow knowledge knows, for people; null for others."
+    )
 
 
 class CollectionInfo(BaseModel):
@@ -190,12 +225,16 @@ class CollectionInfo(BaseModel):
     dim: int
     columns: list[ColumnInfo] = Field(description="Columns that `where` can use, besides `id`.")
     vectors: list[VectorField] = Field(description="Values that `on` accepts, besides projections.")
+    indexes: list[VectorField] = Field(
+        description="Vectors with an approximate index; searches of the others are exact."
+    )
     projections: list[str] = Field(description="Projections that `on` accepts.")
     queries: list[Literal["text", "image", "like", "vector"]] = Field(
         description="Supported kinds of query; text and image need the collection's model."
     )
     model: ModelInfo | None
-    examples: list[str] = Field(description="Example texts to search for.")
+    examples: list[str] = Field(description="Captions of the collection to search for.")
+    captions: bool = Field(description="True if `keywords` can be searched.")
     pictures: bool = Field(description="True if rows have local pictures.")
     safe: bool = Field(
         description="True if safe mode is available: a column says which rows are safe."

@@ -27,6 +27,7 @@ from pairdex.service.fetching import Fetcher
 from pairdex.service.metrics import CONTENT_TYPE
 from pairdex.service.queries import query_of
 from pairdex.service.reloader import CollectionReloader
+from pairdex.service.search_result import SearchResult
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
 from pairdex.version import __version__
@@ -86,19 +87,18 @@ async def collections(request: Request) -> Response:
 async def search(
     request: Request, asked: requests.SearchRequest, collection: CollectionName = None
 ) -> Response:
-    """Find the rows nearest to a text, a picture, a row, a vector, or a combination of them."""
+    """Find the rows nearest to a query, or those that keywords and a filter choose."""
     started = time.perf_counter()
     served = _catalogue(request).pick(asked.collection or collection)
-    hits, exact = await _found(request, served, await _with_picture(request, asked))
+    found = await _found(request, served, await _with_picture(request, asked))
     if asked.vectors:
-        ids = [hit["id"] for hit in hits]
+        ids = [hit["id"] for hit in found.hits]
         work = partial(lookup.vectors_of, served, ids, asked.on)
-        for hit, vector in zip(hits, await _workers(request).run(work), strict=True):
+        for hit, vector in zip(found.hits, await _workers(request).run(work), strict=True):
             hit["vector"] = vector.tolist()
     seconds = time.perf_counter() - started
     content = {
-        "hits": hits,
-        "exact": exact,
+        **found.as_json(),
         "on": asked.on,
         "space": asked.on,  # the name of `on` in version 0.1, for its clients
         "safe": lookup.wants_safe(served, asked.safe),
@@ -122,13 +122,13 @@ async def _with_picture(request: Request, asked: Search) -> Search:
 
 async def _found(
     request: Request, served: ServedCollection, asked: requests.SearchRequest
-) -> tuple[list[dict[str, Any]], bool]:
-    """Search in a batch with others; alone for a picture, keywords, folding, or a projection."""
+) -> SearchResult:
+    """Search in a batch with others; alone without a query, or for a picture, keywords, folding, or a projection."""
     if asked.on in served.kinds and not asked.goes_alone:
         searches: Searches = request.app.state.searches
         query = query_of(served, asked)
         where = await _where(request, served, asked)
-        found = await searches.find(
+        return await searches.find(
             served,
             query,
             on=asked.on,
@@ -136,8 +136,8 @@ async def _found(
             k=asked.k,
             offset=asked.offset,
             exact=asked.exact,
+            hybrid=asked.hybrid,
         )
-        return found.hits, found.exact
     return await _workers(request).run(partial(lookup.find, served, asked))
 
 

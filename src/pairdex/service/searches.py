@@ -18,24 +18,22 @@ from numpy.typing import NDArray
 
 from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
-from pairdex.search import Query, as_hit
+from pairdex.knn import cosine
+from pairdex.search import Query, SearchReport, as_hit
+from pairdex.search.caption_words import VECTOR_DEPTH
+from pairdex.search.captions import Captions
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.metrics import Metrics
+from pairdex.service.search_result import SearchResult
 from pairdex.service.workers import Workers
 
-__all__ = ["SearchResult", "Searches"]
+__all__ = ["BEING_INDEXED", "Searches"]
+
+BEING_INDEXED = "captions are being indexed, so vectors alone answered; search again in a while"
 
 _LEAST_K = 32  # searches for fewer neighbours share a batch: it costs them nothing
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The hits of one search, ready for JSON."""
-
-    hits: list[dict[str, Any]]
-    exact: bool
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,14 @@ class _Wanted:
     k: int
     offset: int
     without: NDArray[np.int64]
+    words: tuple[str, ...] = ()
+    note: str | None = None
 
     @property
     def neighbours(self) -> int:
         """Number of neighbours to find, so that k are left."""
-        return self.k + self.offset + len(self.without)
+        enough = self.k + self.offset + len(self.without)
+        return max(enough, VECTOR_DEPTH) if self.words else enough
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Searches:
         self._searching: dict[_Key, Batches[_Wanted, SearchResult]] = {}
         self._encoding: dict[ServedCollection, Batches[str, NDArray[np.float32]]] = {}
         self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
+        self._said: OrderedDict[tuple[ServedCollection, str], tuple[str, ...]] = OrderedDict()
 
     async def find(
         self,
@@ -84,8 +86,14 @@ class Searches:
         k: int,
         offset: int,
         exact: bool = False,
+        hybrid: bool = False,
     ) -> SearchResult:
         """Return the hits that `Collection.search` finds.
+
+        Parameters
+        ----------
+        hybrid
+            Also rank a text by captions that contain its words.
 
         Raises
         ------
@@ -98,7 +106,9 @@ class Searches:
         vectors = await asyncio.gather(*(self._encode(served, *one) for one in asked))
         texts = {text: one for (text, _), one in zip(asked, vectors, strict=True)}
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
-        wanted = _Wanted(vector, k, offset, query.rows)
+        text = query.only_text if hybrid else None
+        words, note = ((), None) if text is None else await self._words(served, text)
+        wanted = _Wanted(vector, k, offset, query.rows, words, note)
         k_class = max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length())
         key = _Key(served, on, where, exact, k_class)
         batches = self._searching.get(key)
@@ -140,6 +150,26 @@ class Searches:
             self._texts.popitem(last=False)
         return vector
 
+    async def _words(
+        self, served: ServedCollection, text: str
+    ) -> tuple[tuple[str, ...], str | None]:
+        """Return the words of a text that choose captions; never wait for the captions to be indexed."""
+        captions = served.collection.finder.captions
+        if not captions.exist:
+            return (), None
+        known = self._said.get((served, text))
+        if known is not None:
+            return known, None
+        loop = asyncio.get_running_loop()
+        words, note = await loop.run_in_executor(
+            self._workers.pool, partial(_words_of, captions, text)
+        )
+        if note is None:
+            self._said[served, text] = words
+            while len(self._said) > limits.KEPT_TEXTS:
+                self._said.popitem(last=False)
+        return words, note
+
     def _encode_all(self, served: ServedCollection, texts: list[str]) -> list[NDArray[np.float32]]:
         started = time.perf_counter()
         unique = list(dict.fromkeys(texts))
@@ -156,9 +186,8 @@ class Searches:
         found = collection.nearest(vectors, k, on=key.on, where=key.where, exact=key.exact)
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
-        live = collection.live
         results = [
-            SearchResult(_hits(key.served, wanted, ids, distances, live), found.report.exact)
+            _result(key, wanted, ids, distances, found.report)
             for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)
@@ -168,6 +197,8 @@ class Searches:
         """Drop batches of replaced versions; those in progress finish."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
         self._encoding = {k: b for k, b in self._encoding.items() if k in served}
+        for each in [key for key in self._said if key[0] not in served]:
+            del self._said[each]
 
     def _forget_idle(self) -> None:
         """Drop idle batches: the number of different filters is unlimited."""
@@ -196,20 +227,46 @@ def _texts(query: Query) -> list[tuple[str, str]]:
     return [(text, field) for text, field in both if text is not None]
 
 
-def _hits(
-    served: ServedCollection,
+def _words_of(captions: Captions, text: str) -> tuple[tuple[str, ...], str | None]:
+    if not captions.are_ready:
+        return (), BEING_INDEXED
+    return captions.words_of(text)
+
+
+def _result(
+    key: _Key,
     wanted: _Wanted,
     ids: NDArray[np.int64],
     distances: NDArray[np.float64],
-    live: NDArray[np.bool_] | None,
-) -> list[dict[str, Any]]:
+    report: cosine.Report,
+) -> SearchResult:
     """Return k rows after the offset, without rows removed in the meantime."""
     keep = ids >= 0
     for row_id in wanted.without:
         keep &= ids != row_id
-    rows = np.flatnonzero(keep)[wanted.offset : wanted.offset + wanted.k]
-    if live is not None:
-        rows = rows[live[ids[rows]]]
+    near = ids[keep], distances[keep]
+    page = slice(wanted.offset, wanted.offset + wanted.k)
+    if not wanted.words:
+        facts = SearchReport.of(report, note=wanted.note)
+        return SearchResult(_hits(key.served, near[0][page], near[1][page]), facts)
+    finder = key.served.collection.finder
+    fused, distances = finder.fuse_captions(
+        *near, wanted.words, wanted.vector, wanted.offset + wanted.k, on=key.on, where=key.where
+    )
+    why = fused.rows()[page]
+    facts = SearchReport.of(report, "hybrid", wanted.words)
+    return SearchResult(_hits(key.served, fused.ids[page], distances[page], why), facts)
+
+
+def _hits(
+    served: ServedCollection,
+    ids: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    why: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    live = served.collection.live
+    rows = np.arange(len(ids)) if live is None else np.flatnonzero(live[ids])
     row_ids = ids[rows].tolist()
     columns = served.collection.values(row_ids)
-    return list(map(as_hit, row_ids, distances[rows].tolist(), columns))
+    reasons = [{}] * len(rows) if why is None else [why[row] for row in rows]
+    return list(map(as_hit, row_ids, distances[rows].tolist(), columns, reasons))

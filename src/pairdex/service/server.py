@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from pairdex.errors import InvalidArgument
 from pairdex.progress import Progress
+from pairdex.service.access import check_hosts, check_token
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
-from pairdex.service.catalogue import Served
+from pairdex.service.catalogue import Served, opened
 from pairdex.service.http_protocol import LimitedHttpProtocol
-from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS
+from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS, MAX_WORKERS
+from pairdex.service.listening import (
+    is_loopback,
+    listen,
+    listen_on_file,
+    remove_socket,
+    url_host,
+    url_of,
+)
 from pairdex.service.policy import CLOSED, Policy
+from pairdex.service.reverse_proxy import DIRECT, UNIX, ReverseProxy
+from pairdex.service.worker import WorkerTask
+from pairdex.service.worker_group import WorkerGroup
 
-__all__ = ["serve"]
-
-_MAX_PORT = 65_535
+__all__ = ["run_app", "serve"]
 
 
 def serve(
@@ -28,9 +38,13 @@ def serve(
     *,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
+    unix_socket: str | Path | None = None,
     token: str | None = None,
     hosts: Sequence[str] | None = None,
     policy: Policy = CLOSED,
+    proxy: ReverseProxy = DIRECT,
+    workers: int = 1,
+    configure: Callable[[], None] | None = None,
     ready: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -42,6 +56,8 @@ def serve(
         One or more, opened or as paths; the first is the default.
     host, port
         Address to listen on; port 0 takes a free one.
+    unix_socket
+        Listen on this file instead of an address.
     token
         Requests for data must carry it as `Authorization: Bearer TOKEN`.
     hosts
@@ -49,24 +65,83 @@ def serve(
         of them, otherwise all.
     policy
         What is allowed beyond the defaults.
+    proxy
+        The reverse proxy in front of the service.
+    workers
+        Number of processes that answer. They share the socket and the mapped files.
+    configure
+        Called first in each process, for example to set up its log. With several workers it must
+        be picklable, and the program needs `if __name__ == "__main__"`.
     ready
-        Called with the service's URL once it answers. It may still be warming: see `/health`.
+        Called with the service's URL, or the path of its socket, once it answers. It may still be
+        warming: see `/health`.
     progress
         Called from another thread as (step, rows done, rows) while the service warms.
 
     Raises
     ------
     InvalidArgument
-        The address cannot be used, no collection is given, or the token is empty.
+        The address cannot be used, no collection is given, or another argument is invalid.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
+    PairdexError
+        A worker ended before it answered.
     """
-    if hosts is None and _is_loopback(host):
-        hosts = sorted({*LOOPBACK_HOSTS, _in_url(host)})
-    app = make_app(collections, token=token, hosts=hosts, policy=policy, progress=progress)
+    check_token(token)
+    check_hosts(hosts)
+    _check(workers, unix_socket, proxy)
+    if configure is not None:
+        configure()
+    each = opened(collections)
+    if hosts is None and unix_socket is None and is_loopback(host):
+        hosts = sorted({*LOOPBACK_HOSTS, url_host(host)})
+    known = None if hosts is None else tuple(hosts)
+    task = WorkerTask(tuple(each), token, known, policy, proxy, configure)
+    file = None if unix_socket is None else Path(unix_socket)
+    listening = listen(host, port) if file is None else listen_on_file(file)
+    url = url_of(listening, host) if file is None else str(file)
+
+    def announce() -> None:
+        if ready is not None:
+            ready(url)
+
+    try:
+        if workers > 1:
+            WorkerGroup(task, listening, workers).run(ready=announce, progress=progress)
+        else:
+            _run_alone(task, listening, announce, progress)
+    finally:
+        listening.close()
+        if file is not None:
+            remove_socket(file)
+
+
+def _run_alone(
+    task: WorkerTask,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    progress: Progress | None,
+) -> None:
+    app = make_app(
+        task.collections,
+        token=task.token,
+        hosts=task.hosts,
+        policy=task.policy,
+        proxy=task.proxy,
+        progress=progress,
+    )
+    run_app(app, listening, ready=ready)
+
+
+def run_app(app: FastAPI, listening: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Run a service on a socket until a signal ends it, then raise that signal again.
+
+    Parameters
+    ----------
+    ready
+        Called once it answers.
+    """
     app.state.reloader.when_warm = _spare_what_stays
-    listening = _listen(host, port)
-    url = f"http://{_in_url(_reachable(host))}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         app,
         http=LimitedHttpProtocol,
@@ -77,21 +152,36 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with listening:
-        _Server(config, ready=None if ready is None else lambda: ready(url)).run([listening])
+    _Server(config, ready=ready).run([listening])
+
+
+def _check(workers: int, unix_socket: str | Path | None, proxy: ReverseProxy) -> None:
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InvalidArgument(
+            f"the number of workers is {workers}, expected 1 to {MAX_WORKERS}", field="workers"
+        )
+    if unix_socket is None and UNIX in proxy.trusted:
+        raise InvalidArgument(
+            "the trusted proxy unix needs a Unix socket; give the proxy's address, such as 127.0.0.1",
+            field="trusted",
+        )
+    if unix_socket is not None and set(proxy.trusted) - {UNIX}:
+        raise InvalidArgument(
+            "connections through a Unix socket have no address; the trusted proxy can only be unix",
+            field="trusted",
+        )
 
 
 class _Server(uvicorn.Server):
     """Calls `ready` once it answers."""
 
-    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self._ready is not None:
-            self._ready()
+        self._ready()
 
 
 def _spare_what_stays() -> None:
@@ -101,50 +191,3 @@ def _spare_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= _MAX_PORT:
-        raise InvalidArgument(f"the port is {port}, expected 0 to {_MAX_PORT}", field="port")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        raise InvalidArgument(
-            f"the host {host!r} cannot be found: {error}", field="host"
-        ) from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(address)
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        raise _refusal(host, port, error) from error
-    return listening
-
-
-def _refusal(host: str, port: int, error: OSError) -> InvalidArgument:
-    if error.errno == errno.EADDRINUSE:
-        return InvalidArgument(
-            f"port {port} of {host} is in use; choose another, or 0 for a free one", field="port"
-        )
-    reason = (error.strerror or str(error)).lower()
-    return InvalidArgument(f"cannot listen on port {port} of {host}: {reason}", field="host")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _reachable(host: str) -> str:
-    """Return an address that a browser on this machine can open, even if `host` means all addresses."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pairdex.arguments import StrPath, checked
-from pairdex.encoders.model import load_model, what_it_knows
+from pairdex.encoders.first_use import record_of
+from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import lock
 from pairdex.parts.columns import Column
@@ -39,6 +40,7 @@ from pairdex.store.plan import (
     plan_collection,
     selection_of,
 )
+from pairdex.store.released_model import model_note, released_model
 from pairdex.store.removed import add_removed, read_removed, state_of
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
@@ -159,7 +161,8 @@ def build(
     tower
         Which of DataComp's two models to take.
     model
-        The name or folder of the model that made the vectors; encoded parts say it themselves.
+        The name or folder of the model that made the vectors; encoded parts and parts of a known
+        release say it themselves.
     replace_parts
         The numbers of parts whose files have changed, as `parts`: their old rows are taken down, the new
         ones added.
@@ -196,7 +199,7 @@ def build(
         selection=selection_of(
             subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
         ),
-        model=None if model is None else load_model(model).record(),
+        model=None if model is None else record_of(model),
         options=options,
         now=datetime.now(timezone.utc),
         progress=at_step(progress, "building"),
@@ -227,7 +230,7 @@ def build_collection(
     options = options or BuildOptions()
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
-    model = model or note.model
+    model = model or note.model or released_model(source, found.parts)
     _check_model(model, found.parts[0])
     with claimed(collection) as before:
         job = _planned(
@@ -250,7 +253,14 @@ def build_collection(
         *found.skipped,
         *job.notes,
         *build_notes(found.parts, entries, manifest, selection),
-        *filter(None, [what_it_knows(manifest.model)]),
+        *filter(
+            None,
+            [
+                what_it_knows(manifest.model)
+                if manifest.model
+                else model_note(found.parts, collection)
+            ],
+        ),
     ]
     has_removed = state_of(collection) is not None
     removed = read_removed(collection, manifest) if has_removed else None

@@ -6,6 +6,7 @@ nor absolute paths of the parts, so the same parts give the same bytes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -185,6 +186,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise MissingFile(
             f"{folder} is not a collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
+    return _parsed(data, path)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(data: bytes, path: Path) -> Manifest:
+    """Return the manifest that a file holds; opening a collection reads it twice, a service often."""
     content = read_sealed(data, path, kind=FORMAT, version=FORMAT_VERSION, remedy=_REMEDY)
     manifest = sealed_record(Manifest, content, path, advice=_REMEDY)
     with reading(path, advice=_REMEDY):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pairdex.arguments import StrPath
-from pairdex.encoders.model import Model, load_model
+from pairdex.encoders.first_use import named_model, recorded_place
+from pairdex.encoders.known_models import is_same_name
+from pairdex.encoders.model import Model
 from pairdex.errors import Mismatch, MissingFile
+from pairdex.parts.model_record import ModelRecord, shown_model
 from pairdex.store.store import Store
 
-__all__ = ["find_model"]
+__all__ = ["find_model", "is_recorded"]
 
 
 def find_model(store: Store, source: StrPath | None) -> Model:
@@ -31,16 +34,16 @@ def find_model(store: Store, source: StrPath | None) -> Model:
     if source is not None:
         place = source
     elif record is not None:
-        place = record["folder"] or record["name"]
+        place = recorded_place(record)
     else:
         raise MissingFile(
             f"{store.path} does not record which model made its vectors; name the model with --model, "
-            "or build the collection with --model"
+            f"or record it once with: pairdex model set {store.path} MODEL"
         )
-    model = load_model(place)
-    if record is not None and model.checksum != record["checksum"]:
+    model = named_model(place)
+    if record is not None and not is_recorded(record, model):
         raise Mismatch(
-            f"{store.path} was made with the model {record['name']} ({record['checksum'][:12]}), "
+            f"{store.path} was made with the model {shown_model(record)}, "
             f"but {place} is {model.name} ({model.checksum[:12]}); use the collection's own model"
         )
     if model.dim != store.dim:
@@ -49,3 +52,10 @@ def find_model(store: Store, source: StrPath | None) -> Model:
             f"{model.dim}; use the model that made them"
         )
     return model
+
+
+def is_recorded(record: ModelRecord, model: Model) -> bool:
+    """Return whether a model is the recorded one: by its checksum, or else by its name."""
+    if record["checksum"] is None:
+        return is_same_name(record["name"], model.name)
+    return record["checksum"] == model.checksum

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.parts.columns import ORIGIN, Column, ColumnPlan, plan_columns, plan_parts
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
-from pairdex.parts.model_record import ModelRecord
+from pairdex.parts.model_record import ModelRecord, shown_model
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
@@ -158,7 +158,7 @@ def check_additions(
             ", ".join(sorted(held)),
             ", ".join(sorted(held if same else added.values())),
         ),
-        "model": (_shown(before.model or model), _shown(model or before.model)),
+        "model": _models(before.model, model),
     }
     for what, (old, new) in compared.items():
         if old != new:
@@ -178,7 +178,7 @@ def plan_additions(
     Mismatch
         A new part has a column of a type that has nothing in common with the collection's.
     """
-    manifest = replace(before, model=before.model or model)
+    manifest = replace(before, model=_better(before.model, model))
     if not new:
         return manifest, ColumnPlan([], [])
     plan = plan_parts(new, released_schema(collection, before))
@@ -201,8 +201,19 @@ def _kinds(part: Part) -> list[VectorField]:
     return ["image", "text"] if part.text else ["image"]
 
 
-def _shown(model: ModelRecord | None) -> str:
-    return f"{model['name']} ({model['checksum'][:12]})" if model else "none"
+def _models(old: ModelRecord | None, new: ModelRecord | None) -> tuple[str, str]:
+    """Return both models to compare; one that is known by name only agrees with any of that name."""
+    old, new = old or new, new or old
+    if old and new and None in (old["checksum"], new["checksum"]) and old["name"] == new["name"]:
+        return old["name"], new["name"]
+    return shown_model(old), shown_model(new)
+
+
+def _better(old: ModelRecord | None, new: ModelRecord | None) -> ModelRecord | None:
+    """Return the record to keep: the collection's own, unless only the new one has a checksum."""
+    if old is None or (old["checksum"] is None and new is not None):
+        return new
+    return old
 
 
 def _check_nsfw(columns: Sequence[Column], part: Part, selection: Selection) -> None:

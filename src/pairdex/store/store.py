@@ -27,7 +27,7 @@ from pairdex.store.vectors_view import VectorsView
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
 
-__all__ = ["Store", "VectorField", "as_ids", "check_size"]
+__all__ = ["Store", "VectorField", "as_ids", "check_size", "named_ids"]
 
 
 class Store:
@@ -279,8 +279,7 @@ class Store:
         out = ids[(ids < 0) | (ids >= self.rows)]
         if len(out):
             raise NoSuchRow(
-                f"id {out[0]} is out of range: {self.path} has the ids 0 to {self.rows - 1:,}",
-                field="id",
+                f"id {out[0]} is out of range: {self.path} has {named_ids(self.rows)}", field="id"
             )
 
     def check_kind(self, on: VectorField) -> None:
@@ -363,3 +362,8 @@ def check_size(path: Path, expected_bytes: int) -> None:
             f"{path} is damaged: it has {size:,} bytes, the manifest says {expected_bytes:,}; "
             "build the collection again"
         )
+
+
+def named_ids(rows: int) -> str:
+    """Return how an error names the ids of a collection."""
+    return f"the ids 0 to {rows - 1:,}" if rows else "no rows"

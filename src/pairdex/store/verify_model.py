@@ -18,10 +18,12 @@ from pairdex.arguments import StrPath, checked
 from pairdex.encoders.activation_swap import swapped
 from pairdex.encoders.agreement import Agreement, of_similarities, of_vectors
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device, Encoder
-from pairdex.encoders.model import Cleaning, Model, load_model
+from pairdex.encoders.first_use import named_model, recorded_place
+from pairdex.encoders.model import Cleaning, Model
 from pairdex.encoders.pictures import Orientation, open_picture
 from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.knn.distance import normalise
+from pairdex.store.own_model import is_recorded
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
 
@@ -135,7 +137,7 @@ def verify_model(
     if sample < 1:
         raise InvalidArgument(f"sample is {sample}, expected at least 1", field="sample")
     store = Store(Path(collection))
-    loaded = load_model(_place(store, model))
+    loaded = named_model(_place(store, model))
     if loaded.dim != store.dim:
         raise Mismatch(
             f"{store.path} has vectors of {store.dim} dimensions, the model {loaded.name} makes "
@@ -150,7 +152,7 @@ def verify_model(
         verdict=verdict,
         explanation=_EXPLANATIONS[verdict].format(detail=detail),
         model=loaded.name,
-        recorded=None if record is None else record["checksum"] == loaded.checksum,
+        recorded=None if record is None else is_recorded(record, loaded),
         texts=found.get("texts"),
         pictures=found.get("pictures"),
         similarity=found.get("similarity"),
@@ -164,9 +166,10 @@ def _place(store: Store, model: StrPath | None) -> StrPath:
         return model
     if record is None:
         raise MissingFile(
-            f"{store.path} does not record which model made its vectors; name the model with --model"
+            f"{store.path} does not record which model made its vectors; name the model with --model, "
+            f"or record it once with: pairdex model set {store.path} MODEL"
         )
-    return record["folder"] or record["name"]
+    return recorded_place(record)
 
 
 def _sample(store: Store, count: int, seed: int) -> _Sample:

@@ -23,7 +23,6 @@ from pairdex.cli.clickhouse.place import (
     place_of,
 )
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import (
     CollectionArgument,
     JsonOption,
@@ -38,6 +37,7 @@ from pairdex.clickhouse.connection import Place
 from pairdex.clickhouse.schema import DEFAULT_TABLE
 from pairdex.clickhouse.search import search_table, search_vectors
 from pairdex.collection import Collection
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files import json_values
 from pairdex.files.query_files import read_queries

@@ -56,7 +56,8 @@ def command(
 ) -> None:
     """Convert a published model into a model folder.
 
-    SOURCE must be on this machine. Needs the extra: pip install 'pairdex[export]'.
+    SOURCE must be on this machine; `pairdex model fetch` fetches known models itself. Pickled weights
+    (.pt, .bin) need the extra: pip install 'pairdex[export]'.
     """
     report = pairdex.export_model(source, folder, name=name, activation=activation, int8=int8)
     if as_json:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.model_option import model_place
 from pairdex.cli.options import CollectionArgument, JsonOption, ModelOption
 from pairdex.cli.output import duration, print_json, print_lines
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
+from pairdex.encoders.first_use import model_place
 from pairdex.errors import Mismatch
 from pairdex.store.verify_model import DEFAULT_SAMPLE
 

@@ -7,6 +7,7 @@ BM25 and Beyond (2009), with the idf of Lucene, which is never negative.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -30,6 +31,11 @@ MAX_WORDS = 65_000  # indexed words per caption: positions are uint16, minus a m
 class KeywordIndex:
     """The keyword index of one version of a collection; missing parts of it are built.
 
+    Parameters
+    ----------
+    write
+        Write the parts that are built; otherwise they stay in memory.
+
     Raises
     ------
     InvalidArgument
@@ -38,9 +44,11 @@ class KeywordIndex:
         A file of the index is damaged, or has another format version.
     """
 
-    def __init__(self, store: Store, *, progress: StepProgress | None = None) -> None:
+    def __init__(
+        self, store: Store, *, progress: StepProgress | None = None, write: bool = True
+    ) -> None:
         self._rows = store.rows
-        arrays = have_arrays(store, KEYWORDS, progress=progress)
+        arrays = have_arrays(store, KEYWORDS, progress=progress, write=write)
         self._parts = [_Part(each, store.first_id(index)) for index, each in enumerate(arrays)]
         total = sum(int(part.lengths.sum(dtype=np.int64)) for part in self._parts)
         self._mean_words = total / max(self._rows, 1) or 1.0
@@ -56,6 +64,20 @@ class KeywordIndex:
                 inside &= has_it
             for phrase in keywords.excluded:
                 inside[part.rows_of(phrase)] = False
+        return mask
+
+    def share_with(self, word: str) -> float:
+        """Return the share of the rows that contain a word."""
+        return sum(part.n_with(word) for part in self._parts) / max(self._rows, 1)
+
+    def with_all(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Return a mask, shape (rows,), of rows that contain all of the words."""
+        mask = np.full(self._rows, True)
+        for word in words:
+            has_it = np.zeros(self._rows, np.bool_)
+            for part in self._parts:
+                has_it[part.first + part.counts_of(word)[0]] = True
+            mask &= has_it
         return mask
 
     def rank(
@@ -108,6 +130,10 @@ class _Part:
             return np.empty(0, np.int64), np.empty(0)
         starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
         return rows[starts].astype(np.int64), np.diff(starts, append=len(rows)).astype(np.float64)
+
+    def n_with(self, word: str) -> int:
+        """Return the number of rows that contain a word."""
+        return len(self.counts_of(word)[0])
 
     def rows_of(self, phrase: tuple[str, ...]) -> NDArray[np.int64]:
         """Return the rows that contain these words consecutively, ascending."""

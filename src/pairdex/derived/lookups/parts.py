@@ -39,12 +39,12 @@ class Lookup:
 
 
 def have_arrays(
-    store: Store, lookup: Lookup, *, progress: StepProgress | None = None
+    store: Store, lookup: Lookup, *, progress: StepProgress | None = None, write: bool = True
 ) -> list[Arrays]:
     """Return the arrays of each part; build and write them first if they are missing.
 
-    If they cannot be written (a full or read-only disk, another writer), they are built in memory, and
-    a warning is logged.
+    With `write=False`, missing ones are built in memory. The same happens, with a warning, if they cannot be
+    written (a full or read-only disk, another writer).
 
     Raises
     ------
@@ -56,6 +56,8 @@ def have_arrays(
     _check_column(store, lookup)
     found = [_open(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
+        if not write:
+            return _in_memory(store, lookup, progress)
         try:
             return make_files(store, lookup, progress=progress)
         except (WriteFailed, CollectionBusy) as error:
@@ -64,17 +66,21 @@ def have_arrays(
                 lookup.name,
                 error,
             )
-            return [
-                _open_or_build(store, lookup, index, progress, write=False)
-                for index in range(len(found))
-            ]
+            return _in_memory(store, lookup, progress)
     return [arrays for arrays in found if arrays is not None]
+
+
+def _in_memory(store: Store, lookup: Lookup, progress: StepProgress | None) -> list[Arrays]:
+    parts = range(len(store.manifest.parts))
+    return [_open_or_build(store, lookup, index, progress, write=False) for index in parts]
 
 
 def make_files(
     store: Store, lookup: Lookup, *, progress: StepProgress | None = None
 ) -> list[Arrays]:
     """Build and write the arrays of parts that lack them, and return the arrays of each part.
+
+    The collection is locked only while a file is written, so that long work does not keep out others.
 
     Raises
     ------
@@ -87,8 +93,7 @@ def make_files(
     """
     _check_column(store, lookup)
     parts = range(len(store.manifest.parts))
-    with lock.writing(store.path):
-        return [_open_or_build(store, lookup, index, progress, write=True) for index in parts]
+    return [_open_or_build(store, lookup, index, progress, write=True) for index in parts]
 
 
 def made_parts(store: Store, lookup: Lookup) -> list[int]:
@@ -133,13 +138,18 @@ def _open_or_build(
     if progress is not None:
         progress(store.first_id(index) + store.manifest.parts[index].rows, store.rows)
     if write:
-        path = _path(store, lookup, index)
+        _write(store, lookup, index, arrays)
+    return arrays
+
+
+def _write(store: Store, lookup: Lookup, index: int, arrays: Arrays) -> None:
+    path = _path(store, lookup, index)
+    with lock.writing(store.path):
         atomic.make_folder(path.parent)
         atomic.discard_partials(path.parent)
         write_arrays(
             path, arrays, kind=lookup.name, version=lookup.version, source=_source(store, index)
         )
-    return arrays
 
 
 def _open(store: Store, lookup: Lookup, index: int) -> Arrays | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from pairdex.encoders.model import FORMAT, Precision, load_model
 from pairdex.errors import InvalidArgument, MissingFile, UnsupportedFormat
 from pairdex.files import atomic, lock
 
-__all__ = ["ExportReport", "export_model"]
+__all__ = ["ExportReport", "convert", "export_model"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def export_model(
     activation: Activation | None = None,
     int8: bool = False,
 ) -> ExportReport:
-    """Write the model folder of a published model. Needs the extra `export`.
+    """Write the model folder of a published model. Pickled weights need the extra `export`.
 
     Parameters
     ----------
@@ -76,8 +77,23 @@ def export_model(
     PairdexError
         Not a model, an unknown or damaged one, a folder that is not empty, disk full.
     """
+    return convert(Path(source), Path(folder), name=name, activation=activation, int8=int8)
+
+
+def convert(
+    place: Path,
+    target: Path,
+    *,
+    name: str | None = None,
+    activation: Activation | None = None,
+    int8: bool = False,
+    origin: str = "",
+) -> ExportReport:
+    """Write the model folder of a published model; see `export_model`.
+
+    `origin` is what `model.json` says of the place that the files came from.
+    """
     started = time.perf_counter()
-    place, target = Path(source), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidArgument(
             f"{target} exists and is not empty; name a new folder", field="folder"
@@ -91,7 +107,7 @@ def export_model(
     with lock.writing(staging):
         try:
             atomic.empty_folder(staging)  # of what a killed export has left
-            _write(published, staging, called, precision)
+            _write(published, staging, called, precision, origin)
             _try_out(staging)
             if target.exists():
                 target.rmdir()
@@ -129,28 +145,45 @@ def _published(source: Path, activation: Activation | None) -> Published:
     )
 
 
-def _write(published: Published, folder: Path, name: str, precision: Precision) -> None:
-    towers = {
-        "text.onnx": text_model(published.text),
-        "vision.onnx": vision_model(published.vision),
+def _write(
+    published: Published, folder: Path, name: str, precision: Precision, origin: str
+) -> None:
+    """Write the files of a model, one tower at a time: each may take gigabytes of memory."""
+    digests = {"tokenizer.json": _write_file(folder / "tokenizer.json", published.tokenizer)}
+    towers: dict[str, Callable[[], bytes]] = {
+        "text.onnx": lambda: text_model(published.text),
+        "vision.onnx": lambda: vision_model(published.vision),
     }
-    if precision == "int8":
-        towers = {file: quantised(data) for file, data in towers.items()}
-    files = towers | {"tokenizer.json": published.tokenizer}
-    for file, data in files.items():
-        atomic.write_bytes(folder / file, data)
+    for file, make in towers.items():
+        digests[file] = _write_file(
+            folder / file, quantised(make()) if precision == "int8" else make()
+        )
     content = {
         "format": FORMAT,
         "name": name,
         "dim": published.text.projection.weight.shape[1],
         "image": asdict(published.image_spec),
         "text": asdict(published.text_spec),
-        "source": f"exported by pairdex from {published.kind}, {published.vision.activation}",
-        "files": {file: hashlib.sha256(data).hexdigest() for file, data in sorted(files.items())},
+        "source": ", ".join(
+            filter(
+                None,
+                [
+                    f"exported by pairdex from {published.kind}",
+                    published.vision.activation,
+                    origin,
+                ],
+            )
+        ),
+        "files": dict(sorted(digests.items())),
     }
     if precision != "float32":
         content["precision"] = precision
     atomic.write_bytes(folder / "model.json", (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _write_file(path: Path, data: bytes) -> str:
+    atomic.write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _try_out(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from pairdex.encoders.export.published import (
 )
 from pairdex.encoders.export.tokenizers import EOT, token_id, tokenizer_of
 from pairdex.encoders.export.towers import Activation
-from pairdex.encoders.model import ImageSpec, TextSpec
+from pairdex.encoders.model import Cleaning, ImageSpec, TextSpec
 from pairdex.errors import Mismatch, MissingFile, UnsupportedFormat
 
 __all__ = ["HF_CONFIG", "read_hugging_face"]
@@ -27,6 +28,28 @@ HF_CONFIG = "config.json"
 _HALF = (0.5, 0.5, 0.5)
 _RESAMPLE: dict[int, Literal["bicubic", "bilinear"]] = {2: "bilinear", 3: "bicubic"}
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class _SiglipText:
+    """How a SigLIP reads texts: the marks at the end and behind it, and how texts are cleaned."""
+
+    kind: str
+    end: str
+    pad: str
+    cleaning: Cleaning
+
+
+_SIGLIP = _SiglipText("Hugging Face SigLIP", "</s>", "</s>", "siglip")
+# SigLIP 2: `lower|tok(length=64, model="gemma", bos="no", eos="sticky")` in big_vision's demo.
+_SIGLIP_2 = _SiglipText("Hugging Face SigLIP 2", "<eos>", "<pad>", "lower")
+_SIGLIPS = {
+    "SiglipTokenizer": _SIGLIP,
+    "SiglipTokenizerFast": _SIGLIP,
+    "GemmaTokenizer": _SIGLIP_2,
+    "GemmaTokenizerFast": _SIGLIP_2,
+    "Siglip2Tokenizer": _SIGLIP_2,
+}
 
 # Defaults of the library, which configurations may omit.
 _CLIP_TEXT = {
@@ -79,11 +102,11 @@ def read_hugging_face(folder: Path, activation: Activation | None) -> Published:
     name = folder.resolve().name
     if not siglip:
         return clip_model(name, "Hugging Face CLIP", (text, vision), tokenizer, image)
-    _check_siglip(folder)
+    rules = _siglip_text(folder)
     check_vocabulary(name, tokenizer, text)
-    end = token_id(tokenizer, "</s>", folder)
-    spec = TextSpec(text.context_length, "fixed", end, None, end, "siglip")
-    return Published(name, "Hugging Face SigLIP", text, vision, tokenizer, image, spec)
+    end, pad = (token_id(tokenizer, token, folder) for token in (rules.end, rules.pad))
+    spec = TextSpec(text.context_length, "fixed", pad, None, end, rules.cleaning)
+    return Published(name, rules.kind, text, vision, tokenizer, image, spec)
 
 
 def _hf_eot(config: dict[str, Any], tokenizer: bytes, folder: Path) -> int:
@@ -92,13 +115,16 @@ def _hf_eot(config: dict[str, Any], tokenizer: bytes, folder: Path) -> int:
     return token_id(tokenizer, EOT, folder) if said == 2 else int(said)
 
 
-def _check_siglip(folder: Path) -> None:
+def _siglip_text(folder: Path) -> _SiglipText:
+    """Return how the model reads texts: its tokenizer tells SigLIP and SigLIP 2 apart."""
     path = folder / "tokenizer_config.json"
     said = read_json(path).get("tokenizer_class") if path.is_file() else None
-    if said not in (None, "SiglipTokenizer", "SiglipTokenizerFast"):
+    rules = _SIGLIP if said is None else _SIGLIPS.get(said)
+    if rules is None:
         raise UnsupportedFormat(
-            f"{path}: the tokenizer is a {said}, expected a SiglipTokenizer; SigLIP 2 is not supported"
+            f"{path}: the tokenizer is a {said}, expected one of {', '.join(_SIGLIPS)}"
         )
+    return rules
 
 
 def _hf_image_spec(folder: Path, size: int, *, siglip: bool) -> ImageSpec:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.encoders.export.towers import Activation, Affine, Block
-from pairdex.errors import MissingExtra, UnsupportedFormat
+from pairdex.errors import UnsupportedFormat
 
 __all__ = ["Graph"]
 
@@ -22,14 +22,10 @@ class Graph:
     """A graph under construction; names identify values."""
 
     def __init__(self) -> None:
-        try:
-            import onnx  # noqa: PLC0415 - of the extra `export`
-            import onnx.helper  # noqa: PLC0415
-            import onnx.numpy_helper  # noqa: PLC0415
-        except ImportError as error:
-            raise MissingExtra(
-                "exporting a model takes onnx; pip install 'pairdex[export]'"
-            ) from error
+        import onnx  # noqa: PLC0415 - only exports need it, and it loads slowly
+        import onnx.helper  # noqa: PLC0415
+        import onnx.numpy_helper  # noqa: PLC0415
+
         self._onnx: Any = onnx
         self._nodes: list[Any] = []
         self._tensors: list[Any] = []

@@ -11,7 +11,7 @@ __all__ = ["quantised"]
 
 def quantised(data: bytes) -> bytes:
     """Return the ONNX model with its matrices as signed 8-bit integers, a scale for each column."""
-    # onnxruntime's tools need the extra's onnx, and write to the root logger.
+    # onnxruntime's tools write to the root logger.
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
     logger = logging.getLogger()

@@ -12,7 +12,7 @@ from typing import Any
 from pairdex.errors import DamagedFile, MissingExtra, MissingFile
 from pairdex.files import foreign_json
 
-__all__ = ["EOT", "SOT", "clip_tokenizer", "token_id", "tokenizer_of"]
+__all__ = ["EOT", "SOT", "clip_tokenizer", "is_clip_tokenizer", "token_id", "tokenizer_of"]
 
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 
@@ -20,12 +20,17 @@ SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"  # of openai/CLIP
 _VOCABULARY_SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
 _PACKAGES = ("open_clip", "clip")  # of open_clip_torch; of clip-anytorch and OpenAI's own
+_TOKENIZER_SHA256 = "0e3e3a5bd913ca87a6f96bdfb4985d5e7fbc55a66823bba70f7667264bdec618"
+_TOKENS = 49408
 _MERGES = slice(1, 49152 - 256 - 2 + 1)  # the merges that CLIP uses, clip/simple_tokenizer.py
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def tokenizer_of(folder: Path) -> bytes | None:
     """Return the `tokenizer.json` of a folder, or build it from its `vocab.json` and `merges.txt`.
+
+    CLIP's own vocabulary always gives the same bytes, however the folder writes it: the model then
+    has the same checksum.
 
     Raises
     ------
@@ -35,15 +40,21 @@ def tokenizer_of(folder: Path) -> bytes | None:
     whole = folder / "tokenizer.json"
     if whole.is_file():
         data = whole.read_bytes()
-        if "model" not in _json(whole, data):
+        content = _json(whole, data)
+        if "model" not in content:
             raise DamagedFile(f"{whole} is not a tokenizer; fetch it again")
-        return data
+        return _rewritten(content["model"]) or data
     vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
     if not (vocabulary.is_file() and merges.is_file()):
         return None
     lines = merges.read_text("utf-8").split("\n")
     pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-    return _serialised(_json(vocabulary, vocabulary.read_bytes()), pairs)
+    return _serialised(_by_id(_json(vocabulary, vocabulary.read_bytes())), pairs)
+
+
+def is_clip_tokenizer(tokenizer: bytes) -> bool:
+    """Return whether it is CLIP's own, with the published vocabulary."""
+    return hashlib.sha256(tokenizer).hexdigest() == _TOKENIZER_SHA256
 
 
 def clip_tokenizer(folder: Path) -> bytes:
@@ -71,6 +82,24 @@ def clip_tokenizer(folder: Path) -> bytes:
         EOT,
     ]
     return _serialised({token: i for i, token in enumerate(tokens)}, pairs)
+
+
+def _rewritten(model: object) -> bytes | None:
+    """Return CLIP's tokenizer as we write it, if this is its vocabulary; None for any other."""
+    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
+        return None
+    if len(model.get("vocab") or ()) != _TOKENS:
+        return None
+    try:
+        pairs = [tuple(one.split() if isinstance(one, str) else one) for one in model["merges"]]
+        ours = _serialised(_by_id(model["vocab"]), pairs)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return ours if is_clip_tokenizer(ours) else None
+
+
+def _by_id(vocabulary: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(vocabulary.items(), key=lambda one: one[1]))
 
 
 def _vocabulary(folder: Path) -> bytes:

@@ -33,9 +33,14 @@ export async function saved(path, body) {
   return (await send(path, { method: "POST", headers, body: JSON.stringify(body) })).blob();
 }
 
+/** Whether requests carry a token, so that addresses alone do not work. */
+export function needsToken() {
+  return sessionStorage.getItem(TOKEN_KEY) !== null;
+}
+
 /** Return an address for <img>: the path, or its content if the request needs a token. */
 export async function pictureAddress(path) {
-  if (!sessionStorage.getItem(TOKEN_KEY)) return path;
+  if (!needsToken()) return path;
   return URL.createObjectURL(await (await send(path, {})).blob());
 }
 

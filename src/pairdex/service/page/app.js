@@ -1,36 +1,50 @@
 // Connects the parts of the page: the state decides what is searched and shown; every action of the user makes a new state.
 
-import { get, onTokenWanted, post } from "./api.js";
+import { get, onTokenWanted } from "./api.js";
 import { Atlas } from "./atlas.js";
-import { compare } from "./compare.js";
 import { Detail } from "./detail.js";
-import { listenToDownloads } from "./downloads.js";
+import { DetailRoute } from "./detail_route.js";
+import { downloadRows } from "./downloads.js";
+import { keepFocus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
-import { clearNotice, found, hideWelcome, matching, notice, say, sentence, welcome } from "./notices.js";
-import { captionOf, showPicture } from "./pictures.js";
+import { clearNotice, describe, hideWelcome, notice, offerExamples, say, sentence, welcome } from "./notices.js";
+import { shortCaptions } from "./pictures.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
-import { nameOf, rowOf, sampleOf } from "./rows.js";
+import { Results } from "./results.js";
+import { nameOf } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
-import { PAGE_ROWS, address, browse, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
+import { Selection } from "./selection.js";
+import { NO_FILTERS, PAGE_ROWS, address, addressBelow, browse, isBrowse, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
 import { DEFAULT_WEIGHT, Terms, withTerm } from "./terms.js";
 import { askToken } from "./token.js";
+import { listenToToolbar, offerCollections, showToolbar } from "./toolbar.js";
 
 const BUSY_MS = 120; // old results are dimmed if new ones take longer
-const SUBJECT_SIZE = 96; // pixels
-const more = document.getElementById("more");
-const mapToggle = document.getElementById("atlas-toggle");
+const byId = (id) => document.getElementById(id);
+const mapToggle = byId("atlas-toggle");
 
 let catalogue = null; // the response of GET /api/collections
 let state = read();
 let running = new AbortController();
 let isTyping = false; // true if the last entry of the history is an unfinished text
+let shownAs = null; // the state whose results are in the grid
 
-const grid = new Grid(document.getElementById("results"), {
+const grid = new Grid(byId("results"), {
   onLike: (row, byKeyboard) => search({ like: row.id }, { focus: byKeyboard }),
-  onDetails: (index) => detail.open(grid.rows, index),
+  onDetails: (index) => route.open(grid.rows[index].id),
   onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }),
+  onSelect: (row) => selection.toggle(row.id),
+});
+const results = new Results(grid, { onError: showError, onPage });
+const route = new DetailRoute({ grid, results, state: () => state, collection, go });
+const selection = new Selection({
+  onLike: (ids) => search({ terms: ids.map((like) => ({ like, weight: 1 })) }, { focus: true }),
+  onDownload: (ids) => downloadRows(collection(), ids).catch(showError),
+  onOnly: (ids) => go({ ...withQuery(state, {}), where: `id IN (${ids.join(", ")})`, view: "" }),
+  onHide: (ids) => change({ hidden: [...new Set([...state.hidden, ...ids])] }),
+  onChange: (ids) => grid.select(ids),
 });
 const detail = new Detail({
   collection,
@@ -39,7 +53,9 @@ const detail = new Detail({
   onLike: (row) => search({ like: row.id }, { focus: true }),
   onText: (text) => search({ text }, { focus: true }),
   onTerm: (row, sign) => addTerm({ like: row.id, weight: sign * DEFAULT_WEIGHT }, { focus: true }),
-  onClose: (row) => grid.focus(grid.rows.findIndex(({ id }) => id === row?.id)),
+  onRow: (id) => route.open(id),
+  onStep: (id, step) => route.step(id, step),
+  onClose: (id) => route.close(id),
 });
 const box = new QueryBox({
   onText: (text, { typing }) => typeText(text, typing),
@@ -47,20 +63,20 @@ const box = new QueryBox({
   onRemove: () => change({ like: null, image: null }),
 });
 const terms = new Terms({ onChange: (next) => change({ terms: next }), nameOf: (id) => nameOf(collection().name, id) });
-const refine = new Refine({ onChange: (changes) => change({ ...changes, ...rowsOfOther(changes) }) });
-const atlas = new Atlas({ onDetails: (row) => detail.open([row], 0), isShown });
+const refine = new Refine({ onChange: (changes) => change(changes) });
+const atlas = new Atlas({ onDetails: (row) => route.open(row.id), isShown });
 
 function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
 }
 
-/** Return the fields to reset when the collection changes: its ids and columns are different. */
-function rowsOfOther(changes) {
-  return changes.collection ? { like: null, terms: [], on: "image", keywords: "", where: "", filters: {} } : {};
+function change(changes, options) {
+  go({ ...state, ...changes, row: null, shown: PAGE_ROWS }, options);
 }
 
-function change(changes, options) {
-  go({ ...state, ...changes, shown: PAGE_ROWS }, options);
+/** Another collection has other ids and columns. */
+function choose(name) {
+  go({ ...withQuery(state, {}), collection: name, on: "image", ...NO_FILTERS });
 }
 
 /** Add a term. Without a query, a first term that is wanted becomes the query. */
@@ -70,19 +86,25 @@ function addTerm(term, options) {
 }
 
 function toggleMap() {
-  go({ ...state, view: state.view === "atlas" ? "" : "atlas" });
+  go({ ...state, row: null, view: state.view === "atlas" ? "" : "atlas" }, { focusMap: state.view !== "atlas" });
 }
 
 function isShown(row) {
   return !isSafeMode(state, collection()) || isSafe(row, collection());
 }
 
+/** Whether texts can be searched for by meaning; otherwise the words in the box are keywords. */
+function canEncode() {
+  return collection().queries.includes("text");
+}
+
 function search(query, options) {
-  go(withQuery(state, query), options);
+  go({ ...withQuery(state, query), keywords: canEncode() ? state.keywords : "" }, options);
 }
 
 function typeText(text, typing) {
-  const next = { ...withQuery(state, { text }), terms: state.terms };
+  const words = canEncode() ? { text } : { keywords: text.trim() };
+  const next = { ...withQuery(state, words), terms: canEncode() ? state.terms : [] };
   const isSame = address(next) === address(state) && state.image === null;
   const replace = isTyping || isSame;
   isTyping = typing;
@@ -90,25 +112,39 @@ function typeText(text, typing) {
   go(next, { replace, typing });
 }
 
-function go(next, { replace = false, typing = false, focus = false } = {}) {
-  if (address(next) === address(state) && next.image === state.image) replace = true;
-  isTyping = typing;
-  write(next, { replace });
-  show(next, { scroll: typing ? null : 0, focus });
+function onPage(shown) {
+  keep({ shown });
+  say(describe(state, collection(), results));
 }
 
-async function show(next, { scroll = 0, focus = false } = {}) {
+/** Keep a change of the state that needs no new results. */
+function keep(changes) {
+  state = { ...state, ...changes };
+  write(state, { replace: true });
+}
+
+function go(next, { replace = false, typing = false, isAbove = false, ...options } = {}) {
+  if (address(next) === address(state) && next.image === state.image) replace = true;
+  isTyping = typing;
+  write(next, { replace, isAbove });
+  show(next, { scroll: typing ? null : 0, ...options });
+}
+
+async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) {
   state = next;
   if (catalogue === null) return; // once it has loaded, `start` shows the address
-  running.abort();
-  running = new AbortController();
+  const isSame = shownAs !== null && addressBelow(next) === addressBelow(shownAs) && next.image === shownAs.image;
+  if (!isSame) {
+    running.abort();
+    running = new AbortController();
+  }
   const { signal } = running;
-  const busy = setTimeout(() => grid.setBusy(true), BUSY_MS);
+  const busy = setTimeout(showBusy, BUSY_MS);
   showControls();
   try {
-    await (isSearch(state) ? showHits(signal) : isBrowsing() ? showMatches(signal) : showSample(signal));
-    if (state.view === "atlas") await atlas.show(collection(), isSearch(state) ? grid.rows.map(({ id }) => id) : [], signal);
-    if (scroll !== null) window.scrollTo(0, scroll);
+    if (!isSame) await showResults(signal, { scroll, focusMap });
+    const caption = await route.show(detail, signal);
+    if (caption !== null) document.title = `${caption} · pairdex`;
     if (focus) grid.focus(0);
   } catch (error) {
     if (error.name !== "AbortError") showError(error);
@@ -118,84 +154,60 @@ async function show(next, { scroll = 0, focus = false } = {}) {
   }
 }
 
+function showBusy() {
+  grid.setBusy(true);
+  if (grid.rows.length === 0) say("Searching …");
+}
+
 function showControls() {
-  document.title = state.text.trim() ? `${state.text.trim()} · pairdex` : "pairdex";
+  const words = state.text.trim() || state.keywords;
+  document.title = words ? `${words} · pairdex` : "pairdex";
   box.allow(collection(), catalogue.limits.text_chars);
   box.show(state);
   terms.show(state, collection(), isSearch(state));
   refine.show(state, collection());
+  grid.layOut(state.layout);
+  showToolbar(state, collection());
   const isMap = state.view === "atlas";
   mapToggle.setAttribute("aria-pressed", String(isMap));
   if (!isMap) atlas.hide();
-  document.getElementById("tools").hidden = !isSearch(state);
 }
 
-async function showHits(signal) {
-  hideWelcome(state.text.trim() ? `Results for ${state.text.trim()}` : "Results");
-  showSubject(signal);
-  const k = Math.min(state.shown, catalogue.limits.k);
-  const answer = await post("/api/search", request(state, k, 0), signal);
+async function showResults(signal, { scroll, focusMap }) {
+  shownAs = null;
+  selection.set([]);
+  showHeadings();
+  box.showSubject(state, collection(), signal);
+  if (state.view === "atlas" && !isSearch(state)) results.clear(collection());
+  else await results.first(state, collection(), catalogue.limits, signal);
   clearErrors();
-  grid.show(answer.hits, collection());
-  say(found(answer.hits.length, collection(), answer));
-  offerMore(answer.hits.length === k);
-  if (answer.hits.length === 0) noticeEmpty();
+  say(describe(state, collection(), results));
+  if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
+  if (!isSearch(state) && !isBrowse(state) && collection().examples.length === 0) offerExamples(shortCaptions(grid.rows), typeExample);
+  if (state.view === "atlas") await atlas.show(collection(), grid.rows.map(({ id }) => id), signal, focusMap);
+  if (scroll !== null) window.scrollTo(0, scroll);
+  shownAs = state;
+}
+
+function showHeadings() {
+  const text = state.text.trim();
+  if (isSearch(state)) hideWelcome(text ? `Results for ${text}` : "Results");
+  else if (state.view === "atlas") hideWelcome("Map");
+  else if (isBrowse(state)) hideWelcome(state.keywords ? `Results for ${state.keywords}` : "Rows that match the filters");
+  else welcome(collection(), typeExample);
+}
+
+function typeExample(text) {
+  typeText(text, false);
 }
 
 function noticeEmpty() {
-  notice("No results", "No row matches the filters.", ["Remove the filters", () => change({ where: "", keywords: "", filters: {} })]);
-}
-
-/** Whether rows that match the filters are shown, and nothing is searched for. */
-function isBrowsing() {
-  return !isSearch(state) && isFiltered(state) && state.view !== "atlas";
-}
-
-/** Return up to `k` rows for the grid, of the search or of those that match the filters. */
-async function rowsOf(k, offset, signal) {
-  if (isSearch(state)) return post("/api/search", request(state, k, offset), signal);
-  const answer = await post("/api/search", browse(state, collection(), k, offset), signal);
-  return { ...answer, hits: answer.hits.map(({ distance, similarity, ...row }) => row) };
-}
-
-/** Show rows that match the filters, where nothing is searched for. */
-async function showMatches(signal) {
-  hideWelcome("Rows that match the filters");
-  const k = Math.min(state.shown, catalogue.limits.k);
-  const { hits } = await rowsOf(k, 0, signal);
-  clearErrors();
-  grid.show(hits, collection());
-  say(hits.length ? matching(hits.length, hits.length < k) : "");
-  offerMore(hits.length === k);
-  if (hits.length === 0) noticeEmpty();
-}
-
-/** Show some rows of the collection, evenly spread, to begin with. */
-async function showSample(signal) {
-  if (state.view === "atlas") hideWelcome("Map");
-  else welcome(collection(), (text) => search({ text }));
-  const items = state.view === "atlas" ? [] : (await sampleOf(collection(), PAGE_ROWS, signal)).filter(isShown);
-  clearErrors();
-  grid.show(items, collection());
-  say("");
-  offerMore(false);
-}
-
-async function showSubject(signal) {
-  if (state.like === null) return;
-  try {
-    const row = await rowOf(collection().name, state.like, signal);
-    if (signal.aborted) return;
-    showPicture(box.pictureSlot, row, collection(), SUBJECT_SIZE);
-    box.nameSubject(captionOf(row));
-  } catch (error) {
-    if (error.name !== "AbortError") box.pictureSlot.replaceChildren(); // the search reports the error
-  }
+  notice("No results", "No row matches the filters.", ["Remove the filters", () => change({ ...NO_FILTERS, sort: state.sort })]);
 }
 
 function showError(error) {
   say("");
-  offerMore(false);
+  results.stop();
   if (error.field === "where" || error.field === "keywords") {
     refine.complain(sentence(error.message), error.field);
     if (grid.rows.length === 0) notice("Invalid filter", "The error is shown beside the filter.");
@@ -211,32 +223,22 @@ function clearErrors() {
   refine.complain("");
 }
 
-function offerMore(isMore) {
-  more.hidden = !isMore || state.shown >= Math.min(catalogue.limits.depth, catalogue.limits.k);
+/** The element that gets the focus of one that went away. */
+function focusFallback() {
+  if (byId("detail").open) return byId("detail-close");
+  if (!byId("atlas-frame").hidden && state.view === "atlas") return byId("atlas-map");
+  return grid.rows.length ? byId("results") : byId("main");
 }
 
-async function showMore() {
-  const { signal } = running;
-  more.disabled = true;
-  try {
-    const answer = await rowsOf(PAGE_ROWS, grid.rows.length, signal);
-    const first = grid.rows.length;
-    grid.append(answer.hits);
-    state = { ...state, shown: grid.rows.length };
-    write(state, { replace: true });
-    say(isSearch(state) ? found(grid.rows.length, collection(), answer) : matching(grid.rows.length, answer.hits.length < PAGE_ROWS));
-    offerMore(answer.hits.length === PAGE_ROWS);
-    if (answer.hits.length) grid.focus(first);
-  } catch (error) {
-    if (error.name !== "AbortError") showError(error);
-  } finally {
-    more.disabled = false;
-  }
+/** Return the request whose answer is shown. */
+function shownBody() {
+  const count = Math.min(grid.rows.length || 1, catalogue.limits.k);
+  return isSearch(state) ? request(state, count, 0) : browse(state, count, null);
 }
 
 async function start() {
-  catalogue = await get("/api/collections");
-  refine.offer(catalogue.collections);
+  catalogue = await get("api/collections");
+  offerCollections(catalogue.collections);
   await show(read(), { scroll: history.state?.scroll ?? 0 });
 }
 
@@ -247,19 +249,27 @@ function begin() {
 
 history.scrollRestoration = "manual";
 onTokenWanted(askToken);
-more.addEventListener("click", showMore);
-document.getElementById("home").addEventListener("click", (event) => {
+keepFocus(focusFallback);
+byId("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go({ ...withQuery(state, {}), where: "", keywords: "", filters: {}, view: "", on: "image" });
+  go({ ...withQuery(state, {}), ...NO_FILTERS, view: "", on: "image" });
 });
 window.addEventListener("popstate", () => {
   isTyping = false;
   show(read(), { scroll: history.state?.scroll ?? 0 });
 });
 mapToggle.addEventListener("click", toggleMap);
-document.getElementById("compare-open").addEventListener("click", () => compare(request(state, Math.min(state.shown, catalogue.limits.k), 0)));
-document.getElementById("compare-close").addEventListener("click", () => document.getElementById("compare").close());
-listenToDownloads({ body: () => request(state, grid.rows.length || 1, 0), onError: showError });
+listenToToolbar({
+  onCollection: choose,
+  onOrder: (sort) => change({ sort, seed: 0 }),
+  onShuffle: (seed) => change({ seed }),
+  onLayout: (layout) => {
+    keep({ layout });
+    grid.layOut(layout);
+  },
+  body: shownBody,
+  onError: showError,
+});
 listenToKeys({ box, grid, toggleMap });
 begin();

@@ -51,8 +51,8 @@ export class Atlas {
     this.section.hidden = true;
   }
 
-  /** Show the map of a collection, and the rows of `ids` on it. */
-  async show(collection, ids, signal) {
+  /** Show the map of a collection, and the rows of `ids` on it; `focus` moves the keyboard's focus to it. */
+  async show(collection, ids, signal, focus = false) {
     this.section.hidden = false;
     if (this.collection?.name !== collection.name || this.collection.rows !== collection.rows) this.#forget(collection);
     try {
@@ -67,6 +67,7 @@ export class Atlas {
     byId("atlas-frame").hidden = false;
     this.canvas.setAttribute("aria-label", `Map of ${this.data.count.toLocaleString("en")} rows of ${collection.name}`);
     this.#resize();
+    if (focus) this.canvas.focus();
   }
 
   #forget(collection) {
@@ -162,7 +163,7 @@ export class Atlas {
   async #rowsOf(ids) {
     const unknown = ids.filter((id) => !this.rows.has(id));
     if (unknown.length) {
-      const answer = await post("/api/items", { collection: this.collection.name, ids: unknown
+      const answer = await post("api/items", { collection: this.collection.name, ids: unknown
       }).catch(() => ({ items: [] })); if (this.rows.size > KEPT) this.rows.clear();
       for (const row of answer.items) this.rows.set(row.id, row);
     }

@@ -7,7 +7,7 @@ const CELLS = 128; // cells per side of the grid that finds points quickly
 
 export class AtlasData {
   static async load(collection, signal) {
-    const answer = await get(`/api/atlas?${new URLSearchParams({ collection })}`, signal);
+    const answer = await get(`api/atlas?${new URLSearchParams({ collection })}`, signal);
     return new AtlasData(collection, answer);
   }
 
@@ -52,7 +52,7 @@ export class AtlasData {
 
   /** Where rows are: a list of [x, y]. */
   async places(ids, signal) {
-    const { places } = await post("/api/atlas/places", { collection: this.collection, ids }, signal);
+    const { places } = await post("api/atlas/places", { collection: this.collection, ids }, signal);
     return places.map(([x, y]) => [x, 1 - y]);
   }
 

@@ -1,82 +1,94 @@
 // The dialog with all data of one row.
 
-import { post } from "./api.js";
-import { captionOf, ratioOf, showPicture, webAddress } from "./pictures.js";
+import { needsToken, post } from "./api.js";
+import { isDead } from "./dead.js";
+import { captionOf, loadPicture, picturePath, placeholder, ratioOf, webAddress } from "./pictures.js";
+import { linkTo } from "./state.js";
 
 const PICTURE_SIZE = 1024; // pixels
+const MOST_SIZE = 2048; // pixels: the largest that the service sends
 const NEIGHBOURS = 6; // of a row, shown with it
 const NEIGHBOUR_SIZE = 160; // pixels
 const ORIGIN = ["part", "row"];
+const MATCH = {
+  similarity: "similarity to the query",
+  distance: "distance to the query",
+  vector_rank: "rank by meaning",
+  keyword_rank: "rank by caption words",
+  fused_score: "score of both ranks",
+  keyword_score: "score of the caption words",
+  folded: "folded near-duplicates",
+};
+const COLUMN_NAMES = { pair_similarity: "similarity (picture and caption)" }; // the column `similarity`, beside that of the search
 const byId = (id) => document.getElementById(id);
 
 export class Detail {
-  /** `onLike(row)`, `onText(text)` and `onTerm(row, sign)` start searches; `safe()` gives the safe mode field of searches. */
-  constructor({ collection, safe, canAdd, onLike, onText, onTerm, onClose }) {
+  /**
+   * `onLike(row)`, `onText(text)` and `onTerm(row, sign)` start searches, `onRow(id)` opens another row, `onStep(id, step)`
+   * goes to the next or previous one, and `onClose(id)` is called when the user closes the dialog. `safe()` gives the safe
+   * mode field of searches.
+   */
+  constructor({ collection, safe, canAdd, onLike, onText, onTerm, onRow, onStep, onClose }) {
     this.dialog = byId("detail");
-    this.collection = collection;
-    this.safe = safe;
-    this.canAdd = canAdd;
-    this.rows = [];
-    this.running = new AbortController();
-    this.index = 0;
-    const leave = (action) => () => {
-      const row = this.rows[this.index];
-      this.dialog.close();
-      action(row);
-    };
+    Object.assign(this, { collection, safe, canAdd, onRow, onStep, row: null, isLeaving: false, running: new AbortController() });
     byId("detail-close").addEventListener("click", () => this.dialog.close());
-    byId("detail-previous").addEventListener("click", () => this.#step(-1));
-    byId("detail-next").addEventListener("click", () => this.#step(1));
-    byId("detail-like").addEventListener("click", leave(onLike));
-    byId("detail-text").addEventListener("click", leave((row) => onText(row.caption)));
-    byId("detail-plus").addEventListener("click", leave((row) => onTerm(row, 1)));
-    byId("detail-minus").addEventListener("click", leave((row) => onTerm(row, -1)));
+    byId("detail-previous").addEventListener("click", () => onStep(this.row.id, -1));
+    byId("detail-next").addEventListener("click", () => onStep(this.row.id, 1));
+    byId("detail-like").addEventListener("click", () => onLike(this.row));
+    byId("detail-text").addEventListener("click", () => onText(this.row.caption));
+    byId("detail-plus").addEventListener("click", () => onTerm(this.row, 1));
+    byId("detail-minus").addEventListener("click", () => onTerm(this.row, -1));
     byId("detail-link").addEventListener("click", () => this.#copyLink());
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // the backdrop
     });
     this.dialog.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowLeft") this.#step(-1);
-      if (event.key === "ArrowRight") this.#step(1);
+      const step = { ArrowLeft: "detail-previous", ArrowRight: "detail-next" }[event.key];
+      if (step) byId(step).click();
     });
     this.dialog.addEventListener("close", () => {
       this.running.abort();
-      onClose(this.rows[this.index]);
+      if (!this.isLeaving) onClose(this.row.id);
+      this.isLeaving = false;
     });
   }
 
-  /** Show one of `rows`; the arrow keys show the others. */
-  open(rows, index) {
-    this.rows = rows;
-    this.#show(index);
+  /** Close the dialog, if it is open; return the id of the row that it showed, or null. */
+  hide() {
+    if (!this.dialog.open) return null;
+    this.isLeaving = true;
+    this.dialog.close();
+    return this.row.id;
+  }
+
+  get caption() {
+    return captionOf(this.row);
+  }
+
+  /** Show one of `rows`; `isMore` says that further rows can be asked for. */
+  show(rows, index, isMore) {
+    const isLast = index === rows.length - 1 && !isMore;
+    byId("detail-place").textContent = rows.length > 1 ? `${index + 1} of ${rows.length}${isMore ? " and more" : ""}` : "";
+    byId("detail-previous").disabled = index === 0;
+    byId("detail-next").disabled = isLast;
+    this.#fill(rows[index], this.collection());
+    if (this.dialog.open) return;
     this.dialog.showModal();
     byId("detail-like").focus();
   }
 
-  #step(step) {
-    const next = this.index + step;
-    if (next >= 0 && next < this.rows.length) this.#show(next);
-  }
-
-  #show(index) {
-    this.index = index;
-    const { rows } = this;
-    const row = rows[index];
-    const collection = this.collection();
-    const canSearchTexts = collection.queries.includes("text") && typeof row.caption === "string" && row.caption.trim() !== "";
+  #fill(row, collection) {
+    this.row = row;
+    const hasCaption = typeof row.caption === "string" && row.caption.trim() !== "";
     byId("detail-caption").textContent = captionOf(row);
-    byId("detail-place").textContent = rows.length > 1 ? `${index + 1} of ${rows.length}` : "";
-    byId("detail-previous").disabled = index === 0;
-    byId("detail-next").disabled = index === rows.length - 1;
-    byId("detail-text").hidden = !canSearchTexts;
+    byId("detail-text").hidden = !collection.queries.includes("text") || !hasCaption;
     byId("detail-plus").hidden = byId("detail-minus").hidden = !this.canAdd();
     byId("detail-link").textContent = "Copy link";
     const picture = byId("detail-picture");
     picture.style.setProperty("--ratio", (ratioOf(row) ?? 1).toFixed(4));
-    showPicture(picture, row, collection, PICTURE_SIZE);
-    const facts = Object.entries(row).filter(([name]) => !ORIGIN.includes(name));
-    byId("detail-columns").replaceChildren(...facts.flatMap(([name, value]) => entry(name, value)));
-    byId("detail-origin").replaceChildren(...origin(row, collection).flatMap(([name, value]) => entry(name, value)));
+    fillPicture(picture, row, collection);
+    showOriginal(row, collection);
+    fillFacts(row, collection);
     this.#showNeighbours(row, collection);
   }
 
@@ -87,26 +99,33 @@ export class Detail {
     const { signal } = this.running;
     const list = byId("detail-near");
     list.replaceChildren();
+    list.classList.toggle("texts", isDead(collection));
     try {
       const asked = { collection: collection.name, like: row.id, k: NEIGHBOURS, ...this.safe() };
-      const { hits } = await post("/api/search", asked, signal);
-      list.replaceChildren(...hits.map((hit, index) => this.#neighbour(hit, index, hits)));
+      const { hits } = await post("api/search", asked, signal);
+      list.replaceChildren(...hits.map((hit) => this.#neighbour(hit)));
     } catch (error) {
       if (error.name !== "AbortError") list.replaceChildren(); // the row is shown without them
     }
     byId("detail-near-field").hidden = list.children.length === 0;
   }
 
-  #neighbour(hit, index, hits) {
+  #neighbour(hit) {
     const item = document.createElement("li");
     const button = document.createElement("button");
-    button.type = "button";
-    button.title = captionOf(hit);
-    button.setAttribute("aria-label", `${captionOf(hit)}, similarity ${hit.similarity.toFixed(3)}`);
-    showPicture(button, hit, this.collection(), NEIGHBOUR_SIZE);
+    const words = document.createElement("span");
+    const caption = captionOf(hit);
+    words.className = "near-text";
+    words.textContent = caption;
+    Object.assign(button, { type: "button", title: caption });
+    button.setAttribute("aria-label", `${caption}, similarity ${hit.similarity.toFixed(3)}`);
+    const image = loadPicture(hit, this.collection(), NEIGHBOUR_SIZE, {
+      onShown: () => button.classList.add("shown"),
+      onDead: () => image?.remove(),
+    });
+    button.append(words, ...(image ? [image] : []));
     button.addEventListener("click", () => {
-      this.rows = hits;
-      this.#show(index);
+      this.onRow(hit.id);
       byId("detail-like").focus();
     });
     item.append(button);
@@ -114,8 +133,7 @@ export class Detail {
   }
 
   async #copyLink() {
-    const query = new URLSearchParams({ c: this.collection().name, like: this.rows[this.index].id });
-    const link = `${location.origin}/?${query}`;
+    const link = linkTo(this.collection().name, this.row.id);
     try {
       await navigator.clipboard.writeText(link);
       byId("detail-link").textContent = "Copied";
@@ -125,9 +143,36 @@ export class Detail {
   }
 }
 
-function origin(row, { name, model }) {
-  const found = ORIGIN.filter((column) => column in row).map((column) => [column, row[column]]);
-  return [["collection", name], ["model", model?.name ?? null], ...found];
+/** The picture takes its place once it is there. */
+function fillPicture(place, row, collection) {
+  place.replaceChildren(placeholder("Loading the picture …"));
+  const image = loadPicture(row, collection, PICTURE_SIZE, {
+    onShown: () => place.replaceChildren(image),
+    onDead: () => place.replaceChildren(placeholder("This picture could not be loaded.")),
+  });
+  if (image) image.loading = "eager"; // it is not on the page yet
+}
+
+/** Link to the picture itself: at its address, or the largest that the service sends. */
+function showOriginal(row, collection) {
+  const link = byId("detail-original");
+  const local = collection.pictures && row.image_path && !needsToken() ? picturePath(row, collection, MOST_SIZE) : null;
+  const address = webAddress(row.url) ?? local;
+  link.hidden = !address;
+  if (address) link.href = address;
+  else link.removeAttribute("href");
+}
+
+/** What the search says of the row, its columns under their names, and where it comes from. */
+function fillFacts(row, { name, model }) {
+  const match = Object.entries(MATCH).filter(([field]) => (row[field] ?? null) !== null).map(([field, label]) => [label, row[field]]);
+  const columns = Object.entries(row).filter(([field]) => !(field in MATCH) && !ORIGIN.includes(field));
+  const origin = ORIGIN.filter((field) => field in row).map((field) => [field, row[field]]);
+  const fill = (id, facts) => byId(id).replaceChildren(...facts.flatMap(([label, value]) => entry(label, value)));
+  byId("detail-match-field").hidden = match.length === 0;
+  fill("detail-match", match);
+  fill("detail-columns", columns.map(([field, value]) => [COLUMN_NAMES[field] ?? field, value]));
+  fill("detail-origin", [["collection", name], ["model", model?.name ?? null], ...origin]);
 }
 
 function entry(name, value) {
@@ -136,7 +181,7 @@ function entry(name, value) {
   const detail = document.createElement("dd");
   const address = webAddress(value);
   if (address) detail.append(link(address, value));
-  else if (value === null) detail.append(missing());
+  else if (value === null || value === "") detail.append(missing());
   else detail.textContent = written(value);
   return [term, detail];
 }

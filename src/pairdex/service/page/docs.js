@@ -65,7 +65,7 @@ function article(description, method, path, operation) {
 }
 
 async function show() {
-  const description = await (await fetch("/openapi.json")).json();
+  const description = await (await fetch("openapi.json")).json();
   const made = [];
   for (const [path, methods] of Object.entries(description.paths)) {
     for (const [method, operation] of Object.entries(methods)) made.push(article(description, method, path, operation));

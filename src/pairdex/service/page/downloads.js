@@ -14,7 +14,7 @@ export function listenToDownloads({ body, onError }) {
     menu.open = false;
     try {
       const { offset: _, ...asked } = body();
-      save(await saved("/api/download", { ...asked, format }), `pairdex.${SUFFIXES[format]}`);
+      save(await saved("api/download", { ...asked, format }), `pairdex.${SUFFIXES[format]}`);
     } catch (error) {
       onError(error);
     }
@@ -27,7 +27,14 @@ export function listenToDownloads({ body, onError }) {
   });
 }
 
-function save(blob, name) {
+/** Save some rows as CSV. */
+export async function downloadRows(collection, ids) {
+  const asked = { collection: collection.name, where: `id IN (${ids.join(", ")})`, safe: false, k: ids.length };
+  save(await saved("api/download", { ...asked, format: "csv" }), "pairdex.csv");
+}
+
+/** Save a file under a name. */
+export function save(blob, name) {
   const anchor = document.createElement("a");
   anchor.href = URL.createObjectURL(blob);
   anchor.download = name;

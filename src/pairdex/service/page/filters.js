@@ -1,8 +1,12 @@
-// Filters by column: values to choose, with their counts, and ranges of numbers.
+// Filters by column: what was chosen as SQL and in the address, and the column statistics to choose from.
 
 import { post } from "./api.js";
+import { rangeFacet } from "./range_facet.js";
+import { valuesFacet } from "./values_facet.js";
 
 const MOST_DISTINCT = 200; // text columns with more values are left to the SQL filter
+const OPEN = 4; // columns that are open at first
+const DAY_MS = 86_400_000;
 const NOT_OFFERED = new Set(["id", "part", "row", "image_path", "url", "caption"]);
 const byId = (id) => document.getElementById(id);
 
@@ -17,9 +21,20 @@ export function conditions(filters) {
     if (filter.in) return [`${quoted(name)} IN (${filter.in.map(literal).join(", ")})`];
     const ends = [];
     if (filter.from !== undefined) ends.push(`${quoted(name)} >= ${literal(filter.from)}`);
-    if (filter.to !== undefined) ends.push(`${quoted(name)} <= ${literal(filter.to)}`);
+    if (isDay(filter.to)) ends.push(`${quoted(name)} < ${literal(dayAfter(filter.to))}`);
+    else if (filter.to !== undefined) ends.push(`${quoted(name)} <= ${literal(filter.to)}`);
     return ends;
   });
+}
+
+/** Whether a value is a day as in 2024-05-31. */
+function isDay(value) {
+  return typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value);
+}
+
+/** Return the day after a day: a filter up to a day contains all of it. */
+function dayAfter(day) {
+  return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10);
 }
 
 /** Return the filters in the address; what is invalid is ignored. */
@@ -39,7 +54,7 @@ function clean(name, filter) {
     const values = filter.in.filter(isValue);
     return values.length ? [[name, { in: values }]] : [];
   }
-  const ends = Object.entries(filter).filter(([end, value]) => ["from", "to"].includes(end) && Number.isFinite(value));
+  const ends = Object.entries(filter).filter(([end, value]) => ["from", "to"].includes(end) && (Number.isFinite(value) || isDay(value)));
   return ends.length ? [[name, Object.fromEntries(ends)]] : [];
 }
 
@@ -70,7 +85,7 @@ export class Filters {
     this.running = new AbortController();
     Object.assign(this, { key, isLoading: true });
     try {
-      this.facets = await post("/api/facets", asked, this.running.signal);
+      this.facets = await post("api/facets", asked, this.running.signal);
       this.isLoading = false;
       return true;
     } catch (error) {
@@ -84,75 +99,25 @@ export class Filters {
   #draw() {
     const { rows, counted, columns } = this.facets;
     const offered = columns.filter((column) => isOffered(column) || this.filters[column.name]);
-    const open = new Set([...this.place.querySelectorAll("details[open]")].map((one) => one.dataset.name));
+    const wasOpen = new Map([...this.place.querySelectorAll("details")].map((one) => [one.dataset.name, one.open]));
     const focused = document.activeElement?.dataset?.facet;
     byId("facets-note").textContent = counted < rows ? `Counts are from a sample of ${counted.toLocaleString("en")} of ${rows.toLocaleString("en")} rows.` : "";
-    this.place.replaceChildren(...offered.map((column) => this.#facet(column, open.has(column.name))));
+    this.place.replaceChildren(...offered.map((column, index) => this.#facet(column, wasOpen.get(column.name) ?? index < OPEN)));
     if (focused) this.place.querySelector(`[data-facet="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  #facet(column, wasOpen) {
+  #facet(column, isOpen) {
     const filter = this.filters[column.name];
     const box = document.createElement("details");
     const summary = document.createElement("summary");
     box.className = "facet";
     box.dataset.name = column.name;
-    box.open = wasOpen || Boolean(filter);
+    box.open = isOpen || Boolean(filter);
     summary.textContent = column.name;
     if (filter) summary.append(mark());
-    box.append(summary, column.values ? this.#values(column, filter) : this.#range(column, filter));
+    const choose = (next) => this.#set(column.name, next);
+    box.append(summary, ...(column.values ? valuesFacet : rangeFacet)(column, filter, choose));
     return box;
-  }
-
-  #values({ name, values }, filter) {
-    const list = document.createElement("ul");
-    const chosen = filter?.in ?? [];
-    const unseen = chosen.filter((value) => !values.some((one) => one.value === value));
-    for (const { value, count } of [...values, ...unseen.map((one) => ({ value: one, count: 0 }))]) {
-      const item = document.createElement("li");
-      const label = document.createElement("label");
-      const box = document.createElement("input");
-      const words = document.createElement("span");
-      const number = document.createElement("small");
-      box.type = "checkbox";
-      box.checked = chosen.includes(value);
-      box.dataset.facet = `${name}=${value}`;
-      words.textContent = value === "" ? "(empty)" : String(value);
-      number.textContent = count.toLocaleString("en");
-      box.addEventListener("change", () => {
-        const next = box.checked ? [...chosen, value] : chosen.filter((one) => one !== value);
-        this.#set(name, next.length ? { in: next } : null);
-      });
-      label.append(box, words, number);
-      item.append(label);
-      list.append(item);
-    }
-    return list;
-  }
-
-  #range({ name, least, most }, filter) {
-    const row = document.createElement("div");
-    row.className = "range";
-    const inputs = [["from", least, "at least"], ["to", most, "at most"]].map(([end, value, words]) => {
-      const input = document.createElement("input");
-      input.type = "number";
-      input.step = "any";
-      input.placeholder = String(Number(Number(value).toPrecision(5)));
-      input.value = filter?.[end] ?? "";
-      input.dataset.facet = `${name}:${end}`;
-      input.setAttribute("aria-label", `${name} ${words}`);
-      return input;
-    });
-    const change = () => {
-      const [from, to] = inputs.map((input) => (input.value === "" || !Number.isFinite(input.valueAsNumber) ? undefined : input.valueAsNumber));
-      const next = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
-      this.#set(name, Object.keys(next).length ? next : null);
-    };
-    for (const input of inputs) input.addEventListener("change", change);
-    const dash = document.createElement("span");
-    dash.textContent = "to";
-    row.append(inputs[0], dash, inputs[1]);
-    return row;
   }
 
   #set(name, filter) {
@@ -164,7 +129,7 @@ export class Filters {
 function isOffered({ name, values, distinct, least, most }) {
   if (NOT_OFFERED.has(name)) return false;
   if (values) return distinct > 1 && distinct <= MOST_DISTINCT;
-  return typeof least === "number" && typeof most === "number" && least < most;
+  return least !== null && most !== null && least !== most;
 }
 
 function mark() {

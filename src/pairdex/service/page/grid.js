@@ -1,39 +1,41 @@
-// The results: tiles in lines of equal height; the arrow keys move between them.
+// The results: tiles in lines of equal height, cards, or a list; the arrow keys move between them.
 
-import { captionOf, showPicture, tileRatio } from "./pictures.js";
+import { DeadPictures } from "./dead.js";
+import { captionOf, domainOf, loadPicture, pictureSources, sizeOf, tileRatio, webAddress } from "./pictures.js";
 
 const PICTURE_SIZE = 512; // pixels
 
 export class Grid {
-  /** `onLike(row, byKeyboard)`, `onDetails(index)` and `onTerm(row, sign)` are called when a tile is used. */
-  constructor(list, { onLike, onDetails, onTerm }) {
+  /** `onLike(row, byKeyboard)`, `onDetails(index)`, `onTerm(row, sign)` and `onSelect(row)` are called when a tile is used. */
+  constructor(list, { onLike, onDetails, onTerm, onSelect }) {
     this.list = list;
     this.template = document.getElementById("tile");
+    this.dead = new DeadPictures(list);
     this.rows = [];
+    this.selected = new Set();
     list.addEventListener("click", (event) => {
       const index = this.#indexOf(event.target);
       if (index < 0) return;
       const sign = event.target.closest(".tile-term")?.value;
       if (sign) onTerm(this.rows[index], Number(sign));
+      else if (event.target.matches(".tile-select")) onSelect(this.rows[index]);
       else if (event.target.closest(".tile-info")) onDetails(index);
       else if (event.target.closest(".tile-main")) onLike(this.rows[index], event.detail === 0);
     });
     list.addEventListener("keydown", (event) => {
       if (!event.target.matches(".tile-main") || event.ctrlKey || event.metaKey || event.altKey) return;
       const index = this.#indexOf(event.target);
-      if (event.key === "Enter") {
-        event.preventDefault();
-        onDetails(index);
-        return;
-      }
-      if (event.key === "+" || event.key === "-") {
-        onTerm(this.rows[index], event.key === "+" ? 1 : -1);
-        return;
-      }
+      const acts = {
+        Enter: () => onDetails(index),
+        "+": () => onTerm(this.rows[index], 1),
+        "-": () => onTerm(this.rows[index], -1),
+        x: () => onSelect(this.rows[index]),
+      };
       const target = this.#neighbour(index, event.key);
-      if (target === null) return;
+      const act = acts[event.key] ?? (target === null ? null : () => this.focus(target));
+      if (!act) return;
       event.preventDefault();
-      this.focus(target);
+      act();
     });
   }
 
@@ -43,14 +45,27 @@ export class Grid {
     const known = new Map(isSame ? this.rows.map(({ id }, i) => [id, this.list.children[i]]) : []);
     this.collection = collection;
     this.rows = rows;
+    if (collection) this.dead.start(collection, rows.some((row) => this.#mayHavePicture(row)));
     this.list.replaceChildren(...rows.map((row) => this.#filled(known.get(row.id) ?? this.#tile(row), row)));
     this.list.hidden = rows.length === 0;
+    for (const tile of this.list.querySelectorAll(".shown")) if (known.has(Number(tile.dataset.id))) this.dead.addShown();
     this.#setOnlyStop(this.#main(0));
   }
 
   append(rows) {
     this.rows = [...this.rows, ...rows];
     this.list.append(...rows.map((row) => this.#filled(this.#tile(row), row)));
+  }
+
+  /** Lay the rows out as a grid ("") or a list ("list"). */
+  layOut(layout) {
+    this.list.classList.toggle("list", layout === "list");
+  }
+
+  select(ids) {
+    this.selected = ids;
+    this.list.classList.toggle("selecting", ids.size > 0);
+    this.rows.forEach((row, index) => this.#filled(this.list.children[index], row));
   }
 
   focus(index) {
@@ -67,21 +82,53 @@ export class Grid {
 
   #tile(row) {
     const tile = this.template.content.cloneNode(true).firstElementChild;
+    const part = (name) => tile.querySelector(`.tile-${name}`);
     const caption = captionOf(row);
+    tile.dataset.id = row.id;
     tile.style.setProperty("--ratio", tileRatio(row).toFixed(4));
-    tile.querySelector(".tile-caption").textContent = caption;
-    tile.querySelector(".tile-info").setAttribute("aria-label", `Details: ${caption}`);
+    part("text").textContent = part("caption").textContent = caption;
+    part("main").setAttribute("aria-label", `More like: ${caption}`);
+    part("info").setAttribute("aria-label", `Details: ${caption}`);
+    part("select").setAttribute("aria-label", `Select: ${caption}`);
     const [plus, minus] = tile.querySelectorAll(".tile-term");
     plus.setAttribute("aria-label", `Also like: ${caption}`);
     minus.setAttribute("aria-label", `Less like: ${caption}`);
-    showPicture(tile.querySelector(".tile-picture"), row, this.collection, PICTURE_SIZE);
+    fillFacts(part, row);
+    this.#addPicture(tile, row);
     return tile;
   }
 
-  /** The tile with what depends on the search. */
+  /** The words of a tile are there first; its picture covers them if it can be loaded. */
+  #addPicture(tile, row) {
+    const image = loadPicture(row, this.collection, PICTURE_SIZE, {
+      onShown: () => {
+        tile.classList.add("shown");
+        this.dead.addShown();
+      },
+      onDead: () => {
+        tile.classList.add("dead");
+        image?.remove();
+        if (this.#mayHavePicture(row)) this.dead.addDead();
+      },
+    });
+    if (image) tile.querySelector(".tile-picture").append(image);
+    tile.classList.toggle("local", Boolean(this.collection.pictures && row.image_path));
+  }
+
+  #mayHavePicture(row) {
+    return pictureSources(row, this.collection, PICTURE_SIZE).length > 0;
+  }
+
+  /** The tile with what depends on the search and the selection. */
   #filled(tile, row) {
     const isHit = typeof row.similarity === "number";
-    tile.querySelector(".tile-similarity").textContent = isHit ? row.similarity.toFixed(3) : "";
+    const isSelected = this.selected.has(row.id);
+    const score = tile.querySelector(".tile-similarity");
+    score.textContent = isHit ? row.similarity.toFixed(3) : "";
+    score.title = whyOf(row);
+    if (row.keyword_rank) score.append(wordsMark(row));
+    tile.querySelector(".tile-select").checked = isSelected;
+    tile.classList.toggle("selected", isSelected);
     return tile;
   }
 
@@ -91,10 +138,10 @@ export class Grid {
 
   /** One tile at a time is reached with Tab, then its other buttons. */
   #setOnlyStop(main) {
-    for (const button of this.list.querySelectorAll('[tabindex="0"]')) button.tabIndex = -1;
+    for (const stop of this.list.querySelectorAll('[tabindex="0"]')) stop.tabIndex = -1;
     if (!main) return;
     main.tabIndex = 0;
-    for (const button of main.closest(".tile").querySelectorAll("button")) button.tabIndex = 0;
+    for (const stop of main.closest(".tile").querySelectorAll("button, a[href], input")) stop.tabIndex = 0;
   }
 
   #indexOf(element) {
@@ -128,4 +175,30 @@ export class Grid {
     }
     return best;
   }
+}
+
+/** Return why a row is at its place. */
+function whyOf({ similarity, vector_rank: meaning, keyword_rank: words }) {
+  if (typeof similarity !== "number") return "";
+  const parts = [`Similarity to the query: ${similarity.toFixed(3)}`];
+  if (meaning) parts.push(`rank ${meaning} by meaning`);
+  if (words) parts.push(`rank ${words} by caption words`);
+  return parts.join(", ");
+}
+
+function wordsMark({ keyword_rank: rank }) {
+  const mark = document.createElement("small");
+  mark.textContent = `words ${rank}`;
+  return mark;
+}
+
+/** Domain with a link, size and licence of a row. */
+function fillFacts(part, row) {
+  const address = webAddress(row.url);
+  const source = part("source");
+  source.textContent = domainOf(row);
+  source.hidden = !address;
+  if (address) Object.assign(source, { href: address, rel: "noreferrer noopener", target: "_blank" });
+  part("size").textContent = sizeOf(row);
+  part("license").textContent = typeof row.license === "string" && row.license !== "?" ? row.license : "";
 }

@@ -4,7 +4,7 @@
 export function listenToKeys({ box, grid, toggleMap }) {
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isTyped = event.target.matches("input:not([type=radio], [type=checkbox]), select, textarea");
+    const isTyped = event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), select, textarea");
     if (event.key === "m" && !isTyped) {
       toggleMap();
     } else if (event.key === "/" && !isTyped) {

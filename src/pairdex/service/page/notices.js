@@ -1,5 +1,7 @@
 // Texts around the results: the welcome, the status line, and errors.
 
+import { isFiltered, isSearch } from "./state.js";
+
 const byId = (id) => document.getElementById(id);
 
 export function say(text) {
@@ -16,10 +18,40 @@ export function notice(title, text, button = null) {
   byId("notice").hidden = false;
 }
 
-/** Return what is said of rows that match the filters, where nothing is searched for. */
-export function matching(count, isAll) {
-  const rows = count === 1 ? "row" : "rows";
-  return isAll ? `Showing all ${count.toLocaleString("en")} ${rows} that match the filters.` : `Showing ${count.toLocaleString("en")} ${rows} that match the filters.`;
+/** Return what the status line says of the results: which rows, of how many, by what, and how long it took. */
+export function describe(state, collection, { grid, answer }) {
+  const count = grid.rows.length;
+  if (answer === null || count === 0) return "";
+  const rows = answer.total === null ? `The nearest ${number(count)} of ${number(collection.rows)}` : shown(count, answer.total);
+  const facts = [`${rows}${HOW[answer.method](answer, state)}`, ...(isSearch(state) ? [answer.exact ? "exact" : "approximate"] : []), time(answer)];
+  return [facts.join(" · "), answer.note ? sentence(answer.note) : ""].filter(Boolean).join(". ");
+}
+
+const HOW = {
+  vectors: () => "",
+  hybrid: ({ words }) => ` by meaning and by the caption words ${listed(words)}`,
+  keywords: ({ words }, state) => ` with ${listed(words)} in the caption${inOrder(state)}`,
+  browse: (_, state) => `${isFiltered(state) ? " that match the filters" : ""}${inOrder(state)}`,
+};
+
+function shown(count, total) {
+  return count === total ? `All ${number(total)} ${total === 1 ? "row" : "rows"}` : `${number(count)} of ${number(total)} rows`;
+}
+
+function inOrder({ sort }) {
+  return sort ? `, ${sort.startsWith("-") ? `largest ${sort.slice(1)}` : `smallest ${sort}`} first` : "";
+}
+
+function listed(words) {
+  return words.map((word) => `“${word}”`).join(", ");
+}
+
+function number(count) {
+  return count.toLocaleString("en");
+}
+
+function time({ seconds }) {
+  return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
 }
 
 export function clearNotice() {
@@ -28,13 +60,19 @@ export function clearNotice() {
 
 export function welcome(collection, onExample) {
   const what = collection.pictures || collection.columns.some(({ name }) => name === "url") ? "pictures" : "rows";
-  byId("hero-title").textContent = `Search ${collection.rows.toLocaleString("en")} ${what} by what they show`;
+  const by = collection.queries.includes("text") ? " by what they show" : "";
+  byId("hero-title").textContent = `Search ${number(collection.rows)} ${what}${by}`;
   byId("hero-text").textContent = collection.queries.includes("text")
     ? "Type a description, drop a picture, or click a picture to see similar ones."
-    : "Click a picture to see similar ones. Searching by text needs the model of this collection, which is not available.";
-  byId("examples").replaceChildren(...collection.examples.map((text) => exampleChip(text, onExample)));
+    : "Type words of the captions, filter, or click a row to see similar ones. Searching by meaning needs the model of this collection, which is not at hand.";
+  offerExamples(collection.examples, onExample);
   byId("hero").hidden = false;
   byId("heading").hidden = true;
+}
+
+/** Offer texts to search for. */
+export function offerExamples(texts, onExample) {
+  byId("examples").replaceChildren(...texts.map((text) => exampleChip(text, onExample)));
 }
 
 /** `heading` is for screen readers. */
@@ -42,12 +80,6 @@ export function hideWelcome(heading) {
   byId("hero").hidden = true;
   byId("heading").textContent = heading;
   byId("heading").hidden = false;
-}
-
-/** Return "Nearest 24 of 5,000 rows · exact · 3 ms". */
-export function found(count, collection, { exact, seconds }) {
-  const time = seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
-  return `The nearest ${count.toLocaleString("en")} of ${collection.rows.toLocaleString("en")} · ${exact ? "exact" : "approximate"} · ${time}`;
 }
 
 /** Return a message of the service as a sentence. */

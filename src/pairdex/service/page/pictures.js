@@ -1,8 +1,9 @@
-// A row's picture: the local one, else the one at its address, else a placeholder with the caption.
+// A row's picture: the local one, else the one at its address, else none; and what else is known of it.
 
 import { pictureAddress } from "./api.js";
 
-const RATIOS = { least: 0.55, most: 2.4 }; // width / height of a tile; beyond, the picture stands inside it
+const SHORT = { least: 8, most: 36, count: 6 }; // characters of captions to search for, and how many
+const RATIOS = { least: 0.75, most: 2.4 }; // width / height of a tile: room for words; beyond, the picture stands inside it
 
 /** Width / height where the row says it, else null. */
 export function ratioOf(row) {
@@ -29,8 +30,56 @@ export function captionOf(row) {
   return typeof row.caption === "string" && row.caption.trim() ? row.caption : `Row ${row.id}`;
 }
 
-/** Fill `place` with the row's picture; `size` is the longer side of a local picture in pixels. */
+/** Return the host of a row's address, without `www.`; empty if it has none. */
+export function domainOf(row) {
+  const address = webAddress(row.url);
+  return address ? new URL(address).hostname.replace(/^www\./, "") : "";
+}
+
+/** Return "640 × 480" where a row says it, else "". */
+export function sizeOf(row) {
+  return ratioOf(row) === null ? "" : `${row.width} × ${row.height}`;
+}
+
+/** Return some captions of rows that are short enough to be offered as texts to search for. */
+export function shortCaptions(rows) {
+  const captions = rows.map(({ caption }) => (typeof caption === "string" ? caption.trim() : ""));
+  return [...new Set(captions.filter((text) => text.length >= SHORT.least && text.length <= SHORT.most))].slice(0, SHORT.count);
+}
+
+/** Fill `place` with the row's picture; if it cannot be loaded, with its caption. `size` is as in `loadPicture`. */
 export function showPicture(place, row, collection, size) {
+  const image = loadPicture(row, collection, size, { onDead: () => place.replaceChildren(placeholder(captionOf(row))) });
+  if (image) place.replaceChildren(image);
+}
+
+/**
+ * Return an <img> that tries the places of the row's picture one after the other; null if there is none. `size` is
+ * the longer side of a local picture in pixels. `onShown()` or `onDead()` is called once.
+ */
+export function loadPicture(row, collection, size, { onShown = () => {}, onDead }) {
+  const places = pictureSources(row, collection, size);
+  if (places.length === 0) {
+    queueMicrotask(onDead); // always after this has returned
+    return null;
+  }
+  const image = emptyImage(row);
+  const next = async () => {
+    const source = places.shift();
+    if (source === undefined) onDead();
+    else image.src = await source();
+  };
+  const tryNext = () => next().catch(tryNext);
+  image.addEventListener("error", tryNext);
+  image.addEventListener("load", () => {
+    if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+    onShown();
+  });
+  tryNext();
+  return image;
+}
+
+function emptyImage(row) {
   const image = new Image();
   image.alt = "";
   image.loading = "lazy";
@@ -38,35 +87,26 @@ export function showPicture(place, row, collection, size) {
   image.draggable = false;
   image.referrerPolicy = "no-referrer";
   image.className = ratioOf(row) === null ? "whole" : "filling";
-  const places = pictureSources(row, collection, size);
-  const next = async () => {
-    const source = places.shift();
-    if (source === undefined) place.replaceChildren(placeholder(row));
-    else image.src = await source();
-  };
-  const tryNext = () => next().catch(tryNext);
-  image.addEventListener("error", tryNext);
-  image.addEventListener("load", () => {
-    if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
-  });
-  place.replaceChildren(image);
-  tryNext();
+  return image;
 }
 
 /** Where the row's picture may be: functions that give an address, the best first. */
 export function pictureSources(row, collection, size) {
   const found = [];
-  if (collection.pictures && row.image_path) {
-    const query = new URLSearchParams({ size, collection: collection.name });
-    found.push(() => pictureAddress(`/api/items/${row.id}/picture?${query}`));
-  }
+  if (collection.pictures && row.image_path) found.push(() => pictureAddress(picturePath(row, collection, size)));
   const address = webAddress(row.url);
   if (address) found.push(() => address);
   return found;
 }
 
-function placeholder(row) {
+/** Return the path of a row's local picture. */
+export function picturePath(row, collection, size) {
+  return `api/items/${row.id}/picture?${new URLSearchParams({ size, collection: collection.name })}`;
+}
+
+/** What stands in a picture's place. */
+export function placeholder(words) {
   const dead = document.getElementById("dead").content.cloneNode(true);
-  dead.querySelector(".dead-caption").textContent = captionOf(row);
+  dead.querySelector(".dead-caption").textContent = words;
   return dead;
 }

@@ -1,8 +1,11 @@
 // The search box: typed text, or a picture that was chosen, dropped or pasted.
 
+import { captionOf, showPicture } from "./pictures.js";
+import { rowOf } from "./rows.js";
 import { pictureAmong, toBase64 } from "./upload.js";
 
 const TYPING_MS = 160; // a pause in typing that is worth a search
+const SUBJECT_SIZE = 96; // pixels
 const byId = (id) => document.getElementById(id);
 
 export class QueryBox {
@@ -21,8 +24,9 @@ export class QueryBox {
 
   show(state) {
     clearTimeout(this.timer);
-    const isWritten = this.input.value.trim() === state.text.trim();
-    if (!isWritten || document.activeElement !== this.input) this.input.value = state.text;
+    const words = this.canEncode ? state.text : state.keywords;
+    const isWritten = this.input.value.trim() === words.trim();
+    if (!isWritten || document.activeElement !== this.input) this.input.value = words;
     byId("subject").hidden = state.like === null && state.image === null;
     byId("subject-picture").replaceChildren();
     byId("subject-name").textContent = state.like === null ? "your picture" : `like ${state.like}`;
@@ -30,21 +34,27 @@ export class QueryBox {
     if (state.image !== null && state.like === null) byId("subject-picture").replaceChildren(preview(state.image));
   }
 
-  /** The element for the small picture of the query. */
-  get pictureSlot() {
-    return byId("subject-picture");
+  /** Show the row that is searched from. */
+  async showSubject({ like }, collection, signal) {
+    if (like === null) return;
+    try {
+      const row = await rowOf(collection.name, like, signal);
+      if (signal.aborted) return;
+      showPicture(byId("subject-picture"), row, collection, SUBJECT_SIZE);
+      byId("subject-name").textContent = captionOf(row);
+    } catch (error) {
+      if (error.name !== "AbortError") byId("subject-picture").replaceChildren(); // the search reports the error
+    }
   }
 
-  nameSubject(name) {
-    byId("subject-name").textContent = name;
-  }
-
-  /** Allow texts and pictures only if the collection's model is available. */
-  allow({ queries }, maxChars) {
+  /** Take texts and pictures if the collection's model is available, otherwise words of captions. */
+  allow({ queries, columns }, maxChars) {
     const canEncode = queries.includes("text");
-    this.input.disabled = !canEncode;
+    const hasCaptions = columns.some(({ name }) => name === "caption");
+    this.input.disabled = !canEncode && !hasCaptions;
     this.input.maxLength = maxChars;
-    this.placeholder = canEncode ? "Describe a picture" : "Click a picture to see similar ones";
+    byId("text-label").textContent = canEncode ? "Describe a picture" : "Words in the captions";
+    this.placeholder = canEncode ? "Describe a picture" : hasCaptions ? "Words in the captions" : "Click a row to see similar ones";
     this.input.placeholder = this.placeholder;
     byId("pick").hidden = !canEncode;
     this.canEncode = canEncode;
