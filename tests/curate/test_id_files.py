@@ -7,6 +7,7 @@ import pytest
 import pairdex
 from pairdex.curate.id_files import read_ids_of
 from pairdex.errors import (
+    DamagedFile,
     InvalidArgument,
     Mismatch,
     MissingFile,
@@ -82,3 +83,16 @@ def damaged(tmp_path, kind):
 def test_a_file_that_holds_no_ids_is_named(collection, tmp_path, kind, error, told):
     with pytest.raises(error, match=told):
         read_ids_of(Store(collection), damaged(tmp_path, kind))
+
+
+def test_columns_of_long_texts_beside_the_ids_are_passed_over(collection, tmp_path):
+    (tmp_path / "ids.csv").write_text(f"id,text\n17,{'x' * 200_000}\n")
+    assert read_ids_of(Store(collection), tmp_path / "ids.csv").tolist() == [17]
+
+
+def test_a_field_of_a_csv_without_end_is_named(tmp_path, collection):
+    (tmp_path / "ids.csv").write_text("id,text\n17," + "x" * ((1 << 24) + 1))
+    with pytest.raises(
+        DamagedFile, match=r"ids\.csv cannot be read: field larger than field limit"
+    ):
+        read_ids_of(Store(collection), tmp_path / "ids.csv")

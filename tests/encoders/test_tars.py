@@ -350,3 +350,19 @@ def test_several_tars_are_named_by_braces(tmp_path):
         write_tar(tmp_path / f"{i:03d}.tar", [(f"{i}.png", picture(i))])
     source = open_source(str(tmp_path / "{000..001}.tar"))
     assert [one.name for one in source.samples(0, 2)] == ["000.tar/0.png", "001.tar/1.png"]
+
+
+def test_a_header_that_claims_a_name_of_a_terabyte_is_named(tmp_path):
+    from pairdex.encoders.tar_members import tar_samples
+
+    header = bytearray(tarfile.TarInfo("0.txt").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\x80\0\0\0\0\0\x01\0\0\0\0\0"
+    header[156:157] = tarfile.GNUTYPE_LONGNAME
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1024))
+    [sample] = tar_samples(tmp_path / "a.tar")
+    assert sample.problem == (
+        f"{tmp_path / 'a.tar'} is not a complete tar: a header claims more than there is; "
+        "fetch it again"
+    )

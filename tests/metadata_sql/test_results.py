@@ -43,3 +43,11 @@ def test_a_statement_that_fails_writes_no_file(opened, tmp_path):
     with pytest.raises(InvalidArgument):
         write_selected(opened, "SELECT nosuch FROM pairs", tmp_path / "r.csv", "csv")
     assert list(tmp_path.glob("*r.csv*")) == []
+
+
+def test_bytes_and_intervals_are_text_in_csv(opened, tmp_path):
+    sql = "SELECT '\\xFF\\x00'::BLOB AS bytes, INTERVAL 2 DAY AS span, NULL::BLOB AS nothing"
+    write_selected(opened, sql, tmp_path / "rows.csv", kind="csv")
+    head, row = (tmp_path / "rows.csv").read_text().splitlines()
+    assert head == '"bytes","span","nothing"'
+    assert row == '"/wA=","[0, 2, 0]",'

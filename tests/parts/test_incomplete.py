@@ -99,6 +99,12 @@ def test_a_gap_in_the_numbers_is_refused_or_noted(make_parts):
     assert ([part.number for part in found.parts], len(found.skipped)) == ([2, 9, 10], 1)
 
 
+def test_a_gap_of_a_billion_numbers_is_named_at_once(make_parts):
+    source = make_parts(1, 1, numbers=[0, 999_999_999])
+    with pytest.raises(MissingFile, match=r"the parts 0,999999999, but not 1-999999998: fetch"):
+        search_parts(source)
+
+
 def test_parts_that_are_named_may_have_gaps_and_incomplete_ones_beside_them(make_parts):
     source = make_parts(1, 2, 3, numbers=[2, 9, 10])
     (source / "img_emb_9.npy").unlink()

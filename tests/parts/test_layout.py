@@ -7,7 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile, PairdexError
+from pairdex.errors import (
+    DamagedFile,
+    InvalidArgument,
+    Mismatch,
+    MissingFile,
+    PairdexError,
+    UnsupportedFormat,
+)
 from pairdex.parts.layout import find_parts, parse_numbers
 
 NUMBERED = ["flat", "laion400m", "laion2b", "clip-retrieval"]
@@ -232,3 +239,9 @@ def test_what_is_no_part_range_is_refused(text):
 def test_a_range_that_would_fill_the_memory_is_refused():
     with pytest.raises(InvalidArgument, match="expected at most 1,000,000 parts"):
         parse_numbers("0-999999999")
+
+
+def test_a_part_number_that_is_too_large_is_named(make_parts):
+    source = make_parts(1, numbers=[1_000_000_000])
+    with pytest.raises(UnsupportedFormat, match="part number 1000000000, expected at most 999,999"):
+        find_parts(source)

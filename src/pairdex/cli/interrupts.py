@@ -26,6 +26,7 @@ RESUMING = frozenset(
         "fetch",
         "graph",
         "index",
+        "model fetch",
         "pairs",
         "photos",
         "project",

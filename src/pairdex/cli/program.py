@@ -22,6 +22,7 @@ from pairdex.files.os_advice import explained
 __all__ = ["main", "quieten_pictures"]
 
 _FAILED = 1
+_OF_DUCKDB = "OutOfMemoryException"  # by name: this module imports no library
 _NO_THREAD = "can't start new thread"  # Python's RuntimeError where its stack does not fit
 
 
@@ -66,7 +67,8 @@ def _explained(error: BaseException) -> str | None:
         full = error.errno == errno.ENOSPC  # of our own files it is reported as WriteFailed
         place = error.filename or ("cannot write to the standard output" if full else None)
         return explained(error, place)
-    if isinstance(error, MemoryError) or str(error) == _NO_THREAD:
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == _OF_DUCKDB or str(error) == _NO_THREAD:
         return _memory_message(error)
     return None
 

@@ -21,6 +21,7 @@ from pairdex.store.store import Store, as_ids
 __all__ = ["ids_of", "ids_or_file", "read_ids", "read_ids_of", "read_urls", "urls_of"]
 
 _DATASET, _ATTRIBUTE = "ids", "collection_checksum"
+_MAX_FIELD_CHARS = 1 << 24  # of other columns beside the ids
 _SHOWN = 80  # characters of an invalid line to show in an error
 
 
@@ -125,7 +126,9 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     lines = _lines(path)
     column = 0
     if path.suffix.lower() == ".csv":
-        rows = [row for row in csv.reader(lines) if row]
+        csv.field_size_limit(_MAX_FIELD_CHARS)
+        with reading(path, advice="write it again"):
+            rows = [row for row in csv.reader(lines) if row]
         names = [name.strip().lower() for name in rows[0]] if rows else []
         column = names.index("id") if "id" in names else 0
         if "id" not in names and len(names) > 1:

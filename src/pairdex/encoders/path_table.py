@@ -19,6 +19,7 @@ from pairdex.encoders.captions import CAPTION_NAMES, one_line, split_captions
 from pairdex.encoders.columns import free_names
 from pairdex.encoders.sources import Place, Sample, file_stamp
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
+from pairdex.files.boundary import reading
 
 __all__ = ["SUFFIXES", "PathTable", "holds_pictures"]
 
@@ -29,6 +30,7 @@ _PICTURES = ("image", "jpg", "jpeg", "png", "webp", "img", "picture", "image_byt
 _MEASURED = ("width", "height")  # measured when the picture is decoded
 _BATCH_ROWS = 10_000
 _PICTURE_ROWS = 64  # rows of a table with pictures: some hundred megabytes of large ones
+_MAX_HEADER_BYTES = 1 << 20
 _BLOCK_BYTES = 8 << 20  # of CSV read at once
 
 
@@ -189,8 +191,9 @@ class PathTable:
             delimiter="\t" if self._path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
         )
         with self._path.open("rb") as file:
-            header = file.readline().decode("utf-8-sig", "replace")
-        names = next(csv.reader([header], delimiter=parse.delimiter), [])
+            header = file.readline(_MAX_HEADER_BYTES).decode("utf-8-sig", "replace")
+        with reading(self._path):
+            names = next(csv.reader([header], delimiter=parse.delimiter), [])
         convert = pc.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=True,

@@ -55,6 +55,11 @@ def tar_samples(path: Path) -> Iterator[TarSample]:
                 raise tarfile.ReadError(f"bad header at byte {tar.offset:,}")
     except tarfile.ReadError as error:
         yield TarSample("", problem=f"{path} is not a complete tar: {error}; fetch it again")
+    except (MemoryError, OverflowError, ValueError):
+        problem = (
+            f"{path} is not a complete tar: a header claims more than there is; fetch it again"
+        )
+        yield TarSample("", problem=problem)
     except OSError as error:
         yield TarSample("", problem=f"{path} cannot be read: {error.strerror}; fetch it again")
 

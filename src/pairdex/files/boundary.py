@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import lzma
 import struct
 import tokenize
@@ -30,6 +31,7 @@ FOREIGN_ERRORS = (
     SyntaxError,
     tokenize.TokenError,
     struct.error,
+    csv.Error,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,

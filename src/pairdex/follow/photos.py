@@ -135,6 +135,8 @@ def _alone(collection: Path) -> Iterator[Path]:
     atomic.make_folder(work)
     try:
         with lock.writing(work):
+            # Left by a run that was killed: whatever it was for is encoded again, or is added already.
+            shutil.rmtree(work / "parts", ignore_errors=True)
             yield work / "parts"
     finally:
         if not (collection / MANIFEST).exists():

@@ -61,7 +61,7 @@ def _write_csv(rows: pa.RecordBatchReader, file: BinaryIO) -> int:
     with pc.CSVWriter(file, schema) as writer:
         for batch in rows:
             columns = [
-                _as_text(column) if pa.types.is_nested(column.type) else column.cast(kind)
+                _as_column(column, kind)
                 for column, kind in zip(batch.columns, schema.types, strict=True)
             ]
             writer.write_batch(pa.record_batch(columns, schema))
@@ -72,6 +72,21 @@ def _write_csv(rows: pa.RecordBatchReader, file: BinaryIO) -> int:
 def _flat(kind: pa.DataType) -> pa.DataType:
     flat = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
     return kind if flat else pa.string()
+
+
+def _as_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_nested(column.type):
+        return _as_text(column)
+    if not _has_text(column.type):
+        plain = (json_values.plain(value) for value in column.to_pylist())
+        return pa.array([v if v is None else str(v) for v in plain], pa.string())
+    return column.cast(kind)
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    """Whether Arrow writes every value of a type as text: bytes and intervals become Python's."""
+    binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return not pa.types.is_interval(kind) and not any(one(kind) for one in binary)
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -184,7 +184,7 @@ def _gap(source: Path, numbered: NumberedFiles) -> list[str]:
     if not gap:
         return []
     numbers = format_numbers(numbered.numbers)
-    return [f"{source} holds the parts {numbers}, but not {format_numbers(gap)}"]
+    return [f"{source} holds the parts {numbers}, but not {gap}"]
 
 
 def _opening(numbered: NumberedFiles, number: int) -> Callable[[], Part]:

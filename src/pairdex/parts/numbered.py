@@ -54,10 +54,11 @@ class NumberedFiles:
             return f"{self.source} has {image.name} but no text_emb_{digits}.npy; fetch it"
         return None
 
-    def gap(self) -> list[int]:
-        """Return the numbers between the first and the last that have no files."""
-        numbers = self.numbers
-        return sorted(set(range(numbers[0], numbers[-1])) - set(numbers)) if numbers else []
+    def gap(self) -> str:
+        """Return the numbers between the first and the last that have no files, such as `3-7,9`."""
+        pairs = zip(self.numbers, self.numbers[1:], strict=False)
+        runs = [(before + 1, after - 1) for before, after in pairs if after > before + 1]
+        return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
 
     def open(self, number: int) -> Part:
         """Open a complete part.

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pairdex.errors import DamagedFile, Mismatch
+from pairdex.errors import DamagedFile, Mismatch, UnsupportedFormat
 from pairdex.files.foreign import UNFINISHED, unfinished
 from pairdex.files.vectors import VectorFile
 
 __all__ = ["Listing", "broken", "check_not_zeros", "entries", "folders_of"]
 
+MAX_NUMBER = 999_999_999  # what `--parts` takes, and the column `part` holds
 _PASSED_OVER = "._"  # macOS writes one beside every file on foreign file systems
 _NOT_FOLDERS = ("__MACOSX",)
 _SAMPLE_ROWS = 256
@@ -36,8 +37,8 @@ class Listing:
 
         Raises
         ------
-        Mismatch
-            Two files have the same number.
+        Mismatch, UnsupportedFormat
+            Two files have the same number; a number is too large.
         """
         listing = cls()
         for folder in folders:
@@ -54,6 +55,10 @@ class Listing:
         if not match:
             return
         number = int(match[1])
+        if number > MAX_NUMBER:
+            raise UnsupportedFormat(
+                f"{path} has the part number {match[1]}, expected at most {MAX_NUMBER:,}; rename it"
+            )
         if name != path.name:
             self.lost.setdefault(
                 number,

@@ -5,6 +5,7 @@ Every batch of a file has BATCH_ROWS rows, except the last: a row's batch and of
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,8 @@ class MetadataFile:
             self.schema: pa.Schema = self._file.schema
             self.schema.names  # noqa: B018 - decodes them
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            if getattr(error, "errno", None) == errno.ENOMEM:  # of the map; the file may be whole
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
             raise self._damaged(error) from error
         if self._file.num_record_batches != -(-rows // BATCH_ROWS):
             raise self._damaged(
