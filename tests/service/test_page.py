@@ -40,13 +40,6 @@ def test_the_first_look_shows_rows_and_texts_to_try(page, site):
     )
     expect(tiles(page)).to_have_count(24)
     example = page.get_by_role("group", name="Example searches").get_by_role("button").first
-<<<<<<< HEAD
-    caption = example.inner_text()
-    example.click()
-    expect(page.get_by_label("Describe a picture")).to_have_value(caption)
-    expect(status(page)).to_contain_text("The nearest 24 of 200 · exact")
-    assert query_of(page) == {"q": caption}
-=======
     text = example.inner_text()
     example.click()
     expect(page.get_by_label("Describe a picture")).to_have_value(text)
@@ -54,7 +47,6 @@ def test_the_first_look_shows_rows_and_texts_to_try(page, site):
         "The nearest 24 of 200 by meaning and by the caption words"
     )
     assert query_of(page) == {"q": text}
->>>>>>> page
 
 
 def test_the_first_look_leaves_removed_rows_out(tolerant, scenes, tmp_path):
