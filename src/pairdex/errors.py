@@ -57,6 +57,10 @@ class PairdexError(Exception):
         text = str(self.args[0]) if self.args else ""
         return text if text.isprintable() else "".join(map(_printable, text))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of the traceback: one line."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InvalidArgument(PairdexError, ValueError):
     """A value from the caller cannot be used; `field` names the argument if there is one."""

@@ -39,10 +39,12 @@ def test_the_first_look_shows_rows_and_texts_to_try(page, site):
         "Search 200 pictures by what they show"
     )
     expect(tiles(page)).to_have_count(24)
-    page.get_by_role("button", name="a red car", exact=True).click()
-    expect(page.get_by_label("Describe a picture")).to_have_value("a red car")
+    example = page.get_by_role("group", name="Example searches").get_by_role("button").first
+    caption = example.inner_text()
+    example.click()
+    expect(page.get_by_label("Describe a picture")).to_have_value(caption)
     expect(status(page)).to_contain_text("The nearest 24 of 200 · exact")
-    assert query_of(page) == {"q": "a red car"}
+    assert query_of(page) == {"q": caption}
 
 
 def test_the_first_look_leaves_removed_rows_out(tolerant, scenes, tmp_path):
