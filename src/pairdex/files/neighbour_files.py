@@ -140,10 +140,12 @@ def ascend(dists: NDArray[np.float32], axis: int) -> bool:
 def split_group(source: StrPath) -> tuple[Path, str | None]:
     """Split `FILE:GROUP`; a colon in an existing file's name is part of it."""
     path = Path(source)
-    if path.exists() or ":" not in path.name:
+    file, colon, group = os.fspath(source).rpartition(":")
+    if path.exists() or not colon:
         return path, None
-    file, _, group = os.fspath(source).rpartition(":")
-    return Path(file), group
+    if ":" in path.name or Path(file).is_file():  # a group may hold slashes: FILE:otest/queries
+        return Path(file), group
+    return path, None
 
 
 @contextmanager
