@@ -254,7 +254,7 @@ def test_a_rule_without_its_column_ends_in_one_line(make_parts, run, tmp_path):
         (["--like", 3, "-k", 0], "k is 0, expected 1 to 1,000,000"),
         (["--like", 3, "-k", -1], "k is -1, expected 1 to 1,000,000"),
         (["--like", 3, "-k", 1_000_001], "k is 1,000,001, expected 1 to 1,000,000"),
-        ([], "exactly one of text, image, like, vector and terms, got none of them"),
+        ([], "terms, or keywords, where or sort alone, got none of them"),
         (["--like", 3, "--text", "a"], "got text and like"),
         (["--text", "a car"], "does not record which model made its vectors"),
         (["--like", 3, "--out", "found.csv"], "got the suffix '.csv', expected .h5 or .parquet"),

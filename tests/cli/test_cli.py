@@ -242,7 +242,7 @@ def test_many_queries_are_written_as_sisaps_hdf5(collection, run, tmp_path, quer
         ids = file["knns"][:, :59] - 1
         assert (file["knns"][:, 59:] == 0).all()
         assert file.attrs["size"] == 60
-        assert file.attrs["params"] == "k=61 on=image where=id >= 1"
+        assert file.attrs["params"] == "k=61 on=image by=codes where=id >= 1"
         assert {"data", "algo", "buildtime", "querytime"} <= set(file.attrs)
     expected, _ = brute_force(collection, queries, 60)
     for found, all_of_them in zip(ids, expected, strict=True):

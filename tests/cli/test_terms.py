@@ -54,6 +54,6 @@ def test_the_command_searches_for_terms(drawn, run):
 def test_terms_and_files_of_vectors_do_not_go_together(collection, run, tmp_path):
     out = run("search", collection, "--vectors", tmp_path / "q.npy", "--term", "red")
     assert (
-        "either --vectors or --text, --image, --like, --unlike, --term, --keywords, --fold"
-        in out.complaint
-    )
+        "either --vectors or --text, --image, --like, --unlike, --term, --keywords, --no-keywords, "
+        "--sort, --fold"
+    ) in out.complaint

@@ -151,7 +151,7 @@ def test_facets_count_the_rows_that_keywords_find(c):
         ({"sort": "small", "like": 3}, "sort is for searches without a query"),
         ({"after": 3, "like": 3}, "after is for searches without a query"),
         ({"where": "small > 1", "unlike": "cat"}, "takes exactly one of"),
-        ({}, "or without a query keywords, where or sort, got none of them"),
+        ({}, "or keywords, where or sort alone, got none of them"),
         ({"keywords": "-red"}, "contain no word to look for"),
     ],
 )

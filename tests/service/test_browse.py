@@ -82,7 +82,7 @@ def test_facets_count_the_rows_of_a_keyword_search(client):
         ({"descending": True, "where": "true"}, "descending", "needs sort"),
         ({"keywords": "cat", "unlike": "dog"}, "text", "takes exactly one of"),
         ({"where": "nosuch = 1"}, "where", "unknown column"),
-        ({}, "text", "or without a query keywords, where or sort"),
+        ({}, "text", "or keywords, where or sort alone"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_field(client, body, field, message):

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "pairdex bench my-collection queries.h5 --gold gold.h5",
     "pairdex bench my-collection queries.npy -k 100 --out results",
-    "pairdex bench my-collection queries.h5 --run my_algorithm.py --cpus 8 --memory 24GB",
+    "pairdex bench my-collection queries.h5 --run my_algorithm.py --cpus 8",
 )
 
-PANELS = {"Others": "run container_results cpus memory python"}
+PANELS = {
+    "Search": "k on repeat",
+    "Other algorithms": "run container_results cpus memory python",
+    "Files": "gold out as_json",
+}
 
 GoldOption = Annotated[
     str | None,

@@ -176,7 +176,7 @@ def _check_one(what: str, given: list[str], kinds: Sequence[str]) -> None:
         got = " and ".join(given) or "none of them"
         expected = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
         if what == "search" and not given:
-            expected += ", or without a query keywords, where or sort"
+            expected += ", or keywords, where or sort alone"
         raise InvalidArgument(
             f"{what} takes exactly one of {expected}, got {got}",
             field=given[1] if given else "text",

@@ -307,7 +307,7 @@ def _check_one(
     given = [name for name in names if getattr(request, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "none of them"
-        otherwise = ", or without a query keywords, where or sort" if names is _SEARCHES else ""
+        otherwise = ", or keywords, where or sort alone" if names is _SEARCHES else ""
         raise InvalidArgument(
             f"{what} takes exactly one of {', '.join(names[:-1])} and {names[-1]}{otherwise}, got {got}",
             field=field or (given[1] if given else "text"),
