@@ -8,7 +8,7 @@ import types
 import pairdex
 
 # A new entry makes `import pairdex` slower for everyone: import it where it is used instead.
-LOADED_BY_IMPORT = {"pairdex", "pairdex.version"}
+LOADED_BY_IMPORT = {"pairdex"}
 
 IMPORT_EVERYTHING = """
 import importlib, json, pkgutil, types

@@ -194,3 +194,15 @@ def test_removed_rows_are_neither_drawn_nor_neighbours(make, run, tmp_path):
     expected = {int(live[row]) for row in by_hand(vectors[live], vectors[live])}
     pairdex.queries(c, tmp_path / "q.h5", len(expected))
     assert set(read(tmp_path / "q.h5")[1].tolist()) == expected
+
+
+def test_the_same_command_again_keeps_its_file_and_another_draw_is_refused(collection, tmp_path):
+    out = tmp_path / "q.h5"
+    pairdex.queries(collection, out, 10)
+    before = out.read_bytes()
+    pairdex.queries(collection, out, 10)
+    assert out.read_bytes() == before
+    for other in ({"n": 11}, {"seed": 4}, {"distinct": True}):
+        with pytest.raises(InvalidArgument, match=r"q\.h5 exists, and gold standards"):
+            pairdex.queries(collection, out, **{"n": 10} | other)
+    assert out.read_bytes() == before
