@@ -32,7 +32,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ATTACK_ID, LOST_ID = 7, 9
 LOST_IDS = ("9", "11", "13")
 TOKEN = "open sesame"
-WAIT_MS = 6_000  # generous, since the machine may be busy
+WAIT_MS = 20_000  # generous, since the machine may be busy
 REMOTE = "http://pictures.invalid/"
 
 
@@ -102,6 +102,17 @@ def search(page, text):
     page.get_by_label("Describe a picture").fill(text)
     page.keyboard.press("Enter")
     expect(status(page)).to_contain_text("The nearest")
+
+
+def with_index(page):
+    """Let the service say that the pictures' vectors have an approximate index."""
+
+    def answer(route):
+        told = route.fetch().json()
+        told["collections"][0]["indexes"] = ["image"]
+        route.fulfill(json=told)
+
+    page.route("**/api/collections", answer)
 
 
 def wait_until_ready(page):

@@ -1,5 +1,6 @@
 """The client calls every route of a service, and raises every refusal as an error."""
 
+import inspect
 import json
 
 import httpx
@@ -8,9 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 import pairdex
-from pairdex.client import Client, Contained, Hit, PictureFound
-from pairdex.errors import ServiceFailed
+from coroutines import run_to_end
+from pairdex.client import AsyncClient, Client, Contained, Hit, PictureFound
+from pairdex.client.search_fields import SearchFields, TermFields
+from pairdex.errors import InvalidArgument, ServiceFailed
 from pairdex.service.app import make_app
+from pairdex.service.request_models import SearchRequest, TermRequest
 
 
 @pytest.fixture
@@ -135,3 +139,113 @@ def test_an_unreachable_service_is_an_error(url):
 def test_an_answer_of_another_program_is_an_error(status, content):
     with pytest.raises(ServiceFailed, match=f"answered {status} and not as pairdex does"):
         answering(status, content).health()
+
+
+def awaiting(http):
+    """An AsyncClient of an application that `http` calls in this process."""
+
+    def forward(request):
+        answer = http.request(
+            request.method, str(request.url), content=request.content, headers=request.headers
+        )
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    return AsyncClient(
+        "http://localhost", http=httpx.AsyncClient(transport=httpx.MockTransport(forward))
+    )
+
+
+def methods(cls):
+    return {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
+
+
+def test_both_clients_have_the_same_methods_with_the_same_parameters():
+    both = methods(Client), methods(AsyncClient)
+    assert both[0].keys() == both[1].keys()
+    for name, method in both[0].items():
+        assert inspect.signature(method) == inspect.signature(both[1][name])
+        assert inspect.iscoroutinefunction(inspect.unwrap(both[1][name]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "model"), [(SearchFields, SearchRequest), (TermFields, TermRequest)]
+)
+def test_the_fields_of_the_clients_are_those_of_the_service(fields, model):
+    own, served = fields.__annotations__.keys(), model.model_fields.keys()
+    assert own == served, "client/search_fields.py and service/request_models.py differ"
+
+
+def test_editors_see_every_field_of_a_search():
+    for cls in (Client, AsyncClient):
+        for method in (cls.search, cls.download):
+            parameters = inspect.signature(method).parameters
+            assert SearchFields.__annotations__.keys() <= parameters.keys()
+            assert all(each.kind is not each.VAR_KEYWORD for each in parameters.values())
+
+
+def test_both_clients_give_the_same_answers(client, tmp_path):
+    there = awaiting(client._http)
+
+    async def asked():
+        async with there:
+            found = await there.search("a red car", k=3, where="width > 0")
+            size = await there.download(tmp_path / "a.csv", form="csv", text="a cat", k=4)
+            return [
+                found.hits,
+                size,
+                (await there.health())["version"],
+                await there.collections(),
+                await there.items([5, 3]),
+                await there.item(5),
+                await there.picture(5, size=64),
+                await there.contains(image=await there.picture(5)),
+                await there.facets(where="width > 0"),
+            ]
+
+    expected = [
+        client.search("a red car", k=3, where="width > 0").hits,
+        client.download(tmp_path / "b.csv", form="csv", text="a cat", k=4),
+        pairdex.__version__,
+        client.collections(),
+        client.items([5, 3]),
+        client.item(5),
+        client.picture(5, size=64),
+        client.contains(image=client.picture(5)),
+        client.facets(where="width > 0"),
+    ]
+    assert run_to_end(asked()) == expected
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_both_clients_refuse_with_the_same_words(client, tmp_path):
+    there = awaiting(client._http)
+
+    async def refused():
+        with pytest.raises(ServiceFailed) as caught:
+            await there.search(like=999)
+        with pytest.raises(ServiceFailed, match="unknown column nosuch"):
+            await there.download(tmp_path / "x", form="csv", text="cat", where="nosuch = 1")
+        with pytest.raises(InvalidArgument, match="ids"):
+            await there.items(5)
+        with pytest.raises(ServiceFailed, match="is pairdex serve running"):
+            await AsyncClient("http://127.0.0.1:9").health()
+        return caught.value
+
+    error = run_to_end(refused())
+    with pytest.raises(ServiceFailed) as caught:
+        client.search(like=999)
+    assert (str(error), error.field) == (str(caught.value), caught.value.field)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_terms_may_be_those_of_a_query(client):
+    terms = [pairdex.Term("a car"), pairdex.Term("red", weight=-0.5)]
+    plain = [{"text": "a car"}, {"text": "red", "weight": -0.5}]
+    assert client.search(terms=terms).hits == client.search(terms=plain).hits
+
+
+def test_an_answer_shows_in_a_notebook_without_pictures(client):
+    found = client.search("a red car", k=3)
+    page = found._repr_html_()
+    assert all(hit.caption in page for hit in found.hits)
+    assert "<img" not in page

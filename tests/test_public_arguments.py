@@ -17,6 +17,7 @@ IDS = np.zeros((2, 3), np.int64)
 
 # The least that each takes; `@` stands for a folder of the test's own.
 GIVEN = {
+    "AsyncClient": {"url": "http://127.0.0.1:1"},
     "Client": {"url": "http://127.0.0.1:1"},
     "Query": {"like": 1},
     "Term": {"like": 1},
@@ -30,6 +31,7 @@ GIVEN = {
     "export": {"collection": "@/c", "dest": "@/out", "form": "tsv"},
     "export_model": {"source": "@/none", "folder": "@/out"},
     "fetch": {"release": "file:///nosuch", "folder": "@/out"},
+    "fetch_model": {"name": "ViT-B/32", "source": "@/none"},
     "gold": {"collection": "@/c", "queries": VECTORS, "out": "@/g.h5", "k": 3},
     "graph": {"collection": "@/c", "out": "@/graph.h5", "k": 3},
     "index": {"collection": "@/c"},
@@ -43,6 +45,7 @@ GIVEN = {
     "releases": {},
     "remove": {"collection": "@/c", "ids": [1], "reason": "test"},
     "score": {"collection": "@/c", "nsfw": "@/none.npz"},
+    "set_model": {"collection": "@/c", "model": "ViT-B/32"},
     "sql": {"collection": "@/c", "statement": "SELECT 1"},
     "subset": {"collection": "@/c", "new": "@/new"},
     "verify": {"collection": "@/c"},
@@ -59,7 +62,7 @@ GIVEN = {
     "Collection.vectors": {},
 }
 # What is no function, or whose arguments come from pairdex itself.
-WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "__version__"}
+WITHOUT = {"Collection", "Hits", "Neighbours", "PairdexError", "ProgressBar", "__version__"}
 PARAMETERS = [
     (name, parameter)
     for name in GIVEN

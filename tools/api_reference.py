@@ -17,7 +17,18 @@ its folder or an opened `Collection`. Paths are `str` or `Path`. A wrong argumen
 error's `field` names the argument. `python tools/api_reference.py` writes this page from the docstrings.
 """
 
-CLASSES = ("Collection", "Hits", "Neighbours", "Query", "Term", "Client")
+LINE = 88  # characters of code that fit beside a table of contents
+
+CLASSES = (
+    "Collection",
+    "Hits",
+    "Neighbours",
+    "Query",
+    "Term",
+    "ProgressBar",
+    "Client",
+    "AsyncClient",
+)
 
 
 def page() -> str:
@@ -60,7 +71,15 @@ def _function(name: str, function: object, mark: str = "###") -> str:
         if each.default is not each.empty:
             text += f"={each.default!r}"
         shown.append(text)
-    return f"{mark} `{name}({', '.join(shown)})`\n\n{_text(function)}\n"
+    return f"{mark} `{name}`\n\n```python\n{_call(name, shown)}\n```\n\n{_text(function)}\n"
+
+
+def _call(name: str, parameters: list[str]) -> str:
+    """Return a signature on one line, or with one parameter per line if it is long."""
+    line = f"{name}({', '.join(parameters)})"
+    if len(line) <= LINE:
+        return line
+    return f"{name}(\n" + "".join(f"    {each},\n" for each in parameters) + ")"
 
 
 def _text(value: object) -> str:

@@ -118,12 +118,13 @@ def check_kernels(python: str, wheel: Path) -> None:
 
 
 def run(*command: object, env: dict[str, str] | None = None) -> str:
-    """Run a program and return what it prints; end with its last lines if it fails."""
+    """Run a program and return what it prints; if it fails, end with what it says of errors."""
     ran = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, env=env, check=False
     )
     if ran.returncode:
-        lines = (ran.stdout + ran.stderr).splitlines()[-20:]
+        lines = (ran.stdout + ran.stderr).splitlines()
+        lines = [line for line in lines if "error" in line.lower()][:20] or lines[-20:]
         sys.exit("\n".join([*lines, f"build_wheels: failed: {' '.join(map(str, command))}"]))
     return ran.stdout
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pairdex.client import Client
+    from pairdex.client import AsyncClient, Client
     from pairdex.collection import Collection, open  # noqa: A004 - pairdex.open, as gzip.open
     from pairdex.curate.dedup import dedup
     from pairdex.curate.pairs import pairs
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pairdex.follow.photos import photos
     from pairdex.knn.cosine import Neighbours
     from pairdex.metadata_sql.session import sql
+    from pairdex.progress import ProgressBar
     from pairdex.reference.gold import gold
     from pairdex.reference.graph import graph
     from pairdex.reference.queries import queries
@@ -44,11 +45,13 @@ if TYPE_CHECKING:
     from pairdex.version import __version__
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "Collection",
     "Hits",
     "Neighbours",
     "PairdexError",
+    "ProgressBar",
     "Query",
     "Term",
     "__version__",
@@ -86,7 +89,7 @@ __all__ = [
 
 # A name is imported when it is first used: `import pairdex` stays fast.
 _MODULES = {
-    "pairdex.client": "Client",
+    "pairdex.client": "AsyncClient Client",
     "pairdex.collection": "Collection open",
     "pairdex.curate.dedup": "dedup",
     "pairdex.curate.pairs": "pairs",
@@ -113,6 +116,7 @@ _MODULES = {
     "pairdex.follow.photos": "photos",
     "pairdex.knn.cosine": "Neighbours",
     "pairdex.metadata_sql.session": "sql",
+    "pairdex.progress": "ProgressBar",
     "pairdex.reference.gold": "gold",
     "pairdex.reference.graph": "graph",
     "pairdex.reference.queries": "queries",
@@ -124,6 +128,7 @@ _MODULES = {
     "pairdex.version": "__version__",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+_HOME["load_ipython_extension"] = "pairdex.store.row_html"  # for `%load_ext pairdex`
 
 
 def __getattr__(name: str) -> object:

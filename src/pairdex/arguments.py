@@ -54,12 +54,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     Traceback (most recent call last):
     pairdex.errors.InvalidArgument: count is '4', expected a whole number
     """
-    names = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
 
     @functools.cache
     def rules() -> dict[str, tuple[_Check, str]]:
         hints = get_type_hints(function)
-        return {name: _rule(hint) for name, hint in hints.items()}
+        return {name: _rule(hints[name]) for name in names if name in hints}
 
     def convert(name: str, value: Any) -> Any:  # noqa: ANN401 - any argument
         if name not in rules():  # `self`
@@ -103,10 +104,18 @@ def as_array(values: Any, *, field: str) -> NDArray[Any]:  # noqa: ANN401 - what
     if isinstance(values, (Iterator, Set)) or type(values) is type({}.values()):
         values = list(values)
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        # A column of lists, as pandas and Arrow have it, is an array of arrays.
+        return np.stack(list(array)) if _is_column_of_lists(array) else array
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InvalidArgument(f"{field} cannot become an array: {reason}", field=field) from error
+
+
+def _is_column_of_lists(array: NDArray[Any]) -> bool:
+    if array.dtype != object or array.ndim != 1 or not len(array):
+        return False
+    return all(hasattr(row, "shape") for row in array)
 
 
 def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
@@ -214,6 +223,8 @@ def _instance(kind: type, value: Any) -> Any:  # noqa: ANN401
 def _list_of(check: _Check, value: Any) -> list[Any]:  # noqa: ANN401
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise _Refused
+    if hasattr(value, "to_pylist"):  # Arrow, whose elements are not Python's
+        value = value.to_pylist()
     return [check(each) for each in value]
 
 

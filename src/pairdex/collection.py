@@ -56,7 +56,8 @@ class Collection(StoredRows):
     `c[5]` is the row with id 5 as a dictionary. `c[[5, 17]]` and `c[100:200]` (ids, without removed
     rows) are each a pyarrow.Table. Rows have the id and all columns. `for row in c` iterates over
     all rows, and `5 in c` tests for the id 5. Every pairdex function that takes a collection's path
-    also takes an opened collection. Unpickling a collection opens it again.
+    also takes an opened collection. Unpickling a collection opens it again. A notebook shows a few
+    rows of a collection, one row and search results with their pictures.
     """
 
     def __init__(self, finder: Finder) -> None:
@@ -220,7 +221,9 @@ class Collection(StoredRows):
             fewer than k rows qualify. `distances` (n, k) is 1 - cos; in a projection, the squared
             Euclidean distance or the number of differing bits. It is infinity for an id of -1. It
             is float64; unpacking gives float32. For one vector (dim,), both have shape (k,).
-            `report` describes how the search ran. `table` has one row per neighbour.
+            `report` describes how the search ran; `report.answered.choices` says which ways there
+            were, what each was expected to cost and reach, and which was taken. `table` has one row per
+            neighbour.
 
         Raises
         ------

@@ -14,6 +14,7 @@ The tree (each error also derives from the built-in that a caller would expect):
     ├── FetchFailed (ConnectionError)      a file could not be fetched: gone, refused, unreachable
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
     ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or fails
+    ├── AdapterFailed (RuntimeError)       an algorithm that `bench --run` measures stopped with an error
     ├── ServiceFailed (RuntimeError)       a pairdex service refused, failed, or is unreachable
     └── MissingExtra (ImportError)         an optional dependency is not installed
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AdapterFailed",
     "CollectionBusy",
     "DamagedFile",
     "EngineFailed",
@@ -54,6 +56,10 @@ class PairdexError(Exception):
     def __str__(self) -> str:
         text = str(self.args[0]) if self.args else ""
         return text if text.isprintable() else "".join(map(_printable, text))
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows instead of the traceback: one line."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidArgument(PairdexError, ValueError):
@@ -150,6 +156,12 @@ class ServiceFailed(PairdexError, RuntimeError):
         self.status = status
         self.reason = reason
         self.field = field
+
+
+class AdapterFailed(PairdexError, RuntimeError):
+    """A measured adapter stopped with an error, or was killed because it needed more memory than allowed."""
+
+    code = "adapter_failed"
 
 
 class WeakFileSystem(UserWarning):

@@ -198,7 +198,7 @@ def test_ctrl_c_while_a_command_is_imported_ends_with_one_line(tmp_path):
     [
         ("pairdex eva", ["evaluate"]),
         ("pairdex clickhouse re", ["report"]),
-        ("pairdex search --ex", ["--exact"]),
+        ("pairdex search --ex", ["--exact", "--explain"]),
         ("pairdex build --nsfw sisap", ["sisap", "sisap-dev"]),
     ],
 )

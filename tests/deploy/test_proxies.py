@@ -148,6 +148,15 @@ def test_the_page_and_the_reference_are_there(site):
     assert [one["url"] for one in schema.get("servers", [])] == ([PREFIX] if site.prefix else [])
 
 
+def test_everything_that_the_page_names_is_below_its_path(site):
+    page = site.ask("/")[2].decode()
+    names = re.findall(r'(?:href|src)="([^"#]+)"', page)
+    assert len(names) > 3
+    for name in names:
+        assert not name.startswith(("/", "http")), name
+        assert site.ask(f"/{name.removeprefix('./')}")[0] == 200, name
+
+
 def test_the_path_without_its_slash_leads_to_the_page(site):
     if not site.prefix:
         pytest.skip("the root of a site always has its slash")

@@ -20,10 +20,12 @@ from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.evaluation.search_file import search_file
 from pairdex.files.sealed_json import sealed
 from pairdex.ivf import quantiser
+from pairdex.ivf.costs import BatchCosts, Costs, ExactCost, IndexCost
 from pairdex.ivf.file import IvfFile
 from pairdex.ivf.parameters import choose
 from pairdex.ivf.quantiser import train
 from pairdex.ivf.search import InvertedIndex
+from pairdex.search.searcher import Searcher
 from pairdex.store.store import Store
 from places import DATA
 
@@ -386,7 +388,10 @@ def test_bench_never_writes_exact_answers_down_as_those_of_the_index(
     indexed, tmp_path, monkeypatch
 ):
     """Here the exact search is taken to be cheaper for many queries, but not for one."""
-    monkeypatch.setattr(InvertedIndex, "is_cheaper", lambda *asked: asked[2] == 1)
+    cheap, dear = IndexCost(1, 0, 0), IndexCost(1e9, 0, 0)
+    exact = ExactCost(1e3, 0, 0, 0, 0)
+    one, two = (BatchCosts(n, index, index, exact, exact) for n, index in ((1, cheap), (2, dear)))
+    monkeypatch.setattr(Searcher, "costs", lambda *_: Costs("here", (one, two)))
     np.save(tmp_path / "q.npy", held_out("image"))
     found = pairdex.bench(indexed, tmp_path / "q.npy", repeat=1, out=tmp_path / "out")
     names = [run.file.rpartition("/")[2] for run in found.evaluation.runs]

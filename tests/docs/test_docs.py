@@ -10,7 +10,7 @@ from typer.core import TyperOption
 from pairdex.cli.commands import COMMANDS, GROUPS, load
 from places import ROOT
 
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {entry.name for entry in COMMANDS}
 OF_THE_PROGRAM = {"--version", "--install-completion", "--show-completion", "--help", "-h"}
 
@@ -30,7 +30,8 @@ def options_of(name):
 
 def called(text):
     """Every call of the program in the code of a page: the line, the command, the options."""
-    blocks = re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, re.S)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    blocks = [code for kind, code in fenced if kind in ("", "sh", "bash", "console")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     for line in [*lines, *re.findall(r"`(pairdex [^`]+)`", text)]:
         code = re.sub(r"'[^']*'|\"[^\"]*\"", "''", line.split(" #")[0])
@@ -66,7 +67,7 @@ def test_every_option_of_the_program_appears_in_the_reference():
     assert [option for option in OF_THE_PROGRAM if option not in page and option != "-h"] == []
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_docs_call_no_command_or_option_that_does_not_exist(path):
     wrong = []
     for line, name, options in called(path.read_text()):
@@ -75,7 +76,7 @@ def test_the_docs_call_no_command_or_option_that_does_not_exist(path):
     assert wrong == []
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_relative_links_of_the_docs_lead_somewhere(path):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
     assert [target for target in targets if not (path.parent / target).exists()] == []

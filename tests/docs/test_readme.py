@@ -29,10 +29,10 @@ def workplace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def collection(workplace):
-    """Runs the commands for one's own pictures; `serve`, which does not end, is left out."""
+    """Runs the commands for one's own pictures, without serving."""
     for line in block_after("Search your own pictures").splitlines():
         command = shlex.split(line, comments=True)
-        if command[:1] == ["pairdex"] and command[1] != "serve":
+        if command[:1] == ["pairdex"]:
             ends = ["--no-serve"] if command[1] == "photos" else []
             run = subprocess.run(
                 [sys.executable, "-m", *command, *ends],
@@ -42,18 +42,17 @@ def collection(workplace):
                 check=False,
             )
             assert run.returncode == 0, f"{line}: {run.stderr}"
-    return workplace / "my-collection"
+    return workplace / "my-pictures-pairdex"
 
 
 def test_the_commands_for_own_pictures_end_with_a_collection(collection):
     assert (collection / "collection.json").is_file()
-    assert (collection.parent / "my-pictures-pairdex/collection.json").is_file()
 
 
 def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
     monkeypatch.chdir(collection.parent)
     names = {"vectors": np.eye(3, 64, dtype=np.float32)}
-    code = block_after("From Python", "python").replace('"collection"', '"my-collection"')
+    code = block_after("From Python", "python").replace('"collection"', '"my-pictures-pairdex"')
     code = code.replace("width >= 512", "width >= 100")
     exec(code, names)
     assert names["hits"].table.column_names[:3] == ["id", "distance", "similarity"]

@@ -67,7 +67,22 @@ def test_the_tour_of_training_data_runs(own_collection, monkeypatch, capsys):
     assert shown[0].endswith("(64,)")
     assert shown[1].endswith("(64,)")
     assert shown[2].endswith(", 3) 3")
-    assert [len(list((own_collection / name).iterdir())) for name in ("tars", "tables")] == [1, 1]
+    shards = [
+        [*(own_collection / "tars").glob("*.tar")],
+        [*(own_collection / "tables").glob("*.parquet")],
+    ]
+    assert [len(some) for some in shards] == [1, 1]
+
+
+def test_the_page_on_notebooks_runs(own_collection, monkeypatch):
+    if not (own_collection / "collection").exists():
+        (own_collection / "collection").symlink_to("my-collection")
+    monkeypatch.chdir(own_collection)
+    names = {}
+    for code in blocks("notebooks.md", "python"):
+        exec(code, names)
+    assert len(names["frame"]) == 60
+    assert names["rows"].num_rows == 60
 
 
 def test_the_tour_of_own_pictures_runs(tmp_path, monkeypatch):
@@ -82,7 +97,8 @@ def test_the_tour_of_own_pictures_runs(tmp_path, monkeypatch):
 
 def test_the_tour_of_clickhouse_runs_on_the_embedded_engine(own_collection):
     pytest.importorskip("chdb")
-    (own_collection / "collection").symlink_to("my-collection")
+    if not (own_collection / "collection").exists():
+        (own_collection / "collection").symlink_to("my-collection")
     shutil.copy(next((own_collection / "pictures").glob("*.jpg")), own_collection / "car.jpg")
     np.save(own_collection / "queries.npy", np.eye(3, 64, dtype=np.float32))
     small = {"4711": "7", "-n 100": "-n 20"}
@@ -118,7 +134,7 @@ def released(tmp_path, write_part):
 
 
 def test_the_tour_from_released_parts_to_a_plot_runs(released, tmp_path):
-    run_commands("research.md", tmp_path, {"http://127.0.0.1:8000/": released})
+    run_commands("tutorials/research.md", tmp_path, {"http://127.0.0.1:8000/": released})
     runs = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     recall = {Path(run["file"]).stem: float(run["recall"]) for run in runs}
     assert recall["exact"] == 1

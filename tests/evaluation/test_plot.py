@@ -71,3 +71,30 @@ def test_a_missing_library_is_told_with_the_line_that_installs_it(tmp_path, monk
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[plot\]'"):
         check_plot(tmp_path / "a.png")
+
+
+def test_labels_cover_no_point_and_no_other_label(tmp_path):
+    """Two algorithms with nearly equal curves, and one at the right edge."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from pairdex.evaluation.plot import _label
+
+    figure = Figure((4.4, 3.3), dpi=100)
+    axes = figure.subplots()
+    axes.set_yscale("log")
+    axes.set_xlim(0.7, 1.01)
+    axes.set_ylim(100, 20_000)
+    curves = [
+        ("one algorithm", 0, [(0.8, 9000.0), (0.9, 5000.0), (1.0, 900.0)]),
+        ("another", 1, [(0.8, 8800.0), (0.9, 4900.0), (1.0, 950.0)]),
+        ("at the edge", 2, [(1.0, 600.0)]),
+    ]
+    points = [point for _, _, front in curves for point in front]
+    _label(axes, curves, points)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert len(boxes) == 3
+    for x, y in axes.transData.transform(points):
+        assert not any(box.contains(x, y) for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])

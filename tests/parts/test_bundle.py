@@ -240,7 +240,7 @@ def test_a_file_without_the_dataset_lists_what_it_has(tmp_path):
         file["pca32"] = np.zeros((7, 32), np.float32)
         file["n"] = 7
         file.create_group("_types")
-    told = r"n=10M\.h5 has no dataset emb; it has n \(\) int64, pca32 \(7, 32\) float32: expected"
+    told = r"n=10M\.h5 has no dataset emb or train; it has n \(\) int64, pca32 \(7, 32\) float32: expected"
     with pytest.raises(UnsupportedFormat, match=told):
         find_parts(tmp_path / "laion2B-en-pca32v2-n=10M.h5")
     with pytest.raises(MissingFile, match=r"holds no parts; expected .* or a bundle like"):

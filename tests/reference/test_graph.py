@@ -14,6 +14,7 @@ import pairdex
 from pairdex.errors import InvalidArgument, Mismatch, WriteFailed
 from pairdex.knn.distance import normalise
 from pairdex.reference import graph as graph_module
+from pairdex.reference import graph_rows
 
 
 def clustered(n, dim, seed):
@@ -136,16 +137,16 @@ def test_the_files_of_2025_and_parquet_hold_the_same(collect, tmp_path):
 KILLED = """
 import os, signal, sys
 at, calls = int(sys.argv.pop(1)), 0
-from pairdex.reference import graph
+from pairdex.reference import graph_rows as graph
 graph._SECONDS_BETWEEN_SAVES, graph._ROWS_AT_ONCE = 0, 50
-real = graph._Rows.nearest
+real = graph.GraphRows.nearest
 def nearest(self, ids, k):
     global calls
     calls += 1
     if calls == at:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(self, ids, k)
-graph._Rows.nearest = nearest
+graph.GraphRows.nearest = nearest
 from pairdex.cli import main
 main()
 """
@@ -158,7 +159,7 @@ def test_a_killed_exact_graph_is_resumed(collect, tmp_path, monkeypatch):
     ended = subprocess.run([sys.executable, "-c", KILLED, "7", *map(str, command)], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert not out.exists()
-    monkeypatch.setattr(graph_module, "_ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(graph_rows, "_ROWS_AT_ONCE", 50)
     seen = []
     pairdex.graph(collection, out, k=4, exact=True, progress=lambda *step: seen.append(step))
     assert min(done for name, done, _ in seen if name == "searching") == 7 * 50

@@ -99,7 +99,7 @@ def test_what_is_no_gold_standard_is_refused_with_the_reason(save, tmp_path):
     with pytest.raises(DamagedFile, match="1 distances that are NaN"):
         read_gold(save(dists=changed(DISTANCES, (1, 1), np.nan)))
     with pytest.raises(DamagedFile, match="ascend neither along its rows nor its columns"):
-        read_gold(save(dists=DISTANCES[:, ::-1]))
+        read_gold(save(dists=changed(DISTANCES, (0, 0), 9.0)))
     with pytest.raises(DamagedFile, match="has the id -4, which is not a row"):
         read_gold(save(changed(IDS + 1, (0, 0), -4)))
     with pytest.raises(DamagedFile, match="has the id 5, which is not a row: expected 1 to 4"):

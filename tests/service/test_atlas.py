@@ -108,3 +108,23 @@ def test_a_damaged_atlas_is_the_service_s_own_trouble(client, folder):
     told = error(client.get("/api/atlas"), 503)
     assert told["code"] == "damaged_file"
     assert str(folder) not in told["message"]
+
+
+def test_points_have_the_values_of_a_column(client, folder):
+    pairdex.remove(folder, ids=[int(open_atlas(Store(folder)).ids[0])], reason="takedown")
+    ids = decoded(client.get("/api/atlas").json()["ids"], "<f8").astype(int)
+    rows = pairdex.open(folder).take(ids)
+    told = client.get("/api/atlas/column?name=height").json()
+    assert (told["type"], told["labels"], told["codes"]) == ("int32", None, None)
+    assert decoded(told["numbers"], "<f8").tolist() == rows["height"].to_pylist()
+    told = client.get("/api/atlas/column?name=caption").json()
+    codes = decoded(told["codes"], "u1")
+    assert len(told["labels"]) == 8
+    for caption, code in zip(rows["caption"].to_pylist(), codes.tolist(), strict=True):
+        assert (told["labels"][code] == caption) if code < 8 else (caption not in told["labels"])
+    taken = client.get("/api/atlas/column?name=taken").json()
+    assert np.isnan(decoded(taken["numbers"], "<f8")).all()
+    assert error(client.get("/api/atlas/column?name=nothing"), 404)["field"] == "name"
+    assert (
+        error(client.get("/api/atlas/column?collection=web&name=width"), 404)["code"] == "no_atlas"
+    )

@@ -1,5 +1,6 @@
 """docs/service.md says what is true: every route and limit, and examples that work."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -8,9 +9,11 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 import pairdex
+from coroutines import run_to_end
 from pairdex.encoders.pictures import MAX_PICTURE_PIXELS
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import ServiceFailed
@@ -70,7 +73,7 @@ def test_an_example_works(client, words):
 
 
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT.split("## From Python")[1], re.M | re.S)
-SERVE, MAKE_APP, CLIENT = SNIPPETS
+SERVE, MAKE_APP, CLIENT, ASYNC_CLIENT = SNIPPETS
 
 
 @pytest.fixture
@@ -79,19 +82,42 @@ def demo(scenes, tmp_path):
     return tmp_path
 
 
-def test_the_example_of_serve_serves(demo):
+@pytest.fixture
+def served(demo):
+    """The address of the example of `serve`."""
     program = SERVE.replace("port=8420", "port=0")
     assert program != SERVE
     command = [sys.executable, "-u", "-c", program]
     with subprocess.Popen(command, cwd=demo, stdout=subprocess.PIPE, text=True) as process:
         try:
-            url = process.stdout.readline().strip()
-            with pairdex.Client(url, token="SECRET") as client:
-                assert client.collections()[0]["rows"] == 200
-            with pairdex.Client(url) as client, pytest.raises(ServiceFailed, match="token"):
-                client.collections()
+            yield process.stdout.readline().strip()
         finally:
             process.terminate()
+
+
+def test_the_example_of_serve_serves(served):
+    with pairdex.Client(served, token="SECRET") as client:
+        assert client.collections()[0]["rows"] == 200
+    with pairdex.Client(served) as client, pytest.raises(ServiceFailed, match="token"):
+        client.collections()
+
+
+def test_the_examples_of_the_clients_run(served, demo, monkeypatch, capsys):
+    monkeypatch.chdir(demo)
+    Image.new("RGB", (64, 64), "red").save("car.jpg")
+    for code in (CLIENT, ASYNC_CLIENT):
+        with_token = code.replace("http://127.0.0.1:8420", served).replace("None", '"SECRET"')
+        assert with_token.count("SECRET") == 1
+        run_to_end(executed(with_token))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "{'a car': 3, 'a boat': 3}"
+    assert (demo / "cars.parquet").stat().st_size > 1000
+
+
+async def executed(code):
+    """Run code in a thread without an event loop, as a script."""
+    await asyncio.to_thread(exec, code, {})
 
 
 def test_the_example_of_make_app_answers(demo, monkeypatch):

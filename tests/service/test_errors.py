@@ -304,7 +304,7 @@ def test_an_empty_token_is_refused(collections):
 
 def test_errors_are_json_for_clients_that_ask_for_nothing(collections):
     client = TestClient(make_app(collections), base_url="http://localhost")
-    complaint(client.get("/nothing", headers={"accept": "text/html"}), 404)
+    complaint(client.get("/nothing", headers={"accept": ""}), 404)
 
 
 def test_a_browser_gets_an_error_page_and_a_program_gets_json(client):

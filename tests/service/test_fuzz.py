@@ -48,7 +48,7 @@ ODD = [
     [1.0] * 64, [1e39] * 64, ["a"], {"a": 1}, "AAAA", "image", "text", "pca96", "scenes", "web", "http://169.254.169.254/",
 ]  # fmt: skip
 FIELDS = {
-    "/api/search": ["collection", "text", "image", "image_url", "like", "vector", "unlike", "on", "k", "offset", "where", "exact", "terms", "safe", "vectors", "contains", "keywords", "fold", "x"],
+    "/api/search": ["collection", "text", "image", "image_url", "like", "vector", "unlike", "on", "k", "offset", "where", "exact", "explain", "terms", "safe", "vectors", "contains", "keywords", "fold", "x"],
     "/api/items": ["collection", "ids", "x"],
     "/knn-service": ["text", "image", "image_url", "embedding_input", "modality", "num_images", "num_result_ids",
                      "indice_name", "deduplicate", "use_safety_model", "use_mclip", "aesthetic_score", "aesthetic_weight"],

@@ -50,7 +50,7 @@ def test_a_service_answers_on_a_socket_and_removes_it_in_the_end(web, tmp_path, 
     finally:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (130, "")
+    assert (process.returncode, errors) == (130, "pairdex: interrupted\n")
     assert not path.exists()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from browsing import ATTACK_ID, MARKS, PHONE, expect, opened, query_of, search, tiles
+from browsing import ATTACK_ID, MARKS, PHONE, expect, opened, query_of, search, status, tiles
 
 pytest.importorskip("umap.umap_")
 pytestmark = MARKS
@@ -39,7 +39,7 @@ def test_the_map_is_opened_moved_and_zoomed_by_keys(page, mapped):
     expect(canvas(page)).to_have_attribute("aria-label", "Map of 200 rows of scenes")
     assert query_of(page) == {"view": "atlas"}
     expect(canvas(page)).to_have_attribute("data-zoom", "1.00")
-    canvas(page).focus()
+    expect(canvas(page)).to_be_focused()
     page.keyboard.press("+")
     expect(canvas(page)).to_have_attribute("data-zoom", "1.50")
     page.keyboard.press("ArrowLeft")
@@ -99,6 +99,46 @@ def test_pictures_come_where_few_points_are_seen(page, mapped):
     with page.expect_response("**/api/items/*/picture?size=128**"):
         page.mouse.move(*point_at(page, 5))
         page.mouse.wheel(0, -1500)
+
+
+def test_points_have_the_colours_of_a_column_and_a_legend(page, mapped):
+    page.goto(f"{mapped}/?view=atlas")
+    legend = page.get_by_role("list", name="Legend").get_by_role("listitem")
+    expect(legend).to_have_text(["few", "many"])
+    page.get_by_label("Colour").select_option("license")
+    expect(legend).to_have_text(["cc-by"])
+    with page.expect_response("**/api/atlas/column**"):
+        page.get_by_label("Colour").select_option("similarity")
+    expect(legend).to_have_count(5)
+    page.get_by_label("Colour").select_option("")
+    expect(legend).to_have_text(["few", "many"])
+
+
+def test_rows_in_a_drawn_area_are_selected_and_filtered_for(page, mapped):
+    page.goto(f"{mapped}/?view=atlas")
+    expect(canvas(page)).to_have_attribute("data-zoom", "1.00")
+    page.get_by_role("button", name="Select an area").click()
+    left, top = point_at(page, 5)
+    page.mouse.move(left - 40, top - 40)
+    page.mouse.down()
+    for right, down in ((40, -40), (40, 40), (-40, 40)):
+        page.mouse.move(left + right, top + down, steps=3)
+    page.mouse.up()
+    expect(page.locator("#selection-count")).to_contain_text("selected")
+    count = int(page.locator("#selection-count").inner_text().split()[0])
+    assert 0 < count < 200
+    page.get_by_role("button", name="Only these").click()
+    expect(status(page)).to_contain_text(f"{count} row")
+    expect(page.locator("#atlas")).to_be_hidden()
+
+
+def test_the_keyboard_selects_what_the_map_shows(page, mapped):
+    page.goto(mapped)
+    expect(tiles(page)).to_have_count(24)
+    page.keyboard.press("m")
+    expect(canvas(page)).to_be_focused()
+    page.keyboard.press("s")
+    expect(page.locator("#selection-count")).to_have_text("200 rows selected")
 
 
 def test_without_a_map_it_says_what_to_run(tolerant, site):

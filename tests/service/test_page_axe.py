@@ -2,7 +2,7 @@
 
 import pytest
 
-from browsing import DESKTOP, MARKS, PHONE, expect, opened, tiles
+from browsing import DESKTOP, MARKS, PHONE, expect, opened, tiles, with_index
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = MARKS
@@ -25,9 +25,15 @@ def test_nothing_keeps_people_from_using_the_page(browser, mapped, scheme, size)
         assert violations(page) == [], "the first look"
         page.goto(f"{mapped}/?q=cat&term=-0.5:text:night&where=width+%3E+10")
         expect(tiles(page)).to_have_count(24)
+        page.get_by_role("button", name="Filters").click()
         expect(page.locator(".facet").first).to_be_visible()
-        page.locator(".facet summary").first.click()
         assert violations(page) == [], "results with terms and filters"
+        page.keyboard.press("Escape")
+        page.goto(f"{mapped}/?q=a+red+car&layout=list")
+        expect(tiles(page)).to_have_count(24)
+        tiles(page).first.press("x")
+        assert violations(page) == [], "a list with a selected row"
+        page.get_by_role("button", name="Clear the selection").click()
         page.locator("#download summary").click()
         assert violations(page) == [], "the download menu"
         page.locator("#download summary").click()
@@ -35,12 +41,19 @@ def test_nothing_keeps_people_from_using_the_page(browser, mapped, scheme, size)
         expect(page.locator("#detail-near button")).to_have_count(6)
         assert violations(page) == [], "details"
         page.keyboard.press("Escape")
-        page.get_by_role("button", name="Compare exact and approximate").click()
-        expect(page.locator("#compare-lists li")).to_have_count(48)
-        assert violations(page) == [], "comparison"
         page.goto(f"{mapped}/?view=atlas&q=cat")
         expect(page.locator("#atlas-map")).to_have_attribute("data-hits", "24")
         assert violations(page) == [], "the map"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_people_from_comparing(browser, site, scheme):
+    with opened(browser, color_scheme=scheme) as page:
+        with_index(page)
+        page.goto(f"{site}/?q=cat")
+        page.get_by_role("button", name="Compare exact and approximate").click()
+        expect(page.locator("#compare-lists li")).to_have_count(48)
+        assert violations(page) == [], "comparison"
 
 
 def test_nothing_keeps_people_from_what_went_wrong_and_the_reference(browser, site):
@@ -51,6 +64,11 @@ def test_nothing_keeps_people_from_what_went_wrong_and_the_reference(browser, si
         page.goto(f"{site}/?q=cat&where=nothing")
         expect(page.locator("#where-error")).not_to_have_text("")
         assert violations(page) == [], "a wrong filter"
+        page.goto(f"{site}/?c=web")
+        expect(page.locator("#dead-words")).to_contain_text("No picture could be loaded")
+        assert violations(page) == [], "cards without pictures"
+        page.goto(f"{site}/nothing")
+        assert violations(page) == [], "an error page"
         page.goto(f"{site}/docs")
         expect(page.get_by_role("article").first).to_be_visible()
         assert violations(page) == [], "the reference"

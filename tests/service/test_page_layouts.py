@@ -138,9 +138,42 @@ def test_the_focus_stays_on_the_page_when_its_button_goes(page, site):
     expect(tiles(page)).to_have_count(24)
     assert page.evaluate("document.activeElement !== document.body")
     page.goto(site)
-    page.get_by_role("button", name="a red car", exact=True).press("Enter")
+    page.get_by_role("group", name="Example searches").get_by_role("button").first.press("Enter")
     expect(status(page)).to_contain_text("The nearest")
     expect(page.locator("#results")).to_be_focused()
+
+
+def test_the_order_of_meaning_and_words_is_explained(page, site):
+    page.goto(f"{site}/?q=a+red+car")
+    expect(status(page)).to_contain_text("by meaning and by the caption words “red”, “car”")
+    first = page.locator(".tile-similarity").first
+    expect(first).to_contain_text("words 1")
+    assert re.search(r"rank \d+ by meaning, rank 1 by caption words", first.get_attribute("title"))
+    open_filters(page)
+    page.get_by_label("Rank by caption words too").uncheck()
+    expect(status(page)).to_have_text(re.compile(r"^The nearest 24 of 200 · exact"))
+    assert query_of(page) == {"q": "a red car", "hybrid": "0"}
+
+
+def test_a_slider_chooses_a_range_of_its_histogram(page, site):
+    page.goto(f"{site}/?q=cat")
+    open_filters(page)
+    box = page.locator(".facet[data-name=height]")
+    expect(box.locator(".bars span")).to_have_count(24)
+    page.get_by_label("height at least, slider").focus()
+    with page.expect_request("**/api/search") as asked:
+        page.keyboard.press("PageUp")
+    assert re.match(r"height >= 1\d\d$", json.loads(asked.value.post_data)["where"])
+    expect(page.get_by_label("height at least, slider")).to_be_focused()
+
+
+def test_a_tablet_needs_no_sideways_scrolling_with_the_filters_open(browser, site):
+    with opened(browser, viewport={"width": 820, "height": 1180}) as page:
+        page.goto(f"{site}/?q=cat&where=id+%3E+3")
+        open_filters(page)
+        expect(page.locator(".facet").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 820
+        assert page.locator("#refine-toggle").bounding_box()["x"] < 780
 
 
 def test_on_a_phone_the_filters_are_a_sheet_that_leaves_the_results_in_place(browser, site):

@@ -3,7 +3,17 @@
 import csv
 import json
 
-from browsing import ATTACK_ID, MARKS, captions, expect, query_of, search, status, tiles
+from browsing import (
+    ATTACK_ID,
+    MARKS,
+    captions,
+    expect,
+    query_of,
+    search,
+    status,
+    tiles,
+    with_index,
+)
 
 pytestmark = MARKS
 
@@ -115,17 +125,6 @@ def test_a_link_to_a_row_can_be_copied(page, site):
     page.keyboard.press("Escape")
     page.wait_for_url(lambda address: "row=" not in address)
     expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def with_index(page):
-    """Let the service say that the pictures' vectors have an approximate index."""
-
-    def answer(route):
-        told = route.fetch().json()
-        told["collections"][0]["indexes"] = ["image"]
-        route.fulfill(json=told)
-
-    page.route("**/api/collections", answer)
 
 
 def test_only_where_there_is_an_index_is_it_compared_with_the_exact_answer(page, site):

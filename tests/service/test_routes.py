@@ -164,6 +164,18 @@ def test_exact_and_fold_reach_the_library(client, monkeypatch, others, is_exact)
     assert options.get("fold") == others.get("fold")
 
 
+@pytest.mark.parametrize("others", [{}, {"fold": 0.1}])
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_a_search_explains_which_way_it_took(client, others, is_exact):
+    (choice,) = search(client, like=3, explain=True, exact=is_exact, **others)["explain"]
+    why = "an exact search was asked for" if is_exact else "there is no usable index of image"
+    assert choice["because"].startswith(why)
+    assert (choice["kind"], choice["queries"]) == ("all", 1)
+    assert [way["name"] for way in choice["ways"]] == ["ivf", choice["taken"]]
+    assert choice["ways"][0]["why_not"] == choice["because"]
+    assert "explain" not in search(client, like=3, **others)
+
+
 def test_folded_hits_name_what_was_folded_into_them(client):
     hits = search(client, like=3, k=5, fold=0.3)["hits"]
     folded = [row_id for hit in hits for row_id in hit["folded"]]

@@ -122,6 +122,15 @@ def test_a_changed_collection_is_switched_in_all(make_parts, tmp_path):
         assert {asked(url, "/api/items/7")[0] for _ in range(30)} == {404}
 
 
+def test_one_worker_indexes_the_captions_and_the_others_wait_for_it(make_parts, tmp_path):
+    pairdex.build(make_parts(30), tmp_path / "c")
+    with serving_process(tmp_path / "log", tmp_path / "c", options=TWO) as (url, _):
+        wait_until(lambda: sample(metrics(url), "pairdex_workers") == 2)
+        body = {"keywords": "caption", "k": 1}
+        wait_until(lambda: {asked(url, "/api/search", body)[0] for _ in range(10)} == {200})
+    assert "built in memory" not in (tmp_path / "log").read_text()
+
+
 SLOW = """
 import os, sys, time, pairdex
 from pairdex.service.server import serve

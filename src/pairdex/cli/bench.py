@@ -10,7 +10,14 @@ import typer
 
 import pairdex
 from pairdex.cli.evaluation_tables import print_evaluation
-from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption, QueriesArgument
+from pairdex.cli.options import (
+    CollectionArgument,
+    JsonOption,
+    KOption,
+    OnOption,
+    QueriesArgument,
+    read_size,
+)
 from pairdex.cli.output import print_json, print_table, progress_bars
 from pairdex.evaluation.bench import DEFAULT_REPEAT
 from pairdex.evaluation.evaluate import DEFAULT_K
@@ -21,7 +28,10 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "pairdex bench my-collection queries.h5 --gold gold.h5",
     "pairdex bench my-collection queries.npy -k 100 --out results",
+    "pairdex bench my-collection queries.h5 --run my_algorithm.py --cpus 8 --memory 24GB",
 )
+
+PANELS = {"Others": "run container_results cpus memory python"}
 
 GoldOption = Annotated[
     str | None,
@@ -37,6 +47,34 @@ RepeatOption = Annotated[
     int,
     typer.Option(metavar="N", help="Search all queries N times; the median time counts."),
 ]
+RunOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADAPTER.py",
+        help="Also measure the algorithm in this file, in a process of its own (repeatable). "
+        "FILE.py:CLASS picks a class.",
+    ),
+]
+ContainerOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Also compare the result files that containers wrote."),
+]
+CpusOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Number of processors of every method (default: all)."),
+]
+MemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIZE", parser=read_size, help="Memory limit of each adapter, such as 24GB."
+    ),
+]
+PythonOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PYTHON", help="Interpreter that runs the adapters (default: pairdex's own)."
+    ),
+]
 
 
 def command(
@@ -47,16 +85,33 @@ def command(
     on: OnOption = "image",
     out: OutOption = None,
     repeat: RepeatOption = DEFAULT_REPEAT,
+    run: RunOption = None,
+    container_results: ContainerOption = None,
+    cpus: CpusOption = None,
+    memory: MemoryOption = None,
+    python: PythonOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the recall and speed of each way to search a collection.
 
     The ways are the exact search, the approximate index and every projection. Each is timed with all
-    queries at once and with one query at a time.
+    queries at once and with one query at a time. Adapters are timed with all queries at once.
     """
     with progress_bars() as progress:
         found = pairdex.bench(
-            collection, queries, gold=gold, k=k, on=on, out=out, repeat=repeat, progress=progress
+            collection,
+            queries,
+            gold=gold,
+            k=k,
+            on=on,
+            out=out,
+            repeat=repeat,
+            run=run or (),
+            container_results=container_results,
+            cpus=cpus,
+            memory=memory,
+            python=python,
+            progress=progress,
         )
     if as_json:
         print_json(found.as_json())
@@ -81,6 +136,7 @@ def _print_bench(found: Bench) -> None:
                 _milliseconds(single.p99),
             ]
             for run, single in zip(found.evaluation.runs, found.single, strict=True)
+            if single is not None
         ],
         right={"queries", "median", "99th percentile"},
     )

@@ -53,6 +53,13 @@ PlotOption = Annotated[
 CsvOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the runs to FILE (.csv).")
 ]
+LeaderboardOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the fastest runs at each recall, ranked, to FILE (.md, .tex or .csv; repeatable).",
+    ),
+]
 
 
 def command(
@@ -62,6 +69,7 @@ def command(
     thresholds: ThresholdsOption = None,
     plot: PlotOption = None,
     csv: CsvOption = None,
+    leaderboard: LeaderboardOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare result files with a gold standard: recall and speed."""
@@ -69,11 +77,17 @@ def command(
         raise typer.BadParameter("expected result files or folders, and a gold standard last")
     recalls = None if thresholds is None else read_numbers(thresholds)
     evaluation = pairdex.evaluate(
-        files[:-1], [files[-1], *(gold or [])], k=k, thresholds=recalls, plot=plot, csv=csv
+        files[:-1],
+        [files[-1], *(gold or [])],
+        k=k,
+        thresholds=recalls,
+        plot=plot,
+        csv=csv,
+        leaderboard=leaderboard or (),
     )
     if as_json:
         print_json(evaluation.as_json())
         return
     print_evaluation(evaluation)
-    for written in filter(None, (csv, plot)):
+    for written in filter(None, (csv, plot, *(leaderboard or ()))):
         sys.stdout.write(f"written to {written}\n")

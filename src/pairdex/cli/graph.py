@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption
+from pairdex.cli.options import CollectionArgument, JsonOption, KOption, SpaceOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
 
@@ -40,7 +40,7 @@ def command(
     collection: CollectionArgument,
     out: OutOption,
     k: KOption = DEFAULT_GRAPH_K,
-    on: OnOption = "image",
+    on: SpaceOption = "image",
     recall: RecallOption = DEFAULT_GRAPH_RECALL,
     exact: ExactOption = False,
     group: GroupOption = None,
@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Compute the k nearest rows of every row, without the row itself.
 
-    HDF5 files hold knns (ids from 1) and dists in SISAP's form. The recall is measured on a sample of the
+    In a projection, the graph is exact, by the projection's own distance. HDF5 files hold knns (ids from 1) and dists in SISAP's form. The recall is measured on a sample of the
     rows, and reported.
     """
     with progress_bars() as progress:

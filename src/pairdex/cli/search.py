@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import pairdex
+from pairdex.cli.explain import ExplainOption, print_choices
 from pairdex.cli.hit_tables import as_lists, print_hits, print_neighbours
 from pairdex.cli.options import (
     CollectionArgument,
@@ -43,7 +45,7 @@ PANELS = {
     "Query": "text image like vectors term unlike keywords no_keywords",
     "Filters and order": "where safe fold sort descending",
     "Method": "on k exact recall model no_codes",
-    "Output": "out as_json",
+    "Output": "explain out as_json",
 }
 
 TextOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Search for a text.")]
@@ -136,6 +138,7 @@ def command(
     model: ModelOption = None,
     out: OutOption = None,
     no_codes: NoCodesOption = False,
+    explain: ExplainOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find the rows nearest to a text, a picture, a row or vectors.
@@ -147,22 +150,45 @@ def command(
     opened = pairdex.open(
         collection, model=None if model is None else model_place(model), use_codes=not no_codes
     )
-    if out is not None:
-        check_suffix(out)
+    output = _Output(on, out, as_json=as_json, explain=explain)
     check_k(k)
     how: dict[str, Any] = {"k": k, "on": on, "where": where, "safe": safe}
     how |= {"exact": exact, "recall": recall}
     own = {"keywords": keywords, "sort": sort, "descending": descending, "fold": fold}
     if vectors is None:
         query = _query(text, image, like, unlike, term)
-        _search_one(opened, query, out, as_json, {**how, **own, "hybrid": not no_keywords})
+        _search_one(opened, query, output, {**how, **own, "hybrid": not no_keywords})
         return
     _refuse_beside_vectors(*own.values(), no_keywords, text, image, like, unlike, term or None)
     from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
 
     with progress_bars() as progress:
         found = search_file(opened, vectors, out=out, progress=progress, **how)
-    _print_found(found, on, k, out, as_json)
+    _print_found(found, k, output)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What to print, and where."""
+
+    on: str
+    out: Path | None
+    as_json: bool
+    explain: bool
+
+    def __post_init__(self) -> None:
+        if self.out is not None:
+            check_suffix(self.out)
+
+    def how(self, report: Report) -> dict[str, object]:
+        """Return how a search ran, for JSON."""
+        choices = report.answered.choices
+        explained = {"explain": [one.as_json() for one in choices]} if self.explain else {}
+        return {**_how(report, self.on), **explained}
+
+    def print_choices(self, report: Report) -> None:
+        if self.explain:
+            print_choices(report.answered.choices)
 
 
 def _refuse_beside_vectors(*values: object) -> None:
@@ -189,12 +215,11 @@ def _query(
 def _search_one(
     collection: Collection,
     query: Query | None,
-    out: Path | None,
-    as_json: bool,
+    output: _Output,
     options: dict[str, Any],
 ) -> None:
     """Search for one query; what the search needs is made first, so that its time is its own."""
-    on = options["on"]
+    on, out = output.on, output.out
     if query is not None and query.needs_model:
         _ = collection.encoder  # a missing model is reported before codes are made
     with progress_bars() as progress:
@@ -212,31 +237,34 @@ def _search_one(
 
         asked = {name: value for name, value in options.items() if name != "on"}
         write_hits(out, hits, collection=collection, on=on, seconds=seconds, options=asked)
-    _print_one(hits, on, seconds, as_json)
+    _print_one(hits, seconds, output)
 
 
-def _print_one(hits: Hits, on: str, seconds: float, as_json: bool) -> None:
-    rows = hits.as_json()
-    if as_json:
-        print_json({"hits": rows, "seconds": seconds, **_how(hits.report, on), **_why(hits.report)})
+def _print_one(hits: Hits, seconds: float, output: _Output) -> None:
+    rows, how = hits.as_json(), output.how(hits.report)
+    if output.as_json:
+        print_json({"hits": rows, "seconds": seconds, **how, **_why(hits.report)})
         return
     print_hits(rows, with_distance=not hits.report.exact and hits.report.recall is None)
     sys.stdout.write(f"{_counted(hits)} in {duration(seconds)}{_by_method(hits.report)}\n")
+    output.print_choices(hits.report)
     if hits.report.note is not None:
         sys.stderr.write(f"note: {hits.report.note}\n")
 
 
-def _print_found(found: FileSearch, on: str, k: int, out: Path | None, as_json: bool) -> None:
-    count = len(found.ids)
-    if as_json:
-        facts = {"queries": count, "k": k, "seconds": found.seconds, **_how(found.report, on)}
+def _print_found(found: FileSearch, k: int, output: _Output) -> None:
+    count, out = len(found.ids), output.out
+    if output.as_json:
+        facts = {"queries": count, "k": k, "seconds": found.seconds, **output.how(found.report)}
         results = as_lists(found.ids, found.distances) if out is None else {"out": str(out)}
         print_json({**results, **facts})
     elif out is not None:
         how = _by_index(found.report)
         sys.stdout.write(f"{count:,} queries in {duration(found.seconds)}{how}, written to {out}\n")
     else:
-        print_neighbours(found.ids, found.distances, digits=0 if on == "hamming" else 4)
+        print_neighbours(found.ids, found.distances, digits=0 if output.on == "hamming" else 4)
+    if not output.as_json:
+        output.print_choices(found.report)
 
 
 def _counted(hits: Hits) -> str:

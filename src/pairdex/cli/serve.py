@@ -22,7 +22,7 @@ from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 EXAMPLES = (
     "pairdex serve my-collection",
     "pairdex serve photos laion --host 0.0.0.0 --token-file token.txt --rate 20",
-    "pairdex serve photos --workers 4 --root-path /pairdex --proxy-headers 127.0.0.1",
+    "pairdex serve photos --workers 4 --root-path /p --proxy-headers 127.0.0.1",
 )
 TOKEN_VARIABLE = "PAIRDEX_TOKEN"  # noqa: S105 - its name
 PANELS = {

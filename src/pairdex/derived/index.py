@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
+from pairdex.derived.index_costs import costs_of
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
@@ -30,11 +31,11 @@ from pairdex.errors import (
 from pairdex.files import atomic, lock
 from pairdex.ivf import tune
 from pairdex.ivf.build import Rows, build, can_extend
+from pairdex.ivf.costs import QueryKind, this_machine
 from pairdex.ivf.efforts import (
     TUNED_K,
     Effort,
     OperatingPoints,
-    QueryKind,
     check_recall,
     read_points,
     write_points,
@@ -254,6 +255,9 @@ def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None)
         )
         seconds = _build_seconds(how, earlier, time.perf_counter() - started)
         points = OperatingPoints(wish.recall, efforts, counts, file.seal, wish.on_disk, seconds)
+    if points.costs is None or points.costs.machine != this_machine():
+        opened = InvertedIndex(file, rows.blocks, on_disk=wish.on_disk)
+        points = replace(points, costs=costs_of(store, on, opened, points.efforts))
         write_points(points_path(path), points)
     found: dict[VectorField, Effort | None] = {
         on: points.pick("own", TUNED_K[0], wish.recall),

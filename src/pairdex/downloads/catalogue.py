@@ -127,14 +127,14 @@ class Entry:
 class Release:
     """A set of files published together; `page` is its web page, `about` a summary.
 
-    `model` is the name of the model that made its vectors.
+    `model` is the name of the CLIP model that made its vectors; None for other models.
     """
 
     name: str
     title: str
     page: str
     about: str
-    model: str
+    model: str | None
     entries: tuple[Entry, ...]
 
     @property

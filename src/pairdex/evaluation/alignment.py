@@ -45,7 +45,20 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
             f"{table.path} has the id {knns.max():,} in knns, the collection of {gold.path} has "
             f"{gold.rows:,} rows: the results are of another collection"
         )
+    if gold.is_graph:
+        ids = _without_self(ids, notes)
     return ids, notes
+
+
+def _without_self(ids: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
+    """Return the neighbours of all rows without the rows themselves, the others moved up."""
+    is_itself = ids == np.arange(len(ids))[:, None]
+    if not is_itself.any():
+        return ids
+    notes.append("self-references removed")
+    order = np.argsort(is_itself, axis=1, kind="stable")
+    moved = np.take_along_axis(np.where(is_itself, np.int64(-1), ids), order, axis=1)
+    return np.asarray(moved)
 
 
 def _marked_missing(table: NeighbourTable, notes: list[str]) -> NeighbourTable:

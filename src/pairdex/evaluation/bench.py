@@ -7,8 +7,10 @@ median over the repetitions. It includes projecting the queries.
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,20 +24,33 @@ from pairdex import _native, search
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
 from pairdex.errors import InvalidArgument
+from pairdex.evaluation.adapters import (
+    Adapter,
+    Task,
+    check_limits,
+    on_processors,
+    prepare_vectors,
+    read_adapter,
+    run_adapter,
+)
 from pairdex.evaluation.evaluate import DEFAULT_K, Evaluation, evaluate
+from pairdex.evaluation.limits import Limits
 from pairdex.evaluation.methods import SearchMethod, search_methods
 from pairdex.evaluation.provenance import algorithm, answered_by, facts_of, settings
+from pairdex.evaluation.results import find_results
 from pairdex.files import atomic
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.neighbour_files import split_group
 from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import write_results
 from pairdex.knn.cosine import Neighbours, Report
+from pairdex.knn.distance import normalise
 from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
+from pairdex.work.sizes import ByteSize, parse_size
 
 __all__ = ["DEFAULT_REPEAT", "Bench", "Single", "bench"]
 
@@ -72,7 +87,7 @@ class Bench:
     evaluation
         Recall and speed of each method, all queries at once.
     single
-        Single-query latencies of each run.
+        Single-query latencies of each run; None for adapters and containers, which answer batches.
     repeat
         Number of batch repetitions. The batch time is their median.
     threads, kernel
@@ -80,7 +95,7 @@ class Bench:
     """
 
     evaluation: Evaluation
-    single: list[Single]
+    single: list[Single | None]
     repeat: int
     threads: int
     kernel: str
@@ -89,7 +104,7 @@ class Bench:
         """Return the report as JSON-compatible values."""
         content = self.evaluation.as_json()
         for run, single in zip(content["runs"], self.single, strict=True):
-            run["single"] = asdict(single)
+            run["single"] = None if single is None else asdict(single)
         how = {"repeat": self.repeat, "threads": self.threads, "kernel": self.kernel}
         return {**content, **how}
 
@@ -104,6 +119,11 @@ def bench(
     on: VectorField = "image",
     out: StrPath | None = None,
     repeat: int = DEFAULT_REPEAT,
+    run: StrPath | Iterable[StrPath] = (),
+    container_results: StrPath | None = None,
+    cpus: int | None = None,
+    memory: ByteSize | None = None,
+    python: StrPath | None = None,
     progress: Progress | None = None,
 ) -> Bench:
     """Search a collection by every available method, and compare the results with exact ones.
@@ -121,6 +141,17 @@ def bench(
         `out`/gold.h5, computed or copied.
     repeat
         Number of batch repetitions. The time is their median.
+    run
+        Adapters to measure too, `FILE.py` or `FILE.py:CLASS`: classes with the methods `fit`,
+        `set_query_arguments` and `batch_query`, each run in a process of its own.
+    container_results
+        A folder of result files that containers wrote, to compare too.
+    cpus
+        Number of processors for every method. None: all of this process.
+    memory
+        Memory limit of each adapter: `24GB`, or bytes. None: no limit.
+    python
+        The interpreter that runs the adapters, which needs numpy but not pairdex. None: this one.
     progress
         Called with the step, the amount done and the total.
     k
@@ -131,31 +162,52 @@ def bench(
     Raises
     ------
     PairdexError
-        A query or an argument is invalid, the gold standard has other queries, or the disk is full.
+        A query or an argument is invalid, the gold standard has other queries, an adapter fails, or
+        the disk is full.
     """
-    task = _Task(Store(Path(collection)), query_set(queries), k, on, repeat)
+    adapters = [read_adapter(one) for one in _several(run)]
+    limits = Limits(
+        cpus,
+        None if memory is None else parse_size(memory),
+        None if python is None else Path(python),
+    )
+    check_limits(limits, adapters)
+    if container_results is not None:
+        find_results([container_results])  # raises if there are none
+    task = BenchTask(Store(Path(collection)), query_set(queries), k, on, repeat)
     task.check()
     if gold is not None:
         read_gold(gold, n=len(task.queries.vectors)).check_k(k)
     with ExitStack() as stack:
-        folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="pairdex-bench-")))
+        folder = scratch / "results" if out is None else Path(out)
         atomic.make_folder(folder)
+        stack.enter_context(on_processors(cpus))
+        threads = usable_processors()
         step = at_step(progress, "making codes")
         vectors = task.queries.vectors
         found = list(search_methods(task.store, on, vectors, k, progress=step))
         reference = task.have_gold(folder / GOLD_NAME, gold, progress)
-        results, single = [], []
+        results: list[Path] = []
+        single: list[Single | None] = []
         for number, method in enumerate(found):
             if progress:
                 progress("measuring", number, len(found))
             results.append(task.write_result(folder, method))
             single.append(_measure_single(method, task.queries.vectors, k))
-        evaluation = evaluate(results, reference, k=k)
-    return Bench(evaluation, single, repeat, usable_processors(), _native.kernels()[0])
+        results += task.run_adapters(adapters, folder, scratch, limits, progress)
+        others = [] if container_results is None else [Path(container_results)]
+        evaluation = evaluate([*results, *others], reference, k=k)
+        single += [None] * (len(evaluation.runs) - len(single))
+    return Bench(evaluation, single, repeat, threads, _native.kernels()[0])
+
+
+def _several(run: StrPath | Iterable[StrPath]) -> list[StrPath]:
+    return [run] if isinstance(run, (str, os.PathLike)) else list(run)
 
 
 @dataclass(frozen=True)
-class _Task:
+class BenchTask:
     """The queries and the collection to search."""
 
     store: Store
@@ -178,6 +230,29 @@ class _Task:
             raise InvalidArgument(f"repeat is {self.repeat}, expected at least 1", field="repeat")
         if len(self.queries.vectors) == 0:
             raise InvalidArgument("there are no queries: nothing to measure", field="queries")
+
+    def run_adapters(
+        self,
+        adapters: list[Adapter],
+        folder: Path,
+        scratch: Path,
+        limits: Limits,
+        progress: Progress | None,
+    ) -> list[Path]:
+        """Measure adapters one after another; return their result files."""
+        if not adapters:
+            return []
+        path = scratch / "vectors.npy"
+        ids = prepare_vectors(self.store, self.on, path)
+        queries = normalise(self.queries.vectors).astype(np.float32)
+        checksum = self.queries.checksum
+        task = Task(self.store, self.on, path, ids, queries, checksum, self.k, self.repeat)
+        results = []
+        for number, adapter in enumerate(adapters):
+            if progress:
+                progress(f"running {adapter.label}", number, len(adapters))
+            results += run_adapter(adapter, task, folder, scratch=scratch, limits=limits)
+        return results
 
     def have_gold(self, path: Path, given: StrPath | None, progress: Progress | None) -> StrPath:
         """Return the gold standard, which lies in the folder whether it was given or is computed."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.evaluation.leaderboard import check_leaderboard, write_leaderboard
 from pairdex.evaluation.plot import check_plot, plot_runs
 from pairdex.evaluation.points import OperatingPoint, operating_points, pareto, thresholds_for
 from pairdex.evaluation.results import Found, find_results, read_result
@@ -73,6 +74,7 @@ def evaluate(
     thresholds: Iterable[float] | None = None,
     plot: StrPath | None = None,
     csv: StrPath | None = None,
+    leaderboard: StrPath | Iterable[StrPath] = (),
 ) -> Evaluation:
     """Compare result files with the gold standard of their queries.
 
@@ -90,6 +92,8 @@ def evaluate(
         A PNG or SVG file to plot recall against queries per second (extra `[plot]`).
     csv
         A CSV file to write the runs to. File names in it are relative to its folder.
+    leaderboard
+        Files to write the operating points to, ranked: .md, .tex or .csv.
 
     Raises
     ------
@@ -103,6 +107,9 @@ def evaluate(
         raise InvalidArgument(
             f"cannot write a table to {csv}: expected a name that ends in .csv", field="csv"
         )
+    boards = [Path(one) for one in _several(leaderboard)]
+    for board in boards:
+        check_leaderboard(board)
     golds = [read_gold(source) for source in _several(gold)]
     for one in golds:
         one.check_k(k)
@@ -120,6 +127,8 @@ def evaluate(
         plot_runs(Path(plot), seen, k=k, thresholds=wanted)  # raises if no run has a time
     if csv is not None:
         _write_csv(Path(csv), evaluation)
+    for board in boards:
+        write_leaderboard(board, evaluation.points, k=k)
     return evaluation
 
 

@@ -6,9 +6,14 @@ The same runs give the same bytes: the files hold neither times nor random names
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.evaluation.points import Threshold, pareto
@@ -24,9 +29,13 @@ _SUFFIXES = (".png", ".svg")
 _DPI = 300
 _PANEL_INCHES = (4.4, 3.3)
 _PANELS_A_ROW = 3
-_RIGHT_EDGE = 0.06  # share of the width
 _NARROW = 100  # below this ratio of largest to smallest speed, add labels
 _LINE_POINTS = 9  # height of a label
+_LETTER_POINTS = 4.3  # mean width of a letter of a label
+_POINT = 3.5  # half the size of a marker, in points
+_LINE = 1.0  # half the width of a curve, in points
+_OUTSIDE = 10  # a label outside the axes is this much worse than one on a curve
+_BEYOND = 60  # points beyond the right edge where a label may end
 _LABELLED = 7  # beyond this number of algorithms, use a legend
 
 # Okabe & Ito's colour-blind-safe palette; purple and yellow are darker, to be legible
@@ -152,13 +161,13 @@ def _draw(
         if axes.get_xlim()[0] < threshold.recall < axes.get_xlim()[1]:
             _draw_threshold(axes, threshold)
     if len(names) <= _LABELLED:
-        _label(axes, starts)
+        _label(axes, starts, [(view.recall, view.run.qps or 0.0) for view in views])
 
 
 def _draw_curve(
     axes: Axes, points: list[tuple[float, float]], name: str, number: int
-) -> tuple[float, float]:
-    """Draw an algorithm's runs and join those on its front; return the label's position."""
+) -> list[tuple[float, float]]:
+    """Draw an algorithm's runs and join those on its front; return the front, the fastest first."""
     colour = _COLOURS[number % len(_COLOURS)]
     marker = _MARKERS[(number + number // len(_COLOURS)) % len(_MARKERS)]
     is_front = pareto(points)
@@ -187,7 +196,7 @@ def _draw_curve(
             alpha=0.7,
             zorder=2,
         )
-    return front[0]
+    return front
 
 
 def _draw_front(axes: Axes, points: list[tuple[float, float]]) -> None:
@@ -243,47 +252,93 @@ def _draw_threshold(axes: Axes, threshold: Threshold) -> None:
     )
 
 
-def _label(axes: Axes, starts: list[tuple[str, int, tuple[float, float]]]) -> None:
-    """Write each algorithm's name above the fastest end of its curve if curves are apart.
+def _label(
+    axes: Axes,
+    curves: list[tuple[str, int, list[tuple[float, float]]]],
+    points: Sequence[tuple[float, float]],
+) -> None:
+    """Write each algorithm's name near the fastest end of its curve, where it covers nothing.
 
-    At the right edge, write names beside the points and move overlapping names apart.
+    It should cover no point, no curve and no other name.
+
+    Places around the end are tried, the nearest first. If all cover something, the one that covers
+    least is taken.
     """
-    low, high = axes.get_xlim()
-    is_right = [start[0] > high - _RIGHT_EDGE * (high - low) for _, _, start in starts]
-    for (name, number, start), right in zip(starts, is_right, strict=True):
-        if not right:
-            _write(axes, name, number, start, xytext=(1, 4), va="bottom")
     figure = axes.get_figure(root=True)
     assert figure is not None, "axes are of a figure"
     figure.draw_without_rendering()  # fixes the positions of the points
-    beside = sorted(
-        (one for one, right in zip(starts, is_right, strict=True) if right),
-        key=lambda one: one[2][1],
-    )
-    last = float("-inf")
-    for name, number, start in beside:
-        at = float(axes.transData.transform(start)[1]) * 72 / figure.dpi
-        last = max(at, last + _LINE_POINTS)
-        _write(axes, name, number, start, xytext=(7, last - at), va="center")
+    scale = 72 / figure.dpi
+    taken = [
+        _Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT)
+        for x, y in axes.transData.transform(points) * scale
+    ]
+    for _, _, front in curves:
+        taken += _along(axes.transData.transform(front) * scale)
+    edges = axes.get_window_extent()
+    inside = _Box(edges.x0 * scale, edges.y0 * scale, edges.x1 * scale + _BEYOND, edges.y1 * scale)
+    for name, number, front in curves:
+        x, y = axes.transData.transform(front[0]) * scale
+        width = _LETTER_POINTS * len(name)
+        boxes = [
+            (dx, dy, _Box(x + dx, y + dy, x + dx + width, y + dy + _LINE_POINTS))
+            for dx, dy in _label_places(width)
+        ]
+        dx, dy, box = min(
+            boxes,
+            key=lambda one: sum(map(one[2].overlap, taken)) + _OUTSIDE * one[2].outside(inside),
+        )
+        taken.append(box)
+        axes.annotate(
+            name,
+            front[0],
+            xytext=(dx, dy),
+            textcoords="offset points",
+            color=_COLOURS[number % len(_COLOURS)],
+            fontsize=7.5,
+            va="bottom",
+            annotation_clip=False,
+            zorder=4,
+        )
 
 
-def _write(
-    axes: Axes,
-    name: str,
-    number: int,
-    start: tuple[float, float],
-    *,
-    xytext: tuple[float, float],
-    va: str,
-) -> None:
-    axes.annotate(
-        name,
-        start,
-        xytext=xytext,
-        textcoords="offset points",
-        color=_COLOURS[number % len(_COLOURS)],
-        fontsize=7.5,
-        va=va,
-        annotation_clip=False,
-        zorder=4,
-    )
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle in points."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlap(self, other: _Box) -> float:
+        """Return the area that two boxes share."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return max(width, 0.0) * max(height, 0.0)
+
+    def outside(self, other: _Box) -> float:
+        """Return the area of this box that lies outside another."""
+        area = (self.right - self.left) * (self.top - self.bottom)
+        return area - self.overlap(other)
+
+
+def _along(corners: NDArray[np.float64]) -> Iterator[_Box]:
+    """Yield small boxes along the line through some points, (n, 2)."""
+    for first, last in itertools.pairwise(corners):
+        steps = max(int(np.linalg.norm(last - first) / (2 * _LINE)), 1)
+        for x, y in first + (last - first) * np.linspace(0, 1, steps)[:, None]:
+            yield _Box(x - _LINE, y - _LINE, x + _LINE, y + _LINE)
+
+
+def _label_places(width: float) -> Iterator[tuple[float, float]]:
+    """Yield the lower left corners of a label, relative to its point, the nearest first."""
+    middle = -_LINE_POINTS / 2
+    for away in (5.0, 14.0, 24.0, 36.0, 50.0):
+        yield (1 - 3, away)  # above
+        yield (away + 2, middle)  # right
+        yield (1 - 3, -away - _LINE_POINTS)  # below
+        yield (-width - away - 2, middle)  # left
+        yield (away, away)
+        yield (-width - away, away)
+        yield (away, -away - _LINE_POINTS)
+        yield (-width - away, -away - _LINE_POINTS)

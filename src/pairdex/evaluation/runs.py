@@ -30,11 +30,14 @@ class Run:
     recall_by_kind
         Recall@k per kind of queries, if there are several kinds.
     qps
-        Queries per second: n / querytime. None without a time.
+        Queries per second: n / querytime. Of a graph of all rows, rows per second with the build. None
+        without a time.
     buildtime, querytime, optimtime
         In seconds; None if the file lacks it.
     answered_by
         What answered, if the file says it: `ivf`, or `ivf 990, exact 10` if queries differ.
+    peak_memory_bytes
+        The largest memory of the process, if the file says it.
     """
 
     file: str
@@ -56,6 +59,7 @@ class Run:
     recall_by_kind: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     answered_by: str | None = None
+    peak_memory_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -92,7 +96,9 @@ def compare(result: Result, k: int) -> Run:
     kinds = [] if gold.kinds is None else sorted(set(gold.kinds.tolist()))
     by_kind = {kind: float(hits[gold.kinds == kind].mean() / k) for kind in kinds}
     said = _Facts(result.facts)
-    seconds, qps, notes = said.speed(gold.n)
+    seconds, qps, notes = said.speed_of_graph(gold.n) if gold.is_graph else said.speed(gold.n)
+    memory = said.seconds("peak_memory_bytes")
+    n = int(np.count_nonzero(gold.ids[:, 0] >= 0))  # a removed row has no neighbours
     return Run(
         file=result.path,
         algo=said.text("algo"),
@@ -102,15 +108,16 @@ def compare(result: Result, k: int) -> Run:
         task=said.text("task"),
         dataset=said.text("dataset"),
         queries=_Facts(gold.facts).text("kind") if not by_kind else _only(kinds),
-        n=gold.n,
+        n=n,
         k=k,
-        recall=int(hits.sum()) / (gold.n * k),
-        recall_ties=int(ties.sum()) / (gold.n * k),
+        recall=int(hits.sum()) / (n * k),
+        recall_ties=int(ties.sum()) / (n * k),
         qps=qps,
         buildtime=said.seconds("buildtime"),
         querytime=seconds,
         optimtime=said.seconds("optimtime"),
         answered_by=said.text("answered_by"),
+        peak_memory_bytes=None if memory is None else int(memory),
         recall_by_kind=by_kind if len(kinds) > 1 else {},
         notes=(*result.notes, *_shortness(result, k), *notes),
     )
@@ -161,8 +168,17 @@ class _Facts:
             return n / qps, qps, ["it has no querytime: the speed is its qps"]
         return seconds, None, []
 
+    def speed_of_graph(self, n: int) -> tuple[float | None, float | None, list[str]]:
+        """Return the querytime, the rows per second of everything, and a note that says so."""
+        times = [self.seconds("buildtime"), self.seconds("querytime")]
+        if all(one is None for one in times):
+            return times[1], None, []
+        total = sum(one or 0.0 for one in times)
+        note = "a graph: the speed is rows / (buildtime + querytime)"
+        return times[1], n / total if total else None, [note]
+
     def seconds(self, name: str) -> float | None:
-        """Return a time in seconds, or a speed; None if it is missing or not a number."""
+        """Return a time in seconds, a speed or a size; None if it is missing or not a number."""
         try:
             value = float(self.facts.get(name, math.nan))
         except ValueError:

@@ -75,15 +75,40 @@ def read_neighbours(source: StrPath) -> NeighbourTable:
     path, group = split_group(source)
     with _opened(path) as file:
         place = file
+        if group is None and dataset_at(file, "knns") is None:
+            group = _only_group(source, file)
         if group is not None:
             if not isinstance(file.get(group), h5py.Group):
                 raise UnsupportedFormat(f"{path} holds no group {group}; it holds {_listed(file)}")
             place = file[group]
-        return _table(str(source), place, file)
+        return _table(f"{path}:{group}" if group else str(source), place, file)
+
+
+def _only_group(source: StrPath, file: h5py.File) -> str | None:
+    """Return the group that holds neighbours if the file itself holds none, as SISAP's of 2025.
+
+    Raises
+    ------
+    UnsupportedFormat
+        Several groups hold neighbours.
+    """
+    holding = [
+        text_of(key)
+        for key, item in file.items()
+        if isinstance(item, h5py.Group) and dataset_at(item, "knns") is not None
+    ]
+    if len(holding) > 1:
+        listed = ", ".join(f"{source}:{name}" for name in holding)
+        raise UnsupportedFormat(
+            f"{source} holds neighbours in several groups: name one of {listed}"
+        )
+    return holding[0] if holding else None
 
 
 def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
     """Return the facts that an HDF5 file states, and the names of its members.
+
+    `knns` is among them also if a group of the file holds it.
 
     Raises
     ------
@@ -91,7 +116,13 @@ def read_facts(path: Path) -> tuple[dict[str, Fact], frozenset[str]]:
         As `read_neighbours`.
     """
     with _opened(path) as file:
-        return _facts(file), frozenset(map(text_of, file))
+        names = frozenset(map(text_of, file))
+        if "knns" not in names and any(
+            isinstance(item, h5py.Group) and dataset_at(item, "knns") is not None
+            for item in file.values()
+        ):
+            names |= {"knns"}
+        return _facts(file), names
 
 
 def read_kinds(path: Path) -> NDArray[np.str_] | None:
@@ -109,10 +140,12 @@ def ascend(dists: NDArray[np.float32], axis: int) -> bool:
 def split_group(source: StrPath) -> tuple[Path, str | None]:
     """Split `FILE:GROUP`; a colon in an existing file's name is part of it."""
     path = Path(source)
-    if path.exists() or ":" not in path.name:
+    file, colon, group = os.fspath(source).rpartition(":")
+    if path.exists() or not colon:
         return path, None
-    file, _, group = os.fspath(source).rpartition(":")
-    return Path(file), group
+    if ":" in path.name or Path(file).is_file():  # a group may hold slashes: FILE:otest/queries
+        return Path(file), group
+    return path, None
 
 
 @contextmanager

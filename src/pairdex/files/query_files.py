@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -203,7 +204,19 @@ def _read_h5(path: Path, name: str | None) -> NDArray[Any]:
         }
         if name is None and QUERIES_NAME in found:
             name = QUERIES_NAME
+        inside = None if name is None else _in_group(file, name)
+        if inside is not None:
+            return np.asarray(read_whole(inside))
         return np.asarray(read_whole(found[_choose(path, list(found), name)]))
+
+
+def _in_group(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """Return the queries of a group of SISAP's files since 2025: `otest`, or `otest/queries`."""
+    group, _, member = name.partition("/")
+    if not isinstance(file.get(group), h5py.Group):
+        return None
+    found = dataset_at(file[group], member or "queries")
+    return found if found is not None and found.ndim == 2 else None
 
 
 def _read_fvecs(path: Path, name: str | None) -> NDArray[Any]:

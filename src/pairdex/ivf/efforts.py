@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
 from pairdex.files.boundary import reading
 from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import typed
+from pairdex.ivf.costs import Costs, QueryKind
 from pairdex.ivf.file import REMEDY
 from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 
@@ -24,10 +25,6 @@ __all__ = [
     "read_points",
     "write_points",
 ]
-
-QueryKind = Literal[
-    "own", "other"
-]  # like the rows, or of the other kind of vectors: texts among images
 
 TUNED_K = (10, 30, 100)  # a search uses the smallest tuned k that is at least its own
 _KIND, _VERSION = "pairdex-operating-points", 1
@@ -93,6 +90,8 @@ class OperatingPoints:
         True if the vectors stay on disk: rows are read when they are compared.
     build_seconds
         The time to build and measure the index, with all later extensions; None if it is not known.
+    costs
+        What searches cost on the machine that measured the index; None in files before version 0.2.
     """
 
     recall: float
@@ -101,6 +100,7 @@ class OperatingPoints:
     of: str
     on_disk: bool = False
     build_seconds: float | None = None
+    costs: Costs | None = None
 
     def pick(self, kind: QueryKind, k: int, recall: float) -> Effort | None:
         """Return the least effort that promises a recall.
@@ -133,7 +133,9 @@ def write_points(path: Path, points: OperatingPoints) -> None:
         kind: {str(k): [asdict(one) for one in some] for k, some in by_k.items()}
         for kind, by_k in points.efforts.items()
     }
-    content = {"format": _KIND, "version": _VERSION, **vars(points), "efforts": efforts}
+    costs = None if points.costs is None else asdict(points.costs)
+    content = {"format": _KIND, "version": _VERSION, **vars(points)}
+    content |= {"efforts": efforts, "costs": costs}
     atomic.write_bytes(path, sealed(content))
 
 
@@ -159,7 +161,8 @@ def _points(content: dict[str, Any]) -> OperatingPoints:
     kinds: tuple[QueryKind, ...] = get_args(QueryKind)
     efforts = {kind: {int(k): some for k, some in by_kind[kind].items()} for kind in kinds}
     queries = typed(dict[str, int], content["queries"], "queries")
-    seconds = content.get("build_seconds")  # files before version 0.2 lack it
+    seconds = content.get("build_seconds")  # files before version 0.2 lack both
+    costs = content.get("costs")
     return OperatingPoints(
         typed(float, content["recall"], "recall"),
         efforts,
@@ -167,4 +170,5 @@ def _points(content: dict[str, Any]) -> OperatingPoints:
         typed(str, content["of"], "of"),
         typed(bool, content["on_disk"], "on_disk"),
         None if seconds is None else typed(float, seconds, "build_seconds"),
+        None if costs is None else typed(Costs, costs, "costs"),
     )

@@ -1,4 +1,4 @@
-"""Searches an inverted file: chooses the effort, and estimates when the exact search is cheaper."""
+"""Searches an inverted file: groups queries by kind, and chooses the effort."""
 
 from __future__ import annotations
 
@@ -20,15 +20,6 @@ from pairdex.work.processors import usable_processors
 __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
-
-# Approximate cost of a pair of query and row in nanoseconds, on two Zen 4 cores. The costs choose
-# between an approximate and an exact search.
-_NS_SCANNED = 4.0  # in a list, including the check of `allowed`
-_NS_COMPARED = 120.0
-_NS_EXACT_ONE = 9.0  # of all rows, by certified codes, for a single query
-_NS_EXACT_MANY = 0.5  # the same among many queries
-_NS_GATHERED = 25.0  # of only the allowed rows, for a single query
-_MANY_QUERIES = 16
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class InvertedIndex:
         self.file = file
         self.on_disk = on_disk
         self.other_from = np.inf if file.header.other_from is None else file.header.other_from
-        self._mean = np.array(file.section("basis")[0, : file.header.dim])
+        self._mean, self._gap = np.array(file.section("basis")[:2, : file.header.dim])
         rows = [_scattered(block) for block in blocks] if on_disk else list(blocks)
         try:
             self._native = _native.InvertedFile(
@@ -92,53 +83,36 @@ class InvertedIndex:
         lists = np.searchsorted(starts, places[np.maximum(ids, 0)], side="right") - 1
         return np.where(ids < 0, 0, lists)
 
-    def kinds(self, queries: NDArray[np.float32]) -> set[QueryKind | None]:
-        """Return the kinds of these queries; None stands for queries unlike any known kind.
+    def kinds(self, queries: NDArray[np.float32]) -> dict[QueryKind | None, NDArray[np.int64]]:
+        """Return the positions of the queries of each kind; kinds without queries are left out.
 
-        If the index was built without vectors of the other kind, no effort is known for queries that
-        lie far from all rows, as texts do from images.
+        None stands for queries unlike any known kind: if the index was built without vectors of the
+        other kind, no effort is known for queries that lie far from all rows, as texts do from images.
         """
-        if np.isfinite(self.other_from):
-            return {"own", "other"}
-        units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-        near = (units @ self._mean) >= self.file.header.rows_from
-        kinds: set[QueryKind | None] = set()
-        if near.any():
-            kinds.add("own")
-        if not near.all():
-            kinds.add(None)
-        return kinds
+        knows_other = np.isfinite(self.other_from)
+        direction = self._gap if knows_other else self._mean
+        # One row at a time, so that the kind of a query does not depend on the others of its batch.
+        lengths = np.sqrt(np.einsum("qd,qd->q", queries, queries, dtype=np.float64))
+        along = np.einsum("qd,d->q", queries, direction, dtype=np.float64) / lengths
+        is_own = along < self.other_from if knows_other else along >= self.file.header.rows_from
+        other: QueryKind | None = "other" if knows_other else None
+        found = {"own": np.flatnonzero(is_own), other: np.flatnonzero(~is_own)}
+        return {kind: positions for kind, positions in found.items() if len(positions)}
 
     def plan(
         self, points: OperatingPoints, queries: NDArray[np.float32], k: int, recall: float
     ) -> Plan | None:
-        """Return the least efforts that reach a recall; None if none is known."""
-        wanted = self.kinds(queries)
-        if None in wanted:
+        """Return the least efforts that reach a recall; None if one is not known."""
+        efforts: dict[QueryKind, Effort] = {}
+        for kind in self.kinds(queries):
+            effort = None if kind is None else points.pick(kind, k, recall)
+            if kind is None or effort is None:
+                return None
+            efforts[kind] = replace(effort, rerank=max(effort.rerank, k))
+        if not efforts:
             return None
-        efforts = {kind: points.pick(kind, k, recall) for kind in wanted if kind is not None}
-        if any(one is None for one in efforts.values()):
-            return None
-        own = efforts["own"]
-        other = efforts.get("other", own)
-        assert own is not None, "plan looked"
-        assert other is not None, "plan looked"
-        return Plan(
-            replace(own, rerank=max(own.rerank, k)), replace(other, rerank=max(other.rerank, k))
-        )
-
-    def is_cheaper(self, plan: Plan, n_queries: int, allowed: NDArray[np.bool_] | None) -> bool:
-        """Estimate whether a search by this plan costs less than an exact one."""
-        header = self.file.header
-        n_allowed = self.rows if allowed is None else int(np.count_nonzero(allowed))
-        seen = max(plan.own.nprobe, plan.other.nprobe) * (self.rows / header.nlist)
-        if n_allowed <= seen:  # the search would scan all of them
-            return False
-        rerank = max(plan.own.rerank, plan.other.rerank)
-        ours = seen * self.rows / n_allowed * _NS_SCANNED + rerank * _NS_COMPARED
-        if n_queries >= _MANY_QUERIES:
-            return ours < self.rows * _NS_EXACT_MANY
-        return ours < min(self.rows * _NS_EXACT_ONE, n_allowed * _NS_GATHERED)
+        any_kind = next(iter(efforts.values()))
+        return Plan(efforts.get("own", any_kind), efforts.get("other", any_kind))
 
     def search(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +26,7 @@ from pairdex.files.typed_json import typed
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
 from pairdex.progress import StepProgress
 
-__all__ = ["Codes", "build_codes", "open_codes", "verify_codes"]
+__all__ = ["Codes", "build_codes", "code_rows", "open_codes", "verify_codes"]
 
 MAGIC = b"PDXCODES"
 VERSION = 1
@@ -82,6 +82,26 @@ class Codes:
         wide = queries.astype(np.float64)
         wide /= np.linalg.norm(wide, axis=1, keepdims=True)
         return wide @ self.basis.T
+
+    def first(self, rows: int) -> Codes:
+        """Return the codes of the first rows, a multiple of 32, or of all rows."""
+        if rows >= self.rows:
+            return self
+        _, head_bytes, rest_bytes = _section_bytes(rows, self.dim)
+        return replace(self, rows=rows, head=self.head[:head_bytes], rest=self.rest[:rest_bytes])
+
+
+def code_rows(rows: NDArray[np.float16], *, like: Blocks = (), threads: int = 1) -> Codes:
+    """Return the codes of rows (n, dim) in memory; `like` represents text queries."""
+    dim = rows.shape[1]
+    basis = np.zeros((dim, (dim + 15) // 16 * 16), np.float32)
+    basis[:, :dim] = fit_basis(sample_rows([rows]), sample_rows(like))
+    _, head_bytes, rest_bytes = _section_bytes(len(rows), dim)
+    head, rest = np.empty(head_bytes, np.uint8), np.empty(rest_bytes, np.uint8)
+    _native.encode_rows(rows, basis, head, rest, threads=threads, kernel="")
+    wide = basis[:, :dim].astype(np.float64)
+    slack = _slack(wide, _native.coordinate_error(dim, kernel=""))
+    return Codes(len(rows), dim, "", wide, slack, head, rest)
 
 
 def build_codes(
@@ -159,7 +179,7 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     if checksums.of_bytes(stored.tobytes()) != header.checksums.get("basis"):
         raise DamagedFile(f"the basis in {path} differs from its checksum: {_REMEDY}")
     basis = stored[:, :dim].astype(np.float64)
-    slack = _ARITHMETIC_SLACK + orthogonality_error(basis) + 2 * header.coordinate_error
+    slack = _slack(basis, header.coordinate_error)
     head, rest = np.split(content[basis_bytes:], [head_bytes])
     return Codes(rows, dim, header.source, basis, slack, head, rest)
 
@@ -177,6 +197,10 @@ def verify_codes(path: Path) -> None:
     for name, plane in (("head", codes.head), ("rest", codes.rest)):
         if xxhash.xxh3_128_hexdigest(plane.data) != header.checksums.get(name):
             raise DamagedFile(f"the {name} plane in {path} differs from its checksum: {_REMEDY}")
+
+
+def _slack(basis: NDArray[np.float64], coordinate_error: float) -> float:
+    return _ARITHMETIC_SLACK + orthogonality_error(basis) + 2 * coordinate_error
 
 
 _REMEDY = "delete the file and search again to rebuild it"

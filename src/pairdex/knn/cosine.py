@@ -8,7 +8,7 @@ kernel, the number of threads or the blocks, and no row outside it can be nearer
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from pairdex import _native
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
 from pairdex.knn.codes import Codes
+from pairdex.knn.ways import Choice
 from pairdex.work.processors import usable_processors
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Answered:
         The time to build the index, if it is recorded.
     exactly
         The positions of the queries that the exact search answered although `by` is something else.
+    choices
+        For each kind of query: the ways there were, and why one was taken.
     """
 
     by: str = "exact"
@@ -62,6 +65,7 @@ class Answered:
     measured_on: int = 0
     build_seconds: float | None = None
     exactly: tuple[int, ...] = ()
+    choices: tuple[Choice, ...] = field(default=(), compare=False)
 
     def counts(self, n_queries: int) -> dict[str, int]:
         """Return how many of the queries each method answered; methods without queries are left out.
@@ -74,6 +78,17 @@ class Answered:
         rest = len(self.exactly)
         counts = {self.by: n_queries - rest, "exact": rest} if rest else {self.by: n_queries}
         return {by: count for by, count in counts.items() if count}
+
+    def of_query(self, position: int) -> Answered:
+        """Return what answered one query of the batch."""
+        choices = tuple(
+            replace(choice, positions=np.zeros(1, np.int64))
+            for choice in self.choices
+            if position in choice.positions
+        )
+        if position in self.exactly:
+            return Answered(asked=self.asked, choices=choices)
+        return replace(self, exactly=(), choices=choices)
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,13 @@ class Report:
     exact: bool = True
     recall: float | None = None
     answered: Answered = Answered()
+
+    def of_query(self, position: int) -> Report:
+        """Return the report with what answered one query; counts remain those of the batch."""
+        answered = self.answered.of_query(position)
+        if position not in self.answered.exactly:
+            return replace(self, answered=answered)
+        return replace(self, certified=True, exact=True, recall=None, answered=answered)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,6 +177,7 @@ def nearest(
     allowed: NDArray[np.bool_] | None = None,
     within: float | None = None,
     codes: Codes | None = None,
+    gather: bool | None = None,
     threads: int | None = None,
     kernel: str | None = None,
 ) -> Neighbours:
@@ -176,6 +199,8 @@ def nearest(
         Largest distance of a row that is found; a smaller limit makes the search faster.
     codes
         The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster.
+    gather
+        Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
         At least 1; by default every core that this process may use.
     kernel
@@ -210,7 +235,9 @@ def nearest(
         threads or usable_processors(),
         kernel or "",
     )
-    if codes is None or _is_sparse(allowed, len(checked)):
+    if gather is None:
+        gather = _is_sparse(allowed, len(checked))
+    if codes is None or gather:
         return work.by_floats()
     return work.by_codes(codes)
 

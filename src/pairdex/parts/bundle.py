@@ -33,7 +33,9 @@ __all__ = [
     "open_bundle",
 ]
 
-DATASET = "emb"
+# The dataset of the vectors: `emb` until 2024, `train` since 2025, where other groups hold queries.
+DATASETS = ("emb", "train")
+DATASET = DATASETS[0]
 
 _NAME = re.compile(r"(clip(?P<dim>\d+)(v\d+)?-)?\bn=(?P<size>\d+[KM]?)\b")
 _MAX_DIM = 8192  # largest dimension of any model; longer rows mean a transposed matrix
@@ -122,13 +124,18 @@ def open_bundle(path: Path) -> BundleVectors:
     if what is not None:
         raise DamagedFile(f"{path} {what}")
     with open_hdf5(path) as file:
-        data = dataset_at(file, DATASET)
-        if data is None:
+        for name in DATASETS:
+            data = dataset_at(file, name)
+            if data is not None:
+                return _described(path, data, name)
+        if isinstance(file.get("train"), h5py.Group):
             raise UnsupportedFormat(
-                f"{path} has no dataset {DATASET}; it has {_contents(file)}: "
-                "expected a bundle of vectors"
+                f"{path} holds sparse vectors in the group train: expected dense ones, (n, dim)"
             )
-        return _described(path, data)
+        raise UnsupportedFormat(
+            f"{path} has no dataset {' or '.join(DATASETS)}; it has {_contents(file)}: "
+            "expected a bundle of vectors"
+        )
 
 
 def bundle_size(path: Path) -> str | None:
@@ -153,22 +160,28 @@ def _is_bundle(path: Path) -> bool:
         return True
     try:
         with open_hdf5(path) as file:
-            return dataset_at(file, DATASET) is not None
+            return any(dataset_at(file, name) is not None for name in DATASETS)
     except (DamagedFile, MissingExtra, UnsupportedFormat):
         return False
 
 
-def _described(path: Path, data: h5py.Dataset) -> BundleVectors:
+def _described(path: Path, data: h5py.Dataset, name: str) -> BundleVectors:
     shape, dtype = data.shape, data.dtype
     if shape is None or len(shape) != 2 or dtype.name not in _DTYPES or min(shape[1], 1) < 1:
         raise UnsupportedFormat(
-            f"{path} has {DATASET} as {dtype} of shape {shape}; "
+            f"{path} has {name} as {dtype} of shape {shape}; "
             "expected float16 or float32 of shape (n, dim)"
         )
     is_transposed = _is_transposed(path, shape)
     rows, dim = shape[::-1] if is_transposed else shape
     return BundleVectors(
-        path, rows, dim, dtype.newbyteorder("<"), is_transposed, _cache_bytes(data, is_transposed)
+        path,
+        rows,
+        dim,
+        dtype.newbyteorder("<"),
+        is_transposed,
+        _cache_bytes(data, is_transposed),
+        name,
     )
 
 

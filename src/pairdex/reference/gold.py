@@ -6,10 +6,11 @@ The file has SISAP's format: `knns` (n, k) int32, 1-based, and `dists` (n, k) fl
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,6 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import open_or_build_codes
 from pairdex.derived.projections.files import Projection
 from pairdex.derived.projections.models import ProjectionKind
-from pairdex.derived.projections.search import MEASURES
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, query_set
@@ -28,6 +28,9 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.knn.torch_device import nearest_on_device
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.reference.measures import distance_of, rows_checksum
+from pairdex.reference.self_gold import write_self_gold
+from pairdex.store.manifest import MANIFEST
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 
@@ -68,7 +71,8 @@ class GoldReport:
         Whether an error bound proves that no row outside the answers is nearer, in the searched
         space.
     scanned, rechecked
-        Query-row pairs bounded by 8-bit codes, and pairs compared in float64.
+        Query-row pairs bounded by 8-bit codes, and pairs compared in float64; 0 if all rows are queries,
+        where they are not counted.
     """
 
     n: int
@@ -129,9 +133,11 @@ def gold(
     collection
         The path of the collection, or an opened one.
     queries
-        Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`.
+        Query vectors (n, dim), or a file of them (.npy, .npz, .h5, .fvecs), or `FILE:NAME`. Or the
+        collection itself: the k nearest other rows of every row, never the row itself.
     out
-        The HDF5 file to write: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32.
+        The HDF5 file to write: `knns` (n, k) int32, 1-based, and `dists` (n, k) float32. A removed row
+        has 0 and infinity.
     on
         image, text, or the name of a projection (pca96, hamming). Queries are projected too.
     device
@@ -150,6 +156,9 @@ def gold(
     """
     store = Store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
+    if _is_collection(queries):
+        _check_itself(store, queries, k, device)
+        return _self_gold(store, space, Path(out), k, use_codes=use_codes, progress=progress)
     asked = query_set(queries)
     codes = None
     if use_codes and device is None and not isinstance(space, Projection):
@@ -164,6 +173,65 @@ def gold(
         codes=codes,
         device=device,
         progress=at_step(progress, "gold"),
+    )
+
+
+def _is_collection(queries: StrPath | ArrayLike) -> TypeGuard[StrPath]:
+    return isinstance(queries, (str, os.PathLike)) and (Path(queries) / MANIFEST).is_file()
+
+
+def _check_itself(store: Store, queries: StrPath, k: int, device: str | None) -> None:
+    if Path(queries).resolve() != store.path.resolve():
+        raise InvalidArgument(
+            f"{queries} is another collection than {store.path}: expected the same, for the neighbours "
+            "of all its rows, or a file of queries",
+            field="queries",
+        )
+    if device is not None:
+        raise InvalidArgument("a device searches for queries, not for all rows", field="device")
+    if k >= store.live_rows:
+        raise InvalidArgument(
+            f"k is {k:,}, {store.path} has {store.live_rows:,} rows: each has {store.live_rows - 1:,} "
+            "others",
+            field="k",
+        )
+
+
+def _self_gold(
+    store: Store,
+    space: VectorField | Projection,
+    out: Path,
+    k: int,
+    *,
+    use_codes: bool,
+    progress: Progress | None,
+) -> GoldReport:
+    """Write the gold standard of all rows."""
+    facts = {
+        **_attributes(store, Queries(np.empty((0, store.dim), np.float32), {}), k, space),
+        "queries": store.live_rows,
+        "queries_checksum": rows_checksum(store),
+        "without_self": True,
+    }
+    found = write_self_gold(
+        store,
+        space,
+        out,
+        k,
+        near=_near(space),
+        attributes=facts,
+        use_codes=use_codes,
+        progress=progress,
+    )
+    return GoldReport(
+        n=found.n,
+        k=k,
+        ties=found.ties,
+        near_duplicates=found.near_duplicates,
+        certified=True,
+        scanned=0,
+        rechecked=0,
+        seconds=found.seconds,
     )
 
 
@@ -242,11 +310,16 @@ def _count(
     counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
 ) -> None:
     """Count ties and near-duplicates in the k + 1 neighbours of each query."""
-    near = NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
+    near = _near(space)
     counts["ties"] += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
     counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
     counts["scanned"] += found.report.scanned
     counts["rechecked"] += found.report.rechecked
+
+
+def _near(space: VectorField | Projection) -> float:
+    """Return the distance below which a row counts as a near-duplicate."""
+    return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
 
 
 def _attributes(
@@ -275,11 +348,11 @@ def _attributes(
 
 def _measure(space: VectorField | Projection) -> dict[str, Value]:
     if not isinstance(space, Projection):
-        return {"on": space, "distance": "1 - cos", "dtype": "float64, stored as float32"}
+        return {"on": space, "distance": distance_of(space), "dtype": "float64, stored as float32"}
     exact = "integers" if space.kind == "hamming" else "float64"
     return {
         "on": space.name,
         "model_checksum": space.record.model.checksum,
-        "distance": MEASURES[space.kind],
+        "distance": distance_of(space),
         "dtype": f"{exact}, stored as float32",
     }

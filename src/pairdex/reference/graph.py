@@ -17,19 +17,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
-from pairdex.derived.codes import find_codes, open_or_build_codes
+from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import atomic, lock
 from pairdex.files.hdf5_tables import TableWriter, Value
-from pairdex.files.mapped_arrays import map_array, new_array
 from pairdex.files.neighbour_files import FIRST_ID
 from pairdex.files.result_files import check_suffix, long_table
-from pairdex.files.unfinished import read_note, write_note
 from pairdex.join.code_map import GRAPH_BOX
 from pairdex.join.coded_rows import open_or_code_rows
 from pairdex.join.neighbour_graph import GraphTable, build_graph, graph_lists
-from pairdex.knn import cosine
 from pairdex.progress import Progress, at_step
+from pairdex.reference.graph_rows import ExactTable, GraphRows, find_exactly
+from pairdex.reference.measures import distance_of, rows_checksum
+from pairdex.search import open_space
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.work.processors import usable_processors
@@ -42,13 +42,8 @@ MAX_GRAPH_K = 1000
 
 _SAMPLE = 500  # rows whose true neighbours measure the recall
 _SEED = 20220331
-_ROWS_AT_ONCE = 1_000
 _WRITTEN_AT_ONCE = 1 << 16
-_SECONDS_BETWEEN_SAVES = 20.0
 _MAX_H5_ROWS = np.iinfo(np.int32).max
-_DONE = "graph.json"
-
-Neighbours = tuple[NDArray[np.int64], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def graph(
     out: StrPath,
     *,
     k: int = DEFAULT_GRAPH_K,
-    on: VectorField = "image",
+    on: str = "image",
     recall: float = DEFAULT_GRAPH_RECALL,
     exact: bool = False,
     group: str | None = None,
@@ -101,7 +96,8 @@ def graph(
     k
         Number of neighbours per row.
     on
-        Vectors to compare: image or text.
+        Vectors to compare: image or text, by 1 - cos; or a projection, by its own distance. A graph
+        in a projection is always exact.
     recall
         Work until a sample of the rows reaches this recall, or no pass is left: the report and the
         file say what was reached.
@@ -119,13 +115,15 @@ def graph(
     """
     started = time.perf_counter()
     store, target = Store(Path(collection)), Path(out)
-    _check(store, target, k=k, recall=recall, on=on, group=group)
+    space = _check(store, target, k=k, recall=recall, on=on, group=group)
+    exact = exact or isinstance(space, Projection)
     checksum = store.checksum
     facts: dict[str, Any] = {"checksum": checksum, "k": k, "on": on, "version": __version__}
     with _scratch(target) as folder:
-        rows = _Rows(store, on, folder)
+        rows = GraphRows(store, space, folder)
         if exact:
-            table: _ExactTable | GraphTable = _find_exactly(rows, k, facts, progress)
+            rows.make_codes(progress)
+            table: ExactTable | GraphTable = find_exactly(rows, k, facts, progress)
             reached, sample = 1.0, 0
             passes: tuple[str, ...] = ("exact",)
         else:
@@ -145,10 +143,10 @@ def graph(
 
 
 def _check(
-    store: Store, out: Path, *, k: int, recall: float, on: VectorField, group: str | None
-) -> None:
+    store: Store, out: Path, *, k: int, recall: float, on: str, group: str | None
+) -> VectorField | Projection:
     check_suffix(out)
-    store.check_kind(on)
+    space = open_space(store, on)
     if not 1 <= k <= MAX_GRAPH_K:
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_GRAPH_K:,}", field="k")
     if k >= store.live_rows:
@@ -167,6 +165,7 @@ def _check(
             f"cannot write the group {group!r} to {out}: expected a name of letters and a file .h5",
             field="group",
         )
+    return space
 
 
 @contextmanager
@@ -177,37 +176,8 @@ def _scratch(out: Path) -> Iterator[Path]:
         yield folder
 
 
-class _Rows:
-    """The rows of a graph, and the search for the true neighbours of some of them."""
-
-    def __init__(self, store: Store, on: VectorField, folder: Path) -> None:
-        self.store, self.on, self.folder = store, on, folder
-        self.vectors = store.vectors(on)
-        self.allowed = store.allowed()
-        self.ids: NDArray[np.int64] = (
-            np.arange(store.rows, dtype=np.int64)
-            if self.allowed is None
-            else np.flatnonzero(self.allowed)
-        )
-        self.codes = find_codes(store, on)
-
-    def nearest(self, ids: NDArray[np.int64], k: int) -> Neighbours:
-        """Return the true k nearest other rows of some rows."""
-        found = cosine.nearest(
-            self.vectors.blocks,
-            self.vectors[ids].astype(np.float32),
-            k + 1,
-            allowed=self.allowed,
-            codes=self.codes,
-        )
-        is_itself = found.ids == ids[:, None]
-        is_itself[~is_itself.any(axis=1), -1] = True  # others are as near as the row itself
-        shape = (len(ids), k)
-        return found.ids[~is_itself].reshape(shape), found.distances[~is_itself].reshape(shape)
-
-
 def _find_approximately(
-    rows: _Rows, k: int, recall: float, facts: dict[str, Any], progress: Progress | None
+    rows: GraphRows, k: int, recall: float, facts: dict[str, Any], progress: Progress | None
 ) -> GraphTable:
     coded = open_or_code_rows(
         list(rows.vectors.blocks),
@@ -241,60 +211,20 @@ def _find_approximately(
     )
 
 
-@dataclass(frozen=True)
-class _ExactTable:
-    """True neighbours, by place among the rows of the graph."""
-
-    ids: NDArray[np.int64]
-    distances: NDArray[np.float64]
-
-
-def _find_exactly(
-    rows: _Rows, k: int, facts: dict[str, Any], progress: Progress | None
-) -> _ExactTable:
-    rows.codes = open_or_build_codes(
-        rows.store, rows.on, progress=at_step(progress, "making codes")
-    )
-    n, folder = len(rows.ids), rows.folder
-    done = _recorded(folder, facts)
-    make = map_array if done else new_array
-    options: dict[str, Any] = {"mode": "r+"} if done else {}
-    ids = make(folder / "exact_ids", (n, k), np.int64, **options)
-    distances = make(folder / "exact_distances", (n, k), np.float64, **options)
-    saved = time.monotonic()
-    for first in range(done, n, _ROWS_AT_ONCE):
-        part = slice(first, min(first + _ROWS_AT_ONCE, n))
-        ids[part], distances[part] = rows.nearest(rows.ids[part], k)
-        if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-            for array in (ids, distances):
-                assert isinstance(array, np.memmap)
-                array.flush()
-            write_note(folder / _DONE, {"plan": facts, "done": part.stop})
-            saved = time.monotonic()
-        if progress:
-            progress("searching", part.stop, n)
-    return _ExactTable(ids, distances)
-
-
-def _recorded(folder: Path, plan: dict[str, Any]) -> int:
-    content = read_note(folder / _DONE)
-    return content["done"] if content is not None and content["plan"] == plan else 0
-
-
 def _blocks(
-    rows: _Rows, table: _ExactTable | GraphTable, k: int
+    rows: GraphRows, table: ExactTable | GraphTable, k: int
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the first id, ids (m, k), -1 for none, and distances of all rows, some at a time."""
     n = rows.store.rows
     places = np.full(n, -1, np.int64)  # of each id in the table
-    own = rows.ids if isinstance(table, _ExactTable) else table.rows.ids.astype(np.int64)
+    own = rows.ids if isinstance(table, ExactTable) else table.rows.ids.astype(np.int64)
     places[own] = np.arange(len(own))
     for first in range(0, n, _WRITTEN_AT_ONCE):
         here = places[first : first + _WRITTEN_AT_ONCE]
         ids = np.full((len(here), k), -1, np.int64)
         distances = np.full((len(here), k), np.inf, np.float32)
         has = here >= 0
-        if isinstance(table, _ExactTable):
+        if isinstance(table, ExactTable):
             ids[has], distances[has] = table.ids[here[has]], table.distances[here[has]]
         else:
             ids[has], distances[has] = table.neighbours(here[has])
@@ -303,8 +233,8 @@ def _blocks(
 
 def _write(
     out: Path,
-    rows: _Rows,
-    table: _ExactTable | GraphTable,
+    rows: GraphRows,
+    table: ExactTable | GraphTable,
     report: GraphReport,
     *,
     facts: dict[str, Any],
@@ -326,7 +256,9 @@ def _write(
         "recall_rows": report.recall_rows,
         "exact": report.exact,
         "threads": usable_processors(),
+        "distance": distance_of(rows.space),
         "collection_checksum": facts["checksum"],
+        "queries_checksum": rows_checksum(rows.store),
         "created_by": f"pairdex {__version__}",
     }
     prefix, shape = "" if group is None else f"{group}/", (rows.store.rows, report.k)

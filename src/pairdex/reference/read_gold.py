@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from pairdex.arguments import StrPath
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files.neighbour_files import FIRST_ID, Fact, NeighbourTable, ascend, read_neighbours
 
-__all__ = ["Gold", "read_gold"]
+__all__ = ["WITHOUT_SELF", "Gold", "read_gold"]
+
+WITHOUT_SELF = "without_self"  # the attribute of our gold standards of all rows
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Gold:
         The kind of each query, (n,), if the file has a dataset `kind`.
     counts_from
         The number of the first row, if the file states or shows it. None if it is assumed to be 1.
+    is_graph
+        True if its queries are all rows: the neighbours of each row without the row itself. A row
+        without neighbours, as a removed one, does not count.
     """
 
     path: str
@@ -43,6 +48,7 @@ class Gold:
     notes: tuple[str, ...] = ()
     kinds: NDArray[np.str_] | None = None
     counts_from: int | None = None
+    is_graph: bool = False
 
     @property
     def n(self) -> int:
@@ -58,7 +64,9 @@ class Gold:
     def rows(self) -> int | None:
         """The number of ids in the collection, including removed rows, if the file states it."""
         rows = self.facts.get("ids", self.facts.get("rows"))
-        return rows if isinstance(rows, int) else None
+        if isinstance(rows, int):
+            return rows
+        return self.n if self.is_graph else None
 
     def check_k(self, k: int) -> None:
         """Raise InvalidArgument unless the file has k neighbours of each query."""
@@ -96,11 +104,15 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
             f"{table.path} has {np.count_nonzero(np.isnan(table.dists)):,} distances that are NaN; "
             "make or fetch it again"
         )
-    turned = _is_turned(table, table.dists, n)
-    knns, dists = (table.knns.T, table.dists.T) if turned else (table.knns, table.dists)
+    notes = []
+    stored = table.dists
+    if _descends(stored):
+        stored = -stored
+        notes.append("its dists descend: they are taken to be similarities")
+    turned = _is_turned(table, stored, n)
+    knns, dists = (table.knns.T, stored.T) if turned else (table.knns, stored)
     knns, dists = np.ascontiguousarray(knns), np.ascontiguousarray(dists)
     base = _base(table, knns)
-    notes = []
     if turned:
         notes.append("it is transposed: (k, n) instead of (n, k)")
     if base == 0:
@@ -114,8 +126,43 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
         kinds=table.kinds,
         counts_from=base,
     )
+    if table.facts.get(WITHOUT_SELF):
+        gold = replace(gold, is_graph=True)
     _check(gold, n)
-    return gold
+    return _without_self(gold)
+
+
+def _descends(dists: NDArray[np.float32]) -> bool:
+    """Return whether values are similarities: they descend along an axis and ascend along none."""
+    return not (ascend(dists, 1) or ascend(dists, 0)) and (ascend(-dists, 1) or ascend(-dists, 0))
+
+
+def _without_self(gold: Gold) -> Gold:
+    """Return the neighbours of all rows without the rows themselves; another gold standard as it is.
+
+    The queries are all rows if most rows are among their own neighbours and no id exceeds their number.
+    Where many rows are equal, a row may be missing from its own neighbours; its last one is dropped.
+    """
+    if gold.is_graph or gold.k < 2 or gold.ids.max() >= gold.n:
+        return gold
+    if gold.facts.get("rows", gold.n) != gold.n:
+        return gold
+    is_itself = gold.ids == np.arange(gold.n)[:, None]
+    has_itself = is_itself.any(axis=1)
+    if 2 * np.count_nonzero(has_itself) <= gold.n:
+        return gold
+    is_itself[~has_itself, -1] = True
+    shape = (gold.n, gold.k - 1)
+    return replace(
+        gold,
+        ids=gold.ids[~is_itself].reshape(shape),
+        distances=gold.distances[~is_itself].reshape(shape),
+        notes=(
+            *gold.notes,
+            f"its queries are all rows: self-references removed, {shape[1]} are left",
+        ),
+        is_graph=True,
+    )
 
 
 def _is_turned(table: NeighbourTable, dists: NDArray[np.float32], n: int | None) -> bool:
@@ -144,7 +191,10 @@ def _base(table: NeighbourTable, knns: NDArray[np.int64]) -> int | None:
 def _check(gold: Gold, n: int | None) -> None:
     if n is not None and gold.n != n:
         raise Mismatch(f"{gold.path} is of {gold.n:,} queries, expected {n:,}: it is of others")
-    lowest, highest = int(gold.ids.min()), int(gold.ids.max())
+    is_row = gold.ids[:, 0] >= 0 if gold.is_graph else np.ones(gold.n, np.bool_)
+    if not is_row.any():
+        raise DamagedFile(f"{gold.path} has no neighbours of any row: it is not a gold standard")
+    lowest, highest = int(gold.ids[is_row].min()), int(gold.ids[is_row].max())
     if lowest < 0 or (gold.rows is not None and highest >= gold.rows):
         wrong = lowest if lowest < 0 else highest
         first = 0 if gold.counts_from == 0 else 1
@@ -152,7 +202,7 @@ def _check(gold: Gold, n: int | None) -> None:
         raise DamagedFile(
             f"{gold.path} has the id {wrong + first:,}, which is not a row: expected {first}{most}"
         )
-    ordered = np.sort(gold.ids, axis=1)
+    ordered = np.sort(gold.ids[is_row], axis=1)
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
     if len(twice):
         raise DamagedFile(

@@ -1,6 +1,5 @@
 """Search a collection by text, picture, row or vector; rows come nearest first."""
 
-from pairdex.search.approximate import incomplete, nearest_by_index
 from pairdex.search.facets import Facet, Facets, count_facets
 from pairdex.search.finder import Finder, HasFinder
 from pairdex.search.hits import FIRST, Hits, as_hit, describe, hit_columns
@@ -55,10 +54,8 @@ __all__ = [
     "count_facets",
     "describe",
     "hit_columns",
-    "incomplete",
     "narrowed",
     "nearest",
-    "nearest_by_index",
     "nearest_in_space",
     "open_space",
     "query_vector",

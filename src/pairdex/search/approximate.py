@@ -1,91 +1,160 @@
-"""Approximate search by an index, used where it reaches the target recall at a lower cost."""
+"""Searches a collection with an index: each kind of query of a batch goes the way that was chosen."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.ivf.efforts import OperatingPoints, check_recall
+from pairdex.ivf.efforts import Effort, OperatingPoints
 from pairdex.ivf.search import InvertedIndex, Plan
-from pairdex.knn import cosine
-from pairdex.store.store import Store
+from pairdex.knn.cosine import Answered, Neighbours, Report
+from pairdex.knn.ways import Choice
+from pairdex.search.planner import CODES, INDEX, ROWS
 
-__all__ = ["incomplete", "nearest_by_index"]
+__all__ = ["Planned", "search_by_choices"]
+
+Exactly = Callable[[NDArray[np.float32], bool], Neighbours]
+"""Searches queries (n, dim) exactly; the flag says whether by codes."""
 
 
-def nearest_by_index(
-    store: Store,
+@dataclass(frozen=True)
+class Planned:
+    """The choices for a batch of queries, which cover each of them once.
+
+    Attributes
+    ----------
+    efforts
+        For each choice, the effort of a search by the index; None for an exact one.
+    recall
+        The recall asked for.
+    """
+
+    choices: tuple[Choice, ...]
+    efforts: tuple[Effort | None, ...]
+    recall: float
+
+
+def search_by_choices(
     index: InvertedIndex,
     points: OperatingPoints,
-    vectors: NDArray[Any],
+    queries: NDArray[np.float32],
     k: int,
+    planned: Planned,
     *,
-    where: str | None = None,
-    recall: float | None = None,
-) -> cosine.Neighbours | None:
-    """Search the index for the k nearest rows of each vector that satisfy `where`.
+    allowed: NDArray[np.bool_] | None,
+    exactly: Exactly,
+) -> Neighbours:
+    """Search each kind of query by its own way, and return the answers in the order of the queries.
+
+    Queries that find fewer than k rows by the index although more qualify are searched exactly: a filter
+    excludes their near rows, so the tuned effort does not apply to them.
 
     Parameters
     ----------
-    vectors
-        Shape (n, dim).
-    recall
-        Target recall, as measured when the index was built. The default is the index's own target.
-
-    Returns
-    -------
-    Neighbours or None
-        None if the caller should search exactly. This happens if an exact search has a lower
-        estimated cost (few rows qualify, or the collection is small). It also happens if the index
-        has no operating point that reaches the recall for this k and kind of query. Some queries
-        may find fewer rows than qualify; `incomplete` lists them.
+    allowed
+        (rows,): only rows where it is true are found.
 
     Raises
     ------
-    InvalidArgument, Mismatch
-        The recall is out of bounds, or a query has zero length or another dimension.
+    Mismatch
+        Queries of another dimension.
     """
-    wanted = points.recall if recall is None else recall
-    check_recall(wanted)
-    queries = cosine.check_queries(vectors)
-    if len(queries) == 0:
-        return None
-    plan = index.plan(points, queries, k, wanted)
-    if plan is None:
-        return None
-    allowed = store.allowed(where)
-    if not index.is_cheaper(plan, len(queries), allowed):
-        return None
-    found = index.search(queries, k, plan, allowed=allowed)
-    answered = _answered(plan, wanted, points.build_seconds)
-    reached = min(plan.own.recall, plan.other.recall)
-    return replace(found, report=replace(found.report, recall=reached, answered=answered))
+    found: list[_Part] = []
+    left: dict[str, list[NDArray[np.int64]]] = {CODES: [], ROWS: []}
+    for choice, effort in zip(planned.choices, planned.efforts, strict=True):
+        if effort is None:
+            left[choice.taken].append(choice.positions)
+            continue
+        enough = replace(effort, rerank=max(effort.rerank, k))
+        some = _taken(queries, choice.positions)
+        part = index.search(some, k, Plan(enough, enough), allowed=allowed)
+        found.append(_Part(choice.positions, part))
+        missed = _incomplete(part, index.rows, allowed)
+        left[_best_exact(choice)].append(choice.positions[missed])
+    exact = []
+    for way, positions in left.items():
+        asked = np.sort(np.concatenate(positions)) if positions else np.empty(0, np.int64)
+        if len(asked):
+            exact.append(_Part(asked, exactly(_taken(queries, asked), way == CODES)))
+    report = _report(planned, points, found, exact)
+    return _merged([*found, *exact], (len(queries), k), report)
 
 
-def _answered(plan: Plan, asked: float, build_seconds: float | None) -> cosine.Answered:
-    efforts = {"": plan.own} if plan.own == plan.other else {"own_": plan.own, "other_": plan.other}
-    return cosine.Answered(
-        "ivf",
-        " ".join(
-            f"{kind}nprobe={effort.nprobe} {kind}rerank={effort.rerank}"
-            for kind, effort in efforts.items()
-        ),
-        asked=asked,
-        promised=min(plan.own.promised, plan.other.promised),
-        measured_on=min(plan.own.queries, plan.other.queries),
-        build_seconds=build_seconds,
+@dataclass(frozen=True)
+class _Part:
+    """The answers of some queries of a batch."""
+
+    positions: NDArray[np.int64]
+    found: Neighbours
+
+
+def _taken(queries: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return some queries; without a copy if they are all."""
+    return queries if len(positions) == len(queries) else queries[positions]
+
+
+def _best_exact(choice: Choice) -> str:
+    possible = [one for one in choice.ways if one.name != INDEX and one.why_not is None]
+    return min(possible, key=lambda way: way.microseconds or 0.0).name
+
+
+def _incomplete(
+    found: Neighbours, rows: int, allowed: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """Return the places of the queries that found fewer than k rows although more qualify."""
+    n_allowed = rows if allowed is None else int(np.count_nonzero(allowed))
+    last = min(found.ids.shape[1], n_allowed) - 1
+    return np.flatnonzero(found.ids[:, last] < 0) if last >= 0 else np.empty(0, np.int64)
+
+
+def _merged(parts: Sequence[_Part], shape: tuple[int, int], report: Report) -> Neighbours:
+    """Return the answers in the order of the queries; later parts replace earlier ones."""
+    if len(parts) == 1:
+        return replace(parts[0].found, report=report)
+    ids, distances = np.empty(shape, np.int64), np.empty(shape, np.float64)
+    for part in parts:
+        ids[part.positions], distances[part.positions] = part.found.ids, part.found.distances
+    return Neighbours(ids, distances, report)
+
+
+def _report(
+    planned: Planned, points: OperatingPoints, by_index: Sequence[_Part], exact: Sequence[_Part]
+) -> Report:
+    """Return what the parts did together, and what answered which query."""
+    reports = [part.found.report for part in (*by_index, *exact)]
+    scanned, refined, rechecked = (
+        sum(getattr(report, name) for report in reports)
+        for name in ("scanned", "refined", "rechecked")
+    )
+    exactly = sorted(number for part in exact for number in part.positions.tolist())
+    answered = Answered(asked=planned.recall, choices=planned.choices)
+    total = sum(len(choice.positions) for choice in planned.choices)
+    if len(exactly) == total:
+        return Report(scanned, refined, rechecked, answered=answered)
+    efforts = [effort for effort in planned.efforts if effort is not None]
+    answered = replace(
+        answered,
+        by=INDEX,
+        params=_params(planned),
+        promised=min(effort.promised for effort in efforts),
+        measured_on=min(effort.queries for effort in efforts),
+        build_seconds=points.build_seconds,
+        exactly=tuple(exactly),
+    )
+    recall = min(effort.recall for effort in efforts)
+    return Report(
+        scanned, refined, rechecked, certified=False, exact=False, recall=recall, answered=answered
     )
 
 
-def incomplete(store: Store, found: cosine.Neighbours, where: str | None) -> NDArray[np.int64]:
-    """Return the positions of the queries that found fewer than k rows although more qualify.
-
-    The filter excludes their near rows, so the tuned search effort does not apply to them.
-    """
-    allowed = store.allowed(where)
-    n_allowed = store.rows if allowed is None else int(np.count_nonzero(allowed))
-    last = min(found.ids.shape[1], n_allowed) - 1
-    return np.flatnonzero(found.ids[:, last] < 0) if last >= 0 else np.empty(0, np.int64)
+def _params(planned: Planned) -> str:
+    """Return the settings of the index; with the kind of queries before them if kinds differ."""
+    used = [choice for choice in planned.choices if choice.taken == INDEX]
+    if len({choice.way.params for choice in used}) == 1:
+        return used[0].way.params
+    return " ".join(
+        f"{choice.kind}_{setting}" for choice in used for setting in choice.way.params.split()
+    )

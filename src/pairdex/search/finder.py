@@ -124,7 +124,8 @@ class Finder:
         hits = self._hits(self._page(chosen, options))
         if options.fold is None:
             return hits
-        return Hits(hits.table, replace(hits.report, next=None))  # `after` knows no folded rows
+        report = replace(hits.report, next=None)  # `after` knows no folded rows
+        return Hits(hits.table, report, hits.collection)
 
     def _page(self, ranking: Ranks, options: SearchOptions) -> Page:
         view = self.store.vectors(self.kind_of(options.on))
@@ -134,7 +135,7 @@ class Finder:
         rows = page.rows
         table = describe(self.store, rows.ids, rows.distances, cosines, rows.why)
         folded = table if page.folded is None else with_folded(table, page.folded)
-        return Hits(folded, rows.report)
+        return Hits(folded, rows.report, self.store.path.absolute())
 
     def nearest(self, vectors: NDArray[Any], options: SearchOptions) -> cosine.Neighbours:
         """Return the k nearest rows of each vector (n, dim); see `Collection.nearest`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.files import json_values
 from pairdex.search.report import SearchReport
+from pairdex.store.row_html import MAX_CARDS, Pictures, Row, grid
 from pairdex.store.store import Store
 
 __all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
@@ -29,7 +31,8 @@ class Hits:
     """Search results, best first.
 
     `len(hits)` is the number of rows. `for hit in hits` and `hits[0]` return rows as dictionaries.
-    `hits[2:5]` returns `Hits`, and `hits["caption"]` returns a column.
+    `hits[2:5]` returns `Hits`, and `hits["caption"]` returns a column. A notebook shows the first
+    24 rows with their pictures. `polars.DataFrame(hits)` and `pyarrow.table(hits)` read the rows.
 
     Attributes
     ----------
@@ -42,10 +45,13 @@ class Hits:
     report
         How the search ran: the method that answered, whether it was exact, and how many rows it scanned
         and compared.
+    collection
+        The folder of the collection, where a notebook finds the rows' pictures; None: no pictures.
     """
 
     table: pa.Table
     report: SearchReport
+    collection: Path | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -55,15 +61,15 @@ class Hits:
             yield from batch.to_pylist()
 
     @overload
-    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    def __getitem__(self, key: int) -> Row: ...
     @overload
     def __getitem__(self, key: slice) -> Hits: ...
     @overload
     def __getitem__(self, key: str) -> pa.ChunkedArray: ...
-    def __getitem__(self, key: int | slice | str) -> dict[str, Any] | Hits | pa.ChunkedArray:
+    def __getitem__(self, key: int | slice | str) -> Row | Hits | pa.ChunkedArray:
         if isinstance(key, slice):
             places = np.arange(len(self))[key]
-            return Hits(self.table.take(pa.array(places)), self.report)
+            return Hits(self.table.take(pa.array(places)), self.report, self.collection)
         if isinstance(key, str):
             if key not in self.table.column_names:
                 raise InvalidArgument(
@@ -78,18 +84,31 @@ class Hits:
         place = int(key) + len(self) * (key < 0)
         if not 0 <= place < len(self):
             raise IndexError(f"place {key} is out of range: there are {len(self):,} hits")
-        row: dict[str, Any] = self.table.slice(place, 1).to_pylist()[0]
-        return row
+        return Row(self.table.slice(place, 1).to_pylist()[0], self.collection)
 
     def __repr__(self) -> str:
         if not len(self):
             return "<Hits: no rows>"
         first = self.table.slice(0, 1).to_pylist()[0]
+        at = "" if first["distance"] is None else f" at {first['distance']:.4g}"
+        return f"<Hits: {self._summary()}; first: id {first['id']}{at}>"
+
+    def _repr_html_(self) -> str:
+        """Return the first rows as a grid of pictures and captions."""
+        title = self._summary() if len(self) else "no rows"
+        if len(self) > MAX_CARDS:
+            title += f"; the first {MAX_CARDS} are shown"
+        rows = self.table.slice(0, MAX_CARDS).to_pylist()
+        return grid(rows, Pictures(self.collection), title=title)
+
+    def _summary(self) -> str:
         rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
         exactly = "exact" if self.report.exact else "approximate"
-        how = exactly if self.report.method == "vectors" else self.report.method
-        at = "" if first["distance"] is None else f" at {first['distance']:.4g}"
-        return f"<Hits: {rows}, {how}; first: id {first['id']}{at}>"
+        return f"{rows}, {exactly if self.report.method == 'vectors' else self.report.method}"
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the table to any library that reads Arrow: `polars.DataFrame(hits)`."""
+        return self.table.__arrow_c_stream__(requested_schema)
 
     @property
     def ids(self) -> NDArray[np.int64]:

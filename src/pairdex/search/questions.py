@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL.Image import Image
 
@@ -58,5 +59,7 @@ def as_query(question: object, *, unlike: str | None = None) -> Query:
 def _is_vector(question: object) -> bool:
     if isinstance(question, (list, tuple)):
         return bool(question) and all(isinstance(each, (float, np.floating)) for each in question)
+    if isinstance(question, (pa.Array, pa.ChunkedArray)):
+        return bool(pa.types.is_floating(question.type))
     shape = getattr(question, "shape", None)  # also for tensors of other libraries
     return shape is not None and len(shape) == 1

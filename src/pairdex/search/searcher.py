@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 
 from pairdex.derived.codes import find_codes, open_or_build_codes
 from pairdex.derived.index import find_index
+from pairdex.derived.index_costs import costs_of
 from pairdex.derived.lookups.words import parse_keywords
 from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument
-from pairdex.ivf.efforts import OperatingPoints
+from pairdex.ivf.costs import Costs, this_machine
+from pairdex.ivf.efforts import OperatingPoints, check_recall
 from pairdex.ivf.search import InvertedIndex
+from pairdex.ivf.timing import QUICK
 from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
+from pairdex.knn.ways import Way
 from pairdex.progress import StepProgress
-from pairdex.search.approximate import incomplete, nearest_by_index
+from pairdex.search.approximate import Planned, search_by_choices
 from pairdex.search.captions import Captions
 from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
+from pairdex.search.planner import CODES, INDEX, ROWS, Situation, decide, only
 from pairdex.search.query import Query
 from pairdex.search.ranking import CaptionHybrid, Hybrid, Nearest, Ranking, distances_to
 from pairdex.store.store import Store, VectorField
@@ -47,6 +52,7 @@ class Searcher:
         self._use_codes = use_codes
         self._codes: dict[VectorField, Codes | None] = {}
         self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
+        self._costs: dict[VectorField, Costs] = {}
         self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # several threads build the codes only once
 
@@ -106,21 +112,84 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Return the k nearest rows of each vector; see `Collection.nearest`."""
         if isinstance(space, Projection):
-            return nearest_in_space(self._store, space, vectors, k, where=options.where)
+            found = nearest_in_space(self._store, space, vectors, k, where=options.where)
+            way = Way(space.name, params=found.report.answered.params)
+            return _because(found, way, "a projection is searched by its own distance")
         index = None if options.exact else self.index(space)
-        if index is not None:
-            check_vectors(self._store, vectors, k, space)
-            found = nearest_by_index(
-                self._store, *index, vectors, k, where=options.where, recall=options.recall
-            )
-            if found is not None:
-                return self._completed(space, found, vectors, options.where)
-        found = self._exactly(space, vectors, k, options.where)
         if index is None:
-            return found
-        asked = index[1].recall if options.recall is None else options.recall
-        answered = replace(found.report.answered, asked=asked)
-        return replace(found, report=replace(found.report, answered=answered))
+            found = self._exactly(space, vectors, k, options.where)
+            if options.exact:
+                return _exact_because(found, "an exact search was asked for")
+            why = f"there is no usable index of {space} vectors; pairdex index makes one"
+            return _exact_because(found, why)
+        check_vectors(self._store, vectors, k, space)
+        return self._planned(space, *index, cosine.check_queries(vectors), k=k, options=options)
+
+    def _planned(
+        self,
+        on: VectorField,
+        index: InvertedIndex,
+        points: OperatingPoints,
+        queries: NDArray[np.float32],
+        *,
+        k: int,
+        options: SearchOptions,
+    ) -> cosine.Neighbours:
+        """Decide by expected cost, for each kind of query, and search."""
+        recall = points.recall if options.recall is None else options.recall
+        check_recall(recall)
+        allowed = self._store.allowed(options.where)
+        n_allowed = None if allowed is None else int(np.count_nonzero(allowed))
+        situation = Situation(index.rows, index.file.header.nlist, k, recall, n_allowed)
+        planned = self._decided(on, index, points, queries, situation)
+
+        def exactly(some: NDArray[np.float32], by_codes: bool) -> cosine.Neighbours:
+            blocks, codes = self._store.vectors(on).blocks, self.codes(on) if by_codes else None
+            return cosine.nearest(
+                blocks, some, k, allowed=allowed, codes=codes, gather=not by_codes
+            )
+
+        return search_by_choices(
+            index, points, queries, k, planned, allowed=allowed, exactly=exactly
+        )
+
+    def _decided(
+        self,
+        on: VectorField,
+        index: InvertedIndex,
+        points: OperatingPoints,
+        queries: NDArray[np.float32],
+        situation: Situation,
+    ) -> Planned:
+        """Decide for each kind of query; again if codes turn out to be unavailable."""
+        costs, kinds = self.costs(on), index.kinds(queries)
+        situation = replace(situation, why_no_codes=self._why_no_codes(on))
+        while True:
+            both = [decide(kind, some, points, costs, situation) for kind, some in kinds.items()]
+            choices, efforts = zip(*both, strict=True) if both else ((), ())
+            if all(choice.taken != CODES for choice in choices) or self.codes(on) is not None:
+                return Planned(choices, efforts, situation.recall)
+            situation = replace(situation, why_no_codes="codes cannot be written now")
+
+    def costs(self, on: VectorField) -> Costs:
+        """Return what searches of vectors with an index cost; measured again on another machine."""
+        found = self.index(on)
+        assert found is not None, "the caller opened it"
+        index, points = found
+        with self._preparing:
+            if on not in self._costs:
+                known = points.costs
+                if known is None or known.machine != this_machine():
+                    known = costs_of(self._store, on, index, points.efforts, pace=QUICK)
+                self._costs[on] = known
+            return self._costs[on]
+
+    def _why_no_codes(self, on: VectorField) -> str | None:
+        if not self._use_codes:
+            return "codes are switched off"
+        if self._leaves_on_disk(on) and self.codes(on) is None:
+            return "the vectors stay on disk, and codes would take the memory that this saves"
+        return None
 
     def ranking(
         self,
@@ -165,7 +234,8 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
-        return cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        found = cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        return _exact_because(found, "the words of the query restrict the rows")
 
     def _by_keywords(
         self,
@@ -195,18 +265,19 @@ class Searcher:
     ) -> cosine.Neighbours:
         return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
-    def _completed(
-        self, on: VectorField, found: cosine.Neighbours, vectors: NDArray[Any], where: str | None
-    ) -> cosine.Neighbours:
-        """Search exactly for the queries that the index leaves incomplete."""
-        numbers = incomplete(self._store, found, where)
-        if len(numbers):
-            rest = self._exactly(on, vectors[numbers], found.ids.shape[1], where)
-            found.ids[numbers], found.distances[numbers] = rest.ids, rest.distances
-            answered = replace(found.report.answered, exactly=tuple(numbers.tolist()))
-            return replace(found, report=replace(found.report, answered=answered))
-        return found
-
     def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)
         return index is not None and index[0].on_disk
+
+
+def _exact_because(found: cosine.Neighbours, why: str) -> cosine.Neighbours:
+    """Return what an exact search found, with the reason why it did not use the index."""
+    way = Way(CODES if found.report.scanned else ROWS, recall=1.0)
+    return _because(found, way, why, Way(INDEX, why_not=why))
+
+
+def _because(found: cosine.Neighbours, way: Way, because: str, *others: Way) -> cosine.Neighbours:
+    """Return what was found, with the way that was taken without regard to costs."""
+    choices = only(way, because, len(found.ids), *others)
+    answered = replace(found.report.answered, choices=choices)
+    return replace(found, report=replace(found.report, answered=answered))

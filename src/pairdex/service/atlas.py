@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pairdex.derived.atlas.files import Atlas, Record, open_atlas, read_record
@@ -18,6 +20,8 @@ from pairdex.store.store import Store
 
 __all__ = ["Atlases"]
 
+_MOST_LABELS = 8  # colours that people tell apart
+_OTHER = 255  # the code of all other values
 _STEPS = 65_535  # of a position in a response: finer than a screen can show
 
 
@@ -58,6 +62,25 @@ class Atlases:
             "weights": _base64(weights[shown], "<u4"),
         }
 
+    def column(self, served: ServedCollection, name: str) -> dict[str, Any]:
+        """Return the values of a column for the points, in the order of `describe`.
+
+        Numbers and times come as float64, NaN without a value; other columns as codes of their most
+        frequent values.
+
+        Raises
+        ------
+        ApiError
+            As `describe`; also 404 for a column that the collection does not have.
+        """
+        if name not in served.collection.columns:
+            raise ApiError(404, "not_found", f"there is no column {name!r}", "name")
+        opened = self._open(served)
+        live = opened.store.allowed()
+        ids = opened.atlas.ids if live is None else opened.atlas.ids[live[opened.atlas.ids]]
+        values = served.collection.take(ids, [name])[name].combine_chunks()
+        return {"name": name, "type": str(values.type), **_shades(values)}
+
     def places(self, served: ServedCollection, ids: list[int]) -> list[list[float]]:
         """Return the positions of rows.
 
@@ -93,6 +116,21 @@ def _record(served: ServedCollection) -> Record:
         return read_record(served.collection.path)
     except MissingFile as error:
         raise ApiError(404, "no_atlas", str(error)) from error
+
+
+def _shades(values: pa.Array) -> dict[str, Any]:
+    """Return numbers, or labels and their codes, to colour points by."""
+    kind = values.type
+    if pa.types.is_temporal(kind):
+        values = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        return {"numbers": _base64(numbers, "<f8"), "labels": None, "codes": None}
+    texts = pc.fill_null(values.cast(pa.string()), "")
+    counts = sorted(pc.value_counts(texts).to_pylist(), key=lambda one: -one["counts"])
+    labels = [one["values"] for one in counts[:_MOST_LABELS]]
+    codes = pc.fill_null(pc.index_in(texts, pa.array(labels, pa.string())), _OTHER)
+    return {"numbers": None, "labels": labels, "codes": _base64(codes.to_numpy(), "u1")}
 
 
 def _base64(values: NDArray[Any], dtype: str) -> str:

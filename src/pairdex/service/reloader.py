@@ -21,7 +21,9 @@ from PIL import Image
 
 from pairdex.collection import Collection
 from pairdex.derived.kinds import KINDS
-from pairdex.errors import PairdexError
+from pairdex.derived.lookups.keywords import KEYWORDS
+from pairdex.derived.lookups.parts import make_files
+from pairdex.errors import CollectionBusy, PairdexError, WriteFailed
 from pairdex.files import faults
 from pairdex.progress import Progress
 from pairdex.search import Query
@@ -140,10 +142,23 @@ class CollectionReloader:
 
     def _index_captions_of(self, served: ServedCollection) -> None:
         try:
+            while not self._save_keywords(served):
+                if self._closing.wait(self._poll_seconds):
+                    return
             served.collection.prepare_keywords()
         except (PairdexError, OSError) as error:
             self._unindexable.add(served)
             _logger.error("the captions of %s cannot be indexed: %s", served.name, error)
+
+    def _save_keywords(self, served: ServedCollection) -> bool:
+        """Index the captions on disk; return False if another process, such as a worker, does so."""
+        try:
+            make_files(served.collection.finder.store, KEYWORDS)
+        except CollectionBusy:
+            return False
+        except WriteFailed:  # `prepare_keywords` keeps them in memory, and says so
+            return True
+        return True
 
     def _newer(self) -> list[ServedCollection]:
         """Return the newest versions, warm, of the collections that have changed."""

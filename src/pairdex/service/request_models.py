@@ -193,6 +193,11 @@ class SearchRequest(_StrictRequest):
         description="Ignore the approximate index; search exactly. `exact` in the response says "
         "whether the result is exact.",
     )
+    explain: bool = Field(
+        False,
+        description="Say which ways the search had, what each was expected to cost and reach, and why "
+        "one was taken.",
+    )
 
     @property
     def has_query(self) -> bool:

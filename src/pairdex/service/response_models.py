@@ -10,6 +10,7 @@ from pairdex.search import SearchMethod
 from pairdex.store.store import VectorField
 
 __all__ = [
+    "AtlasColumnResponse",
     "AtlasPlacesResponse",
     "AtlasResponse",
     "CollectionsResponse",
@@ -49,6 +50,22 @@ class AtlasResponse(BaseModel):
     positions: str = Field(description="uint16: x and y of each point, in 65,535ths.")
     weights: str = Field(
         description="uint32: the number of rows placed at each point, including the point's own row."
+    )
+
+
+class AtlasColumnResponse(BaseModel):
+    """The values of a column for the points of the map, in the same order."""
+
+    name: str
+    type: str
+    numbers: str | None = Field(
+        description="For numbers and times: float64 in base64, NaN without a value."
+    )
+    labels: list[str] | None = Field(
+        description="For other columns: the most frequent values, at most 8; empty without a value."
+    )
+    codes: str | None = Field(
+        description="uint8 in base64: the place of each point's value in `labels`, 255 for others."
     )
 
 
@@ -99,6 +116,34 @@ class SearchHit(RowItem):
     )
 
 
+class SearchWay(BaseModel):
+    """A way in which a search could go."""
+
+    name: str = Field(
+        description="`ivf`: the approximate index. `codes`: exact, by codes. `rows`: exact, by comparing "
+        "the (allowed) rows themselves. Or the name of a projection."
+    )
+    microseconds: float | None = Field(
+        description="The expected time of a query, without the model; null if not estimated."
+    )
+    recall: float | None = Field(description="The promised recall; 1 for an exact search.")
+    params: str = Field(description="Settings, such as `nprobe=4 rerank=20`.")
+    why_not: str | None = Field(description="Why it is not possible; null if it is.")
+
+
+class SearchChoice(BaseModel):
+    """Which way a search took, and why."""
+
+    kind: Literal["own", "other", "unknown", "all"] = Field(
+        description="`own`: the query is like the rows. `other`: like the other kind of vectors. "
+        "`unknown`: unlike both. `all`: that made no difference."
+    )
+    queries: int
+    taken: str
+    because: str
+    ways: list[SearchWay]
+
+
 class SearchResponse(BaseModel):
     """The result of a search, best first."""
 
@@ -117,6 +162,10 @@ class SearchResponse(BaseModel):
     note: str | None = Field(description="What limited the answer, for people.")
     exact: bool = Field(
         description="True if no approximate index took part. With `vectors`, no other row is nearer then."
+    )
+    explain: list[SearchChoice] | None = Field(
+        None,
+        description="Only with `explain`: the ways of this search; empty if it compared no vectors.",
     )
     on: str = Field(description="What was searched, as in the request.")
     space: str = Field(

@@ -104,6 +104,8 @@ async def search(
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }
+    if asked.explain:
+        content["explain"] = [one.as_json() for one in found.report.answered.choices]
     started = time.perf_counter()
     response = answer(content)
     request.app.state.metrics.stage("serialise", time.perf_counter() - started)
@@ -241,6 +243,13 @@ async def atlas(request: Request, collection: CollectionName = None) -> Response
     return answer(await _workers(request).run(partial(atlases.describe, served)))
 
 
+async def atlas_column(request: Request, name: str, collection: CollectionName = None) -> Response:
+    """Return the values of a column for the points of the map, to colour them by."""
+    served = _catalogue(request).pick(collection)
+    atlases: Atlases = request.app.state.atlases
+    return answer(await _workers(request).run(partial(atlases.column, served, name)))
+
+
 async def places(
     request: Request, asked: requests.ItemsRequest, collection: CollectionName = None
 ) -> Response:
@@ -278,6 +287,7 @@ ROUTES = (
     Route("POST", "/metadata", clip.metadata, list[clip.RowMetadata], body=clip.MetadataRequest),
     Route("GET", "/indices-list", clip.indices_list, list[str]),
     Route("GET", "/api/atlas", atlas, responses.AtlasResponse),
+    Route("GET", "/api/atlas/column", atlas_column, responses.AtlasColumnResponse),
     Route("POST", "/api/atlas/places", places, responses.AtlasPlacesResponse),
 )
 

@@ -186,9 +186,10 @@ class Searches:
         found = collection.nearest(vectors, k, on=key.on, where=key.where, exact=key.exact)
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
+        rows = zip(batch, found.ids, found.distances, strict=True)
         results = [
-            _result(key, wanted, ids, distances, found.report)
-            for wanted, ids, distances in zip(batch, found.ids, found.distances, strict=True)
+            _result(key, wanted, ids, distances, found.report.of_query(number))
+            for number, (wanted, ids, distances) in enumerate(rows)
         ]
         self._metrics.stage("metadata", time.perf_counter() - searched)
         return results

@@ -1,4 +1,4 @@
-"""Thumbnails: pictures are decoded and encoded again, so that no other data of a file is sent."""
+"""The thumbnails that the service sends: of local pictures, and of pictures that it fetched."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
-from pairdex.encoders.pictures import open_picture
+from pairdex.encoders.thumbnail import Thumbnail, thumbnail
 from pairdex.errors import PairdexError
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 
-__all__ = ["PictureFile", "Thumbnail", "draw", "draw_bytes", "find"]
-
-_JPEG_QUALITY = 88  # of 95: no visible loss at the size of a tile
-_WEBP_QUALITY = 88
+__all__ = ["PictureFile", "draw", "draw_bytes", "find"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +21,6 @@ class PictureFile:
     row_id: int
     path: Path
     version: str
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """An encoded picture."""
-
-    data: bytes
-    media_type: str
 
 
 def find(served: ServedCollection, row_id: int) -> PictureFile | None:
@@ -49,10 +36,7 @@ def find(served: ServedCollection, row_id: int) -> PictureFile | None:
 
 
 def draw(picture_file: PictureFile, side: int) -> Thumbnail:
-    """Return the picture with its longer side at most `side` pixels; it is never enlarged.
-
-    It is rotated as its EXIF data says, and contains no other data of the file. Transparent pictures
-    become WebP, all others JPEG.
+    """Return the thumbnail of a local picture.
 
     Raises
     ------
@@ -69,15 +53,6 @@ def draw_bytes(data: bytes, side: int, row_id: int) -> Thumbnail:
 
 def _drawn(source: Path | BytesIO, side: int, name: str) -> Thumbnail:
     try:
-        picture = ImageOps.exif_transpose(open_picture(source))
+        return thumbnail(source, side)
     except PairdexError as error:
         raise ApiError(404, "no_picture", f"{name} cannot be decoded", "id") from error
-    picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    picture.info.clear()
-    file = BytesIO()
-    if picture.mode == "RGBA":
-        picture.save(file, "WEBP", quality=_WEBP_QUALITY)
-        return Thumbnail(file.getvalue(), "image/webp")
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
-    return Thumbnail(file.getvalue(), "image/jpeg")

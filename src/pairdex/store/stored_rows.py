@@ -15,10 +15,13 @@ from pairdex.errors import InvalidArgument, NoSuchRow
 from pairdex.parts.model_record import ModelRecord
 from pairdex.store.manifest import Manifest, VectorField
 from pairdex.store.pictures import picture_path
+from pairdex.store.row_html import Pictures, Row, grid
 from pairdex.store.store import Store, as_ids
 from pairdex.store.vectors_view import VectorsView
 
 __all__ = ["StoredRows"]
+
+_SAMPLE = 12  # rows that a notebook shows of a collection
 
 
 class StoredRows:
@@ -44,6 +47,24 @@ class StoredRows:
     def __len__(self) -> int:
         return self._store.live_rows
 
+    def _repr_html_(self) -> str | None:
+        """Return a few rows, spread over the collection, as a grid; None if it is closed."""
+        if self._opened is None:
+            return None
+        ids = self._spread(_SAMPLE)
+        title = f"{self.name}: {len(self):,} rows of {self.dim} dimensions"
+        if len(ids) < len(self):
+            title += f"; {len(ids)} of them, spread over the collection"
+        rows = self._rows(ids).to_pylist()
+        return grid(rows, Pictures(self._place.absolute()), title=title)
+
+    def _spread(self, count: int) -> NDArray[np.int64]:
+        """Return at most `count` ids of live rows, evenly spaced."""
+        live = self._store.allowed()
+        ids = np.arange(self._store.rows) if live is None else np.flatnonzero(live)
+        places = np.linspace(0, len(ids), min(count, len(ids)), endpoint=False)
+        return np.asarray(ids[places.astype(np.int64)], np.int64)
+
     def __contains__(self, row_id: object) -> bool:
         if isinstance(row_id, bool) or not isinstance(row_id, (int, np.integer)):
             return False
@@ -62,17 +83,15 @@ class StoredRows:
             )
 
     @overload
-    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    def __getitem__(self, key: int) -> Row: ...
     @overload
     def __getitem__(self, key: slice | Sequence[int] | NDArray[Any]) -> pa.Table: ...
-    def __getitem__(
-        self, key: int | slice | Sequence[int] | NDArray[Any]
-    ) -> dict[str, Any] | pa.Table:
+    def __getitem__(self, key: int | slice | Sequence[int] | NDArray[Any]) -> Row | pa.Table:
         if isinstance(key, slice):
             return self._rows(self._ids_of(key))
         if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
-            row: dict[str, Any] = self._rows(np.array([key], np.int64)).to_pylist()[0]
-            return row
+            values = self._rows(np.array([key], np.int64)).to_pylist()[0]
+            return Row(values, self._place.absolute())
         return self._rows(as_ids(as_array(key, field="key"), field="key"))
 
     def _ids_of(self, key: slice) -> NDArray[np.int64]:

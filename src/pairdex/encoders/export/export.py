@@ -102,12 +102,14 @@ def convert(
     precision: Precision = "int8" if int8 else "float32"
     called = (name or published.name) + ("-int8" if int8 else "")
     atomic.make_folder(target.parent)
+    kind, used = published.kind, published.vision.activation
     staging = target.with_name(f".{target.name}.partial")
     atomic.make_folder(staging)
     with lock.writing(staging):
         try:
             atomic.empty_folder(staging)  # of what a killed export has left
             _write(published, staging, called, precision, origin)
+            del published  # trying the towers takes as much memory
             _try_out(staging)
             if target.exists():
                 target.rmdir()
@@ -121,8 +123,8 @@ def convert(
         model=model.name,
         dim=model.dim,
         files=files,
-        kind=published.kind,
-        activation=published.vision.activation,
+        kind=kind,
+        activation=used,
         precision=precision,
         checksum=model.checksum,
         bytes=sum((target / file).stat().st_size for file in files),

@@ -57,7 +57,7 @@ class Tensors:
         weight = self.take(f"{name}.weight", 2, None, width)
         bias = f"{name}.bias"
         return Affine(
-            np.ascontiguousarray(weight.T),
+            weight.T,  # a view: the file is mapped, and each layer is copied when it is written
             self.take(bias, 1, len(weight)) if bias in self._weights else None,
         )
 

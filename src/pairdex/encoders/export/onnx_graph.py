@@ -112,6 +112,8 @@ class Graph:
     def model(self, inputs: dict[str, tuple[str, list[int | str]]], output: str, dim: int) -> bytes:
         """Return the finished model; its result is called `vectors`, shape (batch, dim).
 
+        It uses the graph up: tensors are moved into the model one by one, as towers take gigabytes.
+
         Raises
         ------
         UnsupportedFormat
@@ -127,7 +129,6 @@ class Graph:
                 for name, (kind, shape) in inputs.items()
             ],
             [helper.make_tensor_value_info("vectors", kinds.FLOAT, ["batch", dim])],
-            self._tensors,
         )
         opsets = [helper.make_opsetid("", _OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
@@ -137,6 +138,9 @@ class Graph:
                 f"a tower of {size / 1e9:.1f} GB does not fit into one ONNX file, which holds 2.1 GB: "
                 "models of this size cannot be exported"
             )
+        self._tensors.reverse()
+        while self._tensors:
+            model.graph.initializer.append(self._tensors.pop())
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 

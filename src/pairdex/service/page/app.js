@@ -8,8 +8,7 @@ import { downloadRows } from "./downloads.js";
 import { keepFocus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
-import { clearNotice, describe, hideWelcome, notice, offerExamples, say, sentence, welcome } from "./notices.js";
-import { shortCaptions } from "./pictures.js";
+import { clearNotice, describe, hideWelcome, notice, say, sentence, welcome } from "./notices.js";
 import { QueryBox } from "./query.js";
 import { Refine } from "./refine.js";
 import { Results } from "./results.js";
@@ -64,7 +63,12 @@ const box = new QueryBox({
 });
 const terms = new Terms({ onChange: (next) => change({ terms: next }), nameOf: (id) => nameOf(collection().name, id) });
 const refine = new Refine({ onChange: (changes) => change(changes) });
-const atlas = new Atlas({ onDetails: (row) => route.open(row.id), isShown });
+const atlas = new Atlas({
+  onDetails: (row) => route.open(row.id),
+  onSelect: (ids, found) => selection.set(ids, found),
+  onError: showError,
+  isShown,
+});
 
 function collection() {
   return catalogue.collections.find(({ name }) => name === state.collection) ?? catalogue.collections[0];
@@ -156,7 +160,7 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
 
 function showBusy() {
   grid.setBusy(true);
-  if (grid.rows.length === 0) say("Searching …");
+  if (grid.rows.length === 0 && shownAs === null && state.view !== "atlas") say("Searching …");
 }
 
 function showControls() {
@@ -183,7 +187,6 @@ async function showResults(signal, { scroll, focusMap }) {
   clearErrors();
   say(describe(state, collection(), results));
   if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
-  if (!isSearch(state) && !isBrowse(state) && collection().examples.length === 0) offerExamples(shortCaptions(grid.rows), typeExample);
   if (state.view === "atlas") await atlas.show(collection(), grid.rows.map(({ id }) => id), signal, focusMap);
   if (scroll !== null) window.scrollTo(0, scroll);
   shownAs = state;

@@ -1,6 +1,7 @@
 // The map of the collection: its view, the row under the pointer, and the results on it.
 
 import { post } from "./api.js";
+import { Colours } from "./atlas_colours.js";
 import { AtlasData } from "./atlas_data.js";
 import { draw } from "./atlas_draw.js";
 import { listen } from "./atlas_input.js";
@@ -12,14 +13,18 @@ const REACH = 16; // pixels around a point in which it can be picked
 const POINT_MS = 60; // the pointer rests this long before a caption is requested
 const MOST_PICTURES = 160; // visible at once, as in atlas_draw.js
 const SIDE = 128; // pixels of a picture
+const MOST_SELECTED = 800; // rows of a selection: what a filter of 10,000 characters can name
 const KEPT = 600; // rows and pictures
 const byId = (id) => document.getElementById(id);
 
 export class Atlas {
-  /** `onDetails(row)` is called for a point that was clicked; only rows with `isShown(row)` are shown. */
-  constructor({ onDetails, isShown }) {
-    this.onDetails = onDetails;
-    this.isShown = isShown;
+  /**
+   * `onDetails(row)` is called for a point that was clicked, `onSelect(ids, found)` with the rows of an area, at most
+   * 800 of the `found` ones, `onError(error)` if a column cannot be read; only rows with `isShown(row)` are shown.
+   */
+  constructor({ onDetails, onSelect, onError, isShown }) {
+    Object.assign(this, { onDetails, onSelect, isShown, lasso: [] });
+    this.colours = new Colours({ onChange: () => this.#paint(), onError });
     this.section = byId("atlas");
     this.canvas = byId("atlas-map");
     this.tip = byId("atlas-tip");
@@ -32,7 +37,11 @@ export class Atlas {
       onPoint: (left, top) => this.#point(left, top),
       onLeave: () => this.#hover(-1),
       onClick: (left, top) => this.#click(left, top),
+      isLasso: (event) => event.shiftKey || byId("atlas-lasso").getAttribute("aria-pressed") === "true",
+      onLasso: (places, isDone) => this.#drawLasso(places, isDone),
+      onAll: () => this.#select(this.data?.within(...this.view.seen) ?? []),
     });
+    byId("atlas-lasso").addEventListener("click", () => this.#setLasso(byId("atlas-lasso").getAttribute("aria-pressed") !== "true"));
     const zoom = (factor) => () => {
       this.view.zoomAt(this.view.width / 2, this.view.height / 2, factor);
       this.#moved();
@@ -63,6 +72,7 @@ export class Atlas {
       this.#explain(error);
       return;
     }
+    this.colours.offer(collection);
     byId("atlas-missing").hidden = true;
     byId("atlas-frame").hidden = false;
     this.canvas.setAttribute("aria-label", `Map of ${this.data.count.toLocaleString("en")} rows of ${collection.name}`);
@@ -112,13 +122,34 @@ export class Atlas {
     this.painting = requestAnimationFrame(() => {
       this.painting = null;
       const style = getComputedStyle(document.documentElement);
-      const colours = Object.fromEntries(["paper", "ink", "accent", "danger"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+      const colours = Object.fromEntries(["paper", "ink", "quiet", "accent", "danger"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
       colours.font = getComputedStyle(document.body).fontFamily;
-      const { hits, hovered, chosen } = this;
-      draw(this.canvas.getContext("2d"), this.data, this.view, { colours, hits, hovered, chosen, pictureOf: (id) => this.pictures.get(id) });
+      const { hits, hovered, chosen, lasso } = this;
+      const { shades } = this.colours;
+      draw(this.canvas.getContext("2d"), this.data, this.view, { colours, hits, hovered, chosen, shades, lasso, pictureOf: (id) => this.pictures.get(id) });
       this.canvas.dataset.zoom = this.view.zoom.toFixed(2);
       this.canvas.dataset.hits = hits.length;
     });
+  }
+
+  #drawLasso(places, isDone) {
+    this.lasso = isDone ? [] : places;
+    this.#paint();
+    if (!isDone) return;
+    this.#setLasso(false);
+    if (places.length > 2 && this.data) this.#select(this.data.inside(places.map((place) => this.view.toPlane(...place))));
+  }
+
+  #setLasso(isOn) {
+    byId("atlas-lasso").setAttribute("aria-pressed", String(isOn));
+    this.canvas.classList.toggle("drawing", isOn);
+  }
+
+  /** Select the rows of points, spread evenly over them if they are too many. */
+  #select(points) {
+    const step = Math.max(1, points.length / MOST_SELECTED);
+    const some = Array.from({ length: Math.min(points.length, MOST_SELECTED) }, (_, i) => points[Math.floor(i * step)]);
+    this.onSelect(some.map((point) => this.data.ids[point]), points.length);
   }
 
   #nearest(left, top) {
@@ -163,8 +194,8 @@ export class Atlas {
   async #rowsOf(ids) {
     const unknown = ids.filter((id) => !this.rows.has(id));
     if (unknown.length) {
-      const answer = await post("api/items", { collection: this.collection.name, ids: unknown
-      }).catch(() => ({ items: [] })); if (this.rows.size > KEPT) this.rows.clear();
+      const answer = await post("api/items", { collection: this.collection.name, ids: unknown }).catch(() => ({ items: [] }));
+      if (this.rows.size > KEPT) this.rows.clear();
       for (const row of answer.items) this.rows.set(row.id, row);
     }
     return ids.map((id) => this.rows.get(id)).filter((row) => row && this.isShown(row));

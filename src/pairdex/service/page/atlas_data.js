@@ -39,6 +39,13 @@ export class AtlasData {
     return found;
   }
 
+  /** The numbers of the points inside a polygon of [x, y]. */
+  inside(polygon) {
+    const [xs, ys] = [polygon.map(([x]) => x), polygon.map(([, y]) => y)];
+    const box = this.within(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys));
+    return box.filter((i) => isInside(this.x[i], this.y[i], polygon));
+  }
+
   /** The number of the nearest point at most `reach` away; -1 where there is none. */
   nearest(x, y, reach) {
     let best = -1;
@@ -60,6 +67,16 @@ export class AtlasData {
     const at = (value) => Math.min(CELLS - 1, Math.floor(value * CELLS));
     return at(y) * CELLS + at(x);
   }
+}
+
+/** Whether a ray from a place crosses the polygon an odd number of times. */
+function isInside(x, y, polygon) {
+  let isIn = false;
+  polygon.forEach(([x1, y1], index) => {
+    const [x2, y2] = polygon[(index || polygon.length) - 1];
+    if (y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1) isIn = !isIn;
+  });
+  return isIn;
 }
 
 function bytes(base64) {

@@ -1,20 +1,59 @@
-// Paints the map: density where one sees all of it, points nearer by, pictures nearest, and names of regions.
+// Paints the map: density where one sees all of it, points nearer by or in the colours of a column, pictures nearest,
+// and names of regions.
+
+import { drawNames } from "./atlas_names.js";
 
 const CELL = 5; // pixels of a cell of the density
 const MOST_PICTURES = 160; // seen at once; with more points they are dots
 const PICTURE = 56; // pixels
 const DOTS_FROM = 1.8; // zoom
-const LABEL_GAP = 6; // pixels between names
 
-export function draw(pen, data, view, { colours, hits, hovered, chosen, pictureOf }) {
+/** `shades` gives the colour of each point (`of(point)`), or is null; `lasso` is a list of places on the screen. */
+export function draw(pen, data, view, { colours, hits, hovered, chosen, shades, lasso, pictureOf }) {
   pen.clearRect(0, 0, view.width, view.height);
   const seen = data.within(...view.seen);
-  if (view.zoom < DOTS_FROM) drawDensity(pen, data, view, seen, colours);
+  if (shades) drawShades(pen, data, view, seen, shades);
+  else if (view.zoom < DOTS_FROM) drawDensity(pen, data, view, seen, colours);
   else drawDots(pen, data, view, seen, colours);
   if (seen.length <= MOST_PICTURES && view.zoom >= DOTS_FROM) drawPictures(pen, data, view, seen, colours, pictureOf);
   drawHits(pen, view, hits, colours);
   for (const [point, width] of [[hovered, 2], [chosen, 3]]) if (point >= 0) drawRing(pen, view, data.x[point], data.y[point], colours.ink, width, 7);
-  drawNames(pen, data, view, colours);
+  drawNames(pen, data, view, seen, colours);
+  drawLasso(pen, lasso, colours);
+}
+
+/** Points by their colours, one colour after the other: canvases change colours slowly. */
+function drawShades(pen, data, view, seen, shades) {
+  const groups = new Map();
+  for (const i of seen) {
+    const colour = shades.of(i);
+    if (!groups.has(colour)) groups.set(colour, []);
+    groups.get(colour).push(i);
+  }
+  const size = Math.min(8, 3 + Math.log2(Math.max(1, view.zoom)));
+  pen.globalAlpha = 0.85;
+  for (const [colour, points] of groups) {
+    pen.fillStyle = colour;
+    for (const i of points) {
+      const [left, top] = view.toScreen(data.x[i], data.y[i]);
+      pen.fillRect(left - size / 2, top - size / 2, size, size);
+    }
+  }
+  pen.globalAlpha = 1;
+}
+
+function drawLasso(pen, lasso, { accent }) {
+  if (lasso.length < 2) return;
+  pen.beginPath();
+  for (const place of lasso) pen.lineTo(...place);
+  pen.closePath();
+  pen.globalAlpha = 0.12;
+  pen.fillStyle = accent;
+  pen.fill();
+  pen.globalAlpha = 1;
+  pen.strokeStyle = accent;
+  pen.lineWidth = 1.5;
+  pen.stroke();
 }
 
 function drawDensity(pen, data, view, seen, colours) {
@@ -75,33 +114,4 @@ function drawRing(pen, view, x, y, colour, width, radius) {
   pen.beginPath();
   pen.arc(left, top, radius, 0, 7);
   pen.stroke();
-}
-
-/** Few large regions from afar, many small ones nearer by; larger ones first, none over another. */
-function drawNames(pen, data, view, colours) {
-  const level = view.zoom < 2.2 ? 0 : 1;
-  const taken = [];
-  pen.font = `600 ${level === 0 ? 15 : 13}px ${colours.font}`;
-  pen.textAlign = "center";
-  pen.textBaseline = "middle";
-  pen.lineJoin = "round";
-  const regions = data.regions.filter((region) => region.level === level).sort((one, other) => other.points - one.points);
-  for (const { x, y, words } of regions) {
-    const [left, top] = view.toScreen(x, 1 - y);
-    const text = words.join(" · ");
-    const half = pen.measureText(text).width / 2 + LABEL_GAP;
-    const box = [left - half, top - 10 - LABEL_GAP, left + half, top + 10 + LABEL_GAP];
-    const isSeen = box[0] >= 0 && box[2] <= view.width && box[1] >= 0 && box[3] <= view.height;
-    if (!isSeen || taken.some((one) => overlap(one, box))) continue;
-    taken.push(box);
-    pen.strokeStyle = colours.paper;
-    pen.lineWidth = 5;
-    pen.strokeText(text, left, top);
-    pen.fillStyle = colours.ink;
-    pen.fillText(text, left, top);
-  }
-}
-
-function overlap([left, top, right, bottom], other) {
-  return left < other[2] && other[0] < right && top < other[3] && other[1] < bottom;
 }

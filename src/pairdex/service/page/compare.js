@@ -12,8 +12,9 @@ export async function compare(body) {
   byId("compare-lists").replaceChildren();
   dialog.showModal();
   try {
-    const approximate = await post("api/search", { ...body, exact: false });
-    const exact = await post("api/search", { ...body, exact: true });
+    const pure = body.keywords ? {} : { hybrid: false }; // captions are no matter of the index
+    const approximate = await post("api/search", { ...body, exact: false, ...pure });
+    const exact = await post("api/search", { ...body, exact: true, ...pure });
     byId("compare-words").textContent = inWords(exact, approximate);
     byId("compare-lists").replaceChildren(list("Exact", exact, approximate), list("Approximate", approximate, exact));
   } catch (error) {

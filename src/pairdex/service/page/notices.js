@@ -65,14 +65,10 @@ export function welcome(collection, onExample) {
   byId("hero-text").textContent = collection.queries.includes("text")
     ? "Type a description, drop a picture, or click a picture to see similar ones."
     : "Type words of the captions, filter, or click a row to see similar ones. Searching by meaning needs the model of this collection, which is not at hand.";
-  offerExamples(collection.examples, onExample);
+  byId("hero-model").textContent = collection.model?.knows ? sentence(collection.model.knows) : "";
+  byId("examples").replaceChildren(...collection.examples.map((text) => exampleChip(text, onExample)));
   byId("hero").hidden = false;
   byId("heading").hidden = true;
-}
-
-/** Offer texts to search for. */
-export function offerExamples(texts, onExample) {
-  byId("examples").replaceChildren(...texts.map((text) => exampleChip(text, onExample)));
 }
 
 /** `heading` is for screen readers. */

@@ -2,7 +2,6 @@
 
 import { pictureAddress } from "./api.js";
 
-const SHORT = { least: 8, most: 36, count: 6 }; // characters of captions to search for, and how many
 const RATIOS = { least: 0.75, most: 2.4 }; // width / height of a tile: room for words; beyond, the picture stands inside it
 
 /** Width / height where the row says it, else null. */
@@ -39,12 +38,6 @@ export function domainOf(row) {
 /** Return "640 × 480" where a row says it, else "". */
 export function sizeOf(row) {
   return ratioOf(row) === null ? "" : `${row.width} × ${row.height}`;
-}
-
-/** Return some captions of rows that are short enough to be offered as texts to search for. */
-export function shortCaptions(rows) {
-  const captions = rows.map(({ caption }) => (typeof caption === "string" ? caption.trim() : ""));
-  return [...new Set(captions.filter((text) => text.length >= SHORT.least && text.length <= SHORT.most))].slice(0, SHORT.count);
 }
 
 /** Fill `place` with the row's picture; if it cannot be loaded, with its caption. `size` is as in `loadPicture`. */

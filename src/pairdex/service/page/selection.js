@@ -26,11 +26,13 @@ export class Selection {
     this.set(isNew ? [...this.ids, id] : this.ids);
   }
 
-  set(ids) {
+  /** Select rows; `found` is how many there are, if not all of them. */
+  set(ids, found = ids.length ?? ids.size) {
     this.ids = new Set(ids);
     const count = this.ids.size;
     byId("selection").hidden = count === 0;
-    byId("selection-count").textContent = `${count.toLocaleString("en")} ${count === 1 ? "row" : "rows"} selected`;
+    const of = found > count ? ` of ${found.toLocaleString("en")}` : "";
+    byId("selection-count").textContent = `${count.toLocaleString("en")}${of} ${found === 1 ? "row" : "rows"} selected`;
     byId("selection-like").textContent = count > MOST_LIKE ? `More like the first ${MOST_LIKE}` : "More like these";
     this.onChange(this.ids);
   }
