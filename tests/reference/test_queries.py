@@ -163,7 +163,7 @@ def test_the_command_says_how_many_and_why_others_were_left_out(make, run, tmp_p
     assert out.status == 0, out.err
     assert {"n", "drawn", "ties", "near_duplicates", "repeated", "seconds"} <= out.json.keys()
     assert out.json["n"] == 5
-    out = run("queries", c, "--out", tmp_path / "q.h5", "-n", 5, "--seed", 3, "--distinct")
+    out = run("queries", c, "--out", tmp_path / "distinct.h5", "-n", 5, "--seed", 3, "--distinct")
     assert "left out: repeated" in out.out
 
 
