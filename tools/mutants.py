@@ -37,7 +37,7 @@ TESTS = {
     "exports/sisap.py": ["exports/test_sisap.py"],
     "files/array_files.py": ["files/test_array_files.py"],
     "files/atomic.py": ["files/test_atomic.py", "files/test_weak_file_systems.py"],
-    "files/boundary.py": ["files/test_vectors.py", "files/test_hdf5.py", "encoders/test_heads.py"],
+    "files/boundary.py": ["files/test_boundary.py"],
     "files/foreign.py": ["files/test_foreign.py"],
     "files/foreign_names.py": ["files/test_foreign_names.py"],
     "files/hdf5.py": ["files/test_hdf5.py"],

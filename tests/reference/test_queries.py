@@ -163,7 +163,7 @@ def test_the_command_says_how_many_and_why_others_were_left_out(make, run, tmp_p
     assert out.status == 0, out.err
     assert {"n", "drawn", "ties", "near_duplicates", "repeated", "seconds"} <= out.json.keys()
     assert out.json["n"] == 5
-    out = run("queries", c, "--out", tmp_path / "q.h5", "-n", 5, "--seed", 3, "--distinct")
+    out = run("queries", c, "--out", tmp_path / "distinct.h5", "-n", 5, "--seed", 3, "--distinct")
     assert "left out: repeated" in out.out
 
 
@@ -194,3 +194,15 @@ def test_removed_rows_are_neither_drawn_nor_neighbours(make, run, tmp_path):
     expected = {int(live[row]) for row in by_hand(vectors[live], vectors[live])}
     pairdex.queries(c, tmp_path / "q.h5", len(expected))
     assert set(read(tmp_path / "q.h5")[1].tolist()) == expected
+
+
+def test_the_same_command_again_keeps_its_file_and_another_draw_is_refused(collection, tmp_path):
+    out = tmp_path / "q.h5"
+    pairdex.queries(collection, out, 10)
+    before = out.read_bytes()
+    pairdex.queries(collection, out, 10)
+    assert out.read_bytes() == before
+    for other in ({"n": 11}, {"seed": 4}, {"distinct": True}):
+        with pytest.raises(InvalidArgument, match=r"q\.h5 exists, and gold standards"):
+            pairdex.queries(collection, out, **{"n": 10} | other)
+    assert out.read_bytes() == before

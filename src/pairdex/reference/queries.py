@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import open_or_build_codes
-from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.errors import InvalidArgument, Mismatch, PairdexError
 from pairdex.files import atomic
+from pairdex.files.hdf5 import dataset_at, open_hdf5
 from pairdex.files.hdf5_tables import TableWriter, Value
 from pairdex.files.query_files import QUERIES_NAME
 from pairdex.knn import cosine
@@ -140,7 +141,8 @@ def queries(
     use_codes
         Build and use codes. They speed up the search and give the same answer.
     force
-        Replace `out` if it exists: gold standards and results of its queries are then of others.
+        Replace `out` if it holds something else: gold standards and results of its queries are then
+        of others.
     progress
         Called with the step, the amount done and the total.
     n
@@ -157,7 +159,8 @@ def queries(
     store = Store(Path(collection))
     database = store if against is None else Store(Path(against))
     check_queries_wanted(store, Path(out), n, on=on, against=database)
-    if Path(out).exists() and not force:
+    wanted = _attributes(store, database, on, seed, distinct=distinct)
+    if Path(out).exists() and not force and not _holds(Path(out), n, wanted):
         raise InvalidArgument(
             f"{out} exists, and gold standards may be of its queries: write to another file, or "
             "replace it with --force",
@@ -355,6 +358,17 @@ def _write(
         writer = TableWriter(file, tables, attributes=attributes)
         writer.write(QUERIES_NAME, 0, vectors)
         writer.write("ids", 0, ids)
+
+
+def _holds(path: Path, n: int, wanted: dict[str, Value]) -> bool:
+    """Whether a file holds this very draw: the same command wrote it, and was killed afterwards."""
+    try:
+        with open_hdf5(path) as file:
+            held = {name: file.attrs.get(name) for name in wanted}
+            ids = dataset_at(file, "ids")
+            return ids is not None and ids.shape == (n,) and held == wanted
+    except (PairdexError, ValueError):  # damaged, or an array where one value belongs
+        return False
 
 
 def _attributes(
