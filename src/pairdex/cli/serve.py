@@ -190,6 +190,15 @@ def _bring_model(collection: pairdex.Collection) -> None:
         )
 
 
+def _opened(paths: list[Path], model: str | None) -> list[pairdex.Collection]:
+    """Open the collections, and say what the demo model knows."""
+    place = None if model is None else model_place(model)
+    opened = [pairdex.open(path, model=place) for path in paths]
+    for knows in {what_it_knows(collection.model) for collection in opened} - {""}:
+        sys.stderr.write(f"note: {knows}\n")
+    return opened
+
+
 def _configure(log_format: Literal["text", "json"] | None) -> None:
     """Set up a process that answers requests."""
     from pairdex.service.logs import log_to  # noqa: PLC0415
