@@ -147,23 +147,14 @@ def command(
     stop it.
     """
     # Heavy, and not needed for help.
-    from pairdex.service.policy import Policy  # noqa: PLC0415
-    from pairdex.service.reverse_proxy import ReverseProxy  # noqa: PLC0415
-    from pairdex.service.server import serve  # noqa: PLC0415
+    from pairdex.service import Policy, ReverseProxy, serve  # noqa: PLC0415
 
     _check_combination(unix_socket, host, port, root_path)
     policy = Policy(cors=tuple(cors or ()), rate=rate, proxy_hosts=tuple(proxy_hosts or ()))
     proxy = ReverseProxy(root_path or "", tuple(proxy_headers or ()))
-    place = None if model is None else model_place(model)
-    opened = [pairdex.open(path, model=place) for path in collections]
-    if place is None:
-        for collection in opened:
-            _bring_model(collection)
-    for knows in {what_it_knows(collection.model) for collection in opened} - {""}:
-        sys.stderr.write(f"note: {knows}\n")
     with progress_bars() as progress:
         serve(
-            opened,
+            _opened(collections, model),
             host=DEFAULT_HOST if host is None else host,
             port=DEFAULT_PORT if port is None else port,
             unix_socket=unix_socket,
@@ -188,6 +179,18 @@ def _bring_model(collection: pairdex.Collection) -> None:
         sys.stderr.write(
             f"note: texts and pictures cannot be searched in {collection.name}: {error}\n"
         )
+
+
+def _opened(paths: list[Path], model: str | None) -> list[pairdex.Collection]:
+    """Open the collections with their models, and say what the demo model knows."""
+    place = None if model is None else model_place(model)
+    opened = [pairdex.open(path, model=place) for path in paths]
+    if place is None:
+        for collection in opened:
+            _bring_model(collection)
+    for knows in {what_it_knows(collection.model) for collection in opened} - {""}:
+        sys.stderr.write(f"note: {knows}\n")
+    return opened
 
 
 def _configure(log_format: Literal["text", "json"] | None) -> None:
