@@ -227,7 +227,7 @@ def test_result_files_record_the_space(collection, pca, queries, run, tmp_path):
     with h5py.File(out) as file:
         assert_near((file["knns"][()] - 1, file["dists"][()]), expected)
         assert file.attrs["algo"] == "pairdex pca3"
-        assert file.attrs["params"] == "k=4 on=pca3"
+        assert file.attrs["params"] == "k=4 on=pca3 method=pca"
 
 
 def test_a_gold_standard_of_a_projection_records_it(collection, pca, queries, run, tmp_path):
