@@ -64,6 +64,8 @@ class SearchAnswer:
         With `keywords` and `browse`: the `after` of the next page; None on the last.
     note
         What limited the answer; None if nothing did.
+    explain
+        With `explain`: which ways the search had, and why one was taken, as docs/service.md describes.
     """
 
     hits: list[Hit]
@@ -76,6 +78,7 @@ class SearchAnswer:
     total: int | None
     next: int | None
     note: str | None
+    explain: list[dict[str, Any]] | None = None
 
     def _repr_html_(self) -> str:
         """Return the captions and links of the first rows as a grid; nothing is fetched."""
@@ -104,8 +107,9 @@ class Contained:
 
 def as_search_answer(answer: dict[str, Any]) -> SearchAnswer:
     """Convert the answer of POST /api/search."""
-    names = {each.name for each in fields(SearchAnswer)} - {"hits"}
+    names = {each.name for each in fields(SearchAnswer)} - {"hits", "explain"}
     facts = {name: answer[name] for name in names}
+    facts["explain"] = answer.get("explain")
     return SearchAnswer(hits=[_hit(row) for row in answer["hits"]], **facts)
 
 

@@ -114,6 +114,8 @@ class Client:
             Include the stored vector of each hit.
         exact
             Ignore the index; search exactly.
+        explain
+            Say which ways the search had and which it took.
         collection
             A collection of the service, by name. None means the first.
         """
@@ -136,7 +138,7 @@ class Client:
             As in `search`.
         hybrid, sort, descending, after
             As in `search`.
-        fold, vectors, exact, collection
+        fold, vectors, exact, explain, collection
             As in `search`.
         """
         request = calls.request(self._http, self._url, self._headers, calls.download(form, fields))
