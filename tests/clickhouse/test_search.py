@@ -29,7 +29,7 @@ def ids_of(table):
 
 def test_a_text_finds_what_pairdex_finds(drawn, place):
     collection = pairdex.open(drawn)
-    expected = collection.search(text="a red car", k=10)
+    expected = collection.search(text="a red car", hybrid=False, k=10)
     found = search_table(collection, place, Query(text="a red car"), table="drawn")
     assert found.by_index
     assert ids_of(found.table) == ids_of(expected)
@@ -68,7 +68,9 @@ def test_a_filter_still_gives_k_rows_if_k_qualify(drawn, place, clickhouse_query
         collection, place, Query(text="a red car"), table="drawn", k=6, where=where
     )
     expected = ids_of(
-        collection.search(text="a red car", k=6, where=where.replace("width > 0", "true"))
+        collection.search(
+            text="a red car", hybrid=False, k=6, where=where.replace("width > 0", "true")
+        )
     )
     assert ids_of(found.table) == expected
     assert len(expected) == (1 if where == "id = 299" else 6)
@@ -140,7 +142,7 @@ def test_shards_are_searched_as_one_table(drawn, clickhouse_url, clickhouse_serv
     collection = pairdex.open(drawn)
     found = search_table(collection, place, Query(text="a blue boat"), table="shards", k=15)
     assert found.by_index
-    assert ids_of(found.table) == ids_of(collection.search(text="a blue boat", k=15))
+    assert ids_of(found.table) == ids_of(collection.search(text="a blue boat", hybrid=False, k=15))
 
 
 def test_a_cluster_is_indexed_and_searched_through_its_distributed_table(drawn, clickhouse_server):
@@ -152,7 +154,9 @@ def test_a_cluster_is_indexed_and_searched_through_its_distributed_table(drawn, 
     collection = pairdex.open(drawn)
     for where in (None, "id % 10 = 3"):
         found = search_table(collection, place, Query(text="a red car"), where=where)
-        assert ids_of(found.table) == ids_of(collection.search(text="a red car", where=where))
+        assert ids_of(found.table) == ids_of(
+            collection.search(text="a red car", hybrid=False, where=where)
+        )
 
 
 # --- the index ---
@@ -228,7 +232,7 @@ def test_the_command_loads_indexes_and_searches(drawn, clickhouse_url, run, tmp_
     )
     assert [built["name"] for built in done.json["indexes"]] == ["image_index", "text_index"]
     found = run("clickhouse", "search", drawn, *at, "--text", "a red car", "-k", "3", "--json").json
-    expected = pairdex.open(drawn).search(text="a red car", k=3)
+    expected = pairdex.open(drawn).search(text="a red car", hybrid=False, k=3)
     assert [hit["id"] for hit in found["hits"]] == ids_of(expected)
     assert (found["exact"], found["index"]) == (False, True)
     shown = run("clickhouse", "search", drawn, *at, "--text", "a red car", "--exact").out

@@ -125,7 +125,7 @@ def test_the_tutorials_query_finds_what_pairdex_finds(server, clickhouse_query, 
         server,
         "SELECT url FROM laion ORDER BY cosineDistance(image_embedding, encode_text('a red car')) LIMIT 10",
     )
-    expected = pairdex.open(drawn).search(text="a red car")["image_path"].to_pylist()
+    expected = pairdex.open(drawn).search(text="a red car", hybrid=False)["image_path"].to_pylist()
     assert [row[0] for row in found] == expected
 
 
@@ -146,7 +146,7 @@ def test_the_example_of_the_docs_runs_as_it_stands(drawn, tmp_path, clickhouse_s
     printed = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    expected = pairdex.open(drawn).search(text="a red car")["image_path"].to_pylist()
+    expected = pairdex.open(drawn).search(text="a red car", hybrid=False)["image_path"].to_pylist()
     assert printed.split() == expected
 
 
