@@ -164,6 +164,8 @@ class Wire(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> int:
         """Send a request; return its answer's status, 0 if the connection broke."""
+        if self.is_closed:  # nobody would answer
+            return 0
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer

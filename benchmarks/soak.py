@@ -21,6 +21,7 @@ import json
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -74,8 +75,7 @@ class Seen:
     """All that was measured; times in seconds since the start."""
 
     times: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-    errors: Counter[str] = field(default_factory=Counter)
-    while_down: Counter[str] = field(default_factory=Counter)
+    failed: list[tuple[str, float]] = field(default_factory=list)
     came_back: list[int] = field(default_factory=list)
     changes: list[tuple[str, float, float]] = field(default_factory=list)
     ready_seconds: list[float] = field(default_factory=list)
@@ -87,8 +87,7 @@ class Service:
     """`pairdex serve` as a process of its own, always on the same port."""
 
     def __init__(self, folders: list[Path], log: Path) -> None:
-        self._folders, self._log, self.port = folders, log, 0
-        self.down_since: float | None = None
+        self._folders, self._log, self.port = folders, log, free_port()
 
     def start(self) -> float:
         """Start it, wait until it is ready, and return the seconds that took."""
@@ -103,10 +102,8 @@ class Service:
         return time.perf_counter() - begun
 
     def _is_ready(self) -> bool:
-        found = re.search(r"serving http://\S+:(\d+)", self._log.read_text())
-        if not found:
+        if "serving http" not in self._log.read_text():
             return False
-        self.port = int(found[1])
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health") as answer:
                 return bool(answer.status == 200)
@@ -120,8 +117,20 @@ class Service:
             said = (place / "status").read_text()
             seen.memory_mb.append(int(re.findall(r"RssAnon:\s+(\d+)", said)[0]) / 1024)
             seen.descriptors.append(len(list((place / "fd").iterdir())))
-        except (OSError, IndexError):  # it is being killed
-            return
+        except (OSError, IndexError):
+            return  # it is being killed
+
+
+def free_port() -> int:
+    """Return a free port below those that the system gives to clients.
+
+    While nothing listens there, a client on one of those could be connected to itself.
+    """
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)):
+                return port
+    raise SystemExit("soak: no port between 20,000 and 30,000 is free")
 
 
 class Asked:
@@ -130,8 +139,8 @@ class Asked:
     def __init__(self, big: Path, vectors: np.ndarray, pictures: Path) -> None:
         self._big, self._pictures, self._vectors = big.name, pictures.name, vectors
         self._random = random.Random(4)
-        self.rows = len(vectors)
-        self._live = set(range(self.rows))
+        self._live = set(range(len(vectors)))
+        self.ids = sorted(self._live)  # that may be asked for: nobody has removed them
 
     def draw(self) -> tuple[str, bytes]:
         """Return a kind and a request of it."""
@@ -168,15 +177,10 @@ class Asked:
         noise = np.random.default_rng(row).standard_normal(self._vectors.shape[1]) * 0.02
         return [round(float(value), 5) for value in self._vectors[row] + noise]
 
-    @property
-    def ids(self) -> list[int]:
-        """The rows that may be asked for: those that nobody has removed."""
-        return self._ids
-
     def without(self, removed: set[int]) -> None:
         """Stop asking for rows that are about to be removed."""
         self._live -= removed
-        self._ids = sorted(self._live)
+        self.ids = sorted(self._live)
 
 
 def make_part(folder: Path, number: int, rows: int, dim: int) -> np.ndarray:
@@ -227,7 +231,6 @@ class Soak:
         self.asked, self.place, self.seen = asked, place, Seen()
         self.big, pictures, vectors = prepare(asked, place)
         self.requests = Asked(self.big, vectors, pictures)
-        self.requests.without(set())
         self.service = Service([self.big, pictures], place / "log")
         self.seen.ready_seconds.append(self.service.start())
         self.removed: dict[int, float] = {}  # id, and when the removal had ended
@@ -271,12 +274,7 @@ class Soak:
             self._check(kind, wire.body, since)
             free.append(wire)
         else:
-            is_down = self.service.down_since is not None or self._was_down(since)
-            (self.seen.while_down if is_down else self.seen.errors)[f"{kind} {status}"] += 1
-
-    def _was_down(self, since: float) -> bool:
-        kills = [one for one in self.seen.changes if one[0] == "kill"]
-        return any(begun - 1 <= since <= ended for _, begun, ended in kills)
+            self.seen.failed.append((f"{kind} {status}", since))
 
     def _check(self, kind: str, body: bytes, since: float) -> None:
         """Note removed rows in an answer to what was asked well after their removal."""
@@ -322,11 +320,19 @@ class Soak:
         run("index", self.big)
 
     def _kill(self, _: int) -> None:
-        self.service.down_since = self.now()
         self.service.process.send_signal(signal.SIGKILL)
         self.service.process.wait()
         self.seen.ready_seconds.append(self.service.start())
-        self.service.down_since = None
+
+
+def errors(seen: Seen, *, while_down: bool) -> Counter[str]:
+    """Count the requests that failed: those sent while the service was down, or the others."""
+    kills = [(begun - 1, ended) for change, begun, ended in seen.changes if change == "kill"]
+    return Counter(
+        what
+        for what, since in seen.failed
+        if any(begun <= since <= ended for begun, ended in kills) == while_down
+    )
 
 
 def report(seen: Seen, seconds: float) -> dict[str, Any]:
@@ -335,20 +341,15 @@ def report(seen: Seen, seconds: float) -> dict[str, Any]:
     return {
         "minutes": round(seconds / 60, 2),
         "answered": len(every),
-        "errors": dict(seen.errors),
-        "errors_while_down": dict(seen.while_down),
+        "errors": dict(errors(seen, while_down=False)),
+        "errors_while_down": dict(errors(seen, while_down=True)),
         "removed_rows_that_came_back": len(seen.came_back),
-        "memory_mb": [round(value) for value in thinned(seen.memory_mb)],
-        "descriptors": thinned(seen.descriptors),
+        "memory_mb": [round(value) for value in seen.memory_mb[:: len(seen.memory_mb) // 10 + 1]],
+        "descriptors": seen.descriptors[:: len(seen.descriptors) // 10 + 1],
         "ready_seconds": [round(value, 2) for value in seen.ready_seconds],
         "ms": {kind: quantiles(some) for kind, some in sorted(seen.times.items())},
         "ms_after": after_changes(every, seen.changes),
     }
-
-
-def thinned(values: list[Any]) -> list[Any]:
-    """Return about ten of the values, the last included."""
-    return [*values[:: max(1, len(values) // 10)][:-1], *values[-1:]]
 
 
 def quantiles(some: list[tuple[float, float]]) -> dict[str, float]:
@@ -394,7 +395,7 @@ def main() -> None:
     else:
         for name, value in made.items():
             print(f"{name:>28}  {value}")
-    sys.exit(1 if soak.seen.errors or soak.seen.came_back else 0)
+    sys.exit(1 if errors(soak.seen, while_down=False) or soak.seen.came_back else 0)
 
 
 if __name__ == "__main__":
