@@ -30,11 +30,14 @@ REQUESTS = {
     "GET /indices-list": None,
     "GET /api/collections": None,
     "GET /api/atlas": None,
+    "GET /api/atlas/column": None,
     "POST /api/atlas/places": {"ids": [1]},
 }
 MORE = {
     "text": ("POST /api/search", {"text": "a red car"}),
     "keywords": ("POST /api/search", {"text": "a car", "keywords": "red"}),
+    "words": ("POST /api/search", {"keywords": "red"}),
+    "rows in order": ("POST /api/search", {"sort": "width", "where": "width > 5"}),
     "filter": ("POST /api/search", {"like": 3, "where": "width > 5"}),
     "folded": ("POST /api/search", {"like": 3, "fold": 0.06}),
     "captions": ("POST /api/search", {"like": 3, "on": "text"}),
@@ -42,6 +45,7 @@ MORE = {
     "picture": ("POST /api/contains", {"image": "AAAA"}),
 }
 EVERY = {**{route: (route, body) for route, body in REQUESTS.items()}, **MORE}
+NEEDED = {"/api/atlas/column": {"name": "width"}}  # in the address
 ALWAYS = {"GET /health", "GET /metrics"}
 
 
@@ -70,7 +74,7 @@ def client(app):
 
 def ask(client, route, body):
     method, path = route.split()
-    return client.request(method, path.replace("{id}", "1"), json=body)
+    return client.request(method, path.replace("{id}", "1"), json=body, params=NEEDED.get(path))
 
 
 def status(client, name):
