@@ -33,8 +33,9 @@ class Opened(os.PathLike):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"path": None}, "path is None, expected a text or a path"),
-        ({"path": 3}, "path is 3, expected a text or a path"),
+        ({"path": ""}, "path is '', expected a path"),
+        ({"path": None}, "path is None, expected a path"),
+        ({"path": 3}, "path is 3, expected a path"),
         ({"path": b"x"}, "path is b'x', expected"),
         ({"path": "a\0b"}, "path is 'a.*b', expected"),
         ({"count": True}, "count is True, expected a whole number"),

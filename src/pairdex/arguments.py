@@ -124,7 +124,9 @@ def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
         return _SIMPLE[hint]
     origin, members = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        checks, words = zip(*map(_rule, members), strict=True)
+        is_path = {*members} - {type(None)} == {str, os.PathLike[str]}
+        rules = [_rule(os.PathLike[str] if is_path and each is str else each) for each in members]
+        checks, words = zip(*rules, strict=True)
         return functools.partial(_any_of, checks), " or ".join(dict.fromkeys(words))
     if origin is Literal:
         return _text, f"one of {', '.join(map(str, members))}"
@@ -169,9 +171,11 @@ def _text(value: Any) -> str:  # noqa: ANN401
 
 def _path(value: Any) -> Any:  # noqa: ANN401
     try:
-        _text(os.fspath(value))
+        path = _text(os.fspath(value))
     except TypeError:
         raise _Refused from None
+    if not path:  # it would be the current folder
+        raise _Refused
     return value
 
 

@@ -408,3 +408,56 @@ def test_a_link_that_came_after_the_run_leads_nowhere(folder, place, tmp_path):
     (folder / "0.jpg").unlink()
     (folder / "0.jpg").symlink_to(tmp_path / "private/secret.jpg")
     assert pairdex.open(place).picture(ids(place)["0.jpg"]) is None
+
+
+def test_a_copy_and_a_new_caption_of_a_removed_picture_stay_removed(folder, place):
+    photos(folder, place)
+    before = ids(place)
+    pairdex.remove(place, ids=[before["2.jpg"]], reason="takedown")
+    write(folder / "copy.jpg", picture(2))
+    report = photos(folder, place)
+    assert report.notes[-1] == "1 pictures stay removed: users removed them before"
+    assert (report.added, "copy.jpg" in ids(place)) == (0, False)
+    write(folder / "2.txt", b"a new caption")
+    assert photos(folder, place).added == 0
+    assert ids(place) == {name: row for name, row in before.items() if name != "2.jpg"}
+
+
+def test_of_two_equal_pictures_the_one_that_was_not_removed_may_change(folder, place):
+    write(folder / "twin.jpg", picture(2))
+    photos(folder, place)
+    pairdex.remove(place, ids=[ids(place)["2.jpg"]], reason="doubled")
+    write(folder / "twin.txt", b"a new caption")
+    assert photos(folder, place).added == 1
+    assert "twin.jpg" in ids(place)
+    assert "2.jpg" not in ids(place)
+
+
+def test_a_name_that_is_not_utf8_costs_only_its_picture(folder, place):
+    shutil.copy(folder / "0.jpg", os.fsencode(folder) + b"/bad\xff.jpg")
+    report = photos(folder, place)
+    assert (report.rows, report.failed) == (6, 1)
+    assert "not a UTF-8 name" in report.failures[0][1]
+    assert "not a UTF-8 name" in (place / "failed.tsv").read_text(errors="replace")
+    assert photos(folder, place).unchanged == 6
+
+
+@pytest.mark.parametrize("how", ["moved to", "in place"])
+def test_another_folder_in_its_place_takes_nothing_down_unless_that_is_said(
+    folder, place, tmp_path, how
+):
+    for i in range(10, 20):
+        write(folder / f"{i}.jpg", picture(i))
+    photos(folder, place)
+    before = ids(place)
+    other = tmp_path / "Other"
+    write(other / "0.jpg", picture(0))
+    where = {"moved_to": other} if how == "moved to" else {}
+    if not where:
+        folder.rename(tmp_path / "away")
+        other.rename(folder)
+    with pytest.raises(MissingFile, match=r"15 of the 16 pictures .* --take-down"):
+        photos(folder, place, **where)
+    assert ids(place) == before
+    assert photos(folder, place, **where, take_down=True).removed == 15
+    assert ids(place) == {"0.jpg": before["0.jpg"]}

@@ -57,6 +57,10 @@ def captions(collection):
     return store.take(live)["caption"].to_pylist()
 
 
+def urls(collection):
+    return pairdex.sql(collection, "SELECT url FROM pairs")["url"].to_pylist()
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_part_that_changed_is_refused_and_named(make_parts, build, tmp_path, tree, change):
     source = make_parts(20, 10)
@@ -190,3 +194,30 @@ def test_the_command_replaces_and_counts(make_parts, run, tmp_path):
     done = run("build", source, tmp_path / "c", "--replace-part", "0", "--json").json
     assert (done["replaced"], done["added"], done["skipped"]) == (20, 20, 0)
     assert len(pairdex.open(tmp_path / "c")) == 30
+
+
+def test_removed_rows_of_a_replaced_part_stay_removed(make_parts, build, tmp_path):
+    source = make_parts(20, 10)
+    build(source, tmp_path / "c")
+    gone = "https://example.org/0/5.jpg"
+    pairdex.remove(tmp_path / "c", urls=[gone], reason="takedown 17")
+    change_caption(source)
+    report = build(source, tmp_path / "c", replaced=frozenset({0}))
+    assert "1 rows of part 0 stay removed: users removed them before" in report.notes
+    assert gone not in urls(tmp_path / "c")
+    assert len(urls(tmp_path / "c")) == report.rows == 29
+    drop_rows(source)
+    assert build(source, tmp_path / "c", replaced=frozenset({0})).rows == 26
+    assert gone not in urls(tmp_path / "c")
+
+
+def test_removed_rows_that_no_column_identifies_are_said(make_parts, build, tmp_path):
+    source = make_parts(20, columns={"caption": [f"c{i}" for i in range(20)]})
+    build(source, tmp_path / "c")
+    pairdex.remove(tmp_path / "c", ids=[5], reason="takedown 17")
+    change_vectors(source)
+    (note,) = [
+        n for n in build(source, tmp_path / "c", replaced=frozenset({0})).notes if "remove" in n
+    ]
+    assert note.startswith("1 rows of part 0 were removed before, and no column (url, uid,")
+    assert note.endswith("remove them again")

@@ -81,7 +81,7 @@ def _for_people(facts: CollectionInfo) -> dict[str, object]:
 def _made_of(facts: CollectionInfo) -> str:
     origin = facts.origin
     if origin is None:
-        return "released parts"
+        return "parts"
     rule = ", ".join(f"{name} {value}" for name, value in origin.rule.items())
     return f"{origin.collection} ({origin.checksum[:12]}), {rule}"
 

@@ -33,7 +33,17 @@ EXAMPLES = (
 _FOR_PHOTOGRAPHS = "ViT-B/32"
 _LONGEST_END_SECONDS = 10.0  # the part in hand is given up then; the next run encodes it again
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of pictures.")]
+
+def _named_folder(text: str) -> Path:
+    """Return a folder; an empty name, as of an unset variable, would be the current folder."""
+    if not text:
+        raise typer.BadParameter("it is empty; name a folder")
+    return Path(text)
+
+
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", parser=_named_folder, help="Folder of pictures.")
+]
 PlaceArgument = Annotated[
     Path | None,
     typer.Argument(
@@ -59,6 +69,12 @@ MovedOption = Annotated[
         metavar="NEW", help="FOLDER was moved or renamed as a whole: its pictures are in NEW now."
     ),
 ]
+TakeDownOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-down", help="Take vanished pictures down even if they are nearly all of them."
+    ),
+]
 PortOption = Annotated[
     int, typer.Option(metavar="PORT", help="Port of the web page; 0 picks a free one.")
 ]
@@ -71,6 +87,7 @@ def command(
     watch: WatchOption = False,
     no_serve: NoServeOption = False,
     moved_to: MovedOption = None,
+    take_down: TakeDownOption = False,
     as_stored: AsStoredOption = False,
     device: DeviceOption = DEFAULT_DEVICE,
     port: PortOption = DEFAULT_PORT,
@@ -88,7 +105,9 @@ def command(
         "device": device,
     }
     with progress_bars() as progress:
-        report = pairdex.photos(folder, place, moved_to=moved_to, progress=progress, **options)
+        report = pairdex.photos(
+            folder, place, moved_to=moved_to, take_down=take_down, progress=progress, **options
+        )
     follower = _Follower(moved_to or folder, place, options) if watch else None
     if no_serve:
         _show(report, None, as_json)

@@ -20,7 +20,7 @@ from pairdex.encoders.exif import Facts, facts_of
 from pairdex.encoders.model import ImageSpec
 from pairdex.encoders.pictures import Orientation, open_picture
 from pairdex.encoders.preprocess import fitted
-from pairdex.encoders.sources import Place, Sample
+from pairdex.encoders.sources import Place, Sample, not_utf8
 from pairdex.errors import DamagedFile, PairdexError
 from pairdex.files import checksums
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
@@ -125,15 +125,14 @@ def _outcomes(samples: Sequence[Sample], rules: DecodingRules) -> list[_Outcome]
 def _outcome(sample: Sample, rules: DecodingRules) -> _Outcome:
     if sample.place is None:
         return sample.reason
+    if trouble := not_utf8(sample.name):
+        return trouble
     try:
-        sample.name.encode()
         source = _opened(sample.place)
         picture = open_picture(source, orientation=rules.orientation)
         content = _content(source) if rules.hashed else None
         levels = fitted(picture, rules.spec)
         return levels, picture.width, picture.height, facts_of(picture), content
-    except UnicodeEncodeError:
-        return f"{sample.name!a} is not a UTF-8 name; rename the file"
     except PairdexError as error:
         return str(error)
 

@@ -16,7 +16,7 @@ from pairdex.encoders.captions import ALL_CAPTIONS, CaptionTable, one_line
 from pairdex.encoders.columns import TAKEN, JsonColumns, Texts
 from pairdex.encoders.encodings import decoded_all
 from pairdex.encoders.scan import FileStamp, Scan, scan_folder, suffix_of
-from pairdex.encoders.sources import PHOTO_FACTS, Place, Sample, file_stamp
+from pairdex.encoders.sources import PHOTO_FACTS, Place, Sample, file_stamp, not_utf8
 from pairdex.errors import MissingFile
 from pairdex.files import foreign_json
 
@@ -118,7 +118,8 @@ class FolderContent:
 
     def trouble(self, name: str) -> str:
         """Return why a name cannot be a readable picture; empty if no reason is known yet."""
-        return self.scan.troubles.get(name, "")
+        known = self.scan.troubles.get(name, "")
+        return known or (not_utf8(name) if name in self.scan.files else "")
 
     @property
     def notes(self) -> list[tuple[str, str]]:

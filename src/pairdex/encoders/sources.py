@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-__all__ = ["FACTS", "PHOTO_FACTS", "Place", "Sample", "Source", "file_stamp"]
+__all__ = ["FACTS", "PHOTO_FACTS", "Place", "Sample", "Source", "file_stamp", "not_utf8"]
 
 # Facts read from the pictures themselves: columns and their types.
 FACTS = {
@@ -93,3 +93,12 @@ def file_stamp(path: str | Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def not_utf8(name: str) -> str:
+    """Return what to say of a name that is not UTF-8; empty if it is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"{name!a} is not a UTF-8 name; rename the file"
+    return ""

@@ -66,6 +66,7 @@ def photos(
     model: StrPath | None = None,
     as_stored: bool | None = None,
     moved_to: StrPath | None = None,
+    take_down: bool = False,
     device: Device = DEFAULT_DEVICE,
     workers: int = 0,
     progress: Progress | None = None,
@@ -84,6 +85,9 @@ def photos(
         Do not rotate pictures by EXIF. Default: as the collection does; a new one rotates.
     moved_to
         The folder's new place, if it was moved or renamed as a whole.
+    take_down
+        Remove the rows of vanished pictures even if nearly all of them vanished. Without it, that is
+        an error: the disk may be missing, or the folder the wrong one.
     workers
         Number of processes that decode pictures; 0 decodes in threads of this process.
     progress
@@ -94,15 +98,15 @@ def photos(
     Raises
     ------
     PairdexError
-        The folder is missing or has no pictures; all known pictures are gone, as after unmounting a
-        disk; the collection holds other pictures or another model's vectors; the disk is full.
+        The folder is missing or has no pictures; nearly all known pictures are gone, as after unmounting
+        a disk; the collection holds other pictures or another model's vectors; the disk is full.
     """
     started = time.perf_counter()
     place = collection_of(folder, collection)
     root = Path(folder if moved_to is None else moved_to)
     content = read_folder(root)
     with _alone(place) as staging:
-        run = Run(place, staging, content)
+        run = Run(place, staging, content, take_down=take_down)
         run.open(Path(folder), moved=moved_to is not None)
         run.choose(model, as_stored)
         run.follow(device, workers, progress)

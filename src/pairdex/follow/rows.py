@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,26 @@ from numpy.typing import NDArray
 
 from pairdex.files import checksums
 from pairdex.follow.waiting import when_free
+from pairdex.store.carried import carry_removed
 from pairdex.store.folder import claimed, tidy
 from pairdex.store.manifest import Manifest, PartEntry, write_manifest
 from pairdex.store.metadata import MetadataFile, writing_metadata
 from pairdex.store.photo_state import Known
-from pairdex.store.removed import REMOVED
+from pairdex.store.removed import read_reasons
 from pairdex.store.store import Store
 from pairdex.store.write_part import described
 
-__all__ = ["CONTENT", "EDITED", "GONE", "Row", "having", "live_rows", "move_rows", "set_places"]
+__all__ = [
+    "CONTENT",
+    "EDITED",
+    "GONE",
+    "Row",
+    "having",
+    "keep_removed",
+    "live_rows",
+    "move_rows",
+    "set_places",
+]
 
 CONTENT = "content"  # the column of the pictures' checksums
 
@@ -78,13 +90,18 @@ def live_rows(collection: Path, first: int = 0) -> Iterator[Row]:
                 yield Row(row_id, name, Known(0, 0, 0, "", said, "", content, row_id))
 
 
+def keep_removed(collection: Path, first: int, *, now: datetime) -> int:
+    """Remove the rows from the id `first` on whose pictures users removed before; return how many."""
+    store = Store(collection)
+    old, new = np.split(np.arange(store.rows, dtype=np.int64), [first])
+    return carry_removed(store, old=old, new=new, column=CONTENT, ours=(GONE, EDITED), now=now)
+
+
 def _live(store: Store) -> NDArray[np.bool_] | None:
     if store.tombstones is None:  # it checks that the file is complete
         return None
-    content = (store.path / REMOVED).read_bytes()
-    table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
-    ids = np.asarray(table["id"], np.int64)
-    ours = pc.is_in(table["reason"], value_set=pa.array([GONE, EDITED])).to_numpy()
+    ids, reasons = read_reasons(store.path, store.manifest)
+    ours = pc.is_in(reasons, value_set=pa.array([GONE, EDITED])).to_numpy(zero_copy_only=False)
     live = np.ones(store.rows, np.bool_)
     live[ids[ours & (ids < store.rows)]] = False
     return live

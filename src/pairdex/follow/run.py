@@ -25,7 +25,15 @@ from pairdex.encoders.target import write_list
 from pairdex.errors import DamagedFile, Mismatch, MissingFile
 from pairdex.follow.adding import Fresh, FurtherColumns, add_part, further_columns, sample
 from pairdex.follow.compare import Changes, compare
-from pairdex.follow.rows import CONTENT, EDITED, GONE, live_rows, move_rows, set_places
+from pairdex.follow.rows import (
+    CONTENT,
+    EDITED,
+    GONE,
+    keep_removed,
+    live_rows,
+    move_rows,
+    set_places,
+)
 from pairdex.parts.note import Note
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
@@ -36,6 +44,9 @@ __all__ = ["PART_ROWS", "Run"]
 
 # Pictures per part: the most that a kill loses, 1.5 minutes of ViT-B/32 on two cores.
 PART_ROWS = 4_096
+
+# From so many pictures on, a run that misses more than this share of them asks before it takes them down.
+_MANY, _NEARLY_ALL = 10, 0.9
 
 _FAILED, _NOTES = "failed.tsv", "notes.tsv"
 
@@ -55,6 +66,7 @@ class Run:
     picture_notes: list[tuple[str, str]] = field(default_factory=list)
     added: int = 0
     removed: int = 0
+    take_down: bool = False  # vanished pictures, however many
 
     @property
     def root(self) -> str:
@@ -102,6 +114,7 @@ class Run:
         last = max((one.id for one in self.state.pictures.values()), default=-1)
         if last + 1 == self.manifest.rows:
             return
+        self._keep_removed(last + 1)
         for row in live_rows(self.collection, last + 1):
             older = self.state.pictures.get(row.name)
             if older is not None and older.id >= 0:
@@ -151,11 +164,18 @@ class Run:
         self._list_problems()
 
     def _check_there(self) -> None:
-        """Raise for a folder without pictures: an unmounted disk must not remove all rows."""
+        """Raise for a folder without its pictures: an unmounted disk must not remove all rows."""
         names = set(self.content.names) - set(self.changes.failures) - set(self.changes.absent)
+        known = sum(one.id >= 0 for one in self.state.pictures.values())
+        vanished = len(self.changes.vanished)
+        if names and known >= _MANY and vanished > _NEARLY_ALL * known and not self.take_down:
+            raise MissingFile(
+                f"{vanished:,} of the {known:,} pictures of {self.collection} are not in {self.root}: "
+                "is this the right folder, and is its disk there? if they were deleted on purpose: "
+                f"pairdex photos {self.root} {self.collection} --take-down"
+            )
         if names or self.changes.unreachable:
             return
-        known = sum(one.id >= 0 for one in self.state.pictures.values())
         if known:
             raise MissingFile(
                 f"none of the {known:,} pictures of {self.collection} is in {self.root}: is its disk "
@@ -239,6 +259,7 @@ class Run:
         if len(failures) < len(names):
             self.manifest = read_manifest(self.collection)
             self._take_in(first)
+            self.added -= self._keep_removed(first)
         replaced = [self.changes.replaced[name] for name in names if name in self.changes.replaced]
         self._take_down(replaced, EDITED)
         self.picture_notes += [(one.name, one.note) for one in samples if one.note]
@@ -249,6 +270,13 @@ class Run:
         if self.manifest is not None:
             return "text" in self.manifest.vectors
         return any(one.caption for one in self.changes.said.values())
+
+    def _keep_removed(self, first: int) -> int:
+        """Remove the rows from `first` on whose pictures users removed before; return how many."""
+        kept = keep_removed(self.collection, first, now=datetime.now(timezone.utc))
+        if kept:
+            self.notes.append(f"{kept:,} pictures stay removed: users removed them before")
+        return kept
 
     def _take_in(self, first: int) -> None:
         """Record the ids of the rows just added, from `first` on."""

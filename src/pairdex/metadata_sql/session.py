@@ -33,6 +33,7 @@ from pairdex.metadata_sql.statement import (
 from pairdex.progress import Progress
 from pairdex.search import Finder, HasFinder
 from pairdex.store.store import Store
+from pairdex.work.answers import own_output
 from pairdex.work.limits import limit_memory
 from pairdex.work.sizes import ByteSize, parse_size
 
@@ -131,7 +132,7 @@ def serve() -> None:
     """Run the statement read from standard input; the main function of the process."""
     question = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_leader, daemon=True).start()
-    sink = sys.stdout.buffer
+    sink = own_output()
     try:
         _answer(sink, question)
         _send(sink, _END, b"")

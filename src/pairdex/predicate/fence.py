@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairdex.predicate.evaluation import Answer, FilterFailed, connect, evaluate
+from pairdex.work.answers import own_output
 from pairdex.work.limits import limit_memory
 from pairdex.work.processors import usable_processors
 
@@ -182,7 +183,7 @@ def serve(memory_bytes: int) -> None:
     """Evaluate filters from standard input until it ends; main function of a fence process."""
     connection = connect(threads="1")
     limit_memory(memory_bytes, "address space")
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    source, sink = sys.stdin.buffer, own_output()
     with suppress(EOFError, BrokenPipeError):
         _send(sink, b"ready")
         while True:

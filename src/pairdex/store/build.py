@@ -12,13 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-
 from pairdex.arguments import StrPath, checked
 from pairdex.encoders.first_use import record_of
 from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
-from pairdex.files import lock
 from pairdex.parts.columns import Column
 from pairdex.parts.layout import DEFAULT_TOWER, FoundParts, Tower, search_parts
 from pairdex.parts.model_record import ModelRecord
@@ -41,7 +38,8 @@ from pairdex.store.plan import (
     selection_of,
 )
 from pairdex.store.released_model import model_note, released_model
-from pairdex.store.removed import add_removed, read_removed, state_of
+from pairdex.store.removed import read_removed, state_of
+from pairdex.store.replaced import keep_removed, take_down
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
@@ -244,12 +242,14 @@ def build_collection(
         )
         make_folders(collection, job.manifest)
         entries = job.run(note, options, progress)
-        replaced = _take_down(collection, before, entries, now or datetime.now(timezone.utc))
+        replaced = take_down(collection, before, entries, now or datetime.now(timezone.utc))
         manifest = replace(job.manifest, parts=[*job.manifest.parts, *entries])
         if manifest != before:
             write_manifest(collection, manifest)
+        carried = keep_removed(collection, manifest, now or datetime.now(timezone.utc))
         tidy(collection, manifest, before)
     notes = [
+        *carried,
         *found.skipped,
         *job.notes,
         *build_notes(found.parts, entries, manifest, selection),
@@ -359,28 +359,6 @@ def _planned(
         manifest = retyped(collection, manifest, plan.of_earlier)
     left = _left(selection, before)
     return _Job(source, collection, manifest, arrivals.new, plan.of_parts, left, arrivals.notes)
-
-
-def _take_down(
-    collection: Path, before: Manifest | None, entries: Sequence[PartEntry], now: datetime
-) -> int:
-    """Take down the rows of parts that new ones replace, and return how many rows these have.
-
-    It is done before the manifest names the new parts: a build that is killed in between goes on when
-    it is repeated, and shows no row twice.
-    """
-    replaced = 0
-    for entry in entries:
-        if not entry.replaces:
-            continue
-        assert before is not None, "there is nothing to replace in a new collection"
-        firsts = np.cumsum([0, *(part.rows for part in before.parts)])
-        ids = np.concatenate([np.arange(firsts[i], firsts[i + 1]) for i in sorted(entry.replaces)])
-        with lock.removing(collection):
-            reason = f"part {entry.number} was replaced"
-            add_removed(collection, before, ids.astype(np.int64), reason=reason, time=now)
-        replaced += len(ids)
-    return replaced
 
 
 def _left(selection: Selection, before: Manifest | None) -> Selection:

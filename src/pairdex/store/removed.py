@@ -36,6 +36,7 @@ __all__ = [
     "add_removed",
     "check_reason",
     "missing",
+    "read_reasons",
     "read_removed",
     "state_of",
 ]
@@ -123,6 +124,23 @@ def read_removed(folder: Path, manifest: Manifest) -> Tombstones | None:
     return Tombstones(live, len(ids), checksums.of_bytes(ids.astype("<i8").tobytes()))
 
 
+def read_reasons(folder: Path, manifest: Manifest) -> tuple[NDArray[np.int64], pa.Array]:
+    """Return the removed ids, ascending, and the reason of each; both empty if no row was removed.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat, Mismatch
+        As `read_removed`.
+    """
+    content = _content(folder / REMOVED)
+    table = (
+        pa.schema(_FIELDS).empty_table()
+        if content is None
+        else _table(folder / REMOVED, content, manifest)
+    )
+    return np.array(table["id"], np.int64), table["reason"].combine_chunks()
+
+
 def missing(folder: Path) -> MissingFile:
     """Return the error for a collection whose file of removed rows has disappeared."""
     return MissingFile(f"{folder / REMOVED} is missing, although rows were removed: {REMEDY}")
@@ -135,10 +153,15 @@ def check_reason(reason: str) -> None:
             "the reason is empty; state why the rows are removed, e.g. 'takedown 17'",
             field="reason",
         )
-    if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
+    if not reason.isprintable():
         raise InvalidArgument(
-            f"the reason {reason!r:.80} has {len(reason):,} characters, expected one line of at most "
-            f"{MAX_REASON_CHARS:,} printable characters",
+            f"the reason {reason!r:.80} has characters that cannot be printed, expected one line of text",
+            field="reason",
+        )
+    if len(reason) > MAX_REASON_CHARS:
+        raise InvalidArgument(
+            f"the reason {reason!r:.80} has {len(reason):,} characters, expected at most "
+            f"{MAX_REASON_CHARS:,}",
             field="reason",
         )
 

@@ -342,6 +342,8 @@ def as_ids(ids: ArrayLike, *, field: str) -> NDArray[np.int64]:
     array = np.asarray(ids)
     if array.size == 0:
         return np.empty(0, np.int64)
+    if array.dtype.kind == "O" and all(isinstance(each, int) for each in array.flat):
+        raise InvalidArgument(f"id {max(array.flat, key=abs)} is out of range", field=field)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidArgument(
             f"{field} are {array.dtype} of shape {array.shape}, expected integers (n,)", field=field

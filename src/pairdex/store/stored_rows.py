@@ -90,7 +90,7 @@ class StoredRows:
         if isinstance(key, slice):
             return self._rows(self._ids_of(key))
         if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
-            values = self._rows(np.array([key], np.int64)).to_pylist()[0]
+            values = self._rows(as_ids([key], field="key")).to_pylist()[0]
             return Row(values, self._place.absolute())
         return self._rows(as_ids(as_array(key, field="key"), field="key"))
 
