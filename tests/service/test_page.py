@@ -378,6 +378,9 @@ def test_a_collection_from_the_web_without_model_is_still_walked_through(toleran
     page.get_by_label("Order").select_option("-width")
     expect(page.locator(".tile-text").first).to_have_text("row 49 of the web")
     expect(status(page)).to_contain_text("largest width first")
+    page.goto(f"{site}/?c=web&q=row+web+-7")  # a link from where the model is at hand
+    expect(status(page)).to_contain_text("24 of 48 rows with “row”, “web” in the caption")
+    expect(box).to_have_value("row web -7")
 
 
 def test_another_collection_is_chosen_in_the_header(tolerant, site):

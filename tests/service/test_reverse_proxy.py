@@ -1,12 +1,12 @@
 """A path prefix, and the headers of proxies that are trusted."""
 
-import asyncio
 import subprocess
 import sys
 
 import pytest
 from starlette.testclient import TestClient
 
+from coroutines import run_to_end
 from pairdex.errors import InvalidArgument
 from pairdex.service.app import make_app
 from pairdex.service.policy import Policy
@@ -23,7 +23,7 @@ def passed_on(trusted, headers, peer=("10.0.0.1", 5)):
 
     raw = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "scheme": "http", "client": peer, "headers": raw}
-    asyncio.run(TrustProxies(app, trusted)(scope, None, None))
+    run_to_end(TrustProxies(app, trusted)(scope, None, None))
     return seen[0]
 
 

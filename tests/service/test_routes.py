@@ -297,6 +297,7 @@ def test_openapi_describes_every_route(client):
         "/metadata",
         "/metrics",
         "/api/collections",
+        "/api/atlas/column",
         "/api/search",
         "/api/contains",
         "/api/download",

@@ -273,11 +273,13 @@ def _counted(hits: Hits) -> str:
 
 
 def _by_method(report: SearchReport) -> str:
-    """Return which method answered, unless vectors alone did exactly."""
+    """Return which method answered."""
     words = ", ".join(report.words)
     if report.method == "hybrid":
         return f", by vectors and the words {words}{_by_index(report)}"
-    return f", by the words {words}" if report.method == "keywords" else _by_index(report)
+    if report.method == "keywords":
+        return f", by the words {words}"
+    return _by_index(report) if report.method == "vectors" else ""
 
 
 def _why(report: SearchReport) -> dict[str, object]:
@@ -286,9 +288,9 @@ def _why(report: SearchReport) -> dict[str, object]:
 
 
 def _by_index(report: Report) -> str:
-    """Return what people should know about an answer that may not be exact."""
+    """Return whether an answer by vectors is exact, and what people should know if it is not."""
     if report.recall is None:
-        return ""
+        return ", exact" if report.exact else f", in {report.answered.by}, not exact"
     promised, rest = report.answered.promised, len(report.answered.exactly)
     least = "" if promised is None else f", at least {promised:.3f} promised"
     others = f"; {rest:,} answered exactly" if rest else ""

@@ -102,6 +102,12 @@ function canEncode() {
   return collection().queries.includes("text");
 }
 
+/** A link may ask for a text where no model is at hand: its words are then looked up in the captions. */
+function inCaptions(next) {
+  const text = next.text.trim();
+  return canEncode() || text === "" ? next : { ...next, text: "", keywords: next.keywords || text };
+}
+
 function search(query, options) {
   go({ ...withQuery(state, query), keywords: canEncode() ? state.keywords : "" }, options);
 }
@@ -137,6 +143,7 @@ function go(next, { replace = false, typing = false, isAbove = false, ...options
 async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) {
   state = next;
   if (catalogue === null) return; // once it has loaded, `start` shows the address
+  state = next = inCaptions(next);
   const isSame = shownAs !== null && addressBelow(next) === addressBelow(shownAs) && next.image === shownAs.image;
   if (!isSame) {
     running.abort();
@@ -235,7 +242,7 @@ function focusFallback() {
 
 /** Return the request whose answer is shown. */
 function shownBody() {
-  const count = Math.min(grid.rows.length || 1, catalogue.limits.k);
+  const count = Math.min(grid.rows.length || state.shown, catalogue.limits.k); // none if it is still running
   return isSearch(state) ? request(state, count, 0) : browse(state, count, null);
 }
 
