@@ -74,12 +74,14 @@ def build(python: str, architecture: str, out: Path) -> Path:
     """Build, audit and store one wheel; return its path."""
     with tempfile.TemporaryDirectory(prefix="wheels-") as folder:
         built, repaired = Path(folder, "built"), Path(folder, "repaired")
-        environment = os.environ | compilers(Path(folder), architecture)
+        environment = os.environ | compilers(
+            Path(folder), architecture, suffix_of(python, architecture)
+        )
         arguments = ["-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", built]
         settings = ["-C", f"build-dir={folder}/cmake"]
         run(python, *arguments, *settings, ROOT, env=environment)
         (wheel,) = built.iterdir()
-        audit = ("-m", "auditwheel", "repair", "--plat", f"{POLICY}_{architecture}")
+        audit = ("-m", "auditwheel", "repair", "--plat", "auto")
         run(
             sys.executable,
             *audit,
@@ -89,13 +91,29 @@ def build(python: str, architecture: str, out: Path) -> Path:
             env=os.environ | {"PATH": PROGRAMS},
         )
         (wheel,) = repaired.iterdir()
+        if f"{POLICY}_{architecture}" not in wheel.name:
+            sys.exit(f"build_wheels: {wheel.name} needs a newer system than {POLICY}")
         if "abi3" in wheel.name:
             run(sys.executable, "-m", "abi3audit", "--strict", wheel)
         return Path(shutil.copy(wheel, out))
 
 
-def compilers(folder: Path, architecture: str) -> dict[str, str]:
-    """Write programs that call zig for that architecture; return the environment that names them."""
+def suffix_of(python: str, architecture: str) -> str | None:
+    """Return how that Python names a module for another architecture; None if it names it as here."""
+    code = "import sys, sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'), sys.version_info >= (3, 12))"
+    suffix, is_stable = run(python, "-c", code).split()
+    crosses = architecture != platform.machine() and is_stable == "False"  # .abi3.so is for all
+    return suffix.replace(platform.machine(), architecture) if crosses else None
+
+
+def compilers(folder: Path, architecture: str, suffix: str | None = None) -> dict[str, str]:
+    """Write programs that call zig for that architecture; return the environment that names them.
+
+    Parameters
+    ----------
+    suffix
+        What the name of the module ends with, if not as on this machine.
+    """
     target = f"-target {architecture}-linux-gnu.{GLIBC}"
     tools = {"cc": f"cc {target}", "c++": f"c++ {target}", "ar": "ar", "ranlib": "ranlib"}
     for name, tool in tools.items():
@@ -108,6 +126,9 @@ def compilers(folder: Path, architecture: str) -> dict[str, str]:
     if architecture != platform.machine():
         arguments += ["-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={architecture}"]
         found["_PYTHON_HOST_PLATFORM"] = f"linux-{architecture}"
+    if suffix is not None:
+        arguments.append(f"-DNB_SUFFIX={suffix}")
+        found["SETUPTOOLS_EXT_SUFFIX"] = suffix
     return found | {"CMAKE_ARGS": " ".join(arguments)}
 
 
