@@ -93,7 +93,8 @@ class Fence:
     def close(self) -> None:
         """Kill the process."""
         self._process.kill()
-        self._stdin.close()
+        with suppress(BrokenPipeError):  # what was not sent yet
+            self._stdin.close()
         self._stdout.close()
         self._process.wait()
 
