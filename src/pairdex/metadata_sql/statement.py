@@ -99,7 +99,6 @@ def _connect(memory_bytes: int) -> duckdb.DuckDBPyConnection:
     limits = {"memory_limit": f"{memory_bytes}B", "threads": str(usable_processors())}
     connection = duckdb.connect(":memory:", config=_SETTINGS | limits)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not the machine's time zone
-    connection.execute("SET enable_progress_bar = false")  # under `python -c` it is on by default
     return connection
 
 

@@ -81,7 +81,6 @@ def connect(**settings: str) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection without access to files or network, in time zone UTC."""
     connection = duckdb.connect(":memory:", config=_SETTINGS | settings)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")  # on by default under `python -c`
     connection.execute("SET lock_configuration = true")
     return connection
 
