@@ -15,7 +15,38 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Load", "Wire", "arrivals", "closed_loop", "get", "open_loop", "post"]
+__all__ = ["WORDS", "Load", "Wire", "arrivals", "closed_loop", "get", "open_loop", "post"]
+
+# What the texts of requests are made of.
+WORDS = [
+    "red",
+    "blue",
+    "green",
+    "yellow",
+    "white",
+    "black",
+    "big",
+    "small",
+    "tiny",
+    "huge",
+    "car",
+    "house",
+    "tree",
+    "cat",
+    "dog",
+    "fish",
+    "bird",
+    "boat",
+    "star",
+    "sun",
+    "flower",
+    "night",
+    "snow",
+    "sky",
+    "field",
+    "sand",
+    "evening",
+]
 
 
 @dataclass

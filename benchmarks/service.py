@@ -40,35 +40,6 @@ QUERIES = {
     "text": 30_000,
     "like": 2_000,
 }  # different ones: texts are kept by the service
-WORDS = [
-    "red",
-    "blue",
-    "green",
-    "yellow",
-    "white",
-    "black",
-    "big",
-    "small",
-    "tiny",
-    "huge",
-    "car",
-    "house",
-    "tree",
-    "cat",
-    "dog",
-    "fish",
-    "bird",
-    "boat",
-    "star",
-    "sun",
-    "flower",
-    "night",
-    "snow",
-    "sky",
-    "field",
-    "sand",
-    "evening",
-]
 INSTANT = """
 import sys
 import numpy as np
@@ -163,7 +134,7 @@ def bodies_of(collection: pairdex.Collection, kind: str) -> Iterator[dict[str, A
     while True:
         row = int(rng.integers(0, len(collection)))
         if kind == "text":
-            yield {"text": " ".join(words.sample(WORDS, 5))}
+            yield {"text": " ".join(words.sample(load.WORDS, 5))}
         elif kind == "like":
             yield {"like": row}
         else:

@@ -42,24 +42,6 @@ import pyarrow.parquet as pq
 import pairdex
 from pairdex.demo.pictures import draw_pictures
 
-WORDS = [
-    "red",
-    "blue",
-    "green",
-    "yellow",
-    "white",
-    "black",
-    "big",
-    "small",
-    "car",
-    "house",
-    "tree",
-    "cat",
-    "dog",
-    "fish",
-    "boat",
-    "star",
-]
 CLUSTERS, ADDED_ROWS, REMOVED_ROWS = 200, 1_000, 20
 AFTER_SECONDS = 10.0  # in which a change may slow requests down
 GRACE_SECONDS = 3.0  # after which a running service must have noticed a removal
@@ -153,10 +135,10 @@ class Asked:
     def _body(self, kind: str) -> tuple[str, dict[str, Any]]:
         big: dict[str, Any] = {"collection": self._big, "safe": False}
         row = self._random.choice(self.ids)
-        word = self._random.choice(WORDS)
+        word = self._random.choice(load.WORDS)
         like = {**big, "like": row}
         if kind == "text":
-            words = " ".join(self._random.sample(WORDS, 3))
+            words = " ".join(self._random.sample(load.WORDS, 3))
             return "/api/search", {"collection": self._pictures, "text": words, "k": 20}
         if kind == "facets":
             return "/api/facets", {**big, "where": f"width > {self._random.randrange(900)}"}
@@ -192,10 +174,10 @@ def make_part(folder: Path, number: int, rows: int, dim: int) -> np.ndarray:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"img_emb_{number}.npy", vectors)
     np.save(folder / f"text_emb_{number}.npy", vectors[::-1])
-    words = rng.integers(0, len(WORDS), (rows, 4))
+    words = rng.integers(0, len(load.WORDS), (rows, 4))
     columns = {
         "url": [f"http://example.org/{number}/{row}.jpg" for row in range(rows)],
-        "caption": [" ".join(WORDS[word] for word in some) for some in words],
+        "caption": [" ".join(load.WORDS[word] for word in some) for some in words],
         "width": rng.integers(64, 1024, rows),
     }
     pq.write_table(pa.table(columns), folder / f"metadata_{number}.parquet")

@@ -1,12 +1,13 @@
 """A Hugging Face hub on the loopback: the routes of models, redirects to another origin for large files."""
 
-import contextlib
 import hashlib
 import json
 import threading
 import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from quiet_handler import QuietHandler
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -75,20 +76,7 @@ def _blob(data):
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, server, *arguments):
-        self.world = server
-        super().__init__(*arguments)
-
-    def log_message(self, *_):
-        pass
-
-    def handle(self):
-        with contextlib.suppress(ConnectionError):  # clients are killed here
-            super().handle()
-
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     def send(self, status, body=b"", **headers):
         self.send_response(status)
         for key, value in headers.items():

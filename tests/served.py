@@ -74,12 +74,17 @@ def serving_process(log, *folders, options=()):
         wait_until(lambda: is_ready(url))
         yield url, process
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
+
+
+def end(process):
+    """End a process, by force if it does not end when it is asked to."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def is_ready(url, path="/health"):

@@ -251,6 +251,7 @@ def test_a_rule_without_its_column_ends_in_one_line(make_parts, run, tmp_path):
     [
         (["--like", 60], "id 60 is out of range"),
         (["--like", -1], "id -1 is out of range"),
+        (["--like", 3, "--recall", 7], "the recall is 7, expected 0.5 to 0.999"),
         (["--like", 3, "-k", 0], "k is 0, expected 1 to 1,000,000"),
         (["--like", 3, "-k", -1], "k is -1, expected 1 to 1,000,000"),
         (["--like", 3, "-k", 1_000_001], "k is 1,000,001, expected 1 to 1,000,000"),

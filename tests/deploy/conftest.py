@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from served import wait_until
+from served import end, wait_until
 
 PACKAGES = {
     "nginx": "nginx-light",
@@ -49,12 +49,7 @@ def running(command, port, log, **options):
         assert process.poll() is None, log.read_text()
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def replaced(text, changes):

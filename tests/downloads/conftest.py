@@ -1,6 +1,5 @@
 """A real web server on the loopback that does to downloads what real ones do, one fault a request."""
 
-import contextlib
 import hashlib
 import threading
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairdex.downloads.retry import Retry
+from quiet_handler import QuietHandler
 
 _buffer = pa.BufferOutputStream()
 pq.write_table(pa.table({"url": ["https://example.org/0.jpg"]}), _buffer)
@@ -87,20 +87,7 @@ class FaultServer:
         self._thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, server, *arguments):
-        self.world = server
-        super().__init__(*arguments)
-
-    def log_message(self, *_):
-        pass
-
-    def handle(self):
-        with contextlib.suppress(ConnectionError):  # clients are killed here
-            super().handle()
-
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     def do_GET(self):
         name = self.path.lstrip("/")
         world = self.world

@@ -111,6 +111,8 @@ class Searcher:
         self, space: VectorField | Projection, vectors: NDArray[Any], k: int, options: SearchOptions
     ) -> cosine.Neighbours:
         """Return the k nearest rows of each vector; see `Collection.nearest`."""
+        if options.recall is not None:
+            check_recall(options.recall)
         if isinstance(space, Projection):
             found = nearest_in_space(self._store, space, vectors, k, where=options.where)
             way = Way(space.name, params=found.report.answered.params)
@@ -137,7 +139,6 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Decide by expected cost, for each kind of query, and search."""
         recall = points.recall if options.recall is None else options.recall
-        check_recall(recall)
         allowed = self._store.allowed(options.where)
         n_allowed = None if allowed is None else int(np.count_nonzero(allowed))
         situation = Situation(index.rows, index.file.header.nlist, k, recall, n_allowed)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
 
 from pairdex.errors import InvalidArgument
 from pairdex.progress import Progress
@@ -27,10 +26,11 @@ from pairdex.service.listening import (
 )
 from pairdex.service.policy import CLOSED, Policy
 from pairdex.service.reverse_proxy import DIRECT, UNIX, ReverseProxy
+from pairdex.service.shared_metrics import WorkerFolder
 from pairdex.service.worker import WorkerTask
 from pairdex.service.worker_group import WorkerGroup
 
-__all__ = ["run_app", "serve"]
+__all__ = ["run_task", "serve"]
 
 
 def serve(
@@ -109,38 +109,41 @@ def serve(
         if workers > 1:
             WorkerGroup(task, listening, workers).run(ready=announce, progress=progress)
         else:
-            _run_alone(task, listening, announce, progress)
+            run_task(task, listening, ready=announce, progress=progress)
     finally:
         listening.close()
         if file is not None:
             remove_socket(file)
 
 
-def _run_alone(
+def run_task(
     task: WorkerTask,
     listening: socket.socket,
+    *,
     ready: Callable[[], None],
+    processes: WorkerFolder | None = None,
     progress: Progress | None,
 ) -> None:
+    """Serve on a socket in this process until a signal ends it, then raise that signal again.
+
+    Parameters
+    ----------
+    ready
+        Called once it answers.
+    processes
+        The folder of the group that this process belongs to; None if it serves alone.
+    progress
+        Called from another thread as (step, rows done, rows) while the service warms.
+    """
     app = make_app(
         task.collections,
         token=task.token,
         hosts=task.hosts,
         policy=task.policy,
         proxy=task.proxy,
+        processes=processes,
         progress=progress,
     )
-    run_app(app, listening, ready=ready)
-
-
-def run_app(app: FastAPI, listening: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Run a service on a socket until a signal ends it, then raise that signal again.
-
-    Parameters
-    ----------
-    ready
-        Called once it answers.
-    """
     app.state.reloader.when_warm = _spare_what_stays
     config = uvicorn.Config(
         app,

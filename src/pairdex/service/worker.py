@@ -69,20 +69,16 @@ def run_worker(
     folder.enter(number)
     if task.configure is not None:
         task.configure()
-    from pairdex.service.app import make_app  # noqa: PLC0415 - after the folder is known
-    from pairdex.service.server import run_app  # noqa: PLC0415
+    from pairdex.service.server import run_task  # noqa: PLC0415 - after the folder is known
 
-    app = make_app(
-        task.collections,
-        token=task.token,
-        hosts=task.hosts,
-        policy=task.policy,
-        proxy=task.proxy,
-        processes=folder,
-        progress=lambda step, done, total: _tell(tells, Step(step, done, total)),
-    )
     with listening:
-        run_app(app, listening, ready=lambda: _tell(tells, Ready()))
+        run_task(
+            task,
+            listening,
+            ready=lambda: _tell(tells, Ready()),
+            processes=folder,
+            progress=lambda step, done, total: _tell(tells, Step(step, done, total)),
+        )
 
 
 def _tell(tells: Connection, report: Ready | Step) -> None:

@@ -7,7 +7,7 @@ and a build killed at any instant loses only the parts in hand.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -69,7 +69,7 @@ class BuildReport:
 
     @classmethod
     def of(
-        cls, manifest: Manifest, added: int, seconds: float, notes: Sequence[str] = ()
+        cls, manifest: Manifest, added: int, seconds: float, notes: Iterable[str] = ()
     ) -> BuildReport:
         """Report what a manifest says, `added` rows of which are new."""
         return cls(
@@ -225,7 +225,7 @@ def build_collection(
         What was there before is untouched; the same call goes on where this one stopped.
     """
     started = time.perf_counter()
-    options = options or BuildOptions()
+    options, now = options or BuildOptions(), now or datetime.now(timezone.utc)
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model or released_model(source, found.parts)
@@ -242,31 +242,27 @@ def build_collection(
         )
         make_folders(collection, job.manifest)
         entries = job.run(note, options, progress)
-        replaced = take_down(collection, before, entries, now or datetime.now(timezone.utc))
+        replaced = take_down(collection, before, entries, now)
         manifest = replace(job.manifest, parts=[*job.manifest.parts, *entries])
         if manifest != before:
             write_manifest(collection, manifest)
-        carried = keep_removed(collection, manifest, now or datetime.now(timezone.utc))
+        carried = keep_removed(collection, manifest, now)
         tidy(collection, manifest, before)
     notes = [
         *carried,
         *found.skipped,
         *job.notes,
         *build_notes(found.parts, entries, manifest, selection),
-        *filter(
-            None,
-            [
-                what_it_knows(manifest.model)
-                if manifest.model
-                else model_note(found.parts, collection)
-            ],
-        ),
+        what_it_knows(manifest.model) if manifest.model else model_note(found.parts, collection),
     ]
     has_removed = state_of(collection) is not None
     removed = read_removed(collection, manifest) if has_removed else None
     return replace(
         BuildReport.of(
-            manifest, sum(e.rows for e in entries), time.perf_counter() - started, notes
+            manifest,
+            sum(e.rows for e in entries),
+            time.perf_counter() - started,
+            filter(None, notes),
         ),
         rows=manifest.rows - (0 if removed is None else removed.count),
         skipped=len(found.skipped),

@@ -22,12 +22,10 @@ def removed_by_users(
 ) -> list[tuple[str, NDArray[np.int64]]]:
     """Return which of `rows` were removed for other reasons than `ours`: the ids, by reason."""
     ids, reasons = read_reasons(store.path, store.manifest)
-    theirs = np.isin(ids, rows) & ~pc.is_in(reasons, pa.array(ours, pa.string())).to_numpy(
-        zero_copy_only=False
-    )
+    theirs = np.isin(ids, rows) & ~_mask(pc.is_in(reasons, pa.array(ours, pa.string())))
+    ids, reasons = ids[theirs], reasons.filter(pa.array(theirs))
     return [
-        (reason, ids[theirs & pc.equal(reasons, reason).to_numpy(zero_copy_only=False)])
-        for reason in pc.unique(reasons.filter(pa.array(theirs))).to_pylist()
+        (reason, ids[_mask(pc.equal(reasons, reason))]) for reason in reasons.unique().to_pylist()
     ]
 
 
@@ -69,10 +67,8 @@ def carry_removed(
     carried = 0
     for reason, ids in by_reason:
         gone = _values(store, ids, column)
-        gone = gone.filter(pc.invert(pc.is_in(gone, kept)))
-        same = new[
-            pc.is_in(values, gone.filter(_says_something(gone))).to_numpy(zero_copy_only=False)
-        ]
+        gone = gone.filter(pc.and_(_says_something(gone), pc.invert(pc.is_in(gone, kept))))
+        same = new[_mask(pc.is_in(values, gone))]
         with lock.removing(store.path):
             carried += add_removed(store.path, store.manifest, same, reason=reason, time=now)
     return carried
@@ -80,6 +76,10 @@ def carry_removed(
 
 def _values(store: Store, ids: NDArray[np.int64], column: str) -> pa.Array:
     return store.read(ids, [column])[column].combine_chunks()
+
+
+def _mask(flags: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(flags.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _says_something(values: pa.Array) -> pa.Array:

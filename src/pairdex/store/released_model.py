@@ -41,8 +41,8 @@ def released_model(source: Path, parts: Sequence[Part]) -> ModelRecord | None:
     return {"name": known.name, "dim": known.dim, "checksum": None, "folder": None}
 
 
-def model_note(parts: Sequence[Part], collection: Path) -> str | None:
-    """Return what parts of an unknown model look like, and how to record it; None for a loss."""
+def model_note(parts: Sequence[Part], collection: Path) -> str:
+    """Return which model parts look like, and how to record it; empty if they look like none."""
     columns = {name.lower() for name in parts[0].schema.names}
     for layout, dim, names, model in _LAYOUTS:
         if parts[0].dim == dim and names <= columns:
@@ -50,7 +50,7 @@ def model_note(parts: Sequence[Part], collection: Path) -> str | None:
                 f"the parts do not say which model made their vectors; {dim} dimensions and the columns "
                 f"of {layout} look like {model}: record it with pairdex model set {collection} {model}"
             )
-    return None
+    return ""
 
 
 def _of_layout(part: Part) -> str | None:
