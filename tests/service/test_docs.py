@@ -78,7 +78,8 @@ SERVE, MAKE_APP, CLIENT, ASYNC_CLIENT = SNIPPETS
 
 @pytest.fixture
 def demo(scenes, tmp_path):
-    (tmp_path / "demo-collection").symlink_to(scenes)
+    (tmp_path / "pairdex-demo").mkdir()
+    (tmp_path / "pairdex-demo" / "collection").symlink_to(scenes)
     return tmp_path
 
 
