@@ -41,6 +41,7 @@ def find_codes(store: Store, on: VectorField) -> Codes | None:
     DamagedFile, UnsupportedFormat
         The file of codes is damaged, or has another format version.
     """
+    store.need(f"indexes/{on}/codes")
     try:
         return open_codes(
             codes_path(store.path, on),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,27 @@ from pairdex.store.vectors_view import VectorsView
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
 
-__all__ = ["Store", "VectorField", "as_ids", "check_size", "named_ids"]
+__all__ = ["Published", "Store", "VectorField", "as_ids", "check_size", "named_ids"]
+
+
+class Published(Protocol):
+    """Where the files of a published collection come from, when they are first needed."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without secrets."""
+
+    def need(self, *names: str) -> None:
+        """Have files, if they are published: of these names or patterns, or in folders that end with `/`."""
+
+    def has_all(self, *names: str) -> bool:
+        """Return whether all of these files are published."""
+
+    def reopening(self) -> tuple[str, int]:
+        """Return the address and the limit of the cache in bytes."""
+
+    def opened(self) -> Store:
+        """Open the version that is published now."""
 
 
 class Store:
@@ -39,6 +59,8 @@ class Store:
     Metadata is memory-mapped, which suits repeated reads. With `mapped=False` it is read batch by batch,
     which suits one pass over all rows in little memory.
 
+    With `published`, the folder is a cache of a published collection, and files arrive when they are needed.
+
     Raises
     ------
     MissingFile
@@ -49,12 +71,17 @@ class Store:
         A newer release wrote the collection.
     """
 
-    def __init__(self, path: Path, *, mapped: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, mapped: bool = True, published: Published | None = None
+    ) -> None:
         self.path = path
+        self.published = published
         self.manifest: Manifest = read_manifest(path)
         self.rows = self.manifest.rows
+        self.need("metadata/", "scores/")
         for file in self.manifest.files():
-            check_size(path / file.path, file.bytes)
+            if published is None or file.path.startswith("metadata/"):
+                check_size(path / file.path, file.bytes)
         self._ends = np.cumsum([part.rows for part in self.manifest.parts], dtype=np.int64)
         self._firsts = [
             int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
@@ -75,6 +102,14 @@ class Store:
         self._masks = MaskCache()
         if self.tombstones is None:  # raises if they are damaged
             self._check_same_folder()
+
+    def need(self, *names: str) -> None:
+        """Have files before they are opened: of these names or patterns, or in folders that end with `/`.
+
+        It matters only for a published collection: other stores have all their files.
+        """
+        if self.published is not None:
+            self.published.need(*names)
 
     @property
     def dim(self) -> int:
@@ -293,6 +328,7 @@ class Store:
 
     def _opened(self, on: VectorField) -> VectorsView:
         blocks = []
+        self.need(*(part.files[on].path for part in self.manifest.parts))
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):

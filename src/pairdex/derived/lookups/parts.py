@@ -54,6 +54,7 @@ def have_arrays(
         A file is damaged, or has another format version.
     """
     _check_column(store, lookup)
+    store.need(f"indexes/{lookup.name}/")
     found = [_open(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
         if not write:
@@ -104,6 +105,7 @@ def made_parts(store: Store, lookup: Lookup) -> list[int]:
     DamagedFile, UnsupportedFormat
         The header of a file is damaged, or has another format version.
     """
+    store.need(f"indexes/{lookup.name}/")
     return [
         index
         for index in range(len(store.manifest.parts))
