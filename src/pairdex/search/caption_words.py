@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex.derived.lookups.keywords import KeywordIndex
-from pairdex.derived.lookups.words import MAX_KEYWORDS, split_words
+from pairdex.derived.lookups.words import MAX_KEYWORDS, words_in
 from pairdex.knn import cosine
 from pairdex.search.hybrid import RRF_K, Fused
 
@@ -75,9 +74,7 @@ def caption_words(index: KeywordIndex, text: str) -> tuple[str, ...]:
 
     Function words are left out, and words of more than a fifth of the captions if others remain.
     """
-    safe = text.encode(errors="ignore").decode()
-    split = dict.fromkeys(word for word in split_words(pa.array([safe]))[0].as_py() if word)
-    words = [word for word in split if word not in _FUNCTION_WORDS]
+    words = [word for word in dict.fromkeys(words_in(text)) if word not in _FUNCTION_WORDS]
     if not 0 < len(words) <= MAX_KEYWORDS:
         return ()
     shares = [index.share_with(word) for word in words]
