@@ -59,7 +59,7 @@ TESTS = {
     "service/guards.py": ["service/test_guards.py", "service/test_access.py"],
     "service/rate_limit.py": ["service/test_rate_limit.py"],
     "service/request_models.py": ["service/test_errors.py", "service/test_searches.py"],
-    "service/reverse_proxy.py": ["service/test_proxy.py"],
+    "service/reverse_proxy.py": ["service/test_reverse_proxy.py", "service/test_proxy.py"],
     "store/removed.py": ["store/test_removed.py", "curate/test_remove.py"],
 }
 """The modules, and the tests that must notice a fault in each."""

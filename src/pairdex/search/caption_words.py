@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import MAX_KEYWORDS, words_in
 from pairdex.knn import cosine
-from pairdex.search.hybrid import RRF_K, Fused
+from pairdex.search.hybrid import Fused, ranks_of, scores_of
 
-__all__ = ["MAX_COMPARED", "VECTOR_DEPTH", "caption_words", "fuse_captions"]
+__all__ = ["MAX_COMPARED", "caption_words", "fuse_captions"]
 
-VECTOR_DEPTH = 100  # vector ranks that count; indexes are tuned for up to 100 neighbours
 MAX_COMPARED = 50_000  # captions to rank; words in more captions add nothing to vectors but cost
 COMMON = 0.2  # share of the captions that have a word, above which it chooses nothing
 
@@ -113,12 +112,8 @@ def fuse_captions(
     said, said_distances = _said(near, distances, among, nearest_among, count)
     ids, places = np.unique(np.concatenate([near, said]), return_index=True)
     known = np.concatenate([distances, said_distances])[places]
-    ranks = [_ranks_of(ids, ranking) for ranking in (near, said)]
-    vector, keyword = ranks
-    counts = (vector > 0) & ((keyword == 0) | (vector <= VECTOR_DEPTH))
-    vector = np.where(counts, vector, 0)
-    scores = np.where(counts, 1 / (RRF_K + vector), 0)
-    scores += np.where(keyword > 0, 1 / (RRF_K + keyword), 0)
+    vector, keyword = ranks_of(ids, near, said)
+    scores = scores_of(vector) + scores_of(keyword)
     order = np.lexsort([ids, known, keyword == 0, -scores])[:count]
     fused = Fused(ids[order], scores[order], vector[order], keyword[order])
     return fused, known[order]
@@ -138,9 +133,3 @@ def _said(
     found = nearest_among(count, among)
     exists = found.ids[0] >= 0
     return found.ids[0, exists], found.distances[0, exists]
-
-
-def _ranks_of(ids: NDArray[np.int64], ranking: NDArray[np.int64]) -> NDArray[np.int64]:
-    ranks = np.zeros(len(ids), np.int64)
-    ranks[np.searchsorted(ids, ranking)] = 1 + np.arange(len(ranking))
-    return ranks

@@ -20,8 +20,8 @@ from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
 from pairdex.search import Query, SearchReport, as_hit
-from pairdex.search.caption_words import VECTOR_DEPTH
 from pairdex.search.captions import Captions
+from pairdex.search.hybrid import VECTOR_DEPTH
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
