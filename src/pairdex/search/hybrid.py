@@ -14,7 +14,8 @@ RRF_K = (
     60  # Cormack, Clarke and Buettcher, Reciprocal Rank Fusion outperforms Condorcet (SIGIR 2009)
 )
 KEYWORD_DEPTH = 1_000  # least number of keyword ranks, so that the first pages are consistent
-VECTOR_DEPTH = 100  # vector ranks that count; indexes are tuned for up to 100 neighbours
+# Vector ranks that count. Indexes are tuned for 100 neighbours, and a query may name some of them.
+VECTOR_DEPTH = 90
 
 
 @dataclass(frozen=True)

@@ -243,9 +243,13 @@ class Store:
         known = self._masks.get(where)
         if known is not None:
             return known
-        predicate = self.checked(where)
-        masks = [np.empty(0, np.bool_)]
-        masks += [predicate.mask(self._with_ids(*several)) for several in self._long_tables()]
+        if not self.rows:
+            self.checked(where)
+            return np.empty(0, np.bool_)
+        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
+
+        predicate = Predicate(where)
+        masks = [predicate.mask(self._with_ids(*several)) for several in self._long_tables()]
         return self._masks.keep(where, np.concatenate(masks))
 
     def knows(self, where: str) -> bool:
