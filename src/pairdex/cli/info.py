@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import print_json, print_lines, size
+from pairdex.cli.output import print_json, print_lines
 from pairdex.parts.model_record import shown_model
+from pairdex.wording import counted, size
 
 if TYPE_CHECKING:
     from pairdex.derived.info import CollectionInfo
@@ -89,5 +90,5 @@ def _made_of(facts: CollectionInfo) -> str:
 def _in_words(one: DerivedInfo) -> str:
     if one.current:
         return one.title
-    made_from = "other rows" if one.rows is None else f"{one.rows:,} rows"
+    made_from = "other rows" if one.rows is None else counted(one.rows, "row")
     return f"{one.title} (of {made_from}, not current)"

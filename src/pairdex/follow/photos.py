@@ -19,6 +19,7 @@ from pairdex.progress import Progress
 from pairdex.store.folder import WORK
 from pairdex.store.manifest import MANIFEST
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["PhotosReport", "collection_of", "photos"]
 
@@ -152,8 +153,7 @@ def _alone(collection: Path) -> Iterator[Path]:
 def _report(run: Run, seconds: float) -> PhotosReport:
     if run.changes.unreachable:
         run.notes.append(
-            f"{run.changes.unreachable:,} pictures lie in folders that cannot be looked at now; "
-            "they were kept"
+            f"kept {counted(run.changes.unreachable, 'picture')} in folders that cannot be read now"
         )
     failures = run.failures
     return PhotosReport(

@@ -39,6 +39,7 @@ from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 from pairdex.store.own_model import is_recorded
 from pairdex.store.photo_state import PhotoState, read_state, write_state
+from pairdex.wording import counted
 
 __all__ = ["PART_ROWS", "Run"]
 
@@ -170,7 +171,7 @@ class Run:
         vanished = len(self.changes.vanished)
         if names and known >= _MANY and vanished > _NEARLY_ALL * known and not self.take_down:
             raise MissingFile(
-                f"{vanished:,} of the {known:,} pictures of {self.collection} are not in {self.root}: "
+                f"{self.root} lacks {vanished:,} of the {counted(known, 'picture')} of {self.collection}: "
                 "is this the right folder, and is its disk there? if they were deleted on purpose: "
                 f"pairdex photos {self.root} {self.collection} --take-down"
             )
@@ -178,7 +179,7 @@ class Run:
             return
         if known:
             raise MissingFile(
-                f"none of the {known:,} pictures of {self.collection} is in {self.root}: is its disk "
+                f"of the {counted(known, 'picture')} of {self.collection}, none is in {self.root}: is its disk "
                 "there? if they were deleted on purpose, delete the collection too"
             )
         first = next(iter(self.changes.failures.items()), None)
@@ -214,7 +215,7 @@ class Run:
         if not any(one.id >= 0 for one in self.state.pictures.values()):
             first = next(one for one in self.state.pictures.values() if one.reason)
             raise DamagedFile(
-                f"none of the {len(names):,} pictures in {self.root} can be read; "
+                f"of {counted(len(names), 'picture')} in {self.root}, none can be read; "
                 f"the first: {first.reason}"
             )
         if columns.late:
@@ -275,7 +276,9 @@ class Run:
         """Remove the rows from `first` on whose pictures users removed before; return how many."""
         kept = keep_removed(self.collection, first, now=datetime.now(timezone.utc))
         if kept:
-            self.notes.append(f"{kept:,} pictures stay removed: users removed them before")
+            self.notes.append(
+                f"{counted(kept, 'picture')} not shown: users removed the same content before"
+            )
         return kept
 
     def _take_in(self, first: int) -> None:
@@ -306,5 +309,5 @@ class Run:
         write_list(self.collection / _NOTES, ("file", "note"), listed)
         if listed:
             self.notes.append(
-                f"{len(listed):,} files need a look: {self.collection / _NOTES} lists them"
+                f"{self.collection / _NOTES} lists {counted(len(listed), 'file')} to look at"
             )

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pairdex.errors import PairdexError
 from pairdex.store.pictures import picture_path
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["MAX_CARDS", "Pictures", "Row", "grid", "load_ipython_extension", "table_html"]
 
@@ -99,7 +100,7 @@ def table_html(table: pa.Table) -> str:
         "<tr>" + "".join(f"<td>{_value(value)}</td>" for value in values) + "</tr>"
         for values in zip(*(column.to_pylist() for column in shown.columns), strict=True)
     )
-    size = f"{len(table):,} rows, {table.num_columns} columns"
+    size = f"{counted(len(table), 'row')}, {table.num_columns} columns"
     if len(shown) < len(table) or len(names) < table.num_columns:
         size += f"; {len(shown)} rows and {len(names)} columns shown"
     return (

@@ -23,6 +23,7 @@ from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
@@ -297,7 +298,7 @@ class Store:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
                 raise DamagedFile(
-                    f"{file.path} is damaged: it has {file.rows:,} vectors of {file.dim} dimensions, the "
+                    f"{file.path} is damaged: it has {counted(file.rows, 'vector')} of {file.dim} dimensions, the "
                     f"manifest says {part.rows:,} of {self.dim}; build the collection again"
                 )
             blocks.append(file.mapped())
