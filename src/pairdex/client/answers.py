@@ -86,7 +86,8 @@ class SearchAnswer:
         exactly = "exact" if self.exact else "approximate"
         how = exactly if self.method == "vectors" else self.method
         title = f"{counted(len(self.hits), 'row')}, {how}, {duration(self.seconds)}"
-        return grid(map(vars, self.hits[:MAX_CARDS]), Pictures(None), title=title)
+        rows = ({**hit.columns, **vars(hit)} for hit in self.hits[:MAX_CARDS])
+        return grid(rows, Pictures(None), title=title)
 
 
 @dataclass(frozen=True)

@@ -280,7 +280,7 @@ class BenchTask:
     def write_result(self, folder: Path, method: SearchMethod) -> Path:
         """Search all queries in one batch and write a SISAP result file below `folder`."""
         found, seconds = self._measure_batch(method)
-        name, rows, n = self.store.manifest.name, self.store.live_rows, len(found.ids)
+        name, rows, n = self.store.name, self.store.live_rows, len(found.ids)
         report, by = found.report, found.report.answered.by
         attributes: dict[str, Value] = {
             "data": name,

@@ -330,7 +330,7 @@ def _attributes(
     kind = queries.facts.get("kind")
     said: dict[str, Value] = {} if kind is None else {"kind": kind}
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
         "ids": store.rows,  # the largest id + 1; removed rows keep their ids

@@ -250,7 +250,7 @@ def _write(
     attributes: dict[str, Value] = {
         "algo": "pairdex graph",
         "task": "task1" if group is None else "task2",
-        "dataset": rows.store.manifest.name,
+        "dataset": rows.store.name,
         "buildtime": report.seconds,
         "querytime": 0.0,
         "params": params,

@@ -377,13 +377,13 @@ def _attributes(
     store: Store, database: Store, on: VectorField, seed: int, *, distinct: bool
 ) -> dict[str, Value]:
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "kind": on,
         "rule": RULE,
         "seed": seed,
         "distinct": distinct,
-        "against": database.manifest.name,
+        "against": database.name,
         "against_checksum": database.checksum,
         "against_kind": searched_kind(database),
         "created_by": f"pairdex {__version__}",

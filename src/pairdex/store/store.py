@@ -78,6 +78,11 @@ class Store:
             self._check_same_folder()
 
     @property
+    def name(self) -> str:
+        """The name of the collection: that of its folder, also after the folder was renamed."""
+        return self.path.resolve().name or self.manifest.name
+
+    @property
     def dim(self) -> int:
         """The dimension of the vectors."""
         return self.manifest.dim

@@ -116,8 +116,8 @@ class StoredRows:
 
     @property
     def name(self) -> str:
-        """The name of the collection."""
-        return self._store.manifest.name
+        """The name of the collection: that of its folder."""
+        return self._store.name
 
     @property
     def removed(self) -> int:
