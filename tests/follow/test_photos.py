@@ -419,7 +419,8 @@ def test_a_copy_and_a_new_caption_of_a_removed_picture_stay_removed(folder, plac
     assert report.notes[-1] == "1 picture not shown: users removed the same content before"
     assert (report.added, "copy.jpg" in ids(place)) == (0, False)
     write(folder / "2.txt", b"a new caption")
-    assert photos(folder, place).added == 0
+    report = photos(folder, place)
+    assert (report.added, report.removed, report.replaced) == (0, 0, 0)
     assert ids(place) == {name: row for name, row in before.items() if name != "2.jpg"}
 
 
@@ -461,3 +462,11 @@ def test_another_folder_in_its_place_takes_nothing_down_unless_that_is_said(
     assert ids(place) == before
     assert photos(folder, place, **where, take_down=True).removed == 15
     assert ids(place) == {"0.jpg": before["0.jpg"]}
+
+
+def test_an_edited_picture_whose_row_users_removed_is_added_and_replaces_nothing(folder, place):
+    photos(folder, place)
+    pairdex.remove(place, ids=[ids(place)["2.jpg"]], reason="takedown")
+    write(folder / "2.jpg", picture(20))
+    report = photos(folder, place)
+    assert (report.added, report.removed, report.replaced) == (1, 0, 0)

@@ -317,7 +317,6 @@ def _how(report: Report, on: str) -> dict[str, object]:
     return {
         "exact": report.exact,
         "on": on,
-        "space": on,  # its name until version 0.1
         "certified": report.certified,
         **(_by_json(report)),
         "scanned": report.scanned,

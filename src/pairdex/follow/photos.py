@@ -35,7 +35,8 @@ class PhotosReport:
     added, removed
         Number of rows added and removed; an edited picture counts in both.
     moved, replaced
-        Number of pictures that were renamed and kept their id; number of edited pictures.
+        Number of pictures that were renamed and kept their id; number of edited pictures whose older
+        row was shown until now. An edited picture whose row a user had removed counts as added only.
     failed
         Number of unreadable pictures; `failed.tsv` in the collection lists them.
     notes
@@ -162,7 +163,7 @@ def _report(run: Run, seconds: float) -> PhotosReport:
         removed=run.removed,
         unchanged=run.changes.unchanged,
         moved=len(run.changes.moved),
-        replaced=sum(run.state.pictures[name].id >= 0 for name in run.changes.replaced),
+        replaced=run.replaced,
         failed=len(failures),
         failures=failures,
         collection=str(run.collection),

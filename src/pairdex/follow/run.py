@@ -67,6 +67,7 @@ class Run:
     picture_notes: list[tuple[str, str]] = field(default_factory=list)
     added: int = 0
     removed: int = 0
+    replaced: int = 0
     take_down: bool = False  # vanished pictures, however many
 
     @property
@@ -192,11 +193,14 @@ class Run:
         if any((part.pictures, part.linked) != (self.root, linked) for part in self.manifest.parts):
             set_places(self.collection, self.root, linked)
 
-    def _take_down(self, ids: Sequence[int], reason: str) -> None:
-        if ids:
-            now = datetime.now(timezone.utc)
-            report = remove_rows(self.collection, ids=sorted(ids), reason=reason, now=now)
-            self.removed += report.removed
+    def _take_down(self, ids: Sequence[int], reason: str) -> int:
+        """Remove rows; return how many of them users had not removed before."""
+        if not ids:
+            return 0
+        now = datetime.now(timezone.utc)
+        report = remove_rows(self.collection, ids=sorted(ids), reason=reason, now=now)
+        self.removed += report.removed
+        return report.removed
 
     def _add_all(self, encoder: Encoder, workers: int, progress: Progress | None) -> None:
         names = list(self.changes.new)
@@ -261,8 +265,15 @@ class Run:
             self.manifest = read_manifest(self.collection)
             self._take_in(first)
             self.added -= self._keep_removed(first)
-        replaced = [self.changes.replaced[name] for name in names if name in self.changes.replaced]
-        self._take_down(replaced, EDITED)
+        edited = [name for name in names if name in self.changes.replaced]
+        for is_readable in (True, False):
+            ids = [
+                self.changes.replaced[name]
+                for name in edited
+                if (self.state.pictures[name].id >= 0) is is_readable
+            ]
+            removed = self._take_down(ids, EDITED)
+            self.replaced += removed if is_readable else 0
         self.picture_notes += [(one.name, one.note) for one in samples if one.note]
         if self.manifest is not None:
             write_state(self.collection, self.state)
