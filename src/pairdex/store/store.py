@@ -23,6 +23,7 @@ from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import joined
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
@@ -77,6 +78,11 @@ class Store:
         self._masks = MaskCache()
         if self.tombstones is None:  # raises if they are damaged
             self._check_same_folder()
+
+    @property
+    def name(self) -> str:
+        """The name of the collection: that of its folder, also after the folder was renamed."""
+        return self.path.resolve().name or self.manifest.name
 
     @property
     def dim(self) -> int:
@@ -316,7 +322,7 @@ class Store:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
                 raise DamagedFile(
-                    f"{file.path} is damaged: it has {file.rows:,} vectors of {file.dim} dimensions, the "
+                    f"{file.path} is damaged: it has {counted(file.rows, 'vector')} of {file.dim} dimensions, the "
                     f"manifest says {part.rows:,} of {self.dim}; build the collection again"
                 )
             blocks.append(file.mapped())
