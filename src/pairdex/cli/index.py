@@ -13,7 +13,7 @@ from pairdex.cli.output import size as as_size
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 
 if TYPE_CHECKING:
-    from pairdex.derived.index import IndexReport
+    from pairdex.derived.index_report import IndexReport
     from pairdex.ivf.efforts import Effort
     from pairdex.store.store import VectorField
 

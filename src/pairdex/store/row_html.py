@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pairdex.errors import PairdexError
 from pairdex.store.pictures import picture_path
-from pairdex.store.store import Store
+from pairdex.store.sharded import open_store
 
 __all__ = ["MAX_CARDS", "Pictures", "Row", "grid", "load_ipython_extension", "table_html"]
 
@@ -41,7 +41,7 @@ class Pictures:
     def __init__(self, collection: Path | None) -> None:
         self._left = MAX_PICTURE_BYTES
         try:
-            self._store = None if collection is None else Store(collection)
+            self._store = None if collection is None else open_store(collection)
         except PairdexError:  # the rows are shown without pictures
             self._store = None
 
