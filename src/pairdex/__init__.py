@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pairdex.curate.pairs import pairs
     from pairdex.curate.remove import remove
     from pairdex.curate.score import score
+    from pairdex.curate.shard import join_shards, shard
     from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
     from pairdex.derived.index import index
@@ -70,6 +71,7 @@ __all__ = [
     "graph",
     "index",
     "info",
+    "join_shards",
     "open",
     "pairs",
     "photos",
@@ -80,6 +82,7 @@ __all__ = [
     "remove",
     "score",
     "set_model",
+    "shard",
     "sql",
     "subset",
     "verify",
@@ -95,6 +98,7 @@ _MODULES = {
     "pairdex.curate.pairs": "pairs",
     "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
+    "pairdex.curate.shard": "join_shards shard",
     "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
     "pairdex.derived.index": "index",

@@ -58,6 +58,7 @@ COMMANDS = (
     Entry("sql", _CURATE, "Query the metadata of a collection with SQL."),
     Entry("score", _CURATE, "Add scores for safety and aesthetics as metadata columns."),
     Entry("subset", _CURATE, "Make a new collection from some rows of another."),
+    Entry("shard", _CURATE, "Divide a collection into shards, or join collections as shards."),
     Entry("dedup", _CURATE, "Make a new collection without near-duplicates."),
     Entry("pairs", _CURATE, "Find all pairs of rows within a distance, exactly."),
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
