@@ -243,7 +243,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         The manifest cannot be written; an existing manifest stays unchanged.
     """
-    atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
+    atomic.write_bytes(folder / MANIFEST, manifest_bytes(manifest))
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the bytes of the manifest's file."""
+    return sealed(_content(manifest))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:
