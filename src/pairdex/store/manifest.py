@@ -36,6 +36,7 @@ __all__ = [
     "is_sharded",
     "manifest_bytes",
     "read_manifest",
+    "sealed_manifest",
     "write_manifest",
 ]
 
@@ -243,10 +244,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         The manifest cannot be written; an existing manifest stays unchanged.
     """
-    atomic.write_bytes(folder / MANIFEST, manifest_bytes(manifest))
+    atomic.write_bytes(folder / MANIFEST, sealed_manifest(manifest))
 
 
-def manifest_bytes(manifest: Manifest) -> bytes:
+def sealed_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of the manifest's file."""
     return sealed(_content(manifest))
 
