@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pairdex.curate.pairs import pairs
     from pairdex.curate.remove import remove
     from pairdex.curate.score import score
+    from pairdex.curate.shard import join_shards, shard
     from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
     from pairdex.derived.index import index
@@ -72,6 +73,7 @@ __all__ = [
     "graph",
     "index",
     "info",
+    "join_shards",
     "open",
     "pairs",
     "photos",
@@ -84,6 +86,7 @@ __all__ = [
     "remove",
     "score",
     "set_model",
+    "shard",
     "sql",
     "subset",
     "verify",
@@ -99,6 +102,7 @@ _MODULES = {
     "pairdex.curate.pairs": "pairs",
     "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
+    "pairdex.curate.shard": "join_shards shard",
     "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
     "pairdex.derived.index": "index",

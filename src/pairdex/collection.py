@@ -31,8 +31,10 @@ from pairdex.search.options import SearchKeywords, SearchOptions
 from pairdex.search.query import Picture, Query, Term, TextImageEncoder
 from pairdex.search.questions import Question, as_query, is_several
 from pairdex.search.safety import narrowed, safe_filter
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.store.stored_rows import StoredRows
+from pairdex.wording import counted
 from pairdex.work.sizes import ByteSize, parse_size
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ class Collection(StoredRows):
         """
         limit_bytes = parse_size(cache, field="cache")
         if not is_address(os.fspath(path)):
-            return cls(Finder(Store(Path(path)), model=model, use_codes=use_codes))
+            return cls(Finder(open_store(Path(path)), model=model, use_codes=use_codes))
         from pairdex.sharing.cache import open_published  # noqa: PLC0415 - loads an HTTP client
 
         store = open_published(os.fspath(path), limit_bytes=limit_bytes)
@@ -126,7 +128,7 @@ class Collection(StoredRows):
         """
         old, published = self.finder, self._store.published
         if published is None:
-            store = Store(self._place)
+            store = open_store(self._place)
             newest = Collection(Finder(store, model=old.model_source, use_codes=old.use_codes))
         else:
             newest = Collection._of_published(
@@ -175,7 +177,7 @@ class Collection(StoredRows):
         if self._finder is None:
             return f"<Collection {self._url or self._place}: closed>"
         place = self._url or self._place
-        return f"<Collection {place}: {len(self):,} rows of {self.dim} dimensions>"
+        return f"<Collection {place}: {counted(len(self), 'row')} of {self.dim} dimensions>"
 
     @property
     def projections(self) -> list[str]:
@@ -535,7 +537,8 @@ class Collection(StoredRows):
     def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the index of the vectors with its operating points, opened once.
 
-        Return None if no usable index exists. Warn if it is damaged or was made from other vectors.
+        Return None if no usable index exists. Warn if it is damaged or was made from other vectors. The shards
+        of a sharded collection have indexes of their own, which this does not return.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ from pairdex.files import checksums
 from pairdex.files.sealed_json import sealed
 from pairdex.sharing.listing import LISTING, PublishedFile, parse_listing
 from pairdex.sharing.pull import pull_files
-from pairdex.store.manifest import MANIFEST, manifest_bytes, read_manifest
+from pairdex.store.manifest import MANIFEST, read_manifest, sealed_manifest
 
 from .conftest import serve
 
@@ -60,7 +60,7 @@ def added(**facts):
 
 def with_manifest(published, manifest):
     """Publish a forged manifest with a list that fits it."""
-    data = manifest_bytes(manifest)
+    data = sealed_manifest(manifest)
     (published.folder / MANIFEST).write_bytes(data)
     facts = {"bytes": len(data), "checksum": checksums.of_bytes(data)}
     relisted(published, lambda fs: [f | facts if f["path"] == MANIFEST else f for f in fs])

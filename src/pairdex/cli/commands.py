@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from pairdex.cli.help import HelpfulCommand, HelpfulGroup, examples
 from pairdex.cli.interrupts import ending_at_once
+from pairdex.errors import InvalidArgument
 from pairdex.version import __version__
 
 __all__ = ["COMMANDS", "GROUPS", "Entry", "load", "program"]
@@ -58,6 +59,7 @@ COMMANDS = (
     Entry("sql", _CURATE, "Query the metadata of a collection with SQL."),
     Entry("score", _CURATE, "Add scores for safety and aesthetics as metadata columns."),
     Entry("subset", _CURATE, "Make a new collection from some rows of another."),
+    Entry("shard", _CURATE, "Divide a collection into shards, or join collections as shards."),
     Entry("dedup", _CURATE, "Make a new collection without near-duplicates."),
     Entry("pairs", _CURATE, "Find all pairs of rows within a distance, exactly."),
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
@@ -142,8 +144,14 @@ class _Command(HelpfulCommand):
             import_module("pairdex.store.store")
         from pairdex.cli.announcing import showing_fetches  # noqa: PLC0415 - not for help
 
-        with showing_fetches():
-            return super().invoke(ctx)
+        try:
+            with showing_fetches():
+                return super().invoke(ctx)
+        except InvalidArgument as error:
+            from pairdex.cli.option_names import in_options, option_names  # noqa: PLC0415 - as above
+
+            error.args = (in_options(str(error), option_names(self.params)), *error.args[1:])
+            raise
 
 
 class LazyCommand(TyperCommand):

@@ -29,7 +29,7 @@ from pairdex.sharing.merge_removed import removed_ids
 from pairdex.sharing.place import Place
 from pairdex.sharing.target import Target, Upload
 from pairdex.sharing.targets import target_of
-from pairdex.store.manifest import MANIFEST, Manifest, manifest_bytes, read_manifest
+from pairdex.store.manifest import MANIFEST, Manifest, read_manifest, sealed_manifest
 from pairdex.store.removed import REMOVED, state_of
 from pairdex.store.store import check_size
 from pairdex.version import __version__
@@ -160,7 +160,7 @@ def _check_follows(folder: Path, manifest: Manifest, held: Held, place: Place) -
 
 def _uploads(folder: Path, manifest: Manifest, progress: StepProgress | None) -> list[Upload]:
     """Return all files to publish; those of derived data are read for their checksums."""
-    small = [(MANIFEST, manifest_bytes(manifest))]
+    small = [(MANIFEST, sealed_manifest(manifest))]
     if state_of(folder) is not None:
         small.append((REMOVED, (folder / REMOVED).read_bytes()))
     uploads = [Upload(name, len(data), checksums.of_bytes(data), data) for name, data in small]
