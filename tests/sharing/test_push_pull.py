@@ -287,3 +287,12 @@ def test_a_password_in_the_address_is_not_shown(published, tmp_path, server, ret
     left = [path for path in (tmp_path / "another").rglob("*") if path.is_file()]
     assert left
     assert not any(b"secret" in path.read_bytes() for path in left)
+
+
+def test_a_sharded_collection_is_refused_in_one_line(published, tmp_path):
+    pairdex.shard(published.collection, 2, out=tmp_path / "sharded")
+    with pytest.raises(InvalidArgument, match="is a sharded collection, on which this does not"):
+        pairdex.push(tmp_path / "sharded", f"file://{tmp_path}/elsewhere")
+    with pytest.raises(InvalidArgument, match="is a sharded collection"):
+        pairdex.pull(published.url, tmp_path / "sharded")
+    assert not (tmp_path / "elsewhere").exists()
