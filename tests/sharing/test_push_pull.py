@@ -1,6 +1,8 @@
 """A collection that is pushed and pulled: whole, only what changed, removed rows with it."""
 
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from pairdex.errors import (
     FetchFailed,
     InvalidArgument,
     Mismatch,
+    WriteFailed,
 )
 from pairdex.files.sealed_json import read_sealed
+from pairdex.sharing.folder_target import FolderTarget
 from pairdex.sharing.listing import LISTING, parse_listing
 from pairdex.sharing.pull import pull_files
 from pairdex.sharing.push import push_files
@@ -296,3 +300,23 @@ def test_a_sharded_collection_is_refused_in_one_line(published, tmp_path):
     with pytest.raises(InvalidArgument, match="is a sharded collection"):
         pairdex.pull(published.url, tmp_path / "sharded")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_first_failure_of_several_files_is_the_one_that_is_raised(
+    collection, tmp_path, monkeypatch
+):
+    started = threading.Barrier(2)
+
+    def put(self, upload, advance):
+        if upload.name not in ("collection.json", "image/00000.npy"):
+            return
+        started.wait(10)
+        if upload.name == "image/00000.npy":
+            raise WriteFailed("the disk is full")
+        for _ in range(10_000):  # the first in order ends second, because of the other
+            time.sleep(0.001)
+            advance(0)
+
+    monkeypatch.setattr(FolderTarget, "put", put)
+    with pytest.raises(WriteFailed, match="the disk is full"):
+        pairdex.push(collection, f"file://{tmp_path}/shared")
