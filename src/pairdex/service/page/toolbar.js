@@ -18,6 +18,7 @@ export function showToolbar(state, collection) {
   const isMap = state.view === "atlas";
   byId("collection").value = collection.name;
   for (const radio of byId("layout-field").querySelectorAll("input")) radio.checked = radio.value === state.layout;
+  byId("layout-field").hidden = isMap && !isSearch(state) && !isBrowse(state);
   byId("download").hidden = !isSearch(state) && !isBrowse(state);
   byId("compare-open").hidden = !isSearch(state) || !collection.indexes.includes(state.on);
   byId("shuffle").hidden = isMap || isSearch(state) || isBrowse(state);
