@@ -41,6 +41,7 @@ class Entry:
 
 _SEARCH, _COLLECT, _CURATE = "Search", "Make a collection", "Curate"
 _REFERENCE, _EXPORT, _MODELS = "Evaluate", "Export", "Models"
+_SHARE = "Share"
 
 COMMANDS = (
     Entry("demo", _SEARCH, "Make a small collection from drawn pictures, search it and serve it."),
@@ -58,6 +59,7 @@ COMMANDS = (
     Entry("sql", _CURATE, "Query the metadata of a collection with SQL."),
     Entry("score", _CURATE, "Add scores for safety and aesthetics as metadata columns."),
     Entry("subset", _CURATE, "Make a new collection from some rows of another."),
+    Entry("shard", _CURATE, "Divide a collection into shards, or join collections as shards."),
     Entry("dedup", _CURATE, "Make a new collection without near-duplicates."),
     Entry("pairs", _CURATE, "Find all pairs of rows within a distance, exactly."),
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
@@ -67,6 +69,8 @@ COMMANDS = (
     Entry("project", _REFERENCE, "Project all vectors to PCA coordinates or binary sketches."),
     Entry("evaluate", _REFERENCE, "Compare result files with a gold standard: recall and speed."),
     Entry("bench", _REFERENCE, "Measure the recall and speed of each way to search a collection."),
+    Entry("push", _SHARE, "Publish a collection with its indexes at an address."),
+    Entry("pull", _SHARE, "Fetch a published collection with its indexes."),
     Entry("export", _EXPORT, "Export a collection in the format of another tool."),
     Entry("clickhouse load", _EXPORT, "Load a collection into a ClickHouse table."),
     Entry("clickhouse search", _EXPORT, "Search a loaded table."),

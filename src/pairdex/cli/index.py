@@ -13,7 +13,7 @@ from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.wording import counted, duration, size
 
 if TYPE_CHECKING:
-    from pairdex.derived.index import IndexReport
+    from pairdex.derived.index_report import IndexReport
     from pairdex.ivf.efforts import Effort
     from pairdex.store.store import VectorField
 

@@ -54,6 +54,8 @@ def _as_json(facts: CollectionInfo) -> dict[str, Any]:
     del content["derived"]
     if not facts.removed:
         del content["removed"]
+    if not facts.shards:
+        del content["shards"]
     listed = {heading: _entries(facts, heading) for heading in _UNLISTED}
     return content | listed | {"atlas": next(iter(listed["atlas"]), None)}
 
@@ -82,6 +84,7 @@ def _for_people(facts: CollectionInfo) -> dict[str, object]:
         "model": shown_model(model) if model else "not known",
         "columns": ", ".join(facts.columns),
         "parts": len(facts.parts),
+        **({"shards": len(facts.shards)} if facts.shards else {}),
         **derived,
         "NSFW rule": facts.filter.nsfw,
         "filter": facts.filter.where or "none",

@@ -27,7 +27,15 @@ from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
 from pairdex.progress import StepProgress
 from pairdex.wording import counted
 
-__all__ = ["Codes", "build_codes", "code_rows", "open_codes", "verify_codes"]
+__all__ = [
+    "AnyCodes",
+    "Codes",
+    "CodesOfShards",
+    "build_codes",
+    "code_rows",
+    "open_codes",
+    "verify_codes",
+]
 
 MAGIC = b"PDXCODES"
 VERSION = 1
@@ -90,6 +98,23 @@ class Codes:
             return self
         _, head_bytes, rest_bytes = _section_bytes(rows, self.dim)
         return replace(self, rows=rows, head=self.head[:head_bytes], rest=self.rest[:rest_bytes])
+
+
+@dataclass(frozen=True)
+class CodesOfShards:
+    """The codes of consecutive shards of rows: the rows of each, and its codes or None if it has none."""
+
+    shards: tuple[tuple[int, Codes | None], ...]
+    dim: int
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of all shards."""
+        return sum(rows for rows, _ in self.shards)
+
+
+AnyCodes = Codes | CodesOfShards
+"""The codes of all rows together, or shard by shard."""
 
 
 def code_rows(rows: NDArray[np.float16], *, like: Blocks = (), threads: int = 1) -> Codes:

@@ -25,12 +25,13 @@ from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.torch_device import nearest_on_device
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.reference.self_gold import write_self_gold
 from pairdex.store.manifest import MANIFEST
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.wording import counted
@@ -155,11 +156,13 @@ def gold(
     PairdexError
         A query or an argument is invalid, or the disk is full. No file is left behind.
     """
-    store = Store(Path(collection))
+    store = open_store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
     if _is_collection(queries):
         _check_itself(store, queries, k, device)
-        return _self_gold(store, space, Path(out), k, use_codes=use_codes, progress=progress)
+        return _self_gold(
+            Store(store.path), space, Path(out), k, use_codes=use_codes, progress=progress
+        )
     asked = query_set(queries)
     codes = None
     if use_codes and device is None and not isinstance(space, Projection):
@@ -243,7 +246,7 @@ def write_gold(
     *,
     k: int = DEFAULT_GOLD_K,
     on: str = "image",
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     device: str | None = None,
     progress: StepProgress | None = None,
 ) -> GoldReport:
@@ -296,7 +299,7 @@ def _nearest(
     queries: NDArray[Any],
     k: int,
     *,
-    codes: Codes | None,
+    codes: AnyCodes | None,
     device: str | None,
 ) -> cosine.Neighbours:
     if isinstance(space, Projection):

@@ -23,9 +23,10 @@ from pairdex.files.hdf5 import dataset_at, open_hdf5
 from pairdex.files.hdf5_tables import TableWriter, Value
 from pairdex.files.query_files import QUERIES_NAME
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.distance import normalise
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.wording import counted
@@ -158,8 +159,8 @@ def queries(
     """
     if seed < 0:
         raise InvalidArgument(f"the seed is {seed}, expected at least 0", field="seed")
-    store = Store(Path(collection))
-    database = store if against is None else Store(Path(against))
+    store = open_store(Path(collection))
+    database = store if against is None else open_store(Path(against))
     check_queries_wanted(store, Path(out), n, on=on, against=database)
     wanted = _attributes(store, database, on, seed, distinct=distinct)
     if Path(out).exists() and not force and not _holds(Path(out), n, wanted):
@@ -194,7 +195,7 @@ def draw_queries(
     seed: int = 0,
     distinct: bool = False,
     against: Store | None = None,
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     progress: StepProgress | None = None,
 ) -> QueriesReport:
     """Draw n queries from a collection and write them to `out`.
@@ -263,7 +264,7 @@ class _Rule:
     """SISAP's rule over a database's vectors. Set `itself` if the queries are rows of it."""
 
     database: Store
-    codes: Codes | None
+    codes: AnyCodes | None
     itself: bool
 
     def verdict(self, vectors: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.int8]:

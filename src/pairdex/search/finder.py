@@ -27,7 +27,7 @@ from pairdex.search.pages import Page, Ranks, read_page
 from pairdex.search.picture_names import picture_note
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
-from pairdex.search.searcher import Searcher
+from pairdex.search.sharded import searcher_of
 from pairdex.search.sorting import SortOrders
 from pairdex.store.own_model import find_model
 from pairdex.store.store import Store, VectorField
@@ -61,7 +61,7 @@ class Finder:
         self.store = store
         self.model_source = model
         self.use_codes = use_codes
-        self.searcher = Searcher(store, use_codes=use_codes)
+        self.searcher = searcher_of(store, use_codes=use_codes)
         self._orders = SortOrders(store)
         self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
         self.captions = Captions(store, writes=use_codes)

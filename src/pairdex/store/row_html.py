@@ -18,7 +18,7 @@ import pyarrow as pa
 from pairdex.errors import PairdexError
 from pairdex.store.pictures import picture_path
 from pairdex.store.row_name import row_name
-from pairdex.store.store import Store
+from pairdex.store.sharded import open_store
 from pairdex.wording import counted
 
 __all__ = ["MAX_CARDS", "Pictures", "Row", "grid", "load_ipython_extension", "table_html"]
@@ -43,7 +43,7 @@ class Pictures:
     def __init__(self, collection: Path | None) -> None:
         self._left = MAX_PICTURE_BYTES
         try:
-            self._store = None if collection is None else Store(collection)
+            self._store = None if collection is None else open_store(collection)
         except PairdexError:  # the rows are shown without pictures
             self._store = None
 

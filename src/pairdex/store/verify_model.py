@@ -25,6 +25,7 @@ from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.knn.distance import normalise
 from pairdex.store.own_model import is_recorded
 from pairdex.store.pictures import picture_path
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
@@ -136,7 +137,7 @@ def verify_model(
     started = time.perf_counter()
     if sample < 1:
         raise InvalidArgument(f"sample is {sample}, expected at least 1", field="sample")
-    store = Store(Path(collection))
+    store = open_store(Path(collection))
     loaded = named_model(_place(store, model))
     if loaded.dim != store.dim:
         raise Mismatch(
