@@ -31,7 +31,7 @@ from pairdex.service import make_app
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 1280, 860
 NOTEBOOK_WIDTH = 1040
-COLOURS = 256  # of a palette: a third of the bytes of true colour
+COLOURS, KMEANS_ROUNDS = 256, 8  # of a palette: a third of the bytes of true colour
 MAX_BYTES = 400_000
 CELL = 'collection.search("a red car", k=10)'
 
@@ -101,7 +101,8 @@ def wait_for_pictures(page: Page) -> None:
 
 def save(screenshot: bytes, name: str) -> None:
     """Write a screenshot with a palette; refuse one that is too large for the docs."""
-    picture = Image.open(BytesIO(screenshot)).convert("RGB").quantize(COLOURS)
+    # k-means keeps the colours of small areas, such as the icon.
+    picture = Image.open(BytesIO(screenshot)).convert("RGB").quantize(COLOURS, kmeans=KMEANS_ROUNDS)
     picture.save(IMAGES / name, optimize=True)
     size = (IMAGES / name).stat().st_size
     if size > MAX_BYTES:
