@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
+from pairdex.cli.options import ClusterOption, JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import duration, print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
@@ -26,7 +26,7 @@ EXAMPLES = (
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
     "Source": "metadata tower model replace_part skip_incomplete",
-    "Work and output": "workers link as_json",
+    "Work and output": "workers cluster link as_json",
 }
 
 SourceArgument = Annotated[
@@ -97,6 +97,7 @@ def command(
     skip_incomplete: SkipOption = False,
     link: LinkOption = False,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
     as_json: JsonOption = False,
@@ -121,6 +122,7 @@ def command(
             skip_incomplete=skip_incomplete,
             link=link,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -43,6 +43,7 @@ from pairdex.store.replaced import keep_removed, take_down
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
+from pairdex.work.executors import executor_for
 
 __all__ = ["BuildOptions", "BuildReport", "build", "build_collection"]
 
@@ -100,6 +101,8 @@ class BuildOptions:
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster whose nodes write the parts, or `auto`.
     """
 
     metadata: Path | None = None
@@ -107,6 +110,7 @@ class BuildOptions:
     skip_incomplete: bool = False
     link: bool = False
     workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -132,6 +136,7 @@ def build(
     skip_incomplete: bool = False,
     link: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build a collection from parts, or add those it does not hold yet; resumed by the same call.
@@ -170,6 +175,9 @@ def build(
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write the parts, or `auto`. All nodes must see
+        both folders. A `limit` makes this process write all parts.
     progress
         Called with the step, the rows done and the rows in all.
 
@@ -190,6 +198,7 @@ def build(
         skip_incomplete=skip_incomplete,
         link=link,
         workers=workers,
+        cluster=cluster,
     )
     return build_collection(
         local_place(source),
@@ -226,6 +235,8 @@ def build_collection(
     """
     started = time.perf_counter()
     options, now = options or BuildOptions(), now or datetime.now(timezone.utc)
+    if options.cluster is not None:  # nodes have other working folders
+        source, collection = source.resolve(), collection.resolve()
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model or released_model(source, found.parts)
@@ -313,7 +324,13 @@ class _Job:
             )
             for i, (arrival, columns) in enumerate(zip(self.arrivals, self.columns, strict=True))
         ]
-        entries = run_tasks(tasks, workers=options.workers, progress=progress)
+        folder = self.source if self.source.is_dir() else self.source.parent
+        with executor_for(
+            workers=options.workers,
+            cluster=options.cluster if tasks else None,
+            folders=(folder, self.collection),
+        ) as executor:
+            entries = run_tasks(tasks, executor, progress=progress)
         return [
             replace(entry, replaces=list(arrival.replaces))
             for entry, arrival in zip(
