@@ -41,6 +41,8 @@ GIVEN = {
     "pairs": {"collection": "@/c", "out": "@/pairs.parquet", "within": 0.1},
     "photos": {"folder": "@/none"},
     "project": {"collection": "@/c", "name": "pca2", "ceiling": True},
+    "pull": {"url": "file:///nosuch", "collection": "@/copy"},
+    "push": {"collection": "@/c", "url": "file://@/published"},
     "queries": {"collection": "@/c", "out": "@/q.h5", "n": 1},
     "recall": {"ids": IDS, "gold_ids": IDS},
     "releases": {},

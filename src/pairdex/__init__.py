@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pairdex.reference.queries import queries
     from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
+    from pairdex.sharing.pull import pull
+    from pairdex.sharing.push import push
     from pairdex.store.build import build
     from pairdex.store.set_model import set_model
     from pairdex.store.verify_model import verify_model
@@ -76,6 +78,8 @@ __all__ = [
     "pairs",
     "photos",
     "project",
+    "pull",
+    "push",
     "queries",
     "recall",
     "releases",
@@ -126,6 +130,8 @@ _MODULES = {
     "pairdex.reference.queries": "queries",
     "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",
+    "pairdex.sharing.pull": "pull",
+    "pairdex.sharing.push": "push",
     "pairdex.store.build": "build",
     "pairdex.store.set_model": "set_model",
     "pairdex.store.verify_model": "verify_model",

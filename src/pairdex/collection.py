@@ -33,6 +33,7 @@ from pairdex.search.safety import narrowed, safe_filter
 from pairdex.store.sharded import open_store
 from pairdex.store.store import VectorField
 from pairdex.store.stored_rows import StoredRows
+from pairdex.wording import counted
 from pairdex.work.sizes import ByteSize
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Collection(StoredRows):
     def __repr__(self) -> str:
         if self._finder is None:
             return f"<Collection {self._place}: closed>"
-        return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+        return f"<Collection {self.path}: {counted(len(self), 'row')} of {self.dim} dimensions>"
 
     @property
     def projections(self) -> list[str]:

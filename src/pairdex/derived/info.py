@@ -41,7 +41,7 @@ class CollectionInfo:
     Attributes
     ----------
     name
-        The name of the collection.
+        The name of the collection, which is that of its folder.
     rows, removed
         The rows that searches can find, and the rows that were removed since the build.
     rows_read, dropped
@@ -105,7 +105,7 @@ def info(collection: StrPath) -> CollectionInfo:
     store = open_store(Path(collection))
     manifest, rows = store.manifest, store.live_rows
     return CollectionInfo(
-        name=manifest.name,
+        name=store.name,
         rows=rows,
         removed=store.rows - rows,
         rows_read=manifest.rows_read,

@@ -25,6 +25,7 @@ from pairdex.files.boundary import reading
 from pairdex.files.typed_json import typed
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
 from pairdex.progress import StepProgress
+from pairdex.wording import counted
 
 __all__ = [
     "AnyCodes",
@@ -303,7 +304,9 @@ def _read_header(path: Path) -> _Header:
         header = typed(_Header, foreign_json.parse(text), "its header")
         size = path.stat().st_size
         if not (0 < header.rows < size and 0 < header.dim < size):  # each takes bytes of the file
-            raise ValueError(f"it cannot hold {header.rows:,} rows of {header.dim:,} dimensions")
+            raise ValueError(
+                f"it cannot hold {counted(header.rows, 'row')} of {header.dim:,} dimensions"
+            )
     return header
 
 

@@ -33,6 +33,7 @@ MAX_DISTANCE = 2.0  # of opposite vectors
 # scan of all codes, as long as the queries are few.
 _SPARSE_SHARE = 1 / 16
 _FEW_QUERIES = 16
+_PRODUCTS_A_THREAD = 1 << 21  # about 100 microseconds, in which a thread starts
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def nearest(
     gather
         Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
-        At least 1; by default every core that this process may use.
+        At least 1; by default every core that this process may use, if there is enough to do.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -234,7 +235,7 @@ def nearest(
         k,
         allowed,
         MAX_DISTANCE if within is None else within,
-        threads or usable_processors(),
+        threads or _worthwhile_threads(n_rows * checked.size),
         kernel or "",
     )
     if gather is None:
@@ -307,6 +308,11 @@ class _Work:
             for name in ("scanned", "refined", "rechecked")
         ]
         return Neighbours(merging.ids, merging.distances, Report(*counts))
+
+
+def _worthwhile_threads(products: int) -> int:
+    """Return how many threads to start for so many products of two numbers: starting one takes time too."""
+    return min(usable_processors(), 1 + products // _PRODUCTS_A_THREAD)
 
 
 def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:

@@ -34,6 +34,7 @@ from pairdex.store.manifest import MANIFEST
 from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = [
     "DEFAULT_GOLD_K",
@@ -109,7 +110,7 @@ def check_gold_wanted(
     rows = store.live_rows
     if k > rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {rows:,} rows; a gold standard needs k rows",
+            f"k is {k:,}, {store.path} has {counted(rows, 'row')}; a gold standard needs k rows",
             field="k",
         )
     return space
@@ -194,7 +195,7 @@ def _check_itself(store: Store, queries: StrPath, k: int, device: str | None) ->
         raise InvalidArgument("a device searches for queries, not for all rows", field="device")
     if k >= store.live_rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {store.live_rows:,} rows: each has {store.live_rows - 1:,} "
+            f"k is {k:,}, {store.path} has {counted(store.live_rows, 'row')}: each has {store.live_rows - 1:,} "
             "others",
             field="k",
         )
@@ -332,7 +333,7 @@ def _attributes(
     kind = queries.facts.get("kind")
     said: dict[str, Value] = {} if kind is None else {"kind": kind}
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
         "ids": store.rows,  # the largest id + 1; removed rows keep their ids

@@ -29,6 +29,7 @@ from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = [
     "DEFAULT_N",
@@ -92,7 +93,8 @@ def check_queries_wanted(
     rows = store.live_rows
     if not 1 <= n <= rows:
         raise InvalidArgument(
-            f"n is {n:,}, {store.path} has {rows:,} rows: expected 1 to {rows:,}", field="n"
+            f"n is {n:,}, {store.path} has {counted(rows, 'row')}: expected 1 to {rows:,}",
+            field="n",
         )
     if against.dim != store.dim:
         raise Mismatch(
@@ -102,7 +104,7 @@ def check_queries_wanted(
     others = against.live_rows - (against.path == store.path)
     if others <= _RULE_K:
         raise InvalidArgument(
-            f"{against.path} has {others:,} rows to compare with: the rule for queries looks at "
+            f"{against.path} has {counted(others, 'row')} to compare with: the rule for queries looks at "
             f"{_RULE_K + 1} neighbours",
             field="against",
         )
@@ -341,8 +343,8 @@ def _end(verdict: NDArray[np.int8], wanted: int) -> int:
 def _check_enough(store: Store, report: QueriesReport, n: int) -> None:
     if report.n < n:
         raise InvalidArgument(
-            f"{store.path} has {report.n:,} rows that can be queries, {n:,} were asked for: of "
-            f"{report.drawn:,} rows {report.ties:,} have ties at {_RULE_K}, "
+            f"{store.path} has {counted(report.n, 'row')} that can be queries, {n:,} were asked for: of "
+            f"{report.drawn:,} drawn {report.ties:,} have ties at {_RULE_K}, "
             f"{report.near_duplicates:,} near-duplicates, {report.repeated:,} repeat another",
             field="n",
         )
@@ -376,13 +378,13 @@ def _attributes(
     store: Store, database: Store, on: VectorField, seed: int, *, distinct: bool
 ) -> dict[str, Value]:
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "kind": on,
         "rule": RULE,
         "seed": seed,
         "distinct": distinct,
-        "against": database.manifest.name,
+        "against": database.name,
         "against_checksum": database.checksum,
         "against_kind": searched_kind(database),
         "created_by": f"pairdex {__version__}",

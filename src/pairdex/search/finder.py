@@ -24,6 +24,7 @@ from pairdex.search.hybrid import Fused
 from pairdex.search.neighbours import similarities
 from pairdex.search.options import SearchOptions
 from pairdex.search.pages import Page, Ranks, read_page
+from pairdex.search.picture_names import picture_note
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
 from pairdex.search.sharded import searcher_of
@@ -110,7 +111,9 @@ class Finder:
         ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.captions)
         page = self._page(ranking, options)
         cosines = None if on == kind else similarities(self.store, kind, asked, page.rows.ids)
-        return self._hits(page, cosines)
+        hits = self._hits(page, cosines)
+        note = hits.report.note or picture_note(query.only_text)
+        return Hits(hits.table, replace(hits.report, note=note), hits.collection)
 
     def browse(self, options: SearchOptions) -> Hits:
         """Return the rows that keywords, a filter and an order choose; see `Collection.search`.

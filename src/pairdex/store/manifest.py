@@ -36,6 +36,7 @@ __all__ = [
     "is_sharded",
     "manifest_bytes",
     "read_manifest",
+    "sealed_manifest",
     "write_manifest",
 ]
 
@@ -243,7 +244,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         The manifest cannot be written; an existing manifest stays unchanged.
     """
-    atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
+    atomic.write_bytes(folder / MANIFEST, sealed_manifest(manifest))
+
+
+def sealed_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of the manifest's file."""
+    return sealed(_content(manifest))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:

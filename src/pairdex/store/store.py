@@ -23,11 +23,14 @@ from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
 from pairdex.store.scores import Joined, joined
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
 
 __all__ = ["Store", "VectorField", "as_ids", "check_size", "named_ids"]
+
+_FILTERED_ROWS = 1 << 18  # at once: each call of DuckDB takes 1 ms by itself
 
 
 class Store:
@@ -84,6 +87,11 @@ class Store:
         # A store keeps the files that it opened first.
         self._views: dict[VectorField, VectorsView] = {}
         self._masks = MaskCache()
+
+    @property
+    def name(self) -> str:
+        """The name of the collection: that of its folder, also after the folder was renamed."""
+        return self.path.resolve().name or self.manifest.name
 
     @property
     def dim(self) -> int:
@@ -224,6 +232,19 @@ class Store:
                 yield first, table
                 first += len(table)
 
+    def _long_tables(self) -> Iterator[tuple[pa.Table, int]]:
+        """Yield the same as `tables` in fewer and longer tables, without a copy: (table, first id)."""
+        waiting: list[pa.Table] = []
+        first = waiting_rows = 0
+        for _, table in self.tables():
+            waiting.append(table)
+            waiting_rows += len(table)
+            if waiting_rows >= _FILTERED_ROWS:
+                yield pa.concat_tables(waiting), first
+                first, waiting, waiting_rows = first + waiting_rows, [], 0
+        if waiting:
+            yield pa.concat_tables(waiting), first
+
     def part_tables(self, index: int) -> Iterator[pa.Table]:
         """Yield the metadata of a part's rows, including removed rows, in order, one batch at a time."""
         yield from self.metadata_files[index].tables()
@@ -241,9 +262,13 @@ class Store:
         known = self._masks.get(where)
         if known is not None:
             return known
-        predicate = self.checked(where)
-        masks = [np.empty(0, np.bool_)]
-        masks += [predicate.mask(self._with_ids(table, first)) for first, table in self.tables()]
+        if not self.rows:
+            self.checked(where)
+            return np.empty(0, np.bool_)
+        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
+
+        predicate = Predicate(where)
+        masks = [predicate.mask(self._with_ids(*several)) for several in self._long_tables()]
         return self._masks.keep(where, np.concatenate(masks))
 
     def knows(self, where: str) -> bool:
@@ -310,7 +335,7 @@ class Store:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
                 raise DamagedFile(
-                    f"{file.path} is damaged: it has {file.rows:,} vectors of {file.dim} dimensions, the "
+                    f"{file.path} is damaged: it has {counted(file.rows, 'vector')} of {file.dim} dimensions, the "
                     f"manifest says {part.rows:,} of {self.dim}; build the collection again"
                 )
             blocks.append(file.mapped())

@@ -220,7 +220,7 @@ def _pictures(
         part = store.part_of(row)
         path = picture_path(part, name)
         if path is not None and _is_readable(path):
-            upright = part.orientation == "upright"  # releases before 0.2 took them as stored
+            upright = part.orientation == "upright"  # older releases took them as stored
             found[row] = (path, "upright" if upright else "as stored")
     return found
 
