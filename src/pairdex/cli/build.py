@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
+from pairdex.cli.options import ClusterOption, JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
@@ -27,7 +27,7 @@ EXAMPLES = (
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
     "Source": "metadata tower model replace_part skip_incomplete",
-    "Work and output": "workers link as_json",
+    "Work and output": "workers cluster link as_json",
 }
 
 SourceArgument = Annotated[
@@ -98,6 +98,7 @@ def command(
     skip_incomplete: SkipOption = False,
     link: LinkOption = False,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
     as_json: JsonOption = False,
@@ -122,6 +123,7 @@ def command(
             skip_incomplete=skip_incomplete,
             link=link,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -253,7 +253,7 @@ class _Work:
     queries: NDArray[np.float32]
     k: int
     allowed: NDArray[np.bool_] | None
-    within: float
+    within: float | NDArray[np.float64]
     threads: int
     kernel: str
 
@@ -286,7 +286,7 @@ class _Work:
         return Neighbours(ids, distances, Report(scanned, refined, rechecked))
 
     def by_shards(self, codes: CodesOfShards) -> Neighbours:
-        """Search one shard after another; no row beyond the k-th distance so far can be in the answer."""
+        """Search one shard after another, each query only within its k-th distance so far."""
         merging = Merging(len(self.queries), self.k)
         reports, first, blocks = [], 0, list(self.blocks)
         for rows, own in codes.shards:
@@ -297,7 +297,7 @@ class _Work:
                 self,
                 blocks=inside,
                 allowed=None if self.allowed is None else self.allowed[first : first + rows],
-                within=min(self.within, merging.limit),
+                within=np.minimum(merging.limits, self.within) if first else self.within,
             )
             found = work.by_floats() if own is None else work.by_codes(own)
             merging.add(found.ids, found.distances, first)

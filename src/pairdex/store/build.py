@@ -44,6 +44,7 @@ from pairdex.store.replaced import keep_removed, take_down
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
+from pairdex.work.executors import executor_for
 
 __all__ = ["BuildOptions", "BuildReport", "build", "build_collection", "live_rows"]
 
@@ -101,6 +102,8 @@ class BuildOptions:
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster whose nodes write the parts, or `auto`.
     """
 
     metadata: Path | None = None
@@ -108,6 +111,7 @@ class BuildOptions:
     skip_incomplete: bool = False
     link: bool = False
     workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -133,6 +137,7 @@ def build(
     skip_incomplete: bool = False,
     link: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build a collection from parts, or add those it does not hold yet; resumed by the same call.
@@ -173,6 +178,9 @@ def build(
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write the parts, or `auto`. All nodes must see
+        both folders. A `limit` makes this process write all parts.
     progress
         Called with the step, the rows done and the rows in all.
 
@@ -193,6 +201,7 @@ def build(
         skip_incomplete=skip_incomplete,
         link=link,
         workers=workers,
+        cluster=cluster,
     )
     selection = selection_of(
         subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
@@ -238,6 +247,8 @@ def build_collection(
     """
     started = time.perf_counter()
     options, now = options or BuildOptions(), now or datetime.now(timezone.utc)
+    if options.cluster is not None:  # nodes have other working folders
+        source, collection = source.resolve(), collection.resolve()
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model or released_model(source, found.parts)
@@ -330,7 +341,13 @@ class _Job:
             )
             for i, (arrival, columns) in enumerate(zip(self.arrivals, self.columns, strict=True))
         ]
-        entries = run_tasks(tasks, workers=options.workers, progress=progress)
+        folder = self.source if self.source.is_dir() else self.source.parent
+        with executor_for(
+            workers=options.workers,
+            cluster=options.cluster if tasks else None,
+            folders=(folder, self.collection),
+        ) as executor:
+            entries = run_tasks(tasks, executor, progress=progress)
         return [
             replace(entry, replaces=list(arrival.replaces))
             for entry, arrival in zip(
