@@ -49,6 +49,7 @@ __all__ = [
     "MIN_PICTURE_SIDE",
     "POLL_SECONDS",
     "RESTART_SECONDS",
+    "TURN_SECONDS",
     "WAITING_DUPLICATES",
     "WORKERS",
     "WORK_SECONDS",
@@ -78,6 +79,7 @@ DEFAULT_PICTURE_SIDE = 512  # pixels: sharp in the grid on a dense screen
 MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never sent
 
 WORKERS = 4  # searches and pictures in progress at once; one search uses all cores
+TURN_SECONDS = 0.05  # one of them runs alone, if others wait; most take a tenth of that
 WORK_SECONDS = 30.0  # for one of them, including waiting; then 503
 FILTER_SECONDS = 20.0  # for the filters of one of them, so that none keeps a worker
 GRACE_SECONDS = 10  # for requests in progress to end after Ctrl-C or SIGTERM

@@ -206,10 +206,6 @@ class SearchResponse(BaseModel):
         description="Only with `explain`: the ways of this search; empty if it compared no vectors.",
     )
     on: str = Field(description="What was searched, as in the request.")
-    space: str = Field(
-        description="Same as `on`, under its name in version 0.1; the next version drops it.",
-        deprecated=True,
-    )
     safe: bool = Field(description="True if the search was limited to rows known to be safe.")
     seconds: float = Field(description="Time that the service spent on the search.")
 

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
+from pairdex.search.picture_names import picture_note
 from pairdex.service import clip_retrieval as clip
 from pairdex.service import downloads, limits, lookup, thumbnails
 from pairdex.service import request_models as requests
@@ -100,8 +101,8 @@ async def search(
     seconds = time.perf_counter() - started
     content = {
         **found.as_json(),
+        "note": found.report.note or picture_note(asked.text),
         "on": asked.on,
-        "space": asked.on,  # the name of `on` in version 0.1, for its clients
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }

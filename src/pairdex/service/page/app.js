@@ -165,8 +165,8 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
   showControls();
   try {
     if (!isSame) await showResults(signal, { scroll, focusMap });
-    const caption = await route.show(detail, signal);
-    if (caption !== null) document.title = `${caption} · pairdex`;
+    const name = await route.show(detail, signal);
+    if (name !== null) document.title = `${name} · pairdex`;
     if (focus) grid.focus(0);
   } catch (error) {
     if (error.name !== "AbortError") showError(error);

@@ -2,7 +2,7 @@
 
 import { DeadPictures } from "./dead.js";
 import { inGroups } from "./duplicates.js";
-import { captionOf, domainOf, loadPicture, pictureSources, sizeOf, tileRatio, webAddress } from "./pictures.js";
+import { domainOf, loadPicture, pictureSources, rowName, sizeOf, tileRatio, webAddress } from "./pictures.js";
 
 const PICTURE_SIZE = 512; // pixels
 
@@ -89,16 +89,16 @@ export class Grid {
   #tile(row) {
     const tile = this.template.content.cloneNode(true).firstElementChild;
     const part = (name) => tile.querySelector(`.tile-${name}`);
-    const caption = captionOf(row);
+    const name = rowName(row);
     tile.dataset.id = row.id;
     tile.style.setProperty("--ratio", tileRatio(row).toFixed(4));
-    part("text").textContent = part("caption").textContent = caption;
-    part("main").setAttribute("aria-label", `More like: ${caption}`);
-    part("info").setAttribute("aria-label", `Details: ${caption}`);
-    part("select").setAttribute("aria-label", `Select: ${caption}`);
+    part("text").textContent = part("caption").textContent = name;
+    part("main").setAttribute("aria-label", `More like: ${name}`);
+    part("info").setAttribute("aria-label", `Details: ${name}`);
+    part("select").setAttribute("aria-label", `Select: ${name}`);
     const [plus, minus] = tile.querySelectorAll(".tile-term");
-    plus.setAttribute("aria-label", `Also like: ${caption}`);
-    minus.setAttribute("aria-label", `Less like: ${caption}`);
+    plus.setAttribute("aria-label", `Also like: ${name}`);
+    minus.setAttribute("aria-label", `Less like: ${name}`);
     fillFacts(part, row);
     this.#addPicture(tile, row);
     return tile;
