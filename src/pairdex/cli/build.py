@@ -31,11 +31,11 @@ PANELS = {
 }
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, or "
-        "SISAP bundle (.h5).",
+        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, SISAP "
+        "bundle (.h5), or address of a folder of numbered parts (s3://, hf://, https://).",
     ),
 ]
 TargetArgument = Annotated[

@@ -6,6 +6,7 @@ and a build killed at any instant loses only the parts in hand.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from pairdex.parts.note import Note, read_note
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import Parts, numbers_of
 from pairdex.parts.part import Part
-from pairdex.parts.places import local_place
+from pairdex.parts.places import is_address, local_place
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.arrivals import Arrival, find_arrivals
 from pairdex.store.build_notes import build_notes
@@ -45,7 +46,7 @@ from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
 from pairdex.work.executors import executor_for
 
-__all__ = ["BuildOptions", "BuildReport", "build", "build_collection"]
+__all__ = ["BuildOptions", "BuildReport", "build", "build_collection", "live_rows"]
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ def build(
     ----------
     source
         A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; a bundle
-        of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of vectors.
+        of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of vectors. Or
+        the address of a folder of numbered parts (s3://, gs://, az://, hf://, https://): they are
+        fetched, verified and removed again, a few at a time.
     collection
         The folder of the collection, new or existing.
     parts
@@ -200,13 +203,22 @@ def build(
         workers=workers,
         cluster=cluster,
     )
+    selection = selection_of(
+        subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
+    )
+    place = local_place(collection, field="collection")
+    record = None if model is None else record_of(model)
+    if is_address(os.fspath(source)) and not os.fspath(source).startswith("file:"):
+        from pairdex.store.build_streamed import build_streamed  # noqa: PLC0415 - it uses this module
+
+        return build_streamed(
+            os.fspath(source), place, selection, model=record, options=options, progress=progress
+        )
     return build_collection(
         local_place(source),
-        local_place(collection, field="collection"),
-        selection=selection_of(
-            subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
-        ),
-        model=None if model is None else record_of(model),
+        place,
+        selection=selection,
+        model=record,
         options=options,
         now=datetime.now(timezone.utc),
         progress=at_step(progress, "building"),
@@ -266,8 +278,6 @@ def build_collection(
         *build_notes(found.parts, entries, manifest, selection),
         what_it_knows(manifest.model) if manifest.model else model_note(found.parts, collection),
     ]
-    has_removed = state_of(collection) is not None
-    removed = read_removed(collection, manifest) if has_removed else None
     return replace(
         BuildReport.of(
             manifest,
@@ -275,10 +285,17 @@ def build_collection(
             time.perf_counter() - started,
             filter(None, notes),
         ),
-        rows=manifest.rows - (0 if removed is None else removed.count),
+        rows=live_rows(collection, manifest),
         skipped=len(found.skipped),
         replaced=replaced,
     )
+
+
+def live_rows(collection: Path, manifest: Manifest) -> int:
+    """Return the number of rows that were not removed."""
+    has_removed = state_of(collection) is not None
+    removed = read_removed(collection, manifest) if has_removed else None
+    return manifest.rows - (0 if removed is None else removed.count)
 
 
 def _search(source: Path, selection: Selection, options: BuildOptions) -> FoundParts:

@@ -165,6 +165,7 @@ def folder_of(collection: Path, name: str) -> Path:
 
 def find_projections(store: Store) -> list[str]:
     """Return the names of the collection's finished projections, including outdated ones."""
+    store.need(f"projections/*/{MANIFEST}")
     return projection_names(store.path)
 
 
@@ -190,6 +191,7 @@ def open_projection(store: Store, name: str) -> Projection:
     DamagedFile, UnsupportedFormat
         The projection is damaged, or was written by a newer release.
     """
+    store.need(f"projections/{name}/")
     folder = folder_of(store.path, name)
     if not (folder / MANIFEST).exists():
         existing = ", ".join(find_projections(store)) or "none"
