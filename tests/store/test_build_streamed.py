@@ -1,5 +1,8 @@
 """Collections built from parts at an address: the same rows, few parts on disk, goes on after a stop."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -188,3 +191,24 @@ def test_other_layouts_and_options_that_need_a_folder_are_refused(server, tmp_pa
     ):
         pairdex.build(f"{server.url}/table", tmp_path / "c", link=True)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_build_killed_while_a_part_arrives_goes_on_in_the_middle_of_it(
+    make_parts, build, streamed, server, tmp_path
+):
+    source = make_parts(30, 10)
+    url = serve(server, source)
+    served = server.files["parts/img_emb_1.npy"]
+    served.faults = [Fault(), Fault(stall_after=200)]  # the first answer is for its size
+    command = [sys.executable, "-m", "pairdex", "build", url, str(tmp_path / "c")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert server.arrived.wait(30)
+    part = tmp_path / ".c.parts" / "img_emb_1.npy.part"
+    while not (part.exists() and part.stat().st_size == 200):
+        assert child.poll() is None
+    child.kill()
+    child.communicate()
+    assert streamed(url, tmp_path / "c").rows == 40
+    assert server.asked("parts/img_emb_1.npy")[-1].get("Range") == "bytes=200-"
+    build(source, tmp_path / "local")
+    same_rows(tmp_path / "local", tmp_path / "c")

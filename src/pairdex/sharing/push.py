@@ -152,7 +152,7 @@ def _check_follows(folder: Path, manifest: Manifest, held: Held, place: Place) -
             f"{folder}; name a new address"
         )
     missing = np.setdiff1d(held.removed, removed_ids(folder, manifest))
-    newer = f"{counted(len(missing), 'row')} removed there but not in {folder}"
+    newer = f"{folder} still has {counted(len(missing), 'row')} that were removed there"
     if len(theirs) > len(ours):
         newer = f"it has {counted(len(theirs), 'part')}, {folder} has {len(ours):,}"
     if len(theirs) > len(ours) or len(missing):
