@@ -10,6 +10,13 @@
 
 namespace pairdex {
 
+// How a query and a row are compared: by 1 - cos, or by the inner product, of which the largest is the nearest.
+struct Measure {
+  bool inner_product = false;
+  // Bounds are in units of |query| row_norm: of cosines, if the product is that of unit vectors.
+  double row_norm = 1.0;
+};
+
 template <typename Value>
 struct RequestOf {
   std::span<const Value> queries;  // n_queries x dim
@@ -18,6 +25,7 @@ struct RequestOf {
   std::span<const std::uint8_t> allowed;  // one byte a row, 0 = never an answer; empty: all rows
   std::size_t n_threads;
   double within = 2.0;  // of cosine distances: rows farther than this are never an answer; 2 is the largest
+  Measure measure = {};
 };
 
 using Request = RequestOf<float>;

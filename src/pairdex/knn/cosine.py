@@ -1,4 +1,4 @@
-"""Exact k nearest rows of float16 blocks, by cosine distance.
+"""Exact k nearest rows of float16 blocks, by cosine distance or by inner product.
 
 A fast scan, of the rows in float32 or of their 8-bit codes, rules out rows by a proven bound. All other
 rows are compared in float64, summed in one fixed order. So the answer does not depend on the scan, the
@@ -7,6 +7,7 @@ kernel, the number of threads or the blocks, and no row outside it can be nearer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pairdex import _native
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
 from pairdex.knn.codes import Codes
+from pairdex.knn.distance import Metric
 from pairdex.knn.ways import Choice
 from pairdex.work.processors import usable_processors
 
@@ -141,7 +143,7 @@ class Neighbours:
     ids
         (n, k) int64, 0-based over all blocks; -1 where fewer than k rows qualify.
     distances
-        (n, k) float64, 1 - cos in [0, 2]; infinity beside an id of -1.
+        (n, k) float64, 1 - cos in [0, 2], or the negative inner product; infinity beside an id of -1.
     report
         How the answer was found.
     """
@@ -174,6 +176,7 @@ def nearest(
     queries: NDArray[np.float32],
     k: int,
     *,
+    metric: Metric = "cosine",
     allowed: NDArray[np.bool_] | None = None,
     within: float | None = None,
     codes: Codes | None = None,
@@ -193,12 +196,15 @@ def nearest(
         (n, dim), any real dtype, of any length but zero; compared as float32.
     k
         At least 1; may exceed the number of rows.
+    metric
+        `cosine`, or `ip` for the largest inner products, whose distances are their negatives.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     within
-        Largest distance of a row that is found; a smaller limit makes the search faster.
+        Largest distance of a row that is found; a smaller limit makes the search faster. Only for cosines.
     codes
-        The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster.
+        The codes of exactly these blocks (`pairdex.knn.codes`), made for this metric: the same answer,
+        many times faster.
     gather
         Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
@@ -219,19 +225,19 @@ def nearest(
         If dims or dtypes differ, or `allowed` is not one flag a row.
     """
     check_options(k, threads, kernel)
-    if within is not None and not within >= 0:
-        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
+    _check_within(within, metric)
     checked = check_queries(queries)
     n_rows = sum(len(block) for block in blocks)
     check_blocks(blocks, checked.shape[1], np.float16)
     check_allowed(allowed, n_rows)
-    _check_codes(codes, n_rows, checked.shape[1])
+    _check_codes(codes, n_rows, checked.shape[1], metric)
     work = _Work(
         list(blocks),
         checked,
         k,
+        metric,
         allowed,
-        MAX_DISTANCE if within is None else within,
+        _farthest(metric) if within is None else within,
         threads or usable_processors(),
         kernel or "",
     )
@@ -249,10 +255,15 @@ class _Work:
     blocks: list[NDArray[np.float16]]
     queries: NDArray[np.float32]
     k: int
+    metric: Metric
     allowed: NDArray[np.bool_] | None
     within: float
     threads: int
     kernel: str
+
+    @property
+    def answered(self) -> Answered:
+        return Answered() if self.metric == "cosine" else Answered(params=f"metric={self.metric}")
 
     def by_floats(self) -> Neighbours:
         ids, distances, rechecked = _native.nearest(
@@ -261,10 +272,11 @@ class _Work:
             self.k,
             allowed=self.allowed,
             within=self.within,
+            inner_product=self.metric == "ip",
             threads=self.threads,
             kernel=self.kernel,
         )
-        return Neighbours(ids, distances, Report(0, 0, rechecked))
+        return Neighbours(ids, distances, Report(0, 0, rechecked, answered=self.answered))
 
     def by_codes(self, codes: Codes) -> Neighbours:
         ids, distances, scanned, refined, rechecked = _native.nearest_by_codes(
@@ -277,10 +289,12 @@ class _Work:
             rest=codes.rest,
             allowed=self.allowed,
             within=self.within,
+            row_norm=codes.row_norm,
             threads=self.threads,
             kernel=self.kernel,
         )
-        return Neighbours(ids, distances, Report(scanned, refined, rechecked))
+        report = Report(scanned, refined, rechecked, answered=self.answered)
+        return Neighbours(ids, distances, report)
 
 
 def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
@@ -311,8 +325,28 @@ def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
     return rows
 
 
-def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
-    if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
+def _farthest(metric: Metric) -> float:
+    return MAX_DISTANCE if metric == "cosine" else math.inf
+
+
+def _check_within(within: float | None, metric: Metric) -> None:
+    if within is None:
+        return
+    if metric == "ip":
+        raise InvalidArgument(f"within is {within}: it limits cosine distances, the metric is ip")
+    if not within >= 0:
+        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
+
+
+def _check_codes(codes: Codes | None, n_rows: int, dim: int, metric: Metric) -> None:
+    if codes is None:
+        return
+    if codes.metric != metric:
+        raise Mismatch(
+            f"the codes are for the metric {codes.metric}, the search is by {metric}: "
+            "build the codes again"
+        )
+    if (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
         raise Mismatch(
             f"the codes are of {got}, "

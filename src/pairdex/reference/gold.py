@@ -66,7 +66,8 @@ class GoldReport:
         Queries whose k-th and (k+1)-th neighbours are at equal distance. They have several correct
         answers.
     near_duplicates
-        Queries with a row nearer than NEAR_DUPLICATE_DISTANCE, in projections NEAR_DUPLICATES.
+        Queries with a row nearer than NEAR_DUPLICATE_DISTANCE, in projections NEAR_DUPLICATES. None for inner
+        products, which say nothing of equal vectors.
     certified
         Whether an error bound proves that no row outside the answers is nearer, in the searched
         space.
@@ -78,7 +79,7 @@ class GoldReport:
     n: int
     k: int
     ties: int
-    near_duplicates: int
+    near_duplicates: int | None
     certified: bool
     scanned: int
     rechecked: int
@@ -101,6 +102,8 @@ def check_gold_wanted(
             f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
         )
     space = search.open_space(store, on)
+    if device is not None:
+        store.check_cosine("a search on a device")
     if device is not None and isinstance(space, Projection):
         raise InvalidArgument(f"a device searches image or text, not {on}", field="device")
     if not 1 <= k <= MAX_GOLD_K:
@@ -187,6 +190,7 @@ def _check_itself(store: Store, queries: StrPath, k: int, device: str | None) ->
             "of all its rows, or a file of queries",
             field="queries",
         )
+    store.check_cosine("a gold standard of all rows")
     if device is not None:
         raise InvalidArgument("a device searches for queries, not for all rows", field="device")
     if k >= store.live_rows:
@@ -218,7 +222,9 @@ def _self_gold(
         space,
         out,
         k,
-        near=_near(space),
+        near=NEAR_DUPLICATES[space.kind]
+        if isinstance(space, Projection)
+        else NEAR_DUPLICATE_DISTANCE,
         attributes=facts,
         use_codes=use_codes,
         progress=progress,
@@ -269,6 +275,7 @@ def write_gold(
     if n == 0:
         raise InvalidArgument("there are no queries: a gold standard needs one", field="queries")
     started = time.perf_counter()
+    near = _near(store, space)
     counts = {"ties": 0, "near_duplicates": 0, "scanned": 0, "rechecked": 0}
     facts = _attributes(store, queries, k, space)
     texts = {} if queries.kinds is None else {"kind": np.char.encode(queries.kinds)}
@@ -278,15 +285,26 @@ def write_gold(
             block = queries.vectors[first : first + step]
             found = _nearest(store, space, block, k + 1, codes=codes, device=device)
             writer.write(first, found.ids[:, :k], found.distances[:, :k])
-            _count(counts, found, k, space)
+            _count(counts, found, k, near)
             if progress:
                 progress(first + len(block), n)
         if store.checksum != facts["collection_checksum"]:
             raise Mismatch(
                 f"rows were removed from {store.path} meanwhile: run the same command again"
             )
-        writer.set_attributes({name: counts[name] for name in ("ties", "near_duplicates")})
-    return GoldReport(n=n, k=k, certified=True, seconds=time.perf_counter() - started, **counts)
+        writer.set_attributes(
+            {name: counts[name] for name in ("ties", "near_duplicates") if name in facts}
+        )
+    return GoldReport(
+        n=n,
+        k=k,
+        ties=counts["ties"],
+        near_duplicates=None if near is None else counts["near_duplicates"],
+        certified=True,
+        scanned=counts["scanned"],
+        rechecked=counts["rechecked"],
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _nearest(
@@ -306,19 +324,19 @@ def _nearest(
     return nearest_on_device(blocks, queries, k, allowed=store.allowed(), device=device)
 
 
-def _count(
-    counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
-) -> None:
+def _count(counts: dict[str, int], found: cosine.Neighbours, k: int, near: float | None) -> None:
     """Count ties and near-duplicates in the k + 1 neighbours of each query."""
-    near = _near(space)
     counts["ties"] += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
-    counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
+    if near is not None:
+        counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
     counts["scanned"] += found.report.scanned
     counts["rechecked"] += found.report.rechecked
 
 
-def _near(space: VectorField | Projection) -> float:
-    """Return the distance below which a row counts as a near-duplicate."""
+def _near(store: Store, space: VectorField | Projection) -> float | None:
+    """Return the distance below which a row counts as a near-duplicate; None for inner products."""
+    if store.metric == "ip":
+        return None
     return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
 
 
@@ -333,26 +351,27 @@ def _attributes(
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
         "ids": store.rows,  # the largest id + 1; removed rows keep their ids
-        **_measure(space),
+        **_measure(store, space),
         "queries": len(queries.vectors),
         "queries_checksum": queries.checksum,
         **said,
         "k": k,
-        "normalised": True,
+        "normalised": store.metric == "cosine",
         "ties": 0,
-        "near_duplicates": 0,
+        **({} if _near(store, space) is None else {"near_duplicates": 0}),
         "certified": True,
         "created_by": f"pairdex {__version__}",
     }
 
 
-def _measure(space: VectorField | Projection) -> dict[str, Value]:
+def _measure(store: Store, space: VectorField | Projection) -> dict[str, Value]:
     if not isinstance(space, Projection):
-        return {"on": space, "distance": distance_of(space), "dtype": "float64, stored as float32"}
+        distance = distance_of(store, space)
+        return {"on": space, "distance": distance, "dtype": "float64, stored as float32"}
     exact = "integers" if space.kind == "hamming" else "float64"
     return {
         "on": space.name,
         "model_checksum": space.record.model.checksum,
-        "distance": distance_of(space),
+        "distance": distance_of(store, space),
         "dtype": f"{exact}, stored as float32",
     }

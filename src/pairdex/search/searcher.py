@@ -123,6 +123,8 @@ class Searcher:
             if options.exact:
                 return _exact_because(found, "an exact search was asked for")
             why = f"there is no usable index of {space} vectors; pairdex index makes one"
+            if self._store.metric != "cosine":
+                why = f"an index is for cosines, the metric is {self._store.metric}"
             return _exact_because(found, why)
         check_vectors(self._store, vectors, k, space)
         return self._planned(space, *index, cosine.check_queries(vectors), k=k, options=options)
@@ -146,7 +148,7 @@ class Searcher:
 
         def exactly(some: NDArray[np.float32], by_codes: bool) -> cosine.Neighbours:
             blocks, codes = self._store.vectors(on).blocks, self.codes(on) if by_codes else None
-            return cosine.nearest(
+            return cosine.nearest(  # an index exists for cosines only
                 blocks, some, k, allowed=allowed, codes=codes, gather=not by_codes
             )
 
@@ -235,7 +237,8 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
-        found = cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        metric = self._store.metric
+        found = cosine.nearest(blocks, vectors, k, metric=metric, allowed=among, codes=codes)
         return _exact_because(found, "the words of the query restrict the rows")
 
     def _by_keywords(

@@ -163,8 +163,11 @@ def folder_of(collection: Path, name: str) -> Path:
 
 
 def find_projections(store: Store) -> list[str]:
-    """Return the names of the collection's finished projections, including outdated ones."""
-    return projection_names(store.path)
+    """Return the names of the collection's finished projections, including outdated ones.
+
+    Projections are of unit vectors: a collection with another metric than the cosine has none.
+    """
+    return projection_names(store.path) if store.metric == "cosine" else []
 
 
 def projection_names(collection: Path) -> list[str]:

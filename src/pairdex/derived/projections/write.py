@@ -88,7 +88,7 @@ def project_collection(
     started = time.perf_counter()
     options, steps = options or FitOptions(), progress or (lambda _step, _done, _total: None)
     options.check(name)
-    Store(collection)  # raises MissingFile before the lock file is made
+    Store(collection).check_cosine("a projection")  # before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
