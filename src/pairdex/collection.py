@@ -31,8 +31,10 @@ from pairdex.search.options import SearchKeywords, SearchOptions
 from pairdex.search.query import Picture, Query, Term, TextImageEncoder
 from pairdex.search.questions import Question, as_query, is_several
 from pairdex.search.safety import narrowed, safe_filter
-from pairdex.store.store import Store, VectorField
+from pairdex.store.sharded import open_store
+from pairdex.store.store import VectorField
 from pairdex.store.stored_rows import StoredRows
+from pairdex.wording import counted
 from pairdex.work.sizes import ByteSize
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Collection(StoredRows):
         MissingFile, DamagedFile, UnsupportedFormat
             The collection is missing, damaged, or has a newer format version.
         """
-        return cls(Finder(Store(Path(path)), model=model, use_codes=use_codes))
+        return cls(Finder(open_store(Path(path)), model=model, use_codes=use_codes))
 
     def reopened(self) -> Collection:
         """Open the current version on disk; share the loaded model if it is still the right one.
@@ -99,7 +101,7 @@ class Collection(StoredRows):
             Raised as by `open`; also if rows removed from this version are present again.
         """
         old = self.finder
-        new = Finder(Store(self.path), model=old.model_source, use_codes=old.use_codes)
+        new = Finder(open_store(self.path), model=old.model_source, use_codes=old.use_codes)
         newest = Collection(new)
         newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
@@ -138,7 +140,7 @@ class Collection(StoredRows):
     def __repr__(self) -> str:
         if self._finder is None:
             return f"<Collection {self._place}: closed>"
-        return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+        return f"<Collection {self.path}: {counted(len(self), 'row')} of {self.dim} dimensions>"
 
     @property
     def projections(self) -> list[str]:
@@ -511,7 +513,8 @@ class Collection(StoredRows):
     def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the index of the vectors with its operating points, opened once.
 
-        Return None if no usable index exists. Warn if it is damaged or was made from other vectors.
+        Return None if no usable index exists. Warn if it is damaged or was made from other vectors. The shards
+        of a sharded collection have indexes of their own, which this does not return.
 
         Parameters
         ----------

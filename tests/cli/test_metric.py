@@ -28,6 +28,8 @@ WORKING = {
     ],
     "score": [["C", "--aesthetic", "HEAD"]],
     "subset": [["C", "NEW", "--where", "id < 50"]],
+    "shard": [["C", "1", "--out", "NEW"]],
+    "push": [["C", "URL"]],
     "remove": [["C", "--where", "id = 7", "--reason", "asked for"]],
     "gold": [["C", "Q", "--out", "NEW.h5", "-k", "5"]],
     "bench": [["C", "Q", "-k", "5", "--repeat", "1"]],
@@ -69,6 +71,7 @@ WITHOUT = {
     "fetch",
     "encode",
     "evaluate",
+    "pull",
     "clickhouse udf",
     "model fetch",
     "model export",
@@ -108,6 +111,7 @@ def command(made, drawn, folder, name, arguments):
         "PICTURES": drawn.parent / "pictures",
         "Q": made / "queries.npy",
         "HEAD": made / "head.npz",
+        "URL": (folder / "new").as_uri(),
     }
     new = {f"NEW{suffix}": folder / f"new{suffix}" for suffix in ("", ".h5", ".parquet")}
     return [*name.split(), *((places | new).get(word, word) for word in arguments)]
@@ -144,6 +148,19 @@ def test_a_command_that_needs_cosines_says_so_in_one_line_and_writes_nothing(
 def test_parts_of_another_metric_are_not_added(made, drawn, tmp_path, run):
     words = command(made, drawn, tmp_path, "build", ["PARTS", "C", "--metric", "cosine"])
     assert "has the metric ip, the parts to add have cosine" in run(*words).complaint
+
+
+def test_a_published_or_sharded_collection_keeps_the_metric(made, drawn, tmp_path, run):
+    run(*command(made, drawn, tmp_path, "push", ["C", "URL"]))
+    run("pull", (tmp_path / "new").as_uri(), tmp_path / "pulled")
+    pairdex.join_shards([tmp_path / "pulled", made / "collection"], tmp_path / "joined")
+    vector = np.load(made / "queries.npy")[0]
+    once = pairdex.open(made / "collection").nearest(vector, 5, metric="ip")
+    twice = pairdex.open(tmp_path / "joined").nearest(vector, 10, metric="ip")
+    assert twice.distances.tolist() == np.repeat(once.distances, 2).tolist()
+    assert twice.report.certified
+    with pytest.raises(pairdex.errors.Mismatch, match="has the metric"):
+        pairdex.join_shards([tmp_path / "pulled", drawn], tmp_path / "mixed")
 
 
 def test_the_metric_is_kept_by_a_subset_and_shown(made, drawn, tmp_path, run):

@@ -36,12 +36,13 @@ def test_hits_have_the_product_as_their_similarity(client, scenes):
         ("/knn-service", {"text": "a red circle", "num_images": 3}),
         ("/api/search", {"like": 3, "k": 3, "fold": 0.06}),
         ("/api/contains", {"image": None}),
+        ("/api/duplicates", None),
     ],
 )
 def test_what_needs_cosines_is_refused(client, scenes, path, body):
-    if "image" in body:
+    if body is not None and "image" in body:
         picture = pairdex.open(scenes).picture(20).read_bytes()
         body = {"image": base64.b64encode(picture).decode()}
-    answer = client.post(path, json=body)
+    answer = client.get(path) if body is None else client.post(path, json=body)
     assert answer.status_code in (400, 422), answer.text
     assert "needs cosine distances" in answer.json()["error"]["message"]

@@ -57,7 +57,7 @@ def test_vectors_are_copied_where_rows_are_dropped(
     report = build(source, tmp_path / "linked" / "c", link=True, **options)
     assert tree(tmp_path / "linked") == tree(tmp_path / "copied")
     assert not is_shared(source, tmp_path / "linked" / "c")
-    assert report.notes[0].startswith("the vectors of 1 parts were copied: rows were dropped")
+    assert report.notes[0].startswith("the vectors of 1 part were copied: rows were dropped")
 
 
 def test_a_row_without_a_direction_is_dropped_although_links_are_asked_for(

@@ -10,12 +10,13 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.knn.distance import Metric
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import parse_numbers
 from pairdex.parts.subsets import SubsetName
+from pairdex.wording import duration
 
 if TYPE_CHECKING:
     from pairdex.store.build import BuildReport

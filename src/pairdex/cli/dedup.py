@@ -16,8 +16,9 @@ from pairdex.cli.options import (
     OnOption,
     WorkersOption,
 )
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex dedup my-collection unique",

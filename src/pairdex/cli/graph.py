@@ -10,8 +10,9 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, KOption, SpaceOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
+from pairdex.wording import counted, duration
 
 EXAMPLES = (
     "pairdex graph my-collection --out graph.h5",
@@ -65,7 +66,9 @@ def command(
     if as_json:
         print_json(asdict(made))
         return
-    measured = "exact" if made.exact else f"{made.recall:.3f} (of {made.recall_rows:,} rows)"
+    measured = (
+        "exact" if made.exact else f"{made.recall:.3f} (of {counted(made.recall_rows, 'row')})"
+    )
     print_lines(
         {
             "rows": made.rows,

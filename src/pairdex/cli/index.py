@@ -8,12 +8,12 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption, read_size
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.cli.output import size as as_size
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
+from pairdex.wording import counted, duration, size
 
 if TYPE_CHECKING:
-    from pairdex.derived.index import IndexReport
+    from pairdex.derived.index_report import IndexReport
     from pairdex.ivf.efforts import Effort
     from pairdex.store.store import VectorField
 
@@ -80,9 +80,9 @@ def command(
 def _print_report(report: IndexReport) -> None:
     print_lines(
         {
-            "index": f"{report.how}, {report.size}, {report.nlist:,} lists",
+            "index": f"{report.how}, {report.size}, {counted(report.nlist, 'list')}",
             "rows": report.rows,
-            "size": f"{as_size(report.bytes)}, {report.bytes / report.rows:.0f} bytes per row",
+            "size": f"{size(report.bytes)}, {report.bytes / report.rows:.0f} bytes per row",
             **{
                 f"{kind} queries": _described(effort, report.asked)
                 for kind, effort in report.efforts.items()
@@ -96,10 +96,10 @@ def _print_report(report: IndexReport) -> None:
 def _described(effort: Effort | None, asked: float) -> str:
     if effort is None:
         return f"searched exactly: the index does not reach recall {asked:g} or was not measured"
-    least = f"at least {effort.promised:.3f} at 95 % confidence, {effort.queries:,} queries"
+    least = f"at least {effort.promised:.3f} at 95 % confidence, {counted(effort.queries, 'query')}"
     return (
         f"recall {effort.recall:.3f} ({least}), {effort.qps:,.0f} per second "
-        f"({effort.nprobe:,} lists)"
+        f"({counted(effort.nprobe, 'list')})"
     )
 
 

@@ -198,7 +198,7 @@ def make_dedup(
     _check_out(new, out)
     checksum, live = store.checksum, store.allowed()
     facts = {"command": "dedup", "threshold": rule.threshold, "keep": rule.keep, "on": rule.on}
-    origin = Origin(store.manifest.name, checksum, facts)
+    origin = Origin(store.name, checksum, facts)
     groups: Groups | None = None
     kept = np.ones(store.rows, np.bool_) if live is None else live
     rows = int(np.count_nonzero(kept))

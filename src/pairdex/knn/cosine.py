@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from pairdex import _native
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes, Codes, CodesOfShards
 from pairdex.knn.distance import Metric
+from pairdex.knn.merging import Merging
 from pairdex.knn.ways import Choice
 from pairdex.work.processors import usable_processors
 
@@ -34,6 +35,7 @@ MAX_DISTANCE = 2.0  # of opposite vectors
 # scan of all codes, as long as the queries are few.
 _SPARSE_SHARE = 1 / 16
 _FEW_QUERIES = 16
+_PRODUCTS_A_THREAD = 1 << 21  # about 100 microseconds, in which a thread starts
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def nearest(
     metric: Metric = "cosine",
     allowed: NDArray[np.bool_] | None = None,
     within: float | None = None,
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     gather: bool | None = None,
     threads: int | None = None,
     kernel: str | None = None,
@@ -204,11 +206,11 @@ def nearest(
         Largest distance of a row that is found; a smaller limit makes the search faster. Only for cosines.
     codes
         The codes of exactly these blocks (`pairdex.knn.codes`), made for this metric: the same answer,
-        many times faster.
+        many times faster. Codes of shards cover consecutive blocks each.
     gather
         Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
-        At least 1; by default every core that this process may use.
+        At least 1; by default every core that this process may use, if there is enough to do.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -238,14 +240,14 @@ def nearest(
         metric,
         allowed,
         _farthest(metric) if within is None else within,
-        threads or usable_processors(),
+        threads or _worthwhile_threads(n_rows * checked.size),
         kernel or "",
     )
     if gather is None:
         gather = _is_sparse(allowed, len(checked))
     if codes is None or gather:
         return work.by_floats()
-    return work.by_codes(codes)
+    return work.by_codes(codes) if isinstance(codes, Codes) else work.by_shards(codes)
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,36 @@ class _Work:
         report = Report(scanned, refined, rechecked, answered=self.answered)
         return Neighbours(ids, distances, report)
 
+    def by_shards(self, codes: CodesOfShards) -> Neighbours:
+        """Search one shard after another; no row beyond the k-th distance so far can be in the answer."""
+        merging = Merging(len(self.queries), self.k)
+        reports, first, blocks = [], 0, list(self.blocks)
+        for rows, own in codes.shards:
+            inside: list[NDArray[np.float16]] = []
+            while sum(len(block) for block in inside) < rows:
+                inside.append(blocks.pop(0))
+            work = replace(
+                self,
+                blocks=inside,
+                allowed=None if self.allowed is None else self.allowed[first : first + rows],
+                within=min(self.within, merging.limit) if self.metric == "cosine" else math.inf,
+            )
+            found = work.by_floats() if own is None else work.by_codes(own)
+            merging.add(found.ids, found.distances, first)
+            reports.append(found.report)
+            first += rows
+        scanned, refined, rechecked = (
+            sum(getattr(report, name) for report in reports)
+            for name in ("scanned", "refined", "rechecked")
+        )
+        report = Report(scanned, refined, rechecked, answered=self.answered)
+        return Neighbours(merging.ids, merging.distances, report)
+
+
+def _worthwhile_threads(products: int) -> int:
+    """Return how many threads to start for so many products of two numbers: starting one takes time too."""
+    return min(usable_processors(), 1 + products // _PRODUCTS_A_THREAD)
+
 
 def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
     if allowed is None or n_queries > _FEW_QUERIES:
@@ -338,14 +370,16 @@ def _check_within(within: float | None, metric: Metric) -> None:
         raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
 
 
-def _check_codes(codes: Codes | None, n_rows: int, dim: int, metric: Metric) -> None:
+def _check_codes(codes: AnyCodes | None, n_rows: int, dim: int, metric: Metric) -> None:
     if codes is None:
         return
-    if codes.metric != metric:
-        raise Mismatch(
-            f"the codes are for the metric {codes.metric}, the search is by {metric}: "
-            "build the codes again"
-        )
+    parts = [one for _, one in codes.shards] if isinstance(codes, CodesOfShards) else [codes]
+    for own in parts:
+        if own is not None and own.metric != metric:
+            raise Mismatch(
+                f"the codes are for the metric {own.metric}, the search is by {metric}: "
+                "build the codes again"
+            )
     if (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
         raise Mismatch(

@@ -32,6 +32,7 @@ from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.search import open_space
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_GRAPH_K", "DEFAULT_GRAPH_RECALL", "GraphReport", "graph"]
@@ -152,14 +153,15 @@ def _check(
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_GRAPH_K:,}", field="k")
     if k >= store.live_rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {store.live_rows:,} rows; a graph needs more rows than k",
+            f"k is {k:,}, {store.path} has {counted(store.live_rows, 'row')}; a graph needs more rows than k",
             field="k",
         )
     if not 0 < recall <= 1:
         raise InvalidArgument(f"recall is {recall}, expected more than 0, up to 1", field="recall")
     if out.suffix == ".h5" and store.rows >= _MAX_H5_ROWS:
         raise InvalidArgument(
-            f"{store.path} has {store.rows:,} rows, too many for int32: write .parquet", field="out"
+            f"{store.path} has {counted(store.rows, 'row')}, too many for int32: write .parquet",
+            field="out",
         )
     if group is not None and (out.suffix != ".h5" or not group.isidentifier()):
         raise InvalidArgument(
@@ -249,7 +251,7 @@ def _write(
     attributes: dict[str, Value] = {
         "algo": "pairdex graph",
         "task": "task1" if group is None else "task2",
-        "dataset": rows.store.manifest.name,
+        "dataset": rows.store.name,
         "buildtime": report.seconds,
         "querytime": 0.0,
         "params": params,

@@ -24,9 +24,10 @@ from pairdex.search.hybrid import Fused
 from pairdex.search.neighbours import distances_between
 from pairdex.search.options import SearchOptions
 from pairdex.search.pages import Page, Ranks, read_page
+from pairdex.search.picture_names import picture_note
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
-from pairdex.search.searcher import Searcher
+from pairdex.search.sharded import searcher_of
 from pairdex.search.sorting import SortOrders
 from pairdex.store.own_model import find_model
 from pairdex.store.store import Store, VectorField
@@ -60,7 +61,7 @@ class Finder:
         self.store = store
         self.model_source = model
         self.use_codes = use_codes
-        self.searcher = Searcher(store, use_codes=use_codes)
+        self.searcher = searcher_of(store, use_codes=use_codes)
         self._orders = SortOrders(store)
         self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
         self.captions = Captions(store, writes=use_codes)
@@ -113,7 +114,9 @@ class Finder:
         similar = None
         if on != kind:  # the distances are a projection's
             similar = 1.0 - distances_between(self.store, kind, asked, page.rows.ids)
-        return self._hits(page, similar)
+        hits = self._hits(page, similar)
+        note = hits.report.note or picture_note(query.only_text)
+        return Hits(hits.table, replace(hits.report, note=note), hits.collection)
 
     def browse(self, options: SearchOptions) -> Hits:
         """Return the rows that keywords, a filter and an order choose; see `Collection.search`.

@@ -20,12 +20,12 @@ from pairdex.ivf.efforts import OperatingPoints, check_recall
 from pairdex.ivf.search import InvertedIndex
 from pairdex.ivf.timing import QUICK
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.ways import Way
 from pairdex.progress import StepProgress
 from pairdex.search.approximate import Planned, search_by_choices
 from pairdex.search.captions import Captions
-from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
+from pairdex.search.neighbours import check_vectors, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
 from pairdex.search.planner import CODES, INDEX, ROWS, Situation, decide, only
 from pairdex.search.query import Query
@@ -50,7 +50,7 @@ class Searcher:
     def __init__(self, store: Store, *, use_codes: bool) -> None:
         self._store = store
         self._use_codes = use_codes
-        self._codes: dict[VectorField, Codes | None] = {}
+        self._codes: dict[VectorField, AnyCodes | None] = {}
         self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._costs: dict[VectorField, Costs] = {}
         self._projections: dict[str, Projection] = {}
@@ -78,7 +78,11 @@ class Searcher:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
 
-    def codes(self, on: VectorField, progress: StepProgress | None = None) -> Codes | None:
+    def has_index(self, on: VectorField) -> bool:
+        """Return True if searches of the vectors can use an approximate index."""
+        return self.index(on) is not None
+
+    def codes(self, on: VectorField, progress: StepProgress | None = None) -> AnyCodes | None:
         """Return the codes of the vectors, built if needed; None if searches do not use codes."""
         if not self._use_codes:
             return None
@@ -117,17 +121,34 @@ class Searcher:
             found = nearest_in_space(self._store, space, vectors, k, where=options.where)
             way = Way(space.name, params=found.report.answered.params)
             return _because(found, way, "a projection is searched by its own distance")
-        index = None if options.exact else self.index(space)
-        if index is None:
-            found = self._exactly(space, vectors, k, options.where)
-            if options.exact:
-                return _exact_because(found, "an exact search was asked for")
-            why = f"there is no usable index of {space} vectors; pairdex index makes one"
-            if self._store.metric != "cosine":
-                why = f"an index is for cosines, the metric is {self._store.metric}"
-            return _exact_because(found, why)
         check_vectors(self._store, vectors, k, space)
-        return self._planned(space, *index, cosine.check_queries(vectors), k=k, options=options)
+        allowed = self._store.allowed(options.where)
+        return self.nearest_allowed(space, cosine.check_queries(vectors), k, allowed, options)
+
+    def nearest_allowed(
+        self,
+        on: VectorField,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        options: SearchOptions,
+    ) -> cosine.Neighbours:
+        """Return the k nearest of the rows that `allowed` (rows,) flags; None: of all rows.
+
+        `options` says whether to search exactly, and the recall to reach. The queries are checked.
+        """
+        index = None if options.exact else self.index(on)
+        if index is not None:
+            return self._planned(on, *index, queries, k=k, allowed=allowed, options=options)
+        blocks, codes = self._store.vectors(on).blocks, self.codes(on)
+        metric = self._store.metric
+        found = cosine.nearest(blocks, queries, k, metric=metric, allowed=allowed, codes=codes)
+        if options.exact:
+            return _exact_because(found, "an exact search was asked for")
+        why = f"there is no usable index of {on} vectors; pairdex index makes one"
+        if metric != "cosine":
+            why = f"an index is for cosines, the metric is {metric}"
+        return _exact_because(found, why)
 
     def _planned(
         self,
@@ -137,11 +158,11 @@ class Searcher:
         queries: NDArray[np.float32],
         *,
         k: int,
+        allowed: NDArray[np.bool_] | None,
         options: SearchOptions,
     ) -> cosine.Neighbours:
         """Decide by expected cost, for each kind of query, and search."""
         recall = points.recall if options.recall is None else options.recall
-        allowed = self._store.allowed(options.where)
         n_allowed = None if allowed is None else int(np.count_nonzero(allowed))
         situation = Situation(index.rows, index.file.header.nlist, k, recall, n_allowed)
         planned = self._decided(on, index, points, queries, situation)
@@ -263,11 +284,6 @@ class Searcher:
             allowed=self._store.allowed(options.where),
             distances=distances_to(self._store, space, vector),
         )
-
-    def _exactly(
-        self, on: VectorField, vectors: NDArray[Any], k: int, where: str | None
-    ) -> cosine.Neighbours:
-        return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
     def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)

@@ -19,6 +19,7 @@ from pairdex.store.pictures import picture_path
 from pairdex.store.row_html import Pictures, Row, grid
 from pairdex.store.store import Store, as_ids
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 __all__ = ["StoredRows"]
 
@@ -53,7 +54,7 @@ class StoredRows:
         if self._opened is None:
             return None
         ids = self._spread(_SAMPLE)
-        title = f"{self.name}: {len(self):,} rows of {self.dim} dimensions"
+        title = f"{self.name}: {counted(len(self), 'row')} of {self.dim} dimensions"
         if len(ids) < len(self):
             title += f"; {len(ids)} of them, spread over the collection"
         rows = self._rows(ids).to_pylist()
@@ -116,8 +117,8 @@ class StoredRows:
 
     @property
     def name(self) -> str:
-        """The name of the collection."""
-        return self._store.manifest.name
+        """The name of the collection: that of its folder."""
+        return self._store.name
 
     @property
     def removed(self) -> int:
