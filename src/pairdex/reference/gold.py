@@ -338,9 +338,11 @@ def _count(counts: dict[str, int], found: cosine.Neighbours, k: int, near: float
 
 
 def _near(store: Store, space: VectorField | Projection) -> float | None:
-    """Return the distance below which a row counts as a near-duplicate; None for inner products."""
+    """Return the distance below which a row counts as a near-duplicate; None if no distance says so."""
     if store.metric == "ip":
         return None
+    if isinstance(space, Projection) and (space.kind, space.record.method) == ("pca", "joint"):
+        return None  # queries and rows have other coordinates
     return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
 
 
