@@ -41,10 +41,11 @@ REFUSES = {
     "clickhouse search": "C --like 1 --path O",
     "clickhouse report": "C -n 2 --path O",
     "model set": "C demo",
+    "push": "C file:///nosuch/O",
 }
 # These take no collection, or run until they are stopped: tests/service/test_sharded.py serves one.
 WITHOUT = {
-    "demo", "serve", "photos", "releases", "fetch", "encode", "evaluate", "clickhouse udf", "model fetch",
+    "demo", "serve", "photos", "releases", "fetch", "encode", "evaluate", "clickhouse udf", "model fetch", "pull",
     "model export",
 }  # fmt: skip
 

@@ -214,4 +214,4 @@ def test_a_reopened_or_unpickled_collection_is_sharded_still(both):
     import pickle
 
     for again in (both[1].reopened(), pickle.loads(pickle.dumps(both[1]))):
-        assert (len(again), again.name) == (196, "whole")
+        assert (len(again), again.name) == (196, "shards")

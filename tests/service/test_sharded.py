@@ -19,7 +19,7 @@ def twins(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(twins):
-    app = make_app([twins.whole, twins.shards])  # both have the same name: whole and whole-2
+    app = make_app([twins.whole, twins.shards])
     with TestClient(app, base_url="http://localhost") as client:
         wait_until(lambda: app.state.reloader.is_warm)
         yield client
@@ -52,7 +52,7 @@ def served(twins, tmp_path):
 def test_requests_have_the_same_answers(client, route, request_):
     answers = [
         client.post(f"/api/{route}", json={"collection": name, **request_})
-        for name in ("whole", "whole-2")
+        for name in ("whole", "shards")
     ]
     assert [answer.status_code for answer in answers] == [200, 200]
     one, other = (answer.json() for answer in answers)
@@ -66,10 +66,10 @@ def test_the_catalogue_and_single_rows_are_alike(client):
     one, other = client.get("/api/collections").json()["collections"]
     assert {**other, "name": "whole"} == one
     assert (
-        client.get("/api/items/150?collection=whole-2").json()
+        client.get("/api/items/150?collection=shards").json()
         == client.get("/api/items/150?collection=whole").json()
     )
-    gone = client.get("/api/atlas?collection=whole-2")
+    gone = client.get("/api/atlas?collection=shards")
     assert gone.status_code == 404
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
+from pairdex.cli.options import ClusterOption, JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.knn.distance import Metric
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
@@ -29,15 +29,15 @@ EXAMPLES = (
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
     "Source": "metadata tower model metric replace_part skip_incomplete",
-    "Work and output": "workers link as_json",
+    "Work and output": "workers cluster link as_json",
 }
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, or "
-        "SISAP bundle (.h5).",
+        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, SISAP "
+        "bundle (.h5), or address of a folder of numbered parts (s3://, hf://, https://).",
     ),
 ]
 TargetArgument = Annotated[
@@ -107,6 +107,7 @@ def command(
     skip_incomplete: SkipOption = False,
     link: LinkOption = False,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
     metric: MetricOption = None,
@@ -133,6 +134,7 @@ def command(
             skip_incomplete=skip_incomplete,
             link=link,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -17,7 +17,8 @@ from pairdex.cli.options import (
     WorkersOption,
 )
 from pairdex.cli.output import print_json, print_lines, progress_bars
-from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
+from pairdex.curate.dedup import DEFAULT_KEEP, Keep
+from pairdex.curate.near_duplicates import DEFAULT_THRESHOLD
 from pairdex.wording import duration
 
 EXAMPLES = (

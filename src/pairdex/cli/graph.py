@@ -18,7 +18,10 @@ EXAMPLES = (
     "pairdex graph my-collection --out graph.h5",
     "pairdex graph my-collection --out graph.h5 -k 30 --recall 0.98",
     "pairdex graph my-collection --out graph.parquet --exact",
+    "pairdex graph my-collection --out graph.h5 --report rows.parquet",
 )
+
+_SHOWN = 5  # outliers and hubs
 
 OutOption = Annotated[
     Path, typer.Option(metavar="FILE", help="Write the graph to this .h5 or .parquet file.")
@@ -35,6 +38,13 @@ GroupOption = Annotated[
         help="Write knns and dists in this HDF5 group, such as allknn of SISAP 2025.",
     ),
 ]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write to this .parquet file how far each row is from its neighbours, and of how many it is one.",
+    ),
+]
 
 
 def command(
@@ -45,6 +55,7 @@ def command(
     recall: RecallOption = DEFAULT_GRAPH_RECALL,
     exact: ExactOption = False,
     group: GroupOption = None,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the k nearest rows of every row, without the row itself.
@@ -61,6 +72,7 @@ def command(
             recall=recall,
             exact=exact,
             group=group,
+            report=report,
             progress=progress,
         )
     if as_json:
@@ -75,6 +87,12 @@ def command(
             "k": made.k,
             "recall": measured,
             "passes": ", ".join(made.passes),
+            "farthest from others": ", ".join(
+                f"{one.id} ({one.distance:.3g})" for one in made.outliers[:_SHOWN]
+            ),
+            "neighbour of most": ", ".join(
+                f"{one.id} ({one.neighbour_of:,})" for one in made.hubs[:_SHOWN]
+            ),
             "time": duration(made.seconds),
             "written to": out,
         }

@@ -24,10 +24,8 @@ from rich.progress import (
 from rich.table import Table
 
 from pairdex.progress import Progress
-from pairdex.wording import duration, size
 
 __all__ = [
-    "duration",
     "new_table",
     "plain_console",
     "print_json",
@@ -35,7 +33,6 @@ __all__ = [
     "print_table",
     "printable",
     "progress_bars",
-    "size",
 ]
 
 _WIDE = 200  # columns of a table where there is no terminal

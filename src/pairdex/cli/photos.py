@@ -48,7 +48,7 @@ FolderArgument = Annotated[
 PlaceArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[COLLECTION]",
+        metavar="COLLECTION",
         help="Folder of the collection (default: FOLDER-pairdex, beside it).",
     ),
 ]

@@ -10,7 +10,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars, size
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.wording import duration, size
 
 EXAMPLES = (
     "pairdex pull https://host/my-collection my-collection",

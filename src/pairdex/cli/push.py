@@ -9,7 +9,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars, size
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.wording import duration, size
 
 EXAMPLES = (
     "pairdex push my-collection s3://bucket/my-collection",

@@ -23,7 +23,9 @@ from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.vectors_view import VectorsView
 from pairdex.work.processors import usable_processors
 
-__all__ = ["decide"]
+__all__ = ["DEFAULT_THRESHOLD", "decide"]
+
+DEFAULT_THRESHOLD = 0.06  # cosine distance
 
 _MOST_BLOCK_ROWS = 1 << 22  # decided between two saves at most
 _MOST_PAIRS = 1 << 24  # of a block, held at once: 16 bytes each, three times that while sorting

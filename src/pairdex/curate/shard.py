@@ -24,6 +24,7 @@ from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.shard_list import ShardList, check_fit, entry_of, write_shard_list
 from pairdex.store.store import Store
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = ["SHARDS", "ShardReport", "join_shards", "shard"]
 
@@ -83,12 +84,12 @@ def shard(
     parts = store.manifest.parts
     if not 1 <= shards <= len(parts):
         raise InvalidArgument(
-            f"cannot make {shards:,} shards of {store.path}: it has {len(parts):,} parts, and a shard has "
+            f"cannot make {shards:,} shards of {store.path}: it has {counted(len(parts), 'part')}, and a shard has "
             "at least one; expected 1 to that many",
             field="shards",
         )
     cuts = _cuts([part.rows for part in parts], shards)
-    name = store.manifest.name
+    name = store.name
     sources = [
         ShardSource(store, range(first, stop), f"{name}-{number:05}")
         for number, (first, stop) in enumerate(pairwise(cuts))
@@ -131,10 +132,7 @@ def join_shards(
             field="collections",
         )
     check_fit([store.path for store in stores], [store.manifest for store in stores])
-    sources = [
-        ShardSource(store, range(len(store.manifest.parts)), store.manifest.name)
-        for store in stores
-    ]
+    sources = [ShardSource(store, range(len(store.manifest.parts)), store.name) for store in stores]
     return _made(sources, Path(out).resolve().name, Path(out), progress)
 
 

@@ -57,6 +57,7 @@ def find_codes(store: Store, on: VectorField) -> AnyCodes | None:
 
 def find_own_codes(store: Store, on: VectorField) -> Codes | None:
     """Open the codes of a collection that has no shards; see `find_codes`."""
+    store.need(f"indexes/{on}/codes")
     try:
         return open_codes(
             codes_path(store.path, on),

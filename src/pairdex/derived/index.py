@@ -76,6 +76,7 @@ def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingP
         or does not match the vectors, a warning is logged and the result is None too: searches are exact.
     """
     path = ivf_path(store.path, on)
+    store.need(f"indexes/{on}/ivf", f"indexes/{on}/ivf.json")
     if store.metric != "cosine" or not path.exists():
         return None
     try:

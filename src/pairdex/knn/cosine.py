@@ -259,7 +259,7 @@ class _Work:
     k: int
     metric: Metric
     allowed: NDArray[np.bool_] | None
-    within: float
+    within: float | NDArray[np.float64]
     threads: int
     kernel: str
 
@@ -298,8 +298,12 @@ class _Work:
         report = Report(scanned, refined, rechecked, answered=self.answered)
         return Neighbours(ids, distances, report)
 
+    def _within_for(self, merging: Merging) -> float | NDArray[np.float64]:
+        """Return the limit of each query in the next shard; products have none, as they are not bounded."""
+        return math.inf if self.metric == "ip" else np.minimum(merging.limits, self.within)
+
     def by_shards(self, codes: CodesOfShards) -> Neighbours:
-        """Search one shard after another; no row beyond the k-th distance so far can be in the answer."""
+        """Search one shard after another, each query only within its k-th distance so far."""
         merging = Merging(len(self.queries), self.k)
         reports, first, blocks = [], 0, list(self.blocks)
         for rows, own in codes.shards:
@@ -310,7 +314,7 @@ class _Work:
                 self,
                 blocks=inside,
                 allowed=None if self.allowed is None else self.allowed[first : first + rows],
-                within=min(self.within, merging.limit) if self.metric == "cosine" else math.inf,
+                within=self._within_for(merging) if first else self.within,
             )
             found = work.by_floats() if own is None else work.by_codes(own)
             merging.add(found.ids, found.distances, first)

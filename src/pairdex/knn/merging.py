@@ -22,9 +22,9 @@ class Merging:
         self.distances = np.full((queries, k), np.inf)
 
     @property
-    def limit(self) -> float:
-        """The largest distance of a row that can still be among the k nearest of some query."""
-        return float(self.distances[:, -1].max(initial=0.0))
+    def limits(self) -> NDArray[np.float64]:
+        """The largest distance of a row that can still be among the k nearest of each query, (n,)."""
+        return self.distances[:, -1]
 
     def add(self, ids: NDArray[np.int64], distances: NDArray[np.float64], first: int) -> None:
         """Add what was found in the next shard, nearest first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -139,7 +139,7 @@ class Finder:
             self.store.check_cosine("fold")
 
     def _page(self, ranking: Ranks, options: SearchOptions) -> Page:
-        view = self.store.vectors(self.kind_of(options.on))
+        view = partial(self.store.vectors, self.kind_of(options.on))
         return read_page(ranking, view, k=options.k, offset=options.offset, threshold=options.fold)
 
     def _hits(self, page: Page, cosines: NDArray[np.float64] | None = None) -> Hits:

@@ -30,6 +30,7 @@ from pairdex.service.errors import ApiError
 from pairdex.service.request_models import DuplicateGroupRequest, DuplicatesRequest
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["Duplicates", "DuplicatesQuery"]
@@ -288,7 +289,7 @@ def _query_of(
         raise ApiError(
             422,
             "too_many_rows",
-            f"{served.name} has {len(served.collection):,} rows; the service compares at most "
+            f"{served.name} has {counted(len(served.collection), 'row')}; the service compares at most "
             f"{limits.MAX_DUPLICATE_ROWS:,}: run `pairdex dedup {served.name} NEW --report groups.parquet` "
             "where the collection is stored",
         )

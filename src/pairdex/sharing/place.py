@@ -18,15 +18,10 @@ from pairdex.sharing.listing import (
     parse_listing,
 )
 
-__all__ = ["Place", "Published", "is_address"]
+__all__ = ["Place", "Published"]
 
 _QUOTED = frozenset({"http", "https", "file"})  # addresses whose paths are percent-encoded
 _SCHEMES = "https://, http://, s3://, gs://, az://, hf:// or file://"
-
-
-def is_address(text: str) -> bool:
-    """Return whether a text is an address rather than a path of this machine."""
-    return "://" in text
 
 
 @dataclass(frozen=True)

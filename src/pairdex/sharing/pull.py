@@ -36,6 +36,7 @@ from pairdex.sharing.place import Place
 from pairdex.store.folder import tidy
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 from pairdex.store.removed import REMOVED
+from pairdex.wording import counted
 
 __all__ = ["PullReport", "pull", "pull_files"]
 
@@ -295,7 +296,7 @@ def _check_follows(before: Manifest | None, new: Manifest, folder: Path, place: 
         )
     if len(ours) > len(theirs):
         raise Mismatch(
-            f"{folder} holds {len(ours):,} parts, {place} has the first {len(theirs):,} of them: "
+            f"{folder} holds {counted(len(ours), 'part')}, {place} has the first {len(theirs):,} of them: "
             "push it there, or name a new folder"
         )
 

@@ -33,6 +33,7 @@ from pairdex.store.manifest import MANIFEST, Manifest, read_manifest, sealed_man
 from pairdex.store.removed import REMOVED, state_of
 from pairdex.store.store import check_size
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = ["PushReport", "push", "push_files"]
 
@@ -151,9 +152,9 @@ def _check_follows(folder: Path, manifest: Manifest, held: Held, place: Place) -
             f"{folder}; name a new address"
         )
     missing = np.setdiff1d(held.removed, removed_ids(folder, manifest))
-    newer = f"{len(missing):,} rows that were removed there are not removed in {folder}"
+    newer = f"{folder} still has {counted(len(missing), 'row')} that were removed there"
     if len(theirs) > len(ours):
-        newer = f"it has {len(theirs):,} parts, {folder} has {len(ours):,}"
+        newer = f"it has {counted(len(theirs), 'part')}, {folder} has {len(ours):,}"
     if len(theirs) > len(ours) or len(missing):
         raise Mismatch(f"{place} holds a newer version: {newer}; pull it first")
 

@@ -27,6 +27,7 @@ from pairdex.store.manifest import (
     manifest_bytes,
     read_manifest,
 )
+from pairdex.wording import counted
 
 __all__ = [
     "ShardEntry",
@@ -129,7 +130,7 @@ def joined_manifest(folder: Path, shards: ShardList, manifests: Sequence[Manifes
     for entry, manifest in zip(shards.shards, manifests, strict=True):
         if entry_of(entry.path, manifest) != entry:
             raise Mismatch(
-                f"the shard {folder / entry.path} has {manifest.rows:,} rows, but not the {entry.rows:,} "
+                f"the shard {folder / entry.path} has {counted(manifest.rows, 'row')}, but not the {entry.rows:,} "
                 f"that {folder} was put together with; {_REMEDY}"
             )
     check_fit([folder / entry.path for entry in shards.shards], manifests)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,28 @@ from pairdex.wording import counted
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
 
-__all__ = ["Store", "VectorField", "as_ids", "check_size", "named_ids"]
+__all__ = ["Published", "Store", "VectorField", "as_ids", "check_size", "named_ids"]
+
+
+class Published(Protocol):
+    """Where the files of a published collection come from, when they are first needed."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without secrets."""
+
+    def need(self, *names: str) -> None:
+        """Have files, if they are published: of these names or patterns, or in folders that end with `/`."""
+
+    def has_all(self, *names: str) -> bool:
+        """Return whether all of these files are published."""
+
+    def reopening(self) -> tuple[str, int]:
+        """Return the address and the limit of the cache in bytes."""
+
+    def opened(self) -> Store:
+        """Open the version that is published now."""
+
 
 _FILTERED_ROWS = 1 << 18  # at once: each call of DuckDB takes 1 ms by itself
 
@@ -46,6 +67,8 @@ class Store:
     Metadata is memory-mapped, which suits repeated reads. With `mapped=False` it is read batch by batch,
     which suits one pass over all rows in little memory.
 
+    With `published`, the folder is a cache of a published collection, and files arrive when they are needed.
+
     Raises
     ------
     MissingFile
@@ -56,10 +79,18 @@ class Store:
         A newer release wrote the collection.
     """
 
-    def __init__(self, path: Path, *, mapped: bool = True) -> None:
+    published: Published | None = None
+
+    def __init__(
+        self, path: Path, *, mapped: bool = True, published: Published | None = None
+    ) -> None:
+        if published is not None:
+            self.published = published
         manifest = read_manifest(path)
+        self.need("metadata/", "scores/")
         for file in manifest.files():
-            check_size(path / file.path, file.bytes)
+            if published is None or file.path.startswith("metadata/"):
+                check_size(path / file.path, file.bytes)
         released = [
             MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
             for part in manifest.parts
@@ -73,6 +104,14 @@ class Store:
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
         if self.tombstones is None:  # raises if they are damaged
             self._check_same_folder()
+
+    def need(self, *names: str) -> None:
+        """Have files before they are opened: of these names or patterns, or in folders that end with `/`.
+
+        It matters only for a published collection: other stores have all their files.
+        """
+        if self.published is not None:
+            self.published.need(*names)
 
     def _begin(
         self, path: Path, manifest: Manifest, metadata: Sequence[MetadataFile | Joined]
@@ -92,6 +131,8 @@ class Store:
     @property
     def name(self) -> str:
         """The name of the collection: that of its folder, also after the folder was renamed."""
+        if self.published is not None:
+            return self.manifest.name
         return self.path.resolve().name or self.manifest.name
 
     @property
@@ -341,6 +382,7 @@ class Store:
 
     def _opened(self, on: VectorField) -> VectorsView:
         blocks = []
+        self.need(*(part.files[on].path for part in self.manifest.parts))
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):

@@ -31,6 +31,7 @@ class StoredRows:
 
     def __init__(self, store: Store) -> None:
         self._place = store.path
+        self._url = None if store.published is None else store.published.url
         self._opened: Store | None = store
 
     def close(self) -> None:
@@ -40,11 +41,13 @@ class StoredRows:
     @property
     def _store(self) -> Store:
         if self._opened is None:
-            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
+            raise InvalidArgument(
+                f"the collection {self._url or self._place} is closed; open it again"
+            )
         return self._opened
 
     def __fspath__(self) -> str:
-        return str(self._place)
+        return str(self.path)
 
     def __len__(self) -> int:
         return self._store.live_rows
@@ -112,7 +115,19 @@ class StoredRows:
 
     @property
     def path(self) -> Path:
-        """The folder of the collection."""
+        """The folder of the collection.
+
+        Raises
+        ------
+        InvalidArgument
+            It was opened from an address, so there is no folder that functions could read or change.
+        """
+        if self._url is not None:
+            raise InvalidArgument(
+                f"the collection was opened read-only from {self._url}: fetch it with pairdex pull, and "
+                "use the folder",
+                field="collection",
+            )
         return self._place
 
     @property

@@ -61,6 +61,7 @@ def have_arrays(
             for shard in store.shards
             for arrays in have_arrays(shard, lookup, progress=progress, write=write)
         ]
+    store.need(f"indexes/{lookup.name}/")
     found = [_open(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
         if not write:
@@ -124,6 +125,7 @@ def made_parts(store: Store, lookup: Lookup) -> list[int]:
             for before, shard in zip(counts, store.shards, strict=False)
             for index in made_parts(shard, lookup)
         ]
+    store.need(f"indexes/{lookup.name}/")
     return [
         index
         for index in range(len(store.manifest.parts))

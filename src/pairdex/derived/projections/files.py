@@ -168,6 +168,7 @@ def find_projections(store: Store) -> list[str]:
 
     Projections are of unit vectors: a collection with another metric than the cosine has none.
     """
+    store.need(f"projections/*/{MANIFEST}")
     return projection_names(store.path) if store.metric == "cosine" else []
 
 
@@ -193,6 +194,7 @@ def open_projection(store: Store, name: str) -> Projection:
     DamagedFile, UnsupportedFormat
         The projection is damaged, or was written by a newer release.
     """
+    store.need(f"projections/{name}/")
     folder = folder_of(store.path, name)
     if not (folder / MANIFEST).exists():
         existing = ", ".join(find_projections(store)) or "none"

@@ -19,6 +19,7 @@ export function showToolbar(state, collection) {
   const isGrouped = isDuplicates(state);
   byId("collection").value = collection.name;
   for (const radio of byId("layout-field").querySelectorAll("input")) radio.checked = radio.value === state.layout;
+  byId("layout-field").hidden = isMap && !isSearch(state) && !isBrowse(state);
   byId("download").hidden = isGrouped || (!isSearch(state) && !isBrowse(state));
   byId("compare-open").hidden = !isSearch(state) || !collection.indexes.includes(state.on);
   byId("shuffle").hidden = isMap || isGrouped || isSearch(state) || isBrowse(state);
