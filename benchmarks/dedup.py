@@ -5,7 +5,8 @@
 
 Makes LAION-like parts with `clip_like.py`, or takes float16 vectors from a file, and runs each size in a
 process of its own: `dedup` decides about all rows (without writing the new collection), `pairs` finds all
-pairs. Reported are user and system time of all threads together, seconds, peak memory and, for several
+pairs. `steps` divides dedup's processor time: `reading` finds copies, `coding` makes the codes, and `comparing` also
+sorts them by lists. Reported are user and system time of all threads together, seconds, peak memory and, for several
 sizes, the exponent of the growth of processor time. Other work on the machine changes both; compare within
 a run.
 """
@@ -130,9 +131,29 @@ def dedup(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, An
 
     view = VectorsView(blocks, blocks[0].shape[1])
     decisions = Decisions(folder / "decisions", len(view), {})
-    decide(view, range(len(view)), decisions, threshold=within, progress=lambda *_: None)
+    steps = Steps()
+    decide(view, range(len(view)), decisions, threshold=within, progress=steps)
     kept, copies = (int(np.count_nonzero(decisions.state == state)) for state in (KEPT, COPY))
-    return {"kept": kept, "copies": copies}
+    return {"kept": kept, "copies": copies, "steps": steps.seconds()}
+
+
+class Steps:
+    """Processor time of each step; what follows the last report of a step counts for the next one."""
+
+    def __init__(self) -> None:
+        self._before, self._ends = processor_seconds(), {}
+
+    def __call__(self, step: str, *_: int) -> None:
+        """Note how much was used until now."""
+        self._ends[step] = processor_seconds()
+
+    def seconds(self) -> dict[str, float]:
+        """Return what each step used, in the order of the steps."""
+        ends = [self._before, *self._ends.values()]
+        return {
+            step: round(end - start, 2)
+            for step, start, end in zip(self._ends, ends, ends[1:], strict=False)
+        }
 
 
 def pairs(blocks: list[np.ndarray], folder: Path, within: float) -> dict[str, Any]:

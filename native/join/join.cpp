@@ -120,11 +120,18 @@ ListRange lists_of(const std::vector<Piece>& pieces) { return {pieces.front().li
 struct Held {
   std::vector<Entry> entries;
   std::vector<std::size_t> ends;
+  std::vector<std::int32_t> bests;  // the largest reach of each list's entries
   std::span<const Entry> of(std::size_t i) const {
     const std::size_t first = i == 0 ? 0 : ends[i - 1];
     return {entries.data() + first, ends[i] - first};
   }
 };
+
+std::int32_t best_reach(std::span<const Entry> entries) {
+  std::int32_t best = 0;
+  for (const Entry& entry : entries) best = std::max(best, entry.reach);
+  return best;
+}
 
 class Holder {
  public:
@@ -145,6 +152,7 @@ class Holder {
     if (request_.is_self) wanted.end = std::min(wanted.end, piece.list + 1);
     Held& held = held_[number];
     held.ends.assign(x_lists_.end - x_lists_.first, 0);
+    held.bests.assign(x_lists_.end - x_lists_.first, 0);
     kernel_.codes->enter();
     for (std::size_t group = x_lists_.first / kGroupRows; group * kGroupRows < wanted.end; ++group) {
       finder_.find(piece.list, gathered_, group, wanted.of_group(group), buckets_);
@@ -153,6 +161,7 @@ class Holder {
         if (list < x_lists_.first || list >= x_lists_.end) continue;
         held.entries.insert(held.entries.end(), buckets_[c].begin(), buckets_[c].end());
         held.ends[list - x_lists_.first] = held.entries.size();
+        held.bests[list - x_lists_.first] = best_reach(buckets_[c]);
       }
     }
     kernel_.codes->leave();
@@ -172,17 +181,13 @@ class Holder {
   Buckets buckets_;
 };
 
-std::int32_t best_reach(std::span<const Entry> entries) {
-  std::int32_t best = 0;
-  for (const Entry& entry : entries) best = std::max(best, entry.reach);
-  return best;
-}
-
 // Those that reach at least `least`, in bins of descending reach: a full sort would cost half of the join.
 void take_sorted(std::span<const Entry> from, std::int32_t least, std::int32_t best, std::vector<Entry>& to) {
   std::array<std::uint32_t, kBins + 1> starts{};
+  // The order decides how much is compared, not what is found: float32, which is not exact, divides faster.
+  const float scale = kBins / static_cast<float>(best - least + 1);
   const auto bin = [&](const Entry& entry) {
-    return static_cast<std::size_t>(std::int64_t{best - entry.reach} * kBins / (best - least + 1));
+    return std::min(kBins - 1, static_cast<int>(static_cast<float>(best - entry.reach) * scale));
   };
   for (const Entry& entry : from) {
     if (entry.reach >= least) ++starts[bin(entry) + 1];
@@ -241,11 +246,12 @@ class Worker {
     const Piece& y = y_pieces_[y_number];
     if (request_.is_self && y.end <= x.first) return;
     const std::size_t c = y.list % kGroupRows;
-    const std::span<const Entry> of_x = buckets_[c];
-    const std::span<const Entry> of_y = held_[y_number].of(x.list - x_pieces_.front().list);
+    const std::size_t i = x.list - x_pieces_.front().list;
+    const std::span<const Entry> of_x = buckets_[c], of_y = held_[y_number].of(i);
     if (of_x.empty() || of_y.empty()) return;
     const std::int32_t least_sum = finder_.least_sum(c);
-    const std::int32_t best_x = best_reach(of_x), best_y = best_reach(of_y);
+    const std::int32_t best_x = best_reach(of_x), best_y = held_[y_number].bests[i];
+    if (best_x + best_y < least_sum) return;
     take_sorted(of_x, least_sum - best_y, best_x, xs_);
     take_sorted(of_y, least_sum - best_x, best_y, ys_);
     if (xs_.empty() || ys_.empty()) return;
@@ -273,13 +279,13 @@ class Worker {
   }
 
   void gather_columns(const Piece& y) {
-    columns_.clear();
+    slots_.resize(ys_.size());
+    for (std::size_t i = 0; i < ys_.size(); ++i) slots_[i] = request_.y.slots[y.first + ys_[i].row];
+    columns_.assign(rows_.small, slots_, kernel_);
     starts_.assign((ys_.size() + kGroupRows - 1) / kGroupRows * kGroupRows, kNever);
     group_reach_.assign(starts_.size() / kGroupRows, 0);
     for (std::size_t i = 0; i < ys_.size(); ++i) {
-      const std::size_t slot = request_.y.slots[y.first + ys_[i].row];
-      columns_.add(rows_.small + slot * kSmall);
-      starts_[i] = -(rows_.small_norms[slot] >> 1);
+      starts_[i] = -(rows_.small_norms[slots_[i]] >> 1);
       group_reach_[i / kGroupRows] = std::max(group_reach_[i / kGroupRows], ys_[i].reach);
     }
     for (std::size_t g = group_reach_.size(); g-- > 1;) {  // the best of this and all later groups
@@ -322,6 +328,7 @@ class Worker {
   Gathered gathered_;
   Buckets buckets_;
   std::vector<Entry> xs_, ys_;
+  std::vector<std::uint32_t> slots_;  // of ys_
   std::vector<std::int8_t> row_codes_;
   std::vector<std::int32_t> row_limits_;
   Columns columns_;

@@ -25,6 +25,12 @@ void Columns::add(const std::int8_t* code) {
   ++n_;
 }
 
+void Columns::assign(const std::int8_t* codes, std::span<const std::uint32_t> rows, const Kernel& kernel) {
+  n_ = rows.size();
+  if (packed_.size() < groups() * kGroupRows * kSmall) packed_.resize(2 * groups() * kGroupRows * kSmall);
+  kernel.joins->pack(codes, rows.data(), n_, packed_.data());
+}
+
 Planes::Planes(const std::int8_t* centroids, std::size_t n, const Kernel& kernel)
     : centroids_(centroids), n_(n), kernel_(kernel) {
   for (std::size_t c = 0; c < n; ++c) columns_.add(centroids + c * kSmall);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "join/encode.hpp"
@@ -14,8 +15,9 @@ namespace pairdex::join {
 // `groups` x kGroupRows rows packed as kernels/kernel.hpp says, with 128 added; the last are zeros.
 class Columns {
  public:
-  void clear() { n_ = 0; }
   void add(const std::int8_t* code);
+  // The codes of these rows instead of what there was.
+  void assign(const std::int8_t* codes, std::span<const std::uint32_t> rows, const Kernel& kernel);
   std::size_t size() const { return n_; }
   std::size_t groups() const { return (n_ + kGroupRows - 1) / kGroupRows; }
   const std::uint8_t* group(std::size_t g) const { return packed_.data() + g * kGroupRows * kSmall; }

@@ -1,6 +1,8 @@
 // Joins with AVX2 without VNNI; products as in avx2_codes.cpp.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
@@ -19,6 +21,6 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 
 }  // namespace
 
-const JoinKernel kAvx2Join{.reach = reach, .best = best, .row_dots = row_dots};
+const JoinKernel kAvx2Join{.reach = reach, .best = best, .row_dots = row_dots, .pack = pack};
 
 }  // namespace pairdex

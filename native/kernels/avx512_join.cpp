@@ -1,6 +1,8 @@
 // Joins with AVX-512 VNNI.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
@@ -61,8 +63,52 @@ void row_dots(const std::int8_t* query, const std::uint8_t* codes, std::size_t l
   }
 }
 
+// Sixteen rows of sixteen times four bytes, transposed.
+inline void transpose(__m512i (&rows)[kHalfRows]) {
+  __m512i some[kHalfRows];
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < kHalfRows; i += 2) {
+    some[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    some[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < kHalfRows; i += 4) {  // then lane l of rows[i + j] has column 4 l + j of four rows
+    rows[i] = _mm512_unpacklo_epi64(some[i], some[i + 2]);
+    rows[i + 1] = _mm512_unpackhi_epi64(some[i], some[i + 2]);
+    rows[i + 2] = _mm512_unpacklo_epi64(some[i + 1], some[i + 3]);
+    rows[i + 3] = _mm512_unpackhi_epi64(some[i + 1], some[i + 3]);
+  }
+#pragma GCC unroll 4
+  for (std::size_t j = 0; j < 4; ++j) {
+    const __m512i even_low = _mm512_shuffle_i32x4(rows[j], rows[4 + j], 0x88);
+    const __m512i odd_low = _mm512_shuffle_i32x4(rows[j], rows[4 + j], 0xdd);
+    const __m512i even_high = _mm512_shuffle_i32x4(rows[8 + j], rows[12 + j], 0x88);
+    const __m512i odd_high = _mm512_shuffle_i32x4(rows[8 + j], rows[12 + j], 0xdd);
+    rows[j] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
+    rows[4 + j] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+    rows[8 + j] = _mm512_shuffle_i32x4(even_low, even_high, 0xdd);
+    rows[12 + j] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
+  }
+}
+
+void pack_sixteen_at_once(const std::int8_t* codes, const std::uint32_t* rows, std::size_t n, std::uint8_t* out) {
+  std::size_t r = 0;
+  for (; r + kHalfRows <= n; r += kHalfRows) {
+    __m512i some[kHalfRows];
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kHalfRows; ++i) {
+      const __m512i code = _mm512_loadu_si512(codes + rows[r + i] * kCodeStep);
+      some[i] = _mm512_xor_si512(code, _mm512_set1_epi32(static_cast<int>(kFlip)));
+    }
+    transpose(some);
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kHalfRows; ++i) _mm512_storeu_si512(out + (r + i) * kCodeStep, some[i]);
+  }
+  for (; r < n; ++r) pack_column(codes + rows[r] * kCodeStep, r, out);
+}
+
 }  // namespace
 
-const JoinKernel kAvx512Join{.reach = reach, .best = best, .row_dots = row_dots};
+const JoinKernel kAvx512Join{.reach = reach, .best = best, .row_dots = row_dots, .pack = pack_sixteen_at_once};
 
 }  // namespace pairdex

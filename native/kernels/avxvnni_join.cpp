@@ -1,6 +1,8 @@
 // Joins with AVX-VNNI.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
@@ -14,6 +16,6 @@ inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
 
 }  // namespace
 
-const JoinKernel kAvxVnniJoin{.reach = reach, .best = best, .row_dots = row_dots};
+const JoinKernel kAvxVnniJoin{.reach = reach, .best = best, .row_dots = row_dots, .pack = pack};
 
 }  // namespace pairdex

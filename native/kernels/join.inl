@@ -14,6 +14,23 @@ void best(const std::int32_t* dots, const std::int32_t* starts, std::size_t n_qu
   }
 }
 
+inline constexpr std::uint32_t kFlip = 0x80808080u;  // adds 128 to each byte
+
+// Column `n` of a group and of those after it.
+inline void pack_column(const std::int8_t* code, std::size_t n, std::uint8_t* out) {
+  std::uint8_t* to = out + n / kHalfRows * kHalfRows * kCodeStep + n % kHalfRows * 4;
+  for (std::size_t i = 0; i < kCodeStep; i += 4) {
+    std::uint32_t four;
+    std::memcpy(&four, code + i, sizeof four);
+    four ^= kFlip;
+    std::memcpy(to + i * kHalfRows, &four, sizeof four);
+  }
+}
+
+[[maybe_unused]] void pack(const std::int8_t* codes, const std::uint32_t* rows, std::size_t n, std::uint8_t* out) {
+  for (std::size_t r = 0; r < n; ++r) pack_column(codes + rows[r] * kCodeStep, r, out);
+}
+
 // The codes of a row that is read soon come from memory meanwhile.
 constexpr std::size_t kRowsAhead = 8;
 

@@ -17,6 +17,8 @@ struct JoinKernel {
   // out[i] = query . codes of row rows[i]; rows of `length` unsigned bytes, a multiple of kCodeStep.
   void (*row_dots)(const std::int8_t* query, const std::uint8_t* codes, std::size_t length, const std::uint32_t* rows,
                    std::size_t n, std::int32_t* out);
+  // The codes of kCodeStep bytes of rows `rows` as columns of groups, 128 + q: those beside the last row are any.
+  void (*pack)(const std::int8_t* codes, const std::uint32_t* rows, std::size_t n, std::uint8_t* out);
 };
 
 extern const JoinKernel kScalarJoin;

@@ -1,6 +1,8 @@
 // Joins on any arm64; products as in neon_codes.cpp.
 #include <arm_neon.h>
 
+#include <cstring>
+
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
@@ -16,6 +18,6 @@ inline int32x4_t add_products(int32x4_t sums, int8x16_t codes, int8x16_t query) 
 
 }  // namespace
 
-const JoinKernel kNeonJoin{.reach = reach, .best = best, .row_dots = row_dots};
+const JoinKernel kNeonJoin{.reach = reach, .best = best, .row_dots = row_dots, .pack = pack};
 
 }  // namespace pairdex

@@ -1,4 +1,6 @@
 // The scalar twin of the join kernels.
+#include <cstring>
+
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
@@ -30,6 +32,6 @@ void row_dots(const std::int8_t* query, const std::uint8_t* codes, std::size_t l
 
 }  // namespace
 
-const JoinKernel kScalarJoin{.reach = reach, .best = best, .row_dots = row_dots};
+const JoinKernel kScalarJoin{.reach = reach, .best = best, .row_dots = row_dots, .pack = pack};
 
 }  // namespace pairdex

@@ -143,6 +143,21 @@ TEST_CASE("join kernels give what the scalar twin gives") {
   }
 }
 
+TEST_CASE("join kernels pack codes as the scalar twin does") {
+  const std::vector<std::int8_t> codes = random_codes(60 * join::kSmall, 8);
+  for (const std::size_t n : {1u, 15u, 16u, 17u, 31u, 32u, 33u, 50u}) {
+    std::vector<std::uint32_t> rows(n);
+    for (std::size_t i = 0; i < n; ++i) rows[i] = static_cast<std::uint32_t>(i * 37 % 60);
+    std::vector<std::uint8_t> expected(64 * kCodeStep), packed = expected;
+    kScalarJoin.pack(codes.data(), rows.data(), n, expected.data());
+    for (const Kernel& kernel : usable_kernels()) {
+      INFO(kernel.name, " rows ", n);
+      kernel.joins->pack(codes.data(), rows.data(), n, packed.data());
+      CHECK(packed == expected);
+    }
+  }
+}
+
 TEST_CASE("codes are no farther apart than the proof says") {
   for (const Kernel& kernel : usable_kernels()) {
     for (const auto& [dim, small, large] : kMaps) {

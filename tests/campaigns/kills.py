@@ -68,10 +68,12 @@ RUNS = {
     "clickhouse files": "export c out --format clickhouse",
     "clickhouse udf": "clickhouse udf out --model demo",
     "encode": "encode pictures new --model demo",
+    "push": "push c file://HERE/new",
+    "pull": "pull file://HERE/published new",
     "photos": "photos pictures new --model demo --no-serve",
     "atlas": "atlas c",
 }
-"""A run's name, and its command line; blanks inside an argument are written as `[` or `]`."""
+"""A run's name, and its command line; `[` and `]` stand for blanks inside an argument, HERE for the folder."""
 
 SLOW = {
     "atlas",
@@ -80,12 +82,15 @@ SLOW = {
     "dedup by two workers",
     "evaluate",
     "photos",
+    "pull",  # short campaigns have tests/sharing/test_kill.py
+    "push",
 }
-"""Runs that take long to begin: they are left out of short campaigns."""
+"""Runs that take long: they are left out of short campaigns."""
 
 
 def arguments(name):
-    return [word.replace("[", " ").replace("]", " ").strip() for word in RUNS[name].split(" ")]
+    line = RUNS[name].replace("HERE", str(Path.cwd()))
+    return [word.replace("[", " ").replace("]", " ").strip() for word in line.split(" ")]
 
 
 def save_part(folder, number, rows):
@@ -113,6 +118,7 @@ def make_inputs(folder):
     np.save("queries.npy", np.random.default_rng(9).standard_normal((6, DIM)).astype(np.float32))
     pairdex.gold("c", "queries.npy", out="gold.h5", k=5)
     shutil.rmtree("c/indexes", ignore_errors=True)
+    pairdex.push("c", f"file://{Path.cwd()}/published")
     shutil.copy("gold.h5", "run.h5")
     with h5py.File("run.h5", "a") as file:
         file.attrs["querytime"] = 2.0

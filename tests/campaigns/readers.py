@@ -295,6 +295,21 @@ def with_words(collection):
     return collection / "indexes" / "keywords" / "00000"
 
 
+def with_list(collection):
+    pairdex.push(collection, f"file://{collection.parent}/published")
+    return collection.parent / "published" / "published.json"
+
+
+def use_list(collection):
+    """Pull what is published; whatever the list says, nothing appears outside the copy."""
+    copy, before = collection.parent / "copy", {*collection.parent.iterdir()}
+    shutil.rmtree(copy, ignore_errors=True)
+    try:
+        pairdex.pull(f"file://{collection.parent}/published", copy)
+    finally:
+        assert {*collection.parent.iterdir()} - before <= {copy}
+
+
 def use_codes(collection):
     verify_codes(codes_path(collection, "image"))
     pairdex.open(collection).nearest(np.ones((1, DIM), np.float32), k=3)
@@ -363,6 +378,7 @@ SEALED = {
     "forged index": (with_index, use_index, PAGED),
     "forged points": (lambda collection: points_path(with_index(collection)), use_index, PLAIN),
     "forged words": (with_words, use_words, ARRAYS),
+    "forged list": (with_list, use_list, PLAIN),
 }
 """What is sealed; how a collection gets it; what reads it; how its seal is opened and set."""
 

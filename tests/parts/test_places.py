@@ -30,10 +30,10 @@ def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch):
 @pytest.mark.parametrize(
     ("place", "way"),
     [
-        ("s3://bucket/parts", "aws s3 sync"),
-        (Path("s3://bucket/parts"), "aws s3 sync"),
-        ("hf://datasets/a/b", "hf download"),
-        ("gs://bucket", "gcloud storage rsync"),
+        ("s3://bucket/parts", "pairdex fetch, or aws s3 sync"),
+        (Path("s3://bucket/parts"), "pairdex fetch, or aws s3 sync"),
+        ("hf://datasets/a/b", "pairdex fetch, or hf download"),
+        ("gs://bucket", "pairdex fetch, or gcloud storage rsync"),
         ("https://example.org/parts", "pairdex fetch"),
         ("ftp://example.org/parts", "a program that reads it"),
     ],

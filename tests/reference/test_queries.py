@@ -72,7 +72,7 @@ def test_one_more_than_there_are_is_refused_with_their_number(make, tmp_path):
     c = make("c", vectors)
     with pytest.raises(
         InvalidArgument,
-        match=rf"has {count} rows that can be queries, {count + 1} were .* of 60 rows",
+        match=rf"has {count} rows that can be queries, {count + 1} were .* of 60 drawn",
     ):
         pairdex.queries(c, tmp_path / "q.h5", count + 1)
     assert not (tmp_path / "q.h5").exists()

@@ -327,6 +327,8 @@ def test_openapi_describes_every_route(client):
         "/api/search",
         "/api/contains",
         "/api/download",
+        "/api/duplicates",
+        "/api/duplicates/{id}",
         "/api/facets",
         "/api/items",
         "/api/items/{id}",

@@ -1,6 +1,8 @@
 """A collection that is pushed and pulled: whole, only what changed, removed rows with it."""
 
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from pairdex.errors import (
     FetchFailed,
     InvalidArgument,
     Mismatch,
+    WriteFailed,
 )
 from pairdex.files.sealed_json import read_sealed
+from pairdex.sharing.folder_target import FolderTarget
 from pairdex.sharing.listing import LISTING, parse_listing
 from pairdex.sharing.pull import pull_files
 from pairdex.sharing.push import push_files
@@ -138,7 +142,7 @@ def test_the_copy_of_a_collection_can_be_pushed_on(published, tmp_path):
     pairdex.pull(published.url, tmp_path / "copy")
     pairdex.remove(tmp_path / "copy", where="width = 105", reason="ours")
     assert pairdex.push(tmp_path / "copy", published.url).sent == 1
-    with pytest.raises(Mismatch, match=r"holds a newer version: 3 rows .* pull it first"):
+    with pytest.raises(Mismatch, match=r"still has 3 rows that were removed there; pull it first"):
         published.push()
     pairdex.pull(published.url, published.collection)
     assert published.push().sent == 0
@@ -287,3 +291,32 @@ def test_a_password_in_the_address_is_not_shown(published, tmp_path, server, ret
     left = [path for path in (tmp_path / "another").rglob("*") if path.is_file()]
     assert left
     assert not any(b"secret" in path.read_bytes() for path in left)
+
+
+def test_a_sharded_collection_is_refused_in_one_line(published, tmp_path):
+    pairdex.shard(published.collection, 2, out=tmp_path / "sharded")
+    with pytest.raises(InvalidArgument, match="is a sharded collection, on which this does not"):
+        pairdex.push(tmp_path / "sharded", f"file://{tmp_path}/elsewhere")
+    with pytest.raises(InvalidArgument, match="is a sharded collection"):
+        pairdex.pull(published.url, tmp_path / "sharded")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_first_failure_of_several_files_is_the_one_that_is_raised(
+    collection, tmp_path, monkeypatch
+):
+    started = threading.Barrier(2)
+
+    def put(self, upload, advance):
+        if upload.name not in ("collection.json", "image/00000.npy"):
+            return
+        started.wait(10)
+        if upload.name == "image/00000.npy":
+            raise WriteFailed("the disk is full")
+        for _ in range(10_000):  # the first in order ends second, because of the other
+            time.sleep(0.001)
+            advance(0)
+
+    monkeypatch.setattr(FolderTarget, "put", put)
+    with pytest.raises(WriteFailed, match="the disk is full"):
+        pairdex.push(collection, f"file://{tmp_path}/shared")

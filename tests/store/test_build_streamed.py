@@ -183,6 +183,8 @@ def test_other_layouts_and_options_that_need_a_folder_are_refused(server, tmp_pa
     server.put("table/a.parquet", b"PAR1")
     with pytest.raises(InvalidArgument, match=r"holds no numbered parts .* fetch it first"):
         pairdex.build(f"{server.url}/table", tmp_path / "c")
-    with pytest.raises(InvalidArgument, match="built without --metadata, --link and --subset"):
+    with pytest.raises(
+        InvalidArgument, match="built without --metadata, --link, --subset and --cluster"
+    ):
         pairdex.build(f"{server.url}/table", tmp_path / "c", link=True)
     assert not (tmp_path / "c").exists()

@@ -1,5 +1,6 @@
 """Where work runs is a choice of options; without a cluster it runs on this machine."""
 
+import platform
 import sys
 from importlib.util import find_spec
 
@@ -7,6 +8,8 @@ import pytest
 
 import pairdex
 from pairdex.errors import ClusterFailed, InvalidArgument, MissingExtra
+from pairdex.version import __version__
+from pairdex.work import ray_cluster
 from pairdex.work.executors import LocalExecutor, executor_for
 from sharded import save_parts
 
@@ -38,6 +41,13 @@ def test_an_address_where_nothing_answers_is_reported_at_once(tmp_path, address)
         pytest.skip("Ray is absent: pip install 'pairdex[cluster]'")
     with pytest.raises(ClusterFailed, match="cannot join the Ray cluster"):
         pairdex.build(save_parts(tmp_path / "p", (3,)), tmp_path / "c", cluster=address)
+
+
+def test_a_node_of_another_release_is_named_before_any_work():
+    ray_cluster._check_seen("n", ray_cluster._Seen(__version__, platform.python_version(), []))
+    other = ray_cluster._Seen("0.0.1", "3.9.1", [])
+    with pytest.raises(ClusterFailed, match=r"the node n has pairdex 0.0.1 on Python 3.9.1, this"):
+        ray_cluster._check_seen("n", other)
 
 
 def test_workers_and_a_cluster_exclude_each_other(tmp_path):

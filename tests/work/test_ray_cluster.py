@@ -1,15 +1,18 @@
 """Work on Ray nodes: the same results and bytes as here, whatever is killed meanwhile."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
 import pairdex
+from conftest import read_tree
 from pairdex.errors import ClusterFailed, DamagedFile
 from pairdex.work import ray_cluster
 from pairdex.work.executors import executor_for
@@ -35,6 +38,14 @@ def executor(cluster, tmp_path_factory):
         assert list(folder.iterdir()) == []  # the probe leaves nothing behind
         yield executor
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A collection of three parts."""
+    folder = tmp_path_factory.mktemp("built")
+    pairdex.build(save_parts(folder / "parts", (30, 20, 25)), folder / "c")
+    return folder / "c"
 
 
 def double(number):
@@ -117,21 +128,16 @@ def test_memory_that_no_node_has_is_refused_instead_of_waited_for(executor):
         dict(executor.each(double, [1], memory_bytes=2 * MEMORY))
 
 
-def test_a_folder_that_a_node_does_not_see_is_named_with_the_node(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_token", lambda _: _wrong_token(tmp_path))
+def test_a_folder_that_a_node_does_not_see_is_named_with_the_node(
+    executor, cluster, tmp_path, monkeypatch
+):
+    assert executor
+    monkeypatch.setattr(ray_cluster, "_digest", lambda _: "that of another file")  # here, not there
     with (
         pytest.raises(ClusterFailed, match=rf"the node .* does not see {tmp_path} as this process"),
         executor_for(cluster=cluster.address, folders=[tmp_path]),
     ):
         pytest.fail("it was not probed")
-
-
-def _wrong_token(folder):
-    """A token that the nodes find with another content, as in another folder of the same name."""
-    from contextlib import nullcontext
-
-    (folder / "token").write_text("other")
-    return nullcontext((str(folder / "token"), "ours"))
 
 
 def test_a_collection_built_on_nodes_has_the_same_bytes(cluster, tmp_path, tree, run):
@@ -145,6 +151,39 @@ def test_a_collection_built_on_nodes_has_the_same_bytes(cluster, tmp_path, tree,
     assert tree(tmp_path / "there") == tree(tmp_path / "here")
     again = pairdex.build(parts, tmp_path / "there" / "c", model="demo", cluster=cluster.address)
     assert again.added == 0
+
+
+@pytest.mark.parametrize("name", ["pca8", "hamming"])
+def test_a_projection_made_on_nodes_has_the_same_bytes(
+    executor, cluster, built, tmp_path, run, name
+):
+    assert executor
+    here, there = (shutil.copytree(built, tmp_path / one) for one in ("a", "b"))
+    pairdex.project(here, name, fit_rows=70)
+    made = run("project", there, name, "--fit-rows", 70, "--cluster", cluster.address, "--json")
+    assert made.json["projected"] == 75
+    assert read_tree(there / "projections") == read_tree(here / "projections")
+    assert pairdex.project(there, name, cluster=cluster.address).projected == 0
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_a_gold_standard_found_on_nodes_has_the_same_answers(
+    executor, cluster, built, tmp_path, run, monkeypatch, shards
+):
+    assert executor
+    folder = shutil.copytree(built, tmp_path / "c")
+    if shards:
+        pairdex.shard(folder, 3, tmp_path / "s")
+        folder = tmp_path / "s"
+    monkeypatch.setattr("pairdex.reference.gold._QUERY_BLOCK", 7)
+    queries = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float32)
+    np.save(tmp_path / "q.npy", queries)
+    here = pairdex.gold(folder, queries, tmp_path / "here.h5", k=9)
+    arguments = (folder, tmp_path / "q.npy", "--out", tmp_path / "there.h5", "-k", 9)
+    there = run("gold", *arguments, "--cluster", cluster.address, "--json").json
+    assert (there["n"], there["ties"], there["certified"]) == (20, here.ties, True)
+    assert there["scanned"] == here.scanned
+    assert (tmp_path / "there.h5").read_bytes() == (tmp_path / "here.h5").read_bytes()
 
 
 def test_a_damaged_part_is_reported_as_without_a_cluster(cluster, tmp_path, run):

@@ -10,6 +10,7 @@ import typer
 
 import pairdex
 from pairdex.cli.options import (
+    ClusterOption,
     CollectionArgument,
     JsonOption,
     KOption,
@@ -50,6 +51,7 @@ def command(
     on: SpaceOption = "image",
     device: DeviceOption = None,
     no_codes: NoCodesOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the exact nearest rows of queries: a gold standard.
@@ -65,6 +67,7 @@ def command(
             on=on,
             device=device,
             use_codes=not no_codes,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -30,6 +30,8 @@ RESUMING = frozenset(
         "pairs",
         "photos",
         "project",
+        "pull",
+        "push",
         "score",
         "subset",
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.options import ClusterOption, CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, print_table, progress_bars
 from pairdex.derived.projections.methods import CEILING_KS, Method
 from pairdex.wording import counted, duration
@@ -85,6 +85,7 @@ def command(
     queries: QueriesOption = None,
     out: OutOption = None,
     ceiling: CeilingOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Project all vectors to PCA coordinates or binary sketches.
@@ -103,6 +104,7 @@ def command(
             queries=queries,
             out=out,
             ceiling=ceiling,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

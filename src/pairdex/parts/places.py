@@ -14,9 +14,10 @@ __all__ = ["is_address", "local_place"]
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _WAYS = {
-    "s3": "aws s3 sync",
-    "gs": "gcloud storage rsync",
-    "hf": "hf download",
+    "s3": "pairdex fetch, or aws s3 sync",
+    "gs": "pairdex fetch, or gcloud storage rsync",
+    "az": "pairdex fetch, or azcopy sync",
+    "hf": "pairdex fetch, or hf download",
     "http": "pairdex fetch, or curl -O",
     "https": "pairdex fetch, or curl -O",
 }

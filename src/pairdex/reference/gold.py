@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -27,7 +29,8 @@ from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
 from pairdex.knn.codes import AnyCodes
 from pairdex.knn.torch_device import nearest_on_device
-from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.progress import Meter, Progress, StepProgress, at_step
+from pairdex.reference.gold_block import GoldBlock, find_block
 from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.reference.self_gold import write_self_gold
 from pairdex.store.manifest import MANIFEST
@@ -35,6 +38,7 @@ from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.wording import counted
+from pairdex.work.executors import executor_for
 
 __all__ = [
     "DEFAULT_GOLD_K",
@@ -53,6 +57,7 @@ NEAR_DUPLICATES: dict[ProjectionKind, float] = {"pca": 2 * NEAR_DUPLICATE_DISTAN
 MAX_GOLD_K = search.MAX_K - 1  # one extra neighbour, to detect ties
 
 _QUERY_BLOCK = 1_000  # queries per batch, so that progress is reported
+_TASK_BYTES = 1 << 30  # of one block on a cluster: queries, neighbours, libraries; not mapped files
 _BLOCK_NEIGHBOURS = 10_000_000  # neighbours per batch: 160 MB for any k
 
 
@@ -129,6 +134,7 @@ def gold(
     on: str = "image",
     device: str | None = None,
     use_codes: bool = True,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of query vectors and write them as a gold standard.
@@ -149,6 +155,9 @@ def gold(
         PyTorch device for the matrix products, e.g. `cuda`.
     use_codes
         Build and use codes. They speed up the search and give the same answer.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes search for the queries, or `auto`. All nodes must
+        see the collection's folder. Codes are built here.
     progress
         Called with the step, the amount done and the total.
     k
@@ -161,6 +170,11 @@ def gold(
     """
     store = open_store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
+    if cluster is not None and (device is not None or _is_collection(queries)):
+        raise InvalidArgument(
+            "a cluster searches for a file of queries, without a device; leave out cluster",
+            field="cluster",
+        )
     if _is_collection(queries):
         _check_itself(store, queries, k, device)
         return _self_gold(
@@ -179,6 +193,7 @@ def gold(
         on=on,
         codes=codes,
         device=device,
+        cluster=cluster,
         progress=at_step(progress, "gold"),
     )
 
@@ -254,6 +269,7 @@ def write_gold(
     on: str = "image",
     codes: AnyCodes | None = None,
     device: str | None = None,
+    cluster: str | None = None,
     progress: StepProgress | None = None,
 ) -> GoldReport:
     """Find the exact k nearest rows of each query and write them to `out`, block by block.
@@ -266,6 +282,8 @@ def write_gold(
         Codes of the searched vectors. They speed up the search and give the same answer.
     device
         PyTorch device for the matrix products, e.g. `cuda`.
+    cluster
+        The address of a Ray cluster whose nodes search, or `auto`.
     progress
         Called with the number of queries done and the total.
 
@@ -279,19 +297,23 @@ def write_gold(
     if n == 0:
         raise InvalidArgument("there are no queries: a gold standard needs one", field="queries")
     started = time.perf_counter()
-    near = _near(store, space)
+    duplicates = _near(store, space)
     counts = {"ties": 0, "near_duplicates": 0, "scanned": 0, "rechecked": 0}
     facts = _attributes(store, queries, k, space)
     texts = {} if queries.kinds is None else {"kind": np.char.encode(queries.kinds)}
     with writing_neighbours(out, (n, k), attributes=facts, texts=texts) as writer:
-        step = max(1, min(_QUERY_BLOCK, _BLOCK_NEIGHBOURS // (k + 1)))
-        for first in range(0, n, step):
-            block = queries.vectors[first : first + step]
-            found = _nearest(store, space, block, k + 1, codes=codes, device=device)
+        meter = Meter(n, progress)
+        blocks = _blocks(queries.vectors, k)
+        near = partial(_nearest, store, space, codes=codes, device=device)
+        found_blocks = (
+            ((first, near(block, k + 1)) for first, block in blocks)
+            if cluster is None
+            else _on_cluster(cluster, store, space, blocks, k + 1, use_codes=codes is not None)
+        )
+        for first, found in found_blocks:
             writer.write(first, found.ids[:, :k], found.distances[:, :k])
-            _count(counts, found, k, near)
-            if progress:
-                progress(first + len(block), n)
+            _count(counts, found, k, duplicates)
+            meter.advance(len(found.ids))
         if store.checksum != facts["collection_checksum"]:
             raise Mismatch(
                 f"rows were removed from {store.path} meanwhile: run the same command again"
@@ -303,12 +325,36 @@ def write_gold(
         n=n,
         k=k,
         ties=counts["ties"],
-        near_duplicates=None if near is None else counts["near_duplicates"],
+        near_duplicates=None if duplicates is None else counts["near_duplicates"],
         certified=True,
         scanned=counts["scanned"],
         rechecked=counts["rechecked"],
         seconds=time.perf_counter() - started,
     )
+
+
+def _blocks(vectors: NDArray[Any], k: int) -> list[tuple[int, NDArray[Any]]]:
+    """Divide queries into blocks: the place of the first, and the queries."""
+    step = max(1, min(_QUERY_BLOCK, _BLOCK_NEIGHBOURS // (k + 1)))
+    return [(first, vectors[first : first + step]) for first in range(0, len(vectors), step)]
+
+
+def _on_cluster(
+    cluster: str,
+    store: Store,
+    space: VectorField | Projection,
+    blocks: Sequence[tuple[int, NDArray[Any]]],
+    k: int,
+    *,
+    use_codes: bool,
+) -> Iterator[tuple[int, cosine.Neighbours]]:
+    """Yield the answers of blocks in any order, each with the place of its first query."""
+    path, checksum = store.path.resolve(), store.checksum
+    on = space.name if isinstance(space, Projection) else space
+    tasks = [GoldBlock(path, checksum, on, k, use_codes, block) for _, block in blocks]
+    with executor_for(cluster=cluster, folders=(path,), witness=path / MANIFEST) as executor:
+        for place, found in executor.each(find_block, tasks, memory_bytes=_TASK_BYTES):
+            yield blocks[place][0], found
 
 
 def _nearest(

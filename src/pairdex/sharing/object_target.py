@@ -86,11 +86,11 @@ class ObjectTarget:
         import obstore  # noqa: PLC0415 - an extra
         from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415
 
-        mode: PutMode = "create" if version is None else {"e_tag": version}
         with self._writing(name):
             try:
                 with explained(self._url(name)):
                     try:
+                        mode = self._expecting(name, version)
                         obstore.put(self._store, self._key(name), data, mode=mode)
                     except (AlreadyExistsError, PreconditionError) as error:
                         raise another_push(self._place) from error
@@ -98,6 +98,27 @@ class ObjectTarget:
                         obstore.delete(self._store, self._key(old))
             except Interrupted as error:
                 raise WriteFailed(f"{error.reason}; push again") from error
+
+    def _expecting(self, name: str, version: str | None) -> PutMode:
+        """Return the condition under which an object is written: it still has this version.
+
+        S3 and Azure compare the tag, Google the generation, which `head` states beside it.
+
+        Raises
+        ------
+        CollectionBusy
+            It has another version already.
+        """
+        import obstore  # noqa: PLC0415 - an extra
+
+        if version is None:
+            return "create"
+        meta = obstore.head(self._store, self._key(name))
+        if meta["e_tag"] != version:
+            raise another_push(self._place)
+        if meta["version"] is None:
+            return {"e_tag": version}
+        return {"e_tag": version, "version": meta["version"]}
 
     def _key(self, name: str) -> str:
         return f"{self._folder}/{name}" if self._folder else name

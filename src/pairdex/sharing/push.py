@@ -18,7 +18,7 @@ from pairdex.arguments import StrPath, checked
 from pairdex.downloads.fetch import DEFAULT_JOBS, MAX_JOBS
 from pairdex.downloads.retry import Retry
 from pairdex.downloads.sources import Sources
-from pairdex.errors import CollectionBusy, InvalidArgument, Mismatch
+from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import checksums
 from pairdex.parts.places import local_place
 from pairdex.progress import Meter, Progress, StepProgress, at_step
@@ -152,7 +152,7 @@ def _check_follows(folder: Path, manifest: Manifest, held: Held, place: Place) -
             f"{folder}; name a new address"
         )
     missing = np.setdiff1d(held.removed, removed_ids(folder, manifest))
-    newer = f"{folder} still has {counted(len(missing), 'row')} that were removed there"
+    newer = f"{counted(len(missing), 'row')} removed there but not in {folder}"
     if len(theirs) > len(ours):
         newer = f"it has {counted(len(theirs), 'part')}, {folder} has {len(ours):,}"
     if len(theirs) > len(ours) or len(missing):
@@ -209,14 +209,17 @@ def _send(
     sending = _Sending(target, sum(each.size for each in uploads), progress)
     pool = ThreadPoolExecutor(jobs)
     try:
-        return [
-            each
-            for each, was_sent in zip(uploads, pool.map(sending.send, uploads), strict=True)
-            if was_sent
-        ]
+        was_sent = list(pool.map(sending.send, uploads))
+    except _Ended as error:
+        raise (sending.error or error) from error.__cause__
     finally:
         sending.ended.set()
         pool.shutdown(wait=True, cancel_futures=True)
+    return [each for each, sent in zip(uploads, was_sent, strict=True) if sent]
+
+
+class _Ended(Exception):
+    """A file is not sent to its end, because another one failed."""
 
 
 class _Sending:
@@ -226,22 +229,25 @@ class _Sending:
         self._target, self._meter = target, Meter(total, progress)
         self._lock = threading.Lock()
         self.ended = threading.Event()
+        self.error: BaseException | None = None
 
     def send(self, upload: Upload) -> bool:
         """Send a file, and return whether that was needed."""
-        if self._target.has(upload):
-            self._advance(upload.size)
-            return False
         try:
+            if self._target.has(upload):
+                self._advance(upload.size)
+                return False
             self._target.put(upload, self._advance)
-        except BaseException:
+        except BaseException as error:
+            with self._lock:
+                self.error = self.error or error
             self.ended.set()
             raise
         return True
 
     def _advance(self, count: int) -> None:
         if self.ended.is_set():
-            raise CollectionBusy("another file failed")  # the first error is the one that is raised
+            raise _Ended
         with self._lock:
             self._meter.advance(count)
 

@@ -39,9 +39,11 @@ def build_streamed(
         As `build_collection`; parts that cannot be fetched. The same call goes on.
     """
     began, options = time.perf_counter(), options or BuildOptions()
-    if options.metadata is not None or options.link or selection.subset is not None:
+    local = (options.metadata, selection.subset, options.cluster)
+    if options.link or any(one is not None for one in local):
         raise InvalidArgument(
-            "parts at an address are built without --metadata, --link and --subset: fetch them first",
+            "parts at an address are built without --metadata, --link, --subset and --cluster: fetch them "
+            "first",
             field="source",
         )
     before = read_manifest(collection) if (collection / MANIFEST).exists() else None

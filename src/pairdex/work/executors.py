@@ -82,7 +82,11 @@ class LocalExecutor:
 
 @contextmanager
 def executor_for(
-    *, workers: int = 1, cluster: str | None = None, folders: Sequence[Path] = ()
+    *,
+    workers: int = 1,
+    cluster: str | None = None,
+    folders: Sequence[Path] = (),
+    witness: Path | None = None,
 ) -> Iterator[Executor]:
     """Yield the executor that options ask for.
 
@@ -91,7 +95,9 @@ def executor_for(
     cluster
         The address of a Ray cluster, or `auto`; None: this machine.
     folders
-        Existing folders that all nodes of a cluster must see, the last to write to it. They are probed.
+        Existing folders that all nodes of a cluster must see. They are probed.
+    witness
+        A file in the last folder that all nodes must see alike. None: a file is written there for this.
 
     Raises
     ------
@@ -110,5 +116,5 @@ def executor_for(
         )
     from pairdex.work.ray_cluster import connected  # noqa: PLC0415 - Ray is optional
 
-    with connected(cluster, folders) as executor:
+    with connected(cluster, folders, witness) as executor:
         yield executor

@@ -6,13 +6,14 @@ not see the folders, another version of pairdex.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +37,9 @@ _ADDRESS = re.compile(r"auto|[A-Za-z0-9.:_\-\[\]]+:\d{1,5}")
 
 
 @contextmanager
-def connected(address: str, folders: Sequence[Path]) -> Iterator[RayExecutor]:
+def connected(
+    address: str, folders: Sequence[Path], witness: Path | None = None
+) -> Iterator[RayExecutor]:
     """Join a cluster, probe its nodes, and yield the executor that uses them.
 
     Parameters
@@ -44,7 +47,9 @@ def connected(address: str, folders: Sequence[Path]) -> Iterator[RayExecutor]:
     address
         `auto`, or host:port of the head. This process must run on a node of the cluster.
     folders
-        Existing folders that every node must see, the last of which this process can write to.
+        Existing folders that every node must see.
+    witness
+        A file in the last folder that every node must see alike. None: one is written and removed again.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def connected(address: str, folders: Sequence[Path]) -> Iterator[RayExecutor]:
     else:
         _check_joined(ray, address)
     try:
-        _check_nodes(ray, folders)
+        _check_nodes(ray, folders, witness)
         yield RayExecutor(ray)
     finally:
         if is_ours:
@@ -203,7 +208,7 @@ class _Seen:
     missing: list[str]
 
 
-def _check_nodes(ray: Any, folders: Sequence[Path]) -> None:  # noqa: ANN401
+def _check_nodes(ray: Any, folders: Sequence[Path], witness: Path | None) -> None:  # noqa: ANN401
     """Raise ClusterFailed unless every node sees the folders and has our versions."""
     from ray.util.scheduling_strategies import (  # noqa: PLC0415 - optional
         NodeAffinitySchedulingStrategy,
@@ -211,12 +216,13 @@ def _check_nodes(ray: Any, folders: Sequence[Path]) -> None:  # noqa: ANN401
 
     nodes = _alive(ray)
     _check_memory(nodes, 0)
-    with _token(folders) as (token, content):
+    with nullcontext(witness) if witness is not None else _token(folders) as token:
+        content = _digest(token)
         asked = {}
         for node in nodes:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             probe = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=here)(_look)
-            asked[probe.remote([str(path) for path in folders], token, content)] = node
+            asked[probe.remote(folders, token, content)] = node
         done, late = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
         for reference in late:
             raise ClusterFailed(
@@ -257,25 +263,25 @@ def _check_seen(node: str, seen: _Seen) -> None:
 
 
 @contextmanager
-def _token(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Write a file to the last folder, and yield its path and content; it is removed afterwards."""
-    if not folders:
-        yield "", ""
-        return
-    content = secrets.token_hex(16)
-    path = folders[-1] / f".{content}.probe"
+def _token(folders: Sequence[Path]) -> Iterator[Path]:
+    """Write a file with a random content to the last folder, and yield its path; it is removed afterwards."""
+    path = folders[-1] / f".{secrets.token_hex(16)}.probe"
     try:
-        path.write_text(content)
-        yield str(path), content
+        path.write_text(secrets.token_hex(16))
+        yield path
     except OSError as error:
         raise WriteFailed(f"cannot write {path}: {error.strerror}; check the folder") from error
     finally:
         path.unlink(missing_ok=True)
 
 
-def _look(folders: Sequence[str], token: str, content: str) -> _Seen:
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _look(folders: Sequence[Path], witness: Path, digest: str) -> _Seen:
     """Say what this node sees."""
-    missing = [folder for folder in folders if not Path(folder).is_dir()]
-    if token and not missing and (not Path(token).is_file() or Path(token).read_text() != content):
-        missing = [folders[-1]]
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if not missing and (not witness.is_file() or _digest(witness) != digest):
+        missing = [str(folders[-1])]
     return _Seen(__version__, platform.python_version(), missing)

@@ -33,6 +33,7 @@ def project(
     queries: StrPath | ArrayLike | None = None,
     out: StrPath | None = None,
     ceiling: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> ProjectReport:
     """Project the image vectors of a collection that are not projected yet.
@@ -61,6 +62,9 @@ def project(
     ceiling
         Measure the recall of brute-force search in the projection, for `queries` or, without them, for up
         to 1,000 rows of the collection.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes project the parts, or `auto`. All nodes must see
+        the collection's folder. The model is fitted here.
     progress
         Called with the step, the rows done and the rows in total.
 
@@ -80,7 +84,7 @@ def project(
     folder = Path(collection)
     vectors = None if queries is None else read_for(Store(folder), queries, out)
     options = FitOptions(None if model is None else Path(model), fit_rows, method, seed)
-    report = project_collection(folder, name, options=options, progress=progress)
+    report = project_collection(folder, name, options=options, cluster=cluster, progress=progress)
     if vectors is not None and out is not None:
         write_projected(open_projection(Store(folder), name), vectors, Path(out))
     if not ceiling:

@@ -33,15 +33,17 @@ from pairdex.derived.projections.rows import BLOCK_ROWS, map_in_threads, vector_
 from pairdex.files import atomic, checksums, lock
 from pairdex.files.unfinished import read_note, write_note
 from pairdex.files.vectors import VectorFile, npy_header
-from pairdex.progress import Progress, at_step
+from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store
 from pairdex.version import __version__
+from pairdex.work.executors import Executor, executor_for
 from pairdex.work.processors import usable_processors
 
 __all__ = ["ProjectReport", "project_collection"]
 
 
+_TASK_BYTES = 1 << 30  # of one part's work: blocks of vectors, the model, the libraries
 _NOTES = ".making"  # of an unfinished projection: one note per finished part
 
 
@@ -68,6 +70,7 @@ def project_collection(
     name: str,
     *,
     options: FitOptions | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> ProjectReport:
     """Project the rows of a collection that are not projected yet.
@@ -78,6 +81,8 @@ def project_collection(
         `pcaN` with N components, e.g. `pca32` or `pca96`, or `hamming`.
     options
         The options of the model. If the existing projection's model matches them, it is kept.
+    cluster
+        The address of a Ray cluster whose nodes project the parts, or `auto`.
 
     Raises
     ------
@@ -88,12 +93,15 @@ def project_collection(
     started = time.perf_counter()
     options, steps = options or FitOptions(), progress or (lambda _step, _done, _total: None)
     options.check(name)
+    if cluster is not None:  # nodes have other working folders
+        collection = collection.resolve()
     Store(collection).check_cosine("a projection")  # before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
             model, fit = _find_or_fit_model(store, folder, options, steps)
-            files, projected = _project_parts(store, folder, model, steps)
+            with executor_for(cluster=cluster, folders=(collection, folder)) as executor:
+                files, projected = _project_parts(store, folder, model, executor, steps)
             record = _record(name, folder, model, fit, files)
             _finish(folder, record)
     return ProjectReport(
@@ -169,31 +177,58 @@ def _start_over(folder: Path) -> None:
     atomic.sync_folder(folder)
 
 
+@dataclass(frozen=True, eq=False)
+class _PartTask:
+    """One part to project into the file `path`; it depends on nothing else."""
+
+    vectors: VectorFile
+    source: str
+    path: Path
+    model: Model
+    model_checksum: str
+
+
 def _project_parts(
-    store: Store, folder: Path, model: Model, steps: Progress
+    store: Store, folder: Path, model: Model, executor: Executor, steps: Progress
 ) -> tuple[list[PartFile], int]:
     """Project unfinished parts; return the files of all parts, and the number of rows projected now."""
     checksum = checksums.of_file(folder / MODEL)
     done = _finished_parts(folder, checksum)
-    files: list[PartFile] = []
-    projected = first = 0
-    sources = store.manifest.vector_checksums(ON)
+    tasks = [
+        _PartTask(vectors, source, folder / f"{index:05d}.npy", model, checksum)
+        for index, (vectors, source) in enumerate(
+            zip(vector_files(store, ON), store.manifest.vector_checksums(ON), strict=True)
+        )
+    ]
+    known = [done.get(task.path.name) for task in tasks]
+    files = {
+        place: entry
+        for place, (task, entry) in enumerate(zip(tasks, known, strict=True))
+        if entry is not None and entry.source == task.source
+    }
+    left = [place for place in range(len(tasks)) if place not in files]
     atomic.make_folder(folder / _NOTES)
-    for index, vectors in enumerate(vector_files(store, ON)):
-        name, source = f"{index:05d}.npy", sources[index]
-        entry = done.get(name)
-        if entry is None or entry.source != source:
+    meter = Meter(store.rows, at_step(steps, "projecting"))
+    meter.advance(sum(tasks[place].vectors.rows for place in files))
+    if executor.is_here:
+        made = {place: _project_once(tasks[place], meter.advance) for place in left}
+    else:
+        made = {}
+        todo = [tasks[place] for place in left]
+        for number, entry in executor.each(_project_once, todo, memory_bytes=_TASK_BYTES):
+            made[left[number]] = entry
+            meter.advance(entry.rows)
+    files |= made
+    return [files[place] for place in range(len(tasks))], sum(one.rows for one in made.values())
 
-            def meter(rows: int, first: int = first) -> None:
-                steps("projecting", first + rows, store.rows)
 
-            size, digest = _project_part(vectors, model, folder / name, meter)
-            entry = PartFile(name, vectors.rows, size, digest, source)
-            write_note(folder / _NOTES / f"{name}.json", {"model": checksum, **asdict(entry)})
-            projected += vectors.rows
-        files.append(entry)
-        first += vectors.rows
-    return files, projected
+def _project_once(task: _PartTask, advance: Callable[[int], None] | None = None) -> PartFile:
+    """Project a part and note that it is finished."""
+    size, digest = _project_part(task.vectors, task.model, task.path, advance or (lambda _: None))
+    entry = PartFile(task.path.name, task.vectors.rows, size, digest, task.source)
+    note = task.path.with_name(_NOTES) / f"{task.path.name}.json"
+    write_note(note, {"model": task.model_checksum, **asdict(entry)})
+    return entry
 
 
 def _finished_parts(folder: Path, model: str) -> dict[str, PartFile]:
@@ -213,10 +248,10 @@ def _size(path: Path) -> int:
 
 
 def _project_part(
-    vectors: VectorFile, model: Model, path: Path, meter: Callable[[int], None]
+    vectors: VectorFile, model: Model, path: Path, advance: Callable[[int], None]
 ) -> tuple[int, str]:
     """Write the projected rows of one part; return the file's size and checksum."""
-    digest, rows = xxhash.xxh3_128(), 0
+    digest = xxhash.xxh3_128()
     blocks = map_in_threads(model.apply, vectors.blocks(BLOCK_ROWS), usable_processors())
     with atomic.replacing(path) as file:
 
@@ -227,8 +262,7 @@ def _project_part(
         size = write(npy_header(vectors.rows, model.width, model.dtype))
         for block in blocks:
             size += write(block.astype(model.dtype, copy=False).tobytes())
-            rows += len(block)
-            meter(rows)
+            advance(len(block))
     return size, digest.hexdigest()
 
 
