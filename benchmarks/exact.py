@@ -1,10 +1,12 @@
 """How fast the exact search is beside other libraries' brute force, on data like CLIP's.
 
-    python benchmarks/exact.py [--rows 1000000] [--cache DIR] [--runs 3] [--json]
+    python benchmarks/exact.py [--metric cosine|ip] [--rows 1000000] [--cache DIR] [--runs 3] [--json]
         [--peers numpy,sgemm,faiss,faiss-skylakex,torch-bf16,usearch] [--peers-python PYTHON]
 
 Makes image and text vectors and held-out queries of both kinds with `clip_like.py`, builds the codes,
-and times one query and batches by the codes and without them. Every peer runs in a process of its
+and times one query and batches by the codes and without them. With `--metric ip`, it makes 128-dimensional
+rows of many lengths and queries unlike them, as an attention layer's keys and queries, and compares inner
+products. Every peer runs in a process of its
 own, one after the other within the same run, with as many threads; `--peers-python` names the
 interpreter of an environment that has them. Reported are medians; compare ratios within a run, not
 figures between machines. The answers by codes are compared with those without, bit for bit.
@@ -43,7 +45,11 @@ PEERS = {  # name: extra environment
     "torch-bf16": {},
     "usearch": {},
 }
-BATCHES = [("image", 10), ("text", 10), ("image", 100), ("image", 1000)]
+BATCHES = {
+    "cosine": [("image", 10), ("text", 10), ("image", 100), ("image", 1000)],
+    "ip": [("image", 10), ("image", 30), ("image", 100)],
+}
+KEY_DIM = 128
 PEER_SECONDS = 600  # a peer that needs longer is left out
 
 
@@ -55,6 +61,7 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "pairdex-benchmarks"
     )
+    parser.add_argument("--metric", choices=list(BATCHES), default="cosine")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--peer-queries", type=int, default=200)
@@ -71,27 +78,30 @@ def main() -> None:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = make_data(arguments)
     images = np.load(folder / "parts/img_emb/img_emb_0.npy", mmap_mode="r")
-    texts = np.load(folder / "parts/text_emb/text_emb_0.npy", mmap_mode="r")
+    texts = [np.load(path, mmap_mode="r") for path in folder.glob("parts/text_emb/*.npy")]
     queries = {k: v.astype(np.float32) for k, v in np.load(folder / "queries.npz").items()}
     threads = usable_processors()
     report: dict[str, Any] = {
         "machine": machine(),
         "threads": threads,
         "kernel": arguments.kernel or _native.kernels()[0],
+        "metric": arguments.metric,
         "rows": len(images),
         "dim": images.shape[1],
         "load_before": os.getloadavg()[0],
     }
     codes_path = folder / "codes"
     started = time.perf_counter()
-    build_codes([images], codes_path, text_blocks=[texts], threads=threads)
+    metric = arguments.metric
+    build_codes([images], codes_path, text_blocks=texts, metric=metric, threads=threads)
     report["build_codes_seconds"] = round(time.perf_counter() - started, 2)
     over = codes_path.stat().st_size - images.shape[1] ** 2 * 4
     report["bytes_a_row"] = round(over / len(images), 1)
     codes = open_codes(codes_path, rows=len(images), dim=images.shape[1])
     search = Searches(images, queries, codes, arguments)
     report["singles"] = search.singles(threads)
-    report["batches"] = [search.batch(kind, k, folder) for kind, k in BATCHES if k < len(images)]
+    batches = [one for one in BATCHES[metric] if one[1] < len(images)]
+    report["batches"] = [search.batch(kind, k, folder) for kind, k in batches]
     report["agreement"] = search.agreement()
     return report
 
@@ -111,13 +121,16 @@ class Searches:
     def find(self, queries: np.ndarray, k: int, *, by_codes: bool = True) -> Neighbours:
         """One search, by the codes or by the rows themselves."""
         codes = self.codes if by_codes else None
-        return nearest([self.images], queries, k, codes=codes, kernel=self.arguments.kernel)
+        metric, kernel = self.arguments.metric, self.arguments.kernel
+        return nearest([self.images], queries, k, metric=metric, codes=codes, kernel=kernel)
 
     def singles(self, threads: int) -> list[dict[str, Any]]:
         """One query at a time, beside the time to read the bytes that it needs."""
         rows_bytes = np.asarray(self.images).view(np.uint8).reshape(-1)
         rows = []
         for kind, by_codes in (("image", False), ("image", True), ("text", True)):
+            if kind not in self.queries:
+                continue
             planes = [self.codes.head, self.codes.rest] if by_codes else [rows_bytes]
             found = [
                 self.find(q[None], 10, by_codes=by_codes).report for q in self.queries[kind][:20]
@@ -173,7 +186,7 @@ class Searches:
     def peer(self, name: str, kind: str, k: int, folder: Path) -> float | None:
         """Seconds of a peer's search, or None if it failed."""
         command = [self.arguments.peers_python, HERE / "exact_peers.py", name, folder, kind]
-        command += [str(self.arguments.peer_queries), str(k)]
+        command += [str(self.arguments.peer_queries), str(k), self.arguments.metric]
         environment = os.environ | PEERS[name]
         try:
             done = subprocess.run(
@@ -192,7 +205,7 @@ class Searches:
     def agreement(self) -> dict[str, bool]:
         """Whether the codes give the bits that the rows themselves give."""
         same = {}
-        for kind, k in BATCHES:
+        for kind, k in BATCHES[self.arguments.metric]:
             queries = self.queries[kind][:50]
             found, truth = (self.find(queries, k, by_codes=one) for one in (True, False))
             equal = np.array_equal(found.ids, truth.ids)
@@ -207,6 +220,8 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def make_data(arguments: argparse.Namespace) -> Path:
+    if arguments.metric == "ip":
+        return make_keys(arguments)
     folder: Path = arguments.cache / f"exact-{arguments.rows}"
     tool = [sys.executable, arguments.data / "tools" / "clip_like.py", "--out"]
     if not (folder / "queries.npz").exists():
@@ -214,6 +229,30 @@ def make_data(arguments: argparse.Namespace) -> Path:
         subprocess.run([*tool, folder / "parts", "--rows", str(arguments.rows)], check=True)
         count = ["--queries", str(arguments.queries), "--seed", "99"]
         subprocess.run([*tool, folder / "queries.npz", *count], check=True)
+    return folder
+
+
+def make_keys(arguments: argparse.Namespace) -> Path:
+    """Write rows with a few large coordinates and many lengths, and queries of another distribution."""
+    folder: Path = arguments.cache / f"exact-ip-{arguments.rows}"
+    if (folder / "queries.npz").exists():
+        return folder
+    rng = np.random.default_rng(7)
+    spectrum = (1 + np.arange(KEY_DIM)) ** -0.5
+    centre, axes = np.zeros(KEY_DIM), np.linalg.qr(rng.standard_normal((KEY_DIM, KEY_DIM)))[0]
+    centre[rng.choice(KEY_DIM, 4, replace=False)] = (9, -7, 5, -4)
+    others = np.linalg.qr(rng.standard_normal((KEY_DIM, KEY_DIM)))[0]
+    kinds = 2 * rng.standard_normal((256, KEY_DIM)) * spectrum @ axes
+    made = centre + kinds[rng.integers(256, size=arguments.rows)]
+    made += 2 * rng.standard_normal(made.shape) * spectrum @ axes
+    made *= rng.lognormal(0, 0.2, (len(made), 1))
+    queries = (
+        0.3 * centre + 2 * rng.standard_normal((arguments.queries, KEY_DIM)) * spectrum @ others
+    )
+    parts = folder / "parts/img_emb"
+    parts.mkdir(parents=True, exist_ok=True)
+    np.save(parts / "img_emb_0.npy", made.astype(np.float16))
+    np.savez(folder / "queries.npz", image=queries.astype(np.float16))
     return folder
 
 

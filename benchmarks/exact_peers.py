@@ -1,6 +1,6 @@
 """One timed batch search by another library, for `exact.py`: prints the search's seconds.
 
-python exact_peers.py NAME FOLDER image|text N_QUERIES K
+python exact_peers.py NAME FOLDER image|text N_QUERIES K cosine|ip
 """
 
 import sys
@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 
 
-def unit_rows(path: Path) -> np.ndarray:
-    """All rows, normalised, float32."""
+def rows_of(path: Path, metric: str) -> np.ndarray:
+    """All rows, float32, normalised for cosines."""
     stored = np.load(path, mmap_mode="r")
     rows = np.empty(stored.shape, np.float32)
     for first in range(0, len(rows), 50_000):
         some = stored[first : first + 50_000].astype(np.float32)
-        rows[first : first + 50_000] = some / np.linalg.norm(some, axis=1, keepdims=True)
+        if metric == "cosine":
+            some /= np.linalg.norm(some, axis=1, keepdims=True)
+        rows[first : first + 50_000] = some
     return rows
 
 
@@ -80,8 +82,8 @@ SECONDS = {
 
 
 def main() -> None:
-    name, folder, kind, n_queries, k = sys.argv[1:]
-    rows = unit_rows(Path(folder) / "parts/img_emb/img_emb_0.npy")
+    name, folder, kind, n_queries, k, metric = sys.argv[1:]
+    rows = rows_of(Path(folder) / "parts/img_emb/img_emb_0.npy", metric)
     queries = np.load(Path(folder) / "queries.npz")[kind][: int(n_queries)].astype(np.float32)
     print(SECONDS[name](rows, queries, int(k)))
 

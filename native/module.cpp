@@ -39,13 +39,15 @@ struct Search {
   std::vector<double> distances;
 
   Search(const std::vector<Matrix<Row>>& rows, const Matrix<Value>& queries, std::size_t k,
-         const std::optional<Flags>& allowed, std::size_t threads, const Within& within = 2.0)
+         const std::optional<Flags>& allowed, std::size_t threads, const Within& within = 2.0,
+         pairdex::Measure measure = {})
       : blocks(queries.shape(1)),
         request{.queries = {queries.data(), queries.size()},
                 .n_queries = queries.shape(0),
                 .k = k,
                 .allowed = {},
-                .n_threads = threads},
+                .n_threads = threads,
+                .measure = measure},
         ids(request.n_queries * k),
         distances(ids.size()) {
     for (const Matrix<Row>& block : rows) {
@@ -70,9 +72,9 @@ struct Search {
 };
 
 Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed,
-              const Within& within, std::size_t threads, std::string_view kernel_name) {
+              const Within& within, bool inner_product, std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
-  Search search(rows, queries, k, allowed, threads, within);
+  Search search(rows, queries, k, allowed, threads, within, {.inner_product = inner_product});
   const std::size_t measured = interruptible([&](const std::atomic<bool>& stop) {
     return pairdex::scan_floats(search.blocks, search.request, kernel, stop, search.answer());
   });
@@ -105,9 +107,12 @@ FoundNear nearest_points(const std::vector<Floats>& rows, Floats queries, std::s
 
 FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std::size_t k, Doubles coordinates,
                               double slack, Bytes head, Bytes rest, std::optional<Flags> allowed, const Within& within,
-                              std::size_t threads, std::string_view kernel_name) {
+                              double row_norm, std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
-  Search search(rows, queries, k, allowed, threads, within);
+  if (!(row_norm >= 0.0)) throw nb::value_error("bad row_norm");
+  const pairdex::Measure measure =
+      row_norm > 0.0 ? pairdex::Measure{.inner_product = true, .row_norm = row_norm} : pairdex::Measure{};
+  Search search(rows, queries, k, allowed, threads, within, measure);
   const pairdex::Layout layout(search.blocks.dim());
   const std::size_t n_groups = pairdex::group_count(search.blocks.n_rows());
   if (head.size() != n_groups * layout.head_stride() || rest.size() != n_groups * layout.rest_stride()) {
@@ -125,7 +130,7 @@ FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std
       nb::make_tuple(search.found_ids(), search.found_distances(), report.by_head, report.by_full, report.measured));
 }
 
-void encode_rows(Rows rows, Floats basis, WritableBytes head, WritableBytes rest, std::size_t threads,
+void encode_rows(Rows rows, Floats basis, WritableBytes head, WritableBytes rest, double row_norm, std::size_t threads,
                  std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
   const std::size_t n = rows.shape(0);
@@ -137,7 +142,7 @@ void encode_rows(Rows rows, Floats basis, WritableBytes head, WritableBytes rest
     throw nb::value_error("the planes are not as long as the codes");
   }
   interruptible([&](const std::atomic<bool>& stop) {
-    pairdex::GroupEncoder encoder({{basis.data(), basis.size()}, dim}, *kernel.rows);
+    pairdex::GroupEncoder encoder({{basis.data(), basis.size()}, dim}, *kernel.rows, row_norm);
     pairdex::for_each_piece(n_groups, threads, stop, [&, encoder](std::size_t group) mutable {
       const std::size_t first = group * pairdex::kGroupRows;
       encoder.encode(rows.data() + first * dim, std::min(pairdex::kGroupRows, n - first),
@@ -392,7 +397,8 @@ NB_MODULE(_native, m) {
   m.def("check_rows", &check_rows, nb::arg("rows"), nb::kw_only(), nb::arg("threads") = 1,
         "(n,) uint8: 0 a row that can be normalised, 1 all zero, 2 with an infinity or NaN.");
   m.def("nearest", &nearest, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
-        nb::arg("allowed").none(), nb::arg("within") = 2.0, nb::arg("threads"), nb::arg("kernel"),
+        nb::arg("allowed").none(), nb::arg("within") = 2.0, nb::arg("inner_product") = false, nb::arg("threads"),
+        nb::arg("kernel"),
         "Exact nearest rows: ids (n, k) int64, distances (n, k) float64, pairs measured in float64.");
   m.def("nearest_bits", &nearest_bits, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("allowed").none(), nb::arg("threads"), nb::arg("kernel"),
@@ -402,10 +408,11 @@ NB_MODULE(_native, m) {
         "Exact nearest rows by squared Euclidean distance: ids (n, k) int64, distances (n, k) float64.");
   m.def("nearest_by_codes", &nearest_by_codes, nb::arg("blocks"), nb::arg("queries"), nb::arg("k"), nb::kw_only(),
         nb::arg("coordinates"), nb::arg("slack"), nb::arg("head"), nb::arg("rest"), nb::arg("allowed").none(),
-        nb::arg("within") = 2.0, nb::arg("threads"), nb::arg("kernel"),
+        nb::arg("within") = 2.0, nb::arg("row_norm") = 0.0, nb::arg("threads"), nb::arg("kernel"),
         "Exact nearest rows by their codes: ids, distances, pairs bounded by the head, with all dimensions, measured.");
   m.def("encode_rows", &encode_rows, nb::arg("rows"), nb::arg("basis"), nb::arg("head"), nb::arg("rest"), nb::kw_only(),
-        nb::arg("threads"), nb::arg("kernel"), "Write the codes of rows into both planes.");
+        nb::arg("row_norm") = 0.0, nb::arg("threads"), nb::arg("kernel"),
+        "Write the codes of rows into both planes; of rows divided by row_norm, if it is not 0.");
   m.def("code_layout", &code_layout, nb::arg("dim"),
         "Coordinates in head and rest; bytes of 32 rows in the head plane and the rest plane.");
   m.def("coordinate_error", &coordinate_error, nb::arg("dim"), nb::kw_only(), nb::arg("kernel"),

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-MEMORY = 2 << 30  # that each node declares
+MEMORY = 4 << 30  # that each node declares
 _CHECKS = {  # a dead node is noticed after 1.5 s
     "health_check_initial_delay_ms": 500,
     "health_check_period_ms": 500,

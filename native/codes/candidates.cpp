@@ -79,7 +79,7 @@ void Candidates::decide(const Kernel& kernel, const Blocks& blocks) {
   }
   pending_.clear();
   best_lower_.clear();
-  for (const Neighbour& kept : query_.kept()) best_lower_.push_back(rounded_down(1.0 - kept.distance));
+  for (const Neighbour& kept : query_.kept()) best_lower_.push_back(rounded_down(query_.cosine_of(kept.distance)));
   std::make_heap(best_lower_.begin(), best_lower_.end(), std::greater<>());
 }
 

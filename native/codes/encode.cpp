@@ -52,11 +52,12 @@ double coordinate_error(std::size_t dim, const RowKernel& kernel) {
   return static_cast<double>(longest + 8) * 0x1p-24;
 }
 
-GroupEncoder::GroupEncoder(Basis basis, const RowKernel& kernel)
+GroupEncoder::GroupEncoder(Basis basis, const RowKernel& kernel, double row_norm)
     : basis_(basis),
       kernel_(kernel),
       layout_(basis.dim),
       error_(coordinate_error(basis.dim, kernel)),
+      row_norm_(row_norm),
       wide_(kGroupRows * padded(basis.dim)),
       coordinates_(kGroupRows * basis.dim),
       row_(std::max(basis.dim, kKept)) {}
@@ -70,7 +71,9 @@ void GroupEncoder::encode(const Half* rows, std::size_t n_rows, std::uint8_t* he
     const bool good = squared > 0.0f && squared <= std::numeric_limits<float>::max();
     float* wide = wide_.data() + r * stride;
     if (good) {
-      inverse_norms[r] = static_cast<float>(1.0 / std::sqrt(kernel_.exact(rows + r * dim, wide, dim).squared_norm));
+      const double norm =
+          row_norm_ > 0.0 ? row_norm_ : std::sqrt(kernel_.exact(rows + r * dim, wide, dim).squared_norm);
+      inverse_norms[r] = static_cast<float>(1.0 / norm);
     } else {
       std::fill_n(wide, stride, 0.0f);
     }

@@ -22,9 +22,11 @@ struct Basis {
 double coordinate_error(std::size_t dim, const RowKernel& kernel);
 
 // Codes of up to kGroupRows consecutive rows into one group of each plane; missing rows can't be an answer.
+//
+// Rows are divided by their own norms; or all by `row_norm`, a power of two and at least every norm, if it is not 0.
 class GroupEncoder {
  public:
-  GroupEncoder(Basis basis, const RowKernel& kernel);
+  GroupEncoder(Basis basis, const RowKernel& kernel, double row_norm = 0.0);
   void encode(const Half* rows, std::size_t n_rows, std::uint8_t* head, std::uint8_t* rest);
 
  private:
@@ -34,6 +36,7 @@ class GroupEncoder {
   const RowKernel& kernel_;
   Layout layout_;
   double error_;
+  double row_norm_;
   std::vector<float> wide_;         // kGroupRows rows
   std::vector<float> coordinates_;  // dim x kGroupRows
   std::vector<float> row_;          // one row's coordinates

@@ -253,7 +253,7 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
   std::deque<Query> exact;
   std::deque<Candidates> candidates;
   for (const std::size_t number : numbers) {
-    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept, request.limit(number));
+    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept, request.limit(number), request.measure);
     candidates.emplace_back(exact.back(), search.kept);
   }
   Pass pass{search.blocks, search.planes, search.kernel, request.allowed,

@@ -19,13 +19,16 @@ constexpr std::size_t kStateBytes = std::size_t{256} << 20;  // memory for the q
 // With unit roundoff u = 2^-24, summing dim products in any order errs by at most dim u |q| |x| (1 + small), the
 // squared norm by dim u relative and its inverse root by half of that; rounding the query, the root, the division
 // and the product add less than 8 u. Twice dim + 16 covers all of it, and the float64 side's 1e-12, amply.
+// Inner products of the unit query with a row are not divided: they err by as much times |x|.
 double margin(std::size_t dim) { return static_cast<double>(2 * dim + 16) * 0x1p-24; }
 
 // Rows widened to float32, side by side, whatever was left out between them.
 class Tile {
  public:
-  explicit Tile(std::size_t stride)
-      : stride_(stride), capacity_(std::clamp<std::size_t>(kTileBytes / (stride * sizeof(float)), 8, 256)) {
+  Tile(std::size_t stride, bool inner_product)
+      : stride_(stride),
+        capacity_(std::clamp<std::size_t>(kTileBytes / (stride * sizeof(float)), 8, 256)),
+        inner_product_(inner_product) {
     values_.resize(capacity_ * stride);
   }
 
@@ -34,11 +37,14 @@ class Tile {
   std::size_t size() const { return ids_.size(); }
   const float* values() const { return values_.data(); }
   std::size_t id(std::size_t r) const { return ids_[r]; }
-  float inverse_norm(std::size_t r) const { return inverse_norms_[r]; }
+  // What a score is multiplied by, and the margin.
+  float factor(std::size_t r) const { return factors_[r]; }
+  float margin(std::size_t r) const { return margins_[r]; }
 
   void clear() {
     ids_.clear();
-    inverse_norms_.clear();
+    factors_.clear();
+    margins_.clear();
   }
 
   // Leaves out rows without a direction: all zero, or not finite.
@@ -46,7 +52,9 @@ class Tile {
     const float squared = kernel.rows->widen(row, dim, values_.data() + ids_.size() * stride_);
     if (!(squared > 0.0f && squared <= std::numeric_limits<float>::max())) return;
     ids_.push_back(id);
-    inverse_norms_.push_back(1.0f / std::sqrt(squared));
+    const float norm = std::sqrt(squared);
+    factors_.push_back(inner_product_ ? 1.0f : 1.0f / norm);
+    margins_.push_back(inner_product_ ? norm : 1.0f);
   }
 
  private:
@@ -54,7 +62,8 @@ class Tile {
   std::size_t capacity_;
   std::vector<float> values_;
   std::vector<std::size_t> ids_;
-  std::vector<float> inverse_norms_;
+  bool inner_product_;
+  std::vector<float> factors_, margins_;
 };
 
 // What the threads share: the data, and a group of queries that is searched in one pass over the rows.
@@ -65,12 +74,13 @@ struct Pass {
   std::deque<Query>& queries;
   std::vector<float> unit_queries;  // rounded to float32, padded
   std::size_t stride;
+  bool inner_product;
   std::atomic<std::size_t> measured{0};
 };
 
 class Worker {
  public:
-  explicit Worker(Pass& pass) : pass_(pass), tile_(pass.stride) {}
+  explicit Worker(Pass& pass) : pass_(pass), tile_(pass.stride, pass.inner_product) {}
 
   void operator()(std::size_t piece) {
     const std::size_t end = std::min((piece + 1) * kPieceRows, pass_.blocks.n_rows());
@@ -99,9 +109,11 @@ class Worker {
   void measure(Query& query, const float* scores) {
     found_.clear();
     const double slack = margin(pass_.blocks.dim());
-    const double least = query.least_cosine() - slack;
+    const double least = query.least_cosine();
     for (std::size_t r = 0; r < tile_.size(); ++r) {
-      if (static_cast<double>(scores[r] * tile_.inverse_norm(r)) < least) continue;
+      const double bound =
+          static_cast<double>(scores[r] * tile_.factor(r)) + slack * static_cast<double>(tile_.margin(r));
+      if (bound < least) continue;
       found_.push_back(query.measure(pass_.kernel, pass_.blocks.row(tile_.id(r)), tile_.id(r)));
     }
     if (found_.empty()) return;
@@ -139,9 +151,11 @@ std::size_t scan_floats(const Blocks& blocks, const Request& request, const Kern
   for (std::size_t first = 0; first < request.n_queries; first += together) {
     std::deque<Query> queries;
     for (std::size_t q = first; q < std::min(first + together, request.n_queries); ++q) {
-      queries.emplace_back(request.queries.subspan(q * dim, dim), kept, request.limit(q));
+      queries.emplace_back(request.queries.subspan(q * dim, dim), kept, request.limit(q),
+                           Measure{.inner_product = request.measure.inner_product});
     }
-    Pass pass{blocks, kernel, request.allowed, queries, unit_queries(queries, stride), stride};
+    Pass pass{
+        blocks, kernel, request.allowed, queries, unit_queries(queries, stride), stride, request.measure.inner_product};
     for_each_piece((blocks.n_rows() + kPieceRows - 1) / kPieceRows, request.n_threads, stop, Worker(pass));
     for (std::size_t q = 0; q < queries.size(); ++q) write_answer(queries[q], first + q, request, answer);
     measured += pass.measured;

@@ -28,15 +28,20 @@ inline double cosine_distance(ExactDot exact, double query_norm) {
 
 class Query {
  public:
-  // Rows farther than `within` need not be looked at.
-  Query(std::span<const float> values, std::size_t k, double within = 2.0)
-      : values_(values), norm_(std::sqrt(squared_norm(values))), nearest_(k) {
+  // Rows farther than `within`, a cosine distance, need not be looked at.
+  Query(std::span<const float> values, std::size_t k, double within = 2.0, Measure measure = {})
+      : values_(values), norm_(std::sqrt(squared_norm(values))), measure_(measure), nearest_(k) {
     constexpr double kFloat64Margin = 1e-11;  // more than float64 cosines and 1 - distance err by
-    if (within < 2.0) raise_least_cosine(1.0 - within - kFloat64Margin);
+    if (!measure.inner_product && within < 2.0) raise_least_cosine(1.0 - within - kFloat64Margin);
   }
 
   std::span<const float> values() const { return values_; }
   double norm() const { return norm_; }
+
+  // What the bounds call a cosine: of an inner product, its share of |query| row_norm.
+  double cosine_of(double distance) const {
+    return measure_.inner_product ? -distance / (norm_ * measure_.row_norm) : 1.0 - distance;
+  }
 
   // A row whose cosine is surely below this is left out: it can't be among the k nearest, unless the caller raised
   // this by a guess.
@@ -44,7 +49,8 @@ class Query {
 
   Neighbour measure(const Kernel& kernel, const Half* row, std::size_t id) const {
     const ExactDot exact = kernel.rows->exact(row, values_.data(), values_.size());
-    return {cosine_distance(exact, norm_), static_cast<std::int64_t>(id)};
+    const double distance = measure_.inner_product ? 0.0 - exact.dot : cosine_distance(exact, norm_);
+    return {distance, static_cast<std::int64_t>(id)};
   }
 
   void offer(std::span<const Neighbour> candidates) {
@@ -52,7 +58,9 @@ class Query {
     for (const Neighbour& candidate : candidates) nearest_.offer(candidate);
     // 1 - distance and the clipping to [0, 2] are both off by less than the scans' margins.
     const double worst = nearest_.worst();
-    if (worst < 2.0) raise_least_cosine(1.0 - worst);
+    if (worst < (measure_.inner_product ? std::numeric_limits<double>::infinity() : 2.0)) {
+      raise_least_cosine(cosine_of(worst));
+    }
   }
 
   // Only one thread at a time may call this or `offer`.
@@ -61,7 +69,7 @@ class Query {
   }
 
   // k rows are kept, all of at least this cosine.
-  bool reaches(double cosine) const { return 1.0 - nearest_.worst() >= cosine; }
+  bool reaches(double cosine) const { return cosine_of(nearest_.worst()) >= cosine; }
 
   std::span<const Neighbour> kept() const { return nearest_.kept(); }
 
@@ -70,6 +78,7 @@ class Query {
  private:
   std::span<const float> values_;
   double norm_;
+  Measure measure_;
   std::mutex lock_;
   TopK nearest_;
   std::atomic<double> least_cosine_{-std::numeric_limits<double>::infinity()};

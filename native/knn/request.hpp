@@ -10,6 +10,13 @@
 
 namespace pairdex {
 
+// How a query and a row are compared: by 1 - cos, or by the inner product, of which the largest is the nearest.
+struct Measure {
+  bool inner_product = false;
+  // Bounds are in units of |query| row_norm: of cosines, if the product is that of unit vectors.
+  double row_norm = 1.0;
+};
+
 template <typename Value>
 struct RequestOf {
   std::span<const Value> queries;  // n_queries x dim
@@ -19,6 +26,7 @@ struct RequestOf {
   std::size_t n_threads;
   double within = 2.0;  // of cosine distances: rows farther than this are never an answer; 2 is the largest
   std::span<const double> limits = {};  // the same for each query; empty: `within` for all
+  Measure measure = {};
 
   double limit(std::size_t query) const { return limits.empty() ? within : limits[query]; }
 };

@@ -39,13 +39,13 @@ struct Coded {
   std::vector<std::uint8_t> head, rest;
 };
 
-Coded code(const std::vector<Half>& rows, std::size_t dim, const RowKernel& kernel) {
+Coded code(const std::vector<Half>& rows, std::size_t dim, const RowKernel& kernel, double row_norm = 0.0) {
   const std::vector<float> basis = identity(dim);
   const std::size_t n = rows.size() / dim;
   Coded coded{Layout(dim), {}, {}};
   coded.head.resize(group_count(n) * coded.layout.head_stride());
   coded.rest.resize(group_count(n) * coded.layout.rest_stride());
-  GroupEncoder encoder({basis, dim}, kernel);
+  GroupEncoder encoder({basis, dim}, kernel, row_norm);
   for (std::size_t g = 0; g < group_count(n); ++g) {
     const std::size_t first = g * kGroupRows;
     encoder.encode(rows.data() + first * dim, std::min(kGroupRows, n - first),
@@ -53,6 +53,17 @@ Coded code(const std::vector<Half>& rows, std::size_t dim, const RowKernel& kern
                    coded.rest.data() + g * coded.layout.rest_stride());
   }
   return coded;
+}
+
+// A power of two that is at least every row's norm, for inner products.
+double norm_above(const std::vector<Half>& rows, std::size_t dim) {
+  const std::vector<float> none(dim);
+  double above = 0x1p-30;
+  for (std::size_t first = 0; first < rows.size(); first += dim) {
+    const double squared = kScalarRows.exact(rows.data() + first, none.data(), dim).squared_norm;
+    while (std::isfinite(squared) && above * above < squared) above *= 2.0;
+  }
+  return above;
 }
 
 double slack(std::size_t dim, const RowKernel& kernel) { return 1e-5 + 2 * coordinate_error(dim, kernel); }
@@ -91,12 +102,19 @@ TEST_CASE("dots of codes have the integers of the scalar twin, at the extremes t
 
 TEST_CASE("both bounds hold for every row and query, and the lower one too") {
   for (const Kernel& kernel : usable_kernels()) {
-    for (const std::size_t dim : {1u, 2u, 3u, 40u, 130u, 131u, 300u}) {
-      INFO(kernel.name, " dim ", dim);
-      const std::vector<Half> rows = to_halves(random_values(kGroupRows * dim, 3));
+    for (const std::size_t sample : {1u, 2u, 3u, 40u, 130u, 131u, 300u, 1000u + 40u, 1000u + 300u}) {
+      const std::size_t dim = sample % 1000;
+      const bool inner_product = sample > 1000;
+      INFO(kernel.name, " dim ", dim, inner_product ? " inner products" : "");
+      std::vector<float> row_values = random_values(kGroupRows * dim, 3);
+      for (std::size_t i = 0; inner_product && i < row_values.size(); ++i) {
+        row_values[i] *= std::exp2(static_cast<float>(i / dim % 7));  // rows of many lengths
+      }
+      const std::vector<Half> rows = to_halves(row_values);
+      const double row_norm = inner_product ? norm_above(rows, dim) : 0.0;
       std::vector<float> values = random_values(5 * dim, 4);
       for (std::size_t i = 0; i < 5; ++i) values[i * dim] += 0.01f;  // none all zero
-      const Coded coded = code(rows, dim, *kernel.rows);
+      const Coded coded = code(rows, dim, *kernel.rows, row_norm);
       const std::vector<double> coordinates = unit_coordinates(values, dim);
       const CodedQueries queries(coordinates, dim, slack(dim, *kernel.rows));
       Group group;
@@ -119,7 +137,7 @@ TEST_CASE("both bounds hold for every row and query, and the lower one too") {
         for (std::size_t r = 0; r < kGroupRows; ++r) {
           const ExactDot exact = kScalarRows.exact(rows.data() + r * dim, values.data() + q * dim, dim);
           const double norm = std::sqrt(squared_norm({values.data() + q * dim, dim}));
-          const double cosine = 1.0 - cosine_distance(exact, norm);
+          const double cosine = inner_product ? exact.dot / (norm * row_norm) : 1.0 - cosine_distance(exact, norm);
           const RowTerms& of_row = group.terms();
           CHECK(queries.upper_cosine(q, upper[r]) >= cosine);
           CHECK(queries.lower_cosine(q, upper[r], of_row.coded_error[r], of_row.rest_error[r]) <= cosine);
@@ -155,19 +173,29 @@ TEST_CASE("the scan of codes answers as the scan of floats, with and without a g
   blocks.add(rows.data(), 1300);
   blocks.add(rows.data() + 1300 * kDim, kRows - 1300);
   for (const Kernel& kernel : usable_kernels()) {
-    const Coded coded = code(rows, kDim, *kernel.rows);
-    for (const std::size_t k : {5u, 30u}) {
-      INFO(kernel.name, " k ", k);
-      const Request request{.queries = queries, .n_queries = 40, .k = k, .allowed = {}, .n_threads = 2};
-      std::vector<std::int64_t> ids(40 * k), expected_ids(40 * k);
-      std::vector<double> distances(40 * k), expected_distances(40 * k);
-      const std::atomic<bool> stop{false};
-      scan_floats(blocks, request, kernel, stop, {expected_ids, expected_distances});
-      const CodedRequest by_codes{.request = request, .coordinates = coordinates, .slack = slack(kDim, *kernel.rows)};
-      const CodePlanes planes{coded.head.data(), coded.rest.data()};
-      scan_codes(blocks, planes, by_codes, kernel, stop, {ids, distances});
-      CHECK(ids == expected_ids);
-      CHECK(distances == expected_distances);
+    const double row_norm = norm_above(rows, kDim);
+    for (const Measure measure : {Measure{}, Measure{.inner_product = true, .row_norm = row_norm}}) {
+      const Coded coded = code(rows, kDim, *kernel.rows, measure.inner_product ? row_norm : 0.0);
+      const double within = measure.inner_product ? std::numeric_limits<double>::infinity() : 2.0;
+      for (const std::size_t k : {5u, 30u}) {
+        INFO(kernel.name, " k ", k, measure.inner_product ? " inner products" : "");
+        const Request request{.queries = queries,
+                              .n_queries = 40,
+                              .k = k,
+                              .allowed = {},
+                              .n_threads = 2,
+                              .within = within,
+                              .measure = measure};
+        std::vector<std::int64_t> ids(40 * k), expected_ids(40 * k);
+        std::vector<double> distances(40 * k), expected_distances(40 * k);
+        const std::atomic<bool> stop{false};
+        scan_floats(blocks, request, kernel, stop, {expected_ids, expected_distances});
+        const CodedRequest by_codes{.request = request, .coordinates = coordinates, .slack = slack(kDim, *kernel.rows)};
+        const CodePlanes planes{coded.head.data(), coded.rest.data()};
+        scan_codes(blocks, planes, by_codes, kernel, stop, {ids, distances});
+        CHECK(ids == expected_ids);
+        CHECK(distances == expected_distances);
+      }
     }
   }
 }

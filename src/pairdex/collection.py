@@ -21,6 +21,7 @@ from pairdex.files.query_files import query_array, query_set
 from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.cosine import Neighbours
+from pairdex.knn.distance import Metric
 from pairdex.parts.places import is_address
 from pairdex.progress import Progress, at_step
 from pairdex.search.facets import Facets
@@ -203,7 +204,7 @@ class Collection(StoredRows):
     def query_vector(
         self, query: Query, *, on: str = "image", encoder: TextImageEncoder | None = None
     ) -> NDArray[np.float32]:
-        """Return the unit query vector, shape (dim,).
+        """Return the query vector, shape (dim,), of length 1 unless the collection's metric is `ip`.
 
         Parameters
         ----------
@@ -228,6 +229,7 @@ class Collection(StoredRows):
         k: int = DEFAULT_K,
         *,
         on: str = "image",
+        metric: Metric | None = None,
         where: str | None = None,
         safe: bool = False,
         exact: bool = False,
@@ -245,6 +247,8 @@ class Collection(StoredRows):
             Number of rows to find for each vector, 1 to 1,000,000.
         on
             image, text, or the name of a projection: pca96, hamming.
+        metric
+            `cosine` or `ip`, to be sure: it must be the collection's, which the build chose.
         where
             A SQL predicate over the columns. The search finds k rows if k rows satisfy it.
         safe
@@ -258,7 +262,8 @@ class Collection(StoredRows):
         -------
         Neighbours
             `ids` is int64 (n, k), nearest first; equal distances are sorted by id. It is -1 where
-            fewer than k rows qualify. `distances` (n, k) is 1 - cos; in a projection, the squared
+            fewer than k rows qualify. `distances` (n, k) is 1 - cos, or the negative
+            inner product if the collection's metric is `ip`; in a projection, the squared
             Euclidean distance or the number of differing bits. It is infinity for an id of -1. It
             is float64; unpacking gives float32. For one vector (dim,), both have shape (k,).
             `report` describes how the search ran; `report.answered.choices` says which ways there
@@ -272,6 +277,7 @@ class Collection(StoredRows):
             is not a valid predicate.
         """
         options = SearchOptions(k=k, on=on, where=where, safe=safe, exact=exact, recall=recall)
+        self._check_metric(metric)
         if isinstance(vectors, (str, os.PathLike)):
             return self.finder.nearest(query_set(vectors).vectors, options)
         array = as_array(vectors, field="vectors")
@@ -279,6 +285,14 @@ class Collection(StoredRows):
         if array.ndim == 1:
             return Neighbours(found.ids[0], found.distances[0], found.report)
         return found
+
+    def _check_metric(self, metric: str | None) -> None:
+        if metric not in (None, self.metric):
+            raise InvalidArgument(
+                f"metric is {metric!r}, {self.path} compares vectors by {self.metric}: build its parts "
+                "into another collection to change that",
+                field="metric",
+            )
 
     @checked
     def prepare(

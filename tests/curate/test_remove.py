@@ -333,14 +333,14 @@ def test_like_finds_k_others_that_are_live(collection, opened):
 
 def test_a_row_that_is_removed_during_a_search_is_not_described(collection, opened, monkeypatch):
     target = opened.search(like=20, k=3)["id"].to_pylist()[1]
-    real = searcher.nearest
+    real = searcher.cosine.nearest
 
     def nearest(*arguments, **options):
         found = real(*arguments, **options)
         remove(collection, ids=[target])
         return found
 
-    monkeypatch.setattr(searcher, "nearest", nearest)
+    monkeypatch.setattr(searcher.cosine, "nearest", nearest)
     assert target not in opened.search(like=20, k=3)["id"].to_pylist()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import pairdex
 from conftest import read_tree
+from pairdex.demo.pictures import draw_pictures
 from pairdex.errors import ClusterFailed, DamagedFile
 from pairdex.work import ray_cluster
 from pairdex.work.executors import executor_for
@@ -164,6 +165,25 @@ def test_a_projection_made_on_nodes_has_the_same_bytes(
     assert made.json["projected"] == 75
     assert read_tree(there / "projections") == read_tree(here / "projections")
     assert pairdex.project(there, name, cluster=cluster.address).projected == 0
+
+
+def test_pictures_encoded_on_nodes_become_the_same_parts(executor, cluster, tmp_path, run):
+    assert executor
+    draw_pictures(tmp_path / "pictures", count=12, seed=3)
+    (tmp_path / "pictures/broken.png").write_bytes(b"no picture")
+    options = {"model": "demo", "part_rows": 5}
+    here = pairdex.encode(tmp_path / "pictures", tmp_path / "here", **options)
+    made = run(
+        "encode", tmp_path / "pictures", tmp_path / "there", "--model", "demo", "--part-rows", 5,
+        "--cluster", cluster.address, "--json",
+    ).json  # fmt: skip
+    assert (made["rows"], made["failed"], made["parts"]) == (here.rows, 1, here.parts)
+    assert made["model_seconds"] > 0
+    assert read_tree(tmp_path / "there") == read_tree(tmp_path / "here")
+    again = pairdex.encode(
+        tmp_path / "pictures", tmp_path / "there", cluster=cluster.address, **options
+    )
+    assert again.model_seconds == 0
 
 
 @pytest.mark.parametrize("shards", [False, True])

@@ -11,6 +11,7 @@ import typer
 import pairdex
 from pairdex.cli.options import ClusterOption, JsonOption, PartsOption, WorkersOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.knn.distance import Metric
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import parse_numbers
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "pairdex build parts my-collection",
     "pairdex build parts my-collection --nsfw safe --limit 1000000 --workers 4",
+    "pairdex build keys.h5 my-keys --metric ip",
 )
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
-    "Source": "metadata tower model replace_part skip_incomplete",
+    "Source": "metadata tower model metric replace_part skip_incomplete",
     "Work and output": "workers cluster link as_json",
 }
 
@@ -68,6 +70,13 @@ MadeByOption = Annotated[
 TowerOption = Annotated[
     Tower, typer.Option(help="For DataComp parts: which of the two models' vectors to use.")
 ]
+MetricOption = Annotated[
+    Metric | None,
+    typer.Option(
+        help="How searches compare vectors: by cosine (default), or by the inner product (ip) of "
+        "vectors that are not normalised."
+    ),
+]
 ReplaceOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -101,6 +110,7 @@ def command(
     cluster: ClusterOption = None,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
+    metric: MetricOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build a collection from parts, or add parts to one.
@@ -119,6 +129,7 @@ def command(
             metadata=metadata,
             tower=tower,
             model=model,
+            metric=metric,
             replace_parts=parse_numbers(",".join(replace_part)) if replace_part else (),
             skip_incomplete=skip_incomplete,
             link=link,

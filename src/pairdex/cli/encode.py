@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import JsonOption
+from pairdex.cli.options import ClusterOption, JsonOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.encoders.encode import PART_ROWS, EncodeReport
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
@@ -67,6 +67,7 @@ def command(
     no_exif: NoExifOption = False,
     part_rows: PartRowsOption = PART_ROWS,
     workers: DecodersOption = 0,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Encode pictures and captions into parts.
@@ -84,6 +85,7 @@ def command(
             exif=not no_exif,
             part_rows=part_rows,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -73,14 +73,13 @@ def command(
     if as_json:
         print_json(asdict(report))
         return
-    print_lines(
-        {
-            "queries": report.n,
-            "k": report.k,
-            "ties at k": report.ties,
-            "near-duplicates": report.near_duplicates,
-            "certified": "yes" if report.certified else "no",
-            "time": duration(report.seconds),
-            "written to": out,
-        }
-    )
+    lines = {
+        "queries": report.n,
+        "k": report.k,
+        "ties at k": report.ties,
+        "near-duplicates": report.near_duplicates,
+        "certified": "yes" if report.certified else "no",
+        "time": duration(report.seconds),
+        "written to": out,
+    }
+    print_lines({name: value for name, value in lines.items() if value is not None})

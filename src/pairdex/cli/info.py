@@ -81,6 +81,7 @@ def _for_people(facts: CollectionInfo) -> dict[str, object]:
         "made of": _made_of(facts),
         "dropped": dropped or "none",
         "vectors": f"{' and '.join(facts.vectors)}, {facts.dim} dimensions, float16",
+        "metric": facts.metric,
         "model": shown_model(model) if model else "not known",
         "columns": ", ".join(facts.columns),
         "parts": len(facts.parts),

@@ -10,7 +10,7 @@ import typer
 import pairdex
 from pairdex.cli.options import ClusterOption, CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, print_table, progress_bars
-from pairdex.derived.projections.methods import CEILING_KS, SketchMethod
+from pairdex.derived.projections.methods import CEILING_KS, Method
 from pairdex.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ FitRowsOption = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Fit to N evenly spaced rows (default: all rows; 65,536 for --method rotations).",
+        help="Fit to N evenly spaced rows (default: all rows; 65,536 for --method rotations and joint).",
     ),
 ]
 MethodOption = Annotated[
-    SketchMethod | None,
+    Method | None,
     typer.Option(
-        help="How to make sketches (default: as the existing model was made, else rotations)."
+        help="How to fit the projection; joint is for text queries too (default: as the existing "
+        "model was made, else pca, for sketches rotations)."
     ),
 ]
 SeedOption = Annotated[

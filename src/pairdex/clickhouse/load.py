@@ -94,6 +94,7 @@ def load_collection(
         stay, and the same call resumes after them.
     """
     store = Store(Path(collection))
+    store.check_cosine("ClickHouse's index")
     wanted = table_of(store, table, dtype=dtype, extra=columns, cluster=cluster)
     started = time.perf_counter()
     with connected(place, create=True) as clients:

@@ -95,6 +95,7 @@ def compare(
     """
     check_k(k)
     store = Store(Path(collection.path))
+    store.check_cosine("ClickHouse's index")
     vectors = _drawn(store, on, queries, seed) if isinstance(queries, int) else queries
     truth = collection.nearest(vectors, k, on=on, exact=True)
     with connected(place) as clients:

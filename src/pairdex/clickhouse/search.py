@@ -191,6 +191,7 @@ def search_table(
     """
     check_k(k)
     store = Store(Path(collection.path))
+    store.check_cosine("a search in ClickHouse")
     vector = query_vector(store, query, collection.encoder if query.needs_model else None, on)
     with connected(place) as clients:
         searcher = Searcher(clients, place, store, table=table, on=on, columns=True)
@@ -222,6 +223,7 @@ def search_vectors(
     """
     check_k(k)
     store = Store(Path(collection.path))
+    store.check_cosine("a search in ClickHouse")
     queries = [query_vector(store, Query(vector=vector), None, on) for vector in vectors]
     ids = np.full((len(vectors), k), -1, np.int64)
     distances = np.full((len(vectors), k), np.inf, np.float32)

@@ -155,6 +155,7 @@ def dedup(
     """
     rule = DedupRule(threshold, keep, on)
     store = Store(Path(collection))
+    store.check_cosine("dedup")
     out = None if report is None else Path(report)
     return make_dedup(store, Path(new), rule, out=out, workers=workers, progress=progress)
 

@@ -150,6 +150,7 @@ class _Side:
 
     def __init__(self, store: Store, on: VectorField, where: str | None) -> None:
         store.check_kind(on)
+        store.check_cosine("pairs")
         self.store, self.where = store, where
         self.blocks = list(store.vectors(on).blocks)
         self._checksum, allowed = store.checksum, store.allowed(where)

@@ -64,6 +64,7 @@ def find_own_codes(store: Store, on: VectorField) -> Codes | None:
             rows=store.rows,
             dim=store.dim,
             source=store.manifest.vectors_checksum(on),
+            metric=store.metric,
         )
     except (MissingFile, Mismatch):
         return None
@@ -130,6 +131,7 @@ def _build(store: Store, on: VectorField, progress: StepProgress | None) -> None
         path,
         text_blocks=others,
         source=store.manifest.vectors_checksum(on),
+        metric=store.metric,
         threads=usable_processors(),
         progress=progress,
     )

@@ -72,12 +72,12 @@ def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingP
     Returns
     -------
     (InvertedIndex, OperatingPoints) or None
-        None if there is no index. If the index is damaged or does not match the vectors, a warning is
-        logged and the result is None too: searches are exact.
+        None if there is no index, or the collection's metric is not the cosine. If the index is damaged
+        or does not match the vectors, a warning is logged and the result is None too: searches are exact.
     """
     path = ivf_path(store.path, on)
     store.need(f"indexes/{on}/ivf", f"indexes/{on}/ivf.json")
-    if not path.exists():
+    if store.metric != "cosine" or not path.exists():
         return None
     try:
         return open_index(path, store.vectors(on).blocks, _parts(store, on))
@@ -173,7 +173,8 @@ def renew_index(
 @contextmanager
 def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     """Lock the collection, and yield its newest version if it can be indexed."""
-    read_manifest(collection)  # raises MissingFile before the lock file is made
+    manifest = read_manifest(collection)  # raises MissingFile before the lock file is made
+    manifest.check_cosine(collection, "an index")
     with lock.writing(collection):
         store = Store(collection)
         if on not in store.manifest.vectors:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.kind import DerivedInfo, Heading
 from pairdex.derived.kinds import KINDS
+from pairdex.knn.distance import Metric
 from pairdex.parts.model_record import ModelRecord
 from pairdex.store.manifest import Filter, Origin, VectorField
 from pairdex.store.sharded import open_store
@@ -48,6 +49,8 @@ class CollectionInfo:
         The rows of the parts that were read, and the rows that were dropped, by reason.
     dim, vectors
         The dimension of the vectors, and their kinds: image, text.
+    metric
+        How searches compare vectors: `cosine` or `ip`.
     columns
         The metadata columns, including computed columns.
     model
@@ -71,6 +74,7 @@ class CollectionInfo:
     rows_read: int
     dropped: dict[str, int]
     dim: int
+    metric: Metric
     vectors: list[VectorField]
     columns: list[str]
     parts: list[PartInfo]
@@ -111,6 +115,7 @@ def info(collection: StrPath) -> CollectionInfo:
         rows_read=manifest.rows_read,
         dropped=manifest.dropped,
         dim=manifest.dim,
+        metric=manifest.metric,
         vectors=manifest.vectors,
         columns=list(store.schema.names),
         parts=[PartInfo(part.number, part.rows, part.rows_read) for part in manifest.parts],

@@ -20,19 +20,27 @@ from pairdex.encoders.part import (
     encode_part,
     read_summary,
 )
+from pairdex.encoders.part_work import (
+    PartColumns,
+    PartWork,
+    encode_elsewhere,
+    with_absolute_places,
+)
 from pairdex.encoders.pictures import Orientation
 from pairdex.encoders.sources import Source
 from pairdex.encoders.target import Claim, claimed
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.parts.note import Note
-from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.progress import Meter, Progress, StepProgress, at_step
 from pairdex.wording import counted
+from pairdex.work.executors import executor_for
 
 __all__ = ["PART_ROWS", "EncodeReport", "encode"]
 
 # Pictures a part. It bounds the memory (100 MB of vectors of 768 dimensions) and what a kill loses:
 # eight minutes of ViT-B/32 on two cores.
 PART_ROWS = 20_000
+_TASK_BYTES = 3 << 30  # of a part on a cluster: the model, pictures that wait for it, vectors
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ def encode(
     exif: bool = True,
     part_rows: int = PART_ROWS,
     workers: int = 0,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> EncodeReport:
     """Encode pictures, and their captions, into a folder of parts.
@@ -94,6 +103,9 @@ def encode(
     workers
         Processes that decode pictures; 0 decodes in threads of this one. More than 0 needs the usual
         `if __name__ == "__main__":` in the calling program.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes encode the parts, or `auto`. All nodes must see
+        the pictures, the model and the folder of parts. They run the model on processors.
     progress
         Called with the pictures done and the pictures in all.
     parts
@@ -112,6 +124,10 @@ def encode(
         raise InvalidArgument(f"part_rows is {part_rows}, expected at least 1", field="part_rows")
     if workers < 0:
         raise InvalidArgument(f"workers is {workers}, expected at least 0", field="workers")
+    if cluster is not None and workers:
+        raise InvalidArgument(
+            "nodes of a cluster decode in threads; leave out workers", field="workers"
+        )
     encoder = Encoder(named_model(model), device=device)
     source = open_source(images, exif=exif)
     orientation: Orientation = "as stored" if as_stored else "upright"
@@ -122,15 +138,16 @@ def encode(
         orientation,
         tuple(source.linked),
     )
-    with claimed(Path(parts), note) as claim:
-        summaries = _encode_parts(
-            source,
-            claim,
-            encoder,
-            part_rows=part_rows,
-            workers=workers,
-            progress=at_step(progress, "encoding"),
-        )
+    target, step = Path(parts), at_step(progress, "encoding")
+    with claimed(target if cluster is None else target.resolve(), note) as claim:
+        if cluster is None:
+            summaries = _encode_parts(
+                source, claim, encoder, part_rows=part_rows, workers=workers, progress=step
+            )
+        else:
+            summaries = _encode_on_cluster(
+                cluster, source, claim, encoder, device, part_rows=part_rows, progress=step
+            )
         noted = _publish(claim, summaries, source, images)
     return _report(
         encoder,
@@ -233,6 +250,56 @@ def _encode_parts(
             report(stop - start, total)
             summaries.append(summary)
     return summaries
+
+
+def _encode_on_cluster(
+    cluster: str,
+    source: Source,
+    claim: Claim,
+    encoder: Encoder,
+    device: Device,
+    *,
+    part_rows: int,
+    progress: StepProgress | None,
+) -> Sequence[PartSummary]:
+    """Have every part as `_encode_parts` does, the new ones made by the nodes of a cluster."""
+    rules = DecodingRules(
+        encoder.model.image, claim.note.orientation, hashed="content" in source.facts
+    )
+    columns = PartColumns(source.has_captions, tuple(source.facts), source.schema)
+    summaries: dict[int, PartSummary] = {}
+    left: dict[int, PartWork] = {}
+    for number, start in enumerate(range(0, len(source), part_rows)):
+        stop = min(start + part_rows, len(source))
+        digest = digest_of(source, start, stop, encoder, rules.orientation)
+        places = [PartFiles(claim.folder, number), PartFiles(claim.staging, number)]
+        known = [found for place in places if (found := _finished(place, digest, source))]
+        if known:
+            summaries[number] = known[0]
+            continue
+        left[number] = PartWork(
+            columns,
+            with_absolute_places(source.samples(start, stop)),
+            places[-1],
+            digest,
+            encoder.model.folder.resolve(),
+            encoder.model.checksum,
+            device,
+            rules,
+        )
+    meter = Meter(len(source), progress)
+    meter.advance(len(source) - sum(len(work.samples) for work in left.values()))
+    numbers, root = list(left), source.root.resolve()
+    folders = (root if root.is_dir() else root.parent, claim.staging)
+    with executor_for(cluster=cluster if left else None, folders=folders) as executor:
+        items = list(left.values())
+        for place, (summary, seconds) in executor.each(
+            encode_elsewhere, items, memory_bytes=_TASK_BYTES
+        ):
+            summaries[numbers[place]] = summary
+            encoder.seconds += seconds
+            meter.advance(len(items[place].samples))
+    return [summaries[number] for number in range(len(summaries))]
 
 
 def _finished(files: PartFiles, digest: str, source: Source) -> PartSummary | None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -86,8 +86,24 @@ class _Rows:
     failures: list[Failure] = field(default_factory=list)
 
 
+class HasColumns(Protocol):
+    """What a part must know of its source."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The further columns, with their types."""
+
+    @property
+    def facts(self) -> Sequence[str]:
+        """The names of `FACTS` that become columns."""
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether any sample has a caption."""
+
+
 def encode_part(
-    source: Source,
+    source: HasColumns,
     samples: Sequence[Sample],
     files: PartFiles,
     *,
@@ -169,7 +185,7 @@ def _encoded(
 
 
 def _table(
-    source: Source,
+    source: HasColumns,
     rows: _Rows,
     images: NDArray[np.float32],
     texts: NDArray[np.float32] | None,

@@ -41,6 +41,7 @@ __all__ = [
     "check_limits",
     "on_processors",
     "prepare_vectors",
+    "prepared",
     "read_adapter",
     "run_adapter",
 ]
@@ -68,11 +69,12 @@ class Task:
     Attributes
     ----------
     vectors
-        A .npy file of the rows that are not removed, (rows, dim) float32 of length 1.
+        A .npy file of the rows that are not removed, (rows, dim) float32; of length 1 if the metric is the
+        cosine.
     ids
         (rows,) their ids.
     queries
-        (n, dim) float32 of length 1.
+        (n, dim) float32; of length 1 if the metric is the cosine.
     """
 
     store: Store
@@ -102,15 +104,21 @@ def read_adapter(source: StrPath) -> Adapter:
 
 
 def prepare_vectors(store: Store, on: VectorField, path: Path) -> NDArray[np.int64]:
-    """Write the rows that are not removed, normalised, to a .npy file; return their ids."""
+    """Write the rows that are not removed to a .npy file, as `prepared`; return their ids."""
     allowed = store.allowed()
     ids = np.arange(store.rows) if allowed is None else np.flatnonzero(allowed)
     view = store.vectors(on)
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (len(ids), store.dim))
     for first in range(0, len(ids), _BLOCK):
-        rows[first : first + _BLOCK] = normalise(view[ids[first : first + _BLOCK]])
+        rows[first : first + _BLOCK] = prepared(store, view[ids[first : first + _BLOCK]])
     rows.flush()
     return ids.astype(np.int64)
+
+
+def prepared(store: Store, vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Return vectors (n, dim) whose inner products order them: of length 1 if the metric is the cosine."""
+    rows = normalise(vectors) if store.metric == "cosine" else vectors
+    return rows.astype(np.float32)
 
 
 def run_adapter(
@@ -225,12 +233,13 @@ def _ids_of(adapter: Adapter, found: NDArray[Any], task: Task) -> NDArray[np.int
 
 
 def _distances(task: Task, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the distances of what was found, computed here: 1 - cos of the stored vectors."""
+    """Return the distances of what was found, computed here from the stored vectors."""
     distances = np.full(ids.shape, np.inf, np.float32)
     for number, query in enumerate(task.queries):
         found = ids[number] >= 0
-        cosines = search.similarities(task.store, task.on, query, ids[number][found])
-        distances[number, found] = 1 - cosines
+        distances[number, found] = search.distances_between(
+            task.store, task.on, query, ids[number][found]
+        )
     return distances
 
 

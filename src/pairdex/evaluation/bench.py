@@ -30,6 +30,7 @@ from pairdex.evaluation.adapters import (
     check_limits,
     on_processors,
     prepare_vectors,
+    prepared,
     read_adapter,
     run_adapter,
 )
@@ -44,7 +45,6 @@ from pairdex.files.neighbour_files import split_group
 from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import write_results
 from pairdex.knn.cosine import Neighbours, Report
-from pairdex.knn.distance import normalise
 from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
@@ -245,7 +245,7 @@ class BenchTask:
             return []
         path = scratch / "vectors.npy"
         ids = prepare_vectors(self.store, self.on, path)
-        queries = normalise(self.queries.vectors).astype(np.float32)
+        queries = prepared(self.store, self.queries.vectors)
         checksum = self.queries.checksum
         task = Task(self.store, self.on, path, ids, queries, checksum, self.k, self.repeat)
         results = []

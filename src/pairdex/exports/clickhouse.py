@@ -39,7 +39,10 @@ def export_clickhouse(
     ------
     InvalidArgument, WriteFailed, CollectionBusy
         `target` exists, a file cannot be written, or another process writes to `target`.
+    Mismatch
+        The collection's metric is not the cosine.
     """
+    store.check_cosine("ClickHouse's index")
 
     def write(folder: Path, unit: int) -> Written:
         left, name, rows = Left(), f"{unit:05d}.parquet", 0

@@ -17,7 +17,7 @@ from pairdex.files import atomic, lock
 from pairdex.follow.run import Run
 from pairdex.progress import Progress
 from pairdex.store.folder import WORK
-from pairdex.store.manifest import MANIFEST
+from pairdex.store.manifest import MANIFEST, read_manifest
 from pairdex.store.store import Store
 from pairdex.wording import counted
 
@@ -107,6 +107,8 @@ def photos(
     place = collection_of(folder, collection)
     root = Path(folder if moved_to is None else moved_to)
     content = read_folder(root)
+    if (place / MANIFEST).exists():
+        read_manifest(place).check_cosine(place, "photos")
     with _alone(place) as staging:
         run = Run(place, staging, content, take_down=take_down)
         run.open(Path(folder), moved=moved_to is not None)

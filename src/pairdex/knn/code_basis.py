@@ -21,10 +21,10 @@ _SAMPLE_ROWS = 16_384  # enough for 2,048 principal directions; read in well und
 _SEED = 20220331  # any; the day LAION-5B appeared
 
 
-def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
-    """Take evenly spaced rows of all blocks, normalised, (n, dim) float32.
+def sample_rows(blocks: Sequence[NDArray[np.float16]], *, norm: float = 0.0) -> NDArray[np.float32]:
+    """Take evenly spaced rows of all blocks, (n, dim) float32.
 
-    Rows without a direction are skipped.
+    Each is divided by its own norm, or all by `norm` if it is not 0. Rows without a direction are skipped.
     """
     total = sum(len(block) for block in blocks)
     step = max(1, total // _SAMPLE_ROWS)
@@ -37,7 +37,7 @@ def sample_rows(blocks: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.linalg.norm(rows, axis=1)
     good = np.isfinite(norms) & (norms > 0)
-    return np.asarray(rows[good] / norms[good, None], np.float32)
+    return np.asarray(rows[good] / (norm or norms[good, None]), np.float32)
 
 
 def fit_basis(rows: NDArray[np.float32], texts: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Compact codes of all rows; a scan of them rules out nearly all rows by a proven bound.
 
-A row is normalised and rotated. Two coordinates stay floats, the others become 8-bit numbers, stored
+A row is normalised and rotated; for inner products, all rows are divided by one norm instead. Two coordinates stay floats, the others become 8-bit numbers, stored
 with the norm of the rounding error. The bound and its proof: docs/certified.md. The layout of the
 file: docs/decisions/codes-layout.md.
 """
@@ -8,6 +8,7 @@ file: docs/decisions/codes-layout.md.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ from pairdex.files import atomic, checksums, foreign_json
 from pairdex.files.boundary import reading
 from pairdex.files.typed_json import typed
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
+from pairdex.knn.distance import Metric
 from pairdex.progress import StepProgress
 from pairdex.wording import counted
 
@@ -58,6 +60,7 @@ class _Header:
     source: str
     coordinate_error: float
     checksums: dict[str, str]
+    row_norm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class Codes:
         Added to every bound for rounding, as a cosine.
     head, rest
         The two planes, uint8, memory maps.
+    row_norm
+        What all rows were divided by, a power of two and at least every norm; 0 if each was divided by its own
+        norm, for cosines.
     """
 
     rows: int
@@ -85,6 +91,12 @@ class Codes:
     slack: float
     head: NDArray[np.uint8]
     rest: NDArray[np.uint8]
+    row_norm: float = 0.0
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the searches that these codes are for."""
+        return "ip" if self.row_norm else "cosine"
 
     def coordinates(self, queries: NDArray[np.float32]) -> NDArray[np.float64]:
         """Coordinates of the normalised queries, (n, dim) float64."""
@@ -136,6 +148,7 @@ def build_codes(
     *,
     text_blocks: Blocks | None = None,
     source: str = "",
+    metric: Metric = "cosine",
     threads: int = 1,
     progress: StepProgress | None = None,
 ) -> None:
@@ -152,6 +165,8 @@ def build_codes(
         text queries as well as for image queries.
     source
         A name for exactly these vectors, such as their checksum; stored in the file.
+    metric
+        The metric of the searches: `ip` codes rows with their lengths, after a pass that finds the largest.
     threads
         At least 1.
     progress
@@ -162,9 +177,11 @@ def build_codes(
     WriteFailed
         The file could not be written.
     """
-    basis = fit_basis(sample_rows(blocks), sample_rows(text_blocks or []))
+    row_norm = norm_above(blocks) if metric == "ip" else 0.0
+    sample = sample_rows(blocks, norm=row_norm)
+    basis = fit_basis(sample, sample_rows(text_blocks or []))
     with atomic.replacing(path) as file:
-        writer = _Writer(file, basis, sum(len(block) for block in blocks), threads)
+        writer = _Writer(file, basis, sum(len(block) for block in blocks), row_norm, threads)
         for chunk in _chunks(blocks):
             writer.add(chunk)
             if progress is not None:
@@ -172,7 +189,23 @@ def build_codes(
         writer.finish(source)
 
 
-def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) -> Codes:
+def norm_above(blocks: Blocks) -> float:
+    """Return the smallest power of two that is surely at least the norm of every row; 1 if no row has one.
+
+    Rows that are all zero or not finite do not count.
+    """
+    largest = 0.0
+    for chunk in _chunks(blocks):
+        wide = chunk.astype(np.float32)
+        squares = np.einsum("ij,ij->i", wide, wide)
+        largest = max(largest, float(squares[np.isfinite(squares)].max(initial=0.0)))
+    # A float32 sum of d squares errs by less than d 2^-23, below 2^-6 up to a dim of 65,536.
+    return 2.0 ** math.ceil(math.log2(math.sqrt(largest * (1 + 2**-6)))) if largest else 1.0
+
+
+def open_codes(
+    path: Path, *, rows: int, dim: int, source: str | None = None, metric: Metric | None = None
+) -> Codes:
     """Open a file of codes, which must belong to the given vectors.
 
     Compares the header and the basis with their checksums; `verify_codes` reads the rest.
@@ -189,6 +222,8 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
         It was made from other vectors.
     """
     header = _read_header(path)
+    if metric is not None and (header.row_norm > 0) != (metric == "ip"):
+        raise Mismatch(f"{path} was made for another metric than {metric}: {_REMEDY}")
     for key, expected in (("rows", rows), ("dim", dim), ("source", source)):
         if expected is not None and getattr(header, key) != expected:
             raise Mismatch(
@@ -207,7 +242,7 @@ def open_codes(path: Path, *, rows: int, dim: int, source: str | None = None) ->
     basis = stored[:, :dim].astype(np.float64)
     slack = _slack(basis, header.coordinate_error)
     head, rest = np.split(content[basis_bytes:], [head_bytes])
-    return Codes(rows, dim, header.source, basis, slack, head, rest)
+    return Codes(rows, dim, header.source, basis, slack, head, rest, header.row_norm)
 
 
 def verify_codes(path: Path) -> None:
@@ -235,11 +270,19 @@ _REMEDY = "delete the file and search again to rebuild it"
 class _Writer:
     """Writes codes into the file: two planes that grow in parallel, then the header."""
 
-    def __init__(self, file: BinaryIO, basis: NDArray[np.float32], rows: int, threads: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        basis: NDArray[np.float32],
+        rows: int,
+        row_norm: float,
+        threads: int,
+    ) -> None:
         self.rows_done = 0
         self.rows = rows
         self._file = file
         self._dim = len(basis)
+        self._row_norm = row_norm
         self._threads = threads
         stride = (self._dim + 15) // 16 * 16
         self._basis = np.zeros((self._dim, stride), np.float32)
@@ -255,7 +298,13 @@ class _Writer:
         _, head_bytes, rest_bytes = _section_bytes(len(chunk), self._dim)
         planes = {"head": np.empty(head_bytes, np.uint8), "rest": np.empty(rest_bytes, np.uint8)}
         _native.encode_rows(
-            chunk, self._basis, planes["head"], planes["rest"], threads=self._threads, kernel=""
+            chunk,
+            self._basis,
+            planes["head"],
+            planes["rest"],
+            row_norm=self._row_norm,
+            threads=self._threads,
+            kernel="",
         )
         for name, plane in planes.items():
             self._file.seek(self._ends[name])
@@ -272,12 +321,20 @@ class _Writer:
             source=source,
             coordinate_error=_native.coordinate_error(self._dim, kernel=""),
             checksums={"basis": checksums.of_bytes(self._basis.tobytes()), **sums},
+            row_norm=self._row_norm,
         )
-        text = json.dumps(asdict(header)).encode()
+        text = json.dumps(_content(header)).encode()
         prefix = _PREFIX.pack(MAGIC, VERSION, len(text), checksums.of_bytes(text).encode())
         self._file.seek(0)
         self._file.write((prefix + text).ljust(_HEADER_BYTES, b"\0"))
         self._file.write(self._basis.tobytes())
+
+
+def _content(header: _Header) -> dict[str, object]:
+    content = asdict(header)
+    if not header.row_norm:
+        del content["row_norm"]
+    return content
 
 
 def _read_header(path: Path) -> _Header:
@@ -307,6 +364,8 @@ def _read_header(path: Path) -> _Header:
             raise ValueError(
                 f"it cannot hold {counted(header.rows, 'row')} of {header.dim:,} dimensions"
             )
+        if not 0 <= header.row_norm < math.inf:
+            raise ValueError(f"its row_norm is {header.row_norm}")
     return header
 
 

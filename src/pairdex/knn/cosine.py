@@ -1,4 +1,4 @@
-"""Exact k nearest rows of float16 blocks, by cosine distance.
+"""Exact k nearest rows of float16 blocks, by cosine distance or by inner product.
 
 A fast scan, of the rows in float32 or of their 8-bit codes, rules out rows by a proven bound. All other
 rows are compared in float64, summed in one fixed order. So the answer does not depend on the scan, the
@@ -7,6 +7,7 @@ kernel, the number of threads or the blocks, and no row outside it can be nearer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pairdex import _native
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
 from pairdex.knn.codes import AnyCodes, Codes, CodesOfShards
+from pairdex.knn.distance import Metric
 from pairdex.knn.merging import Merging
 from pairdex.knn.ways import Choice
 from pairdex.work.processors import usable_processors
@@ -143,7 +145,7 @@ class Neighbours:
     ids
         (n, k) int64, 0-based over all blocks; -1 where fewer than k rows qualify.
     distances
-        (n, k) float64, 1 - cos in [0, 2]; infinity beside an id of -1.
+        (n, k) float64, 1 - cos in [0, 2], or the negative inner product; infinity beside an id of -1.
     report
         How the answer was found.
     """
@@ -176,6 +178,7 @@ def nearest(
     queries: NDArray[np.float32],
     k: int,
     *,
+    metric: Metric = "cosine",
     allowed: NDArray[np.bool_] | None = None,
     within: float | None = None,
     codes: AnyCodes | None = None,
@@ -195,13 +198,15 @@ def nearest(
         (n, dim), any real dtype, of any length but zero; compared as float32.
     k
         At least 1; may exceed the number of rows.
+    metric
+        `cosine`, or `ip` for the largest inner products, whose distances are their negatives.
     allowed
         (rows,) over all blocks: only rows where it is true are found.
     within
-        Largest distance of a row that is found; a smaller limit makes the search faster.
+        Largest distance of a row that is found; a smaller limit makes the search faster. Only for cosines.
     codes
-        The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster. Codes
-        of shards cover consecutive blocks each.
+        The codes of exactly these blocks (`pairdex.knn.codes`), made for this metric: the same answer,
+        many times faster. Codes of shards cover consecutive blocks each.
     gather
         Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
@@ -222,19 +227,19 @@ def nearest(
         If dims or dtypes differ, or `allowed` is not one flag a row.
     """
     check_options(k, threads, kernel)
-    if within is not None and not within >= 0:
-        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
+    _check_within(within, metric)
     checked = check_queries(queries)
     n_rows = sum(len(block) for block in blocks)
     check_blocks(blocks, checked.shape[1], np.float16)
     check_allowed(allowed, n_rows)
-    _check_codes(codes, n_rows, checked.shape[1])
+    _check_codes(codes, n_rows, checked.shape[1], metric)
     work = _Work(
         list(blocks),
         checked,
         k,
+        metric,
         allowed,
-        MAX_DISTANCE if within is None else within,
+        _farthest(metric) if within is None else within,
         threads or _worthwhile_threads(n_rows * checked.size),
         kernel or "",
     )
@@ -252,10 +257,15 @@ class _Work:
     blocks: list[NDArray[np.float16]]
     queries: NDArray[np.float32]
     k: int
+    metric: Metric
     allowed: NDArray[np.bool_] | None
     within: float | NDArray[np.float64]
     threads: int
     kernel: str
+
+    @property
+    def answered(self) -> Answered:
+        return Answered() if self.metric == "cosine" else Answered(params=f"metric={self.metric}")
 
     def by_floats(self) -> Neighbours:
         ids, distances, rechecked = _native.nearest(
@@ -264,10 +274,11 @@ class _Work:
             self.k,
             allowed=self.allowed,
             within=self.within,
+            inner_product=self.metric == "ip",
             threads=self.threads,
             kernel=self.kernel,
         )
-        return Neighbours(ids, distances, Report(0, 0, rechecked))
+        return Neighbours(ids, distances, Report(0, 0, rechecked, answered=self.answered))
 
     def by_codes(self, codes: Codes) -> Neighbours:
         ids, distances, scanned, refined, rechecked = _native.nearest_by_codes(
@@ -280,10 +291,16 @@ class _Work:
             rest=codes.rest,
             allowed=self.allowed,
             within=self.within,
+            row_norm=codes.row_norm,
             threads=self.threads,
             kernel=self.kernel,
         )
-        return Neighbours(ids, distances, Report(scanned, refined, rechecked))
+        report = Report(scanned, refined, rechecked, answered=self.answered)
+        return Neighbours(ids, distances, report)
+
+    def _within_for(self, merging: Merging) -> float | NDArray[np.float64]:
+        """Return the limit of each query in the next shard; products have none, as they are not bounded."""
+        return math.inf if self.metric == "ip" else np.minimum(merging.limits, self.within)
 
     def by_shards(self, codes: CodesOfShards) -> Neighbours:
         """Search one shard after another, each query only within its k-th distance so far."""
@@ -297,17 +314,18 @@ class _Work:
                 self,
                 blocks=inside,
                 allowed=None if self.allowed is None else self.allowed[first : first + rows],
-                within=np.minimum(merging.limits, self.within) if first else self.within,
+                within=self._within_for(merging) if first else self.within,
             )
             found = work.by_floats() if own is None else work.by_codes(own)
             merging.add(found.ids, found.distances, first)
             reports.append(found.report)
             first += rows
-        counts = [
+        scanned, refined, rechecked = (
             sum(getattr(report, name) for report in reports)
             for name in ("scanned", "refined", "rechecked")
-        ]
-        return Neighbours(merging.ids, merging.distances, Report(*counts))
+        )
+        report = Report(scanned, refined, rechecked, answered=self.answered)
+        return Neighbours(merging.ids, merging.distances, report)
 
 
 def _worthwhile_threads(products: int) -> int:
@@ -343,8 +361,30 @@ def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
     return rows
 
 
-def _check_codes(codes: AnyCodes | None, n_rows: int, dim: int) -> None:
-    if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
+def _farthest(metric: Metric) -> float:
+    return MAX_DISTANCE if metric == "cosine" else math.inf
+
+
+def _check_within(within: float | None, metric: Metric) -> None:
+    if within is None:
+        return
+    if metric == "ip":
+        raise InvalidArgument(f"within is {within}: it limits cosine distances, the metric is ip")
+    if not within >= 0:
+        raise InvalidArgument(f"within is {within}, expected a distance of 0 or more")
+
+
+def _check_codes(codes: AnyCodes | None, n_rows: int, dim: int, metric: Metric) -> None:
+    if codes is None:
+        return
+    parts = [one for _, one in codes.shards] if isinstance(codes, CodesOfShards) else [codes]
+    for own in parts:
+        if own is not None and own.metric != metric:
+            raise Mismatch(
+                f"the codes are for the metric {own.metric}, the search is by {metric}: "
+                "build the codes again"
+            )
+    if (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
         raise Mismatch(
             f"the codes are of {got}, "

@@ -95,7 +95,7 @@ class Functions:
     def _distance(
         self, ids: pa.ChunkedArray, texts: pa.ChunkedArray, kinds: pa.ChunkedArray
     ) -> pa.Array:
-        """Return 1 - cos between each row and its text; NULL for an unknown or NULL id."""
+        """Return the distance between each row and its text; NULL for an unknown or NULL id."""
         asked = np.asarray(ids.fill_null(-1), np.int64)
         known = (asked >= 0) & (asked < self._store.rows) & np.asarray(texts.is_valid())
         if self._live is not None:
@@ -107,13 +107,20 @@ class Functions:
                 by_query.setdefault(pair, []).append(row)
         try:
             for (text, kind), rows in by_query.items():
-                vectors = self._vectors(kind)[asked[rows]].astype(np.float64)
-                cosines = vectors @ self._vector(text) / np.linalg.norm(vectors, axis=1)
-                distances[rows] = np.clip(1.0 - cosines, 0.0, 2.0)
+                distances[rows] = self._distances_to(text, kind, asked[rows])
         except PairdexError as error:
             self.error = error
             raise
         return pa.array(distances, mask=~known)
+
+    def _distances_to(
+        self, text: str, kind: VectorField, ids: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        vectors = self._vectors(kind)[ids].astype(np.float64)
+        products = np.asarray(vectors @ self._vector(text))
+        if self._store.metric == "ip":
+            return np.asarray(0.0 - products)
+        return np.asarray(np.clip(1.0 - products / np.linalg.norm(vectors, axis=1), 0.0, 2.0))
 
     def _encoded(self, text: str) -> NDArray[np.float64]:
         with self._encoding:

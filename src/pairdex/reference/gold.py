@@ -73,7 +73,8 @@ class GoldReport:
         Queries whose k-th and (k+1)-th neighbours are at equal distance. They have several correct
         answers.
     near_duplicates
-        Queries with a row nearer than NEAR_DUPLICATE_DISTANCE, in projections NEAR_DUPLICATES.
+        Queries with a row nearer than NEAR_DUPLICATE_DISTANCE, in projections NEAR_DUPLICATES. None for inner
+        products, which say nothing of equal vectors.
     certified
         Whether an error bound proves that no row outside the answers is nearer, in the searched
         space.
@@ -85,7 +86,7 @@ class GoldReport:
     n: int
     k: int
     ties: int
-    near_duplicates: int
+    near_duplicates: int | None
     certified: bool
     scanned: int
     rechecked: int
@@ -108,6 +109,8 @@ def check_gold_wanted(
             f"cannot write a gold standard to {out}: expected a name that ends in .h5", field="out"
         )
     space = search.open_space(store, on)
+    if device is not None:
+        store.check_cosine("a search on a device")
     if device is not None and isinstance(space, Projection):
         raise InvalidArgument(f"a device searches image or text, not {on}", field="device")
     if not 1 <= k <= MAX_GOLD_K:
@@ -206,6 +209,7 @@ def _check_itself(store: Store, queries: StrPath, k: int, device: str | None) ->
             "of all its rows, or a file of queries",
             field="queries",
         )
+    store.check_cosine("a gold standard of all rows")
     if device is not None:
         raise InvalidArgument("a device searches for queries, not for all rows", field="device")
     if k >= store.live_rows:
@@ -237,7 +241,9 @@ def _self_gold(
         space,
         out,
         k,
-        near=_near(space),
+        near=NEAR_DUPLICATES[space.kind]
+        if isinstance(space, Projection)
+        else NEAR_DUPLICATE_DISTANCE,
         attributes=facts,
         use_codes=use_codes,
         progress=progress,
@@ -291,6 +297,7 @@ def write_gold(
     if n == 0:
         raise InvalidArgument("there are no queries: a gold standard needs one", field="queries")
     started = time.perf_counter()
+    duplicates = _near(store, space)
     counts = {"ties": 0, "near_duplicates": 0, "scanned": 0, "rechecked": 0}
     facts = _attributes(store, queries, k, space)
     texts = {} if queries.kinds is None else {"kind": np.char.encode(queries.kinds)}
@@ -305,14 +312,25 @@ def write_gold(
         )
         for first, found in found_blocks:
             writer.write(first, found.ids[:, :k], found.distances[:, :k])
-            _count(counts, found, k, space)
+            _count(counts, found, k, duplicates)
             meter.advance(len(found.ids))
         if store.checksum != facts["collection_checksum"]:
             raise Mismatch(
                 f"rows were removed from {store.path} meanwhile: run the same command again"
             )
-        writer.set_attributes({name: counts[name] for name in ("ties", "near_duplicates")})
-    return GoldReport(n=n, k=k, certified=True, seconds=time.perf_counter() - started, **counts)
+        writer.set_attributes(
+            {name: counts[name] for name in ("ties", "near_duplicates") if name in facts}
+        )
+    return GoldReport(
+        n=n,
+        k=k,
+        ties=counts["ties"],
+        near_duplicates=None if duplicates is None else counts["near_duplicates"],
+        certified=True,
+        scanned=counts["scanned"],
+        rechecked=counts["rechecked"],
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _blocks(vectors: NDArray[Any], k: int) -> list[tuple[int, NDArray[Any]]]:
@@ -356,19 +374,21 @@ def _nearest(
     return nearest_on_device(blocks, queries, k, allowed=store.allowed(), device=device)
 
 
-def _count(
-    counts: dict[str, int], found: cosine.Neighbours, k: int, space: VectorField | Projection
-) -> None:
+def _count(counts: dict[str, int], found: cosine.Neighbours, k: int, near: float | None) -> None:
     """Count ties and near-duplicates in the k + 1 neighbours of each query."""
-    near = _near(space)
     counts["ties"] += int(np.count_nonzero(found.distances[:, k - 1] == found.distances[:, k]))
-    counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
+    if near is not None:
+        counts["near_duplicates"] += int(np.count_nonzero(found.distances[:, 0] < near))
     counts["scanned"] += found.report.scanned
     counts["rechecked"] += found.report.rechecked
 
 
-def _near(space: VectorField | Projection) -> float:
-    """Return the distance below which a row counts as a near-duplicate."""
+def _near(store: Store, space: VectorField | Projection) -> float | None:
+    """Return the distance below which a row counts as a near-duplicate; None if no distance says so."""
+    if store.metric == "ip":
+        return None
+    if isinstance(space, Projection) and (space.kind, space.record.method) == ("pca", "joint"):
+        return None  # queries and rows have other coordinates
     return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
 
 
@@ -383,26 +403,27 @@ def _attributes(
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
         "ids": store.rows,  # the largest id + 1; removed rows keep their ids
-        **_measure(space),
+        **_measure(store, space),
         "queries": len(queries.vectors),
         "queries_checksum": queries.checksum,
         **said,
         "k": k,
-        "normalised": True,
+        "normalised": store.metric == "cosine",
         "ties": 0,
-        "near_duplicates": 0,
+        **({} if _near(store, space) is None else {"near_duplicates": 0}),
         "certified": True,
         "created_by": f"pairdex {__version__}",
     }
 
 
-def _measure(space: VectorField | Projection) -> dict[str, Value]:
+def _measure(store: Store, space: VectorField | Projection) -> dict[str, Value]:
     if not isinstance(space, Projection):
-        return {"on": space, "distance": distance_of(space), "dtype": "float64, stored as float32"}
+        distance = distance_of(store, space)
+        return {"on": space, "distance": distance, "dtype": "float64, stored as float32"}
     exact = "integers" if space.kind == "hamming" else "float64"
     return {
         "on": space.name,
         "model_checksum": space.record.model.checksum,
-        "distance": distance_of(space),
+        "distance": distance_of(store, space),
         "dtype": f"{exact}, stored as float32",
     }

@@ -185,6 +185,7 @@ def _check(
     store: Store, out: Path, *, k: int, recall: float, on: str, group: str | None
 ) -> VectorField | Projection:
     check_suffix(out)
+    store.check_cosine("a graph of all rows")
     space = open_space(store, on)
     if not 1 <= k <= MAX_GRAPH_K:
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_GRAPH_K:,}", field="k")
@@ -294,7 +295,7 @@ def _write(
         "recall_rows": report.recall_rows,
         "exact": report.exact,
         "threads": usable_processors(),
-        "distance": distance_of(rows.space),
+        "distance": distance_of(rows.store, rows.space),
         "collection_checksum": facts["checksum"],
         "queries_checksum": rows_checksum(rows.store),
         "created_by": f"pairdex {__version__}",

@@ -9,9 +9,11 @@ from pairdex.store.store import Store, VectorField
 __all__ = ["distance_of", "rows_checksum"]
 
 
-def distance_of(space: VectorField | Projection) -> str:
-    """Return the name of the distance in a space."""
-    return MEASURES[space.kind] if isinstance(space, Projection) else "1 - cos"
+def distance_of(store: Store, space: VectorField | Projection) -> str:
+    """Return the name of the distance in a space of a collection."""
+    if isinstance(space, Projection):
+        return MEASURES[space.kind]
+    return "1 - cos" if store.metric == "cosine" else "negative inner product"
 
 
 def rows_checksum(store: Store) -> str:

@@ -90,6 +90,7 @@ def check_queries_wanted(
             f"cannot write queries to {out}: expected a name that ends in .h5", field="out"
         )
     store.check_kind(on)
+    against.check_cosine("the rule for queries")
     rows = store.live_rows
     if not 1 <= n <= rows:
         raise InvalidArgument(

@@ -9,10 +9,10 @@ from pairdex.search.neighbours import (
     MAX_K,
     check_k,
     check_vectors,
+    distances_between,
     nearest,
     nearest_in_space,
     open_space,
-    similarities,
 )
 from pairdex.search.options import SearchOptions
 from pairdex.search.query import (
@@ -53,6 +53,7 @@ __all__ = [
     "check_vectors",
     "count_facets",
     "describe",
+    "distances_between",
     "hit_columns",
     "narrowed",
     "nearest",
@@ -60,5 +61,4 @@ __all__ = [
     "open_space",
     "query_vector",
     "safe_filter",
-    "similarities",
 ]

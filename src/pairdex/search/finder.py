@@ -21,7 +21,7 @@ from pairdex.search.captions import Captions
 from pairdex.search.facets import Facets, count_facets
 from pairdex.search.hits import Hits, describe, with_folded
 from pairdex.search.hybrid import Fused
-from pairdex.search.neighbours import similarities
+from pairdex.search.neighbours import distances_between
 from pairdex.search.options import SearchOptions
 from pairdex.search.pages import Page, Ranks, read_page
 from pairdex.search.picture_names import picture_note
@@ -106,12 +106,15 @@ class Finder:
             A value of the query or an option is invalid.
         """
         options.check_query()
+        self._check_fold(options)
         on, kind = options.on, self.kind_of(options.on)
         asked = self.query_vector(query, on=on, encoder=encoder)
         ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.captions)
         page = self._page(ranking, options)
-        cosines = None if on == kind else similarities(self.store, kind, asked, page.rows.ids)
-        hits = self._hits(page, cosines)
+        similar = None
+        if on != kind:  # the distances are a projection's
+            similar = 1.0 - distances_between(self.store, kind, asked, page.rows.ids)
+        hits = self._hits(page, similar)
         note = hits.report.note or picture_note(query.only_text)
         return Hits(hits.table, replace(hits.report, note=note), hits.collection)
 
@@ -123,12 +126,17 @@ class Finder:
         InvalidArgument
             As `browse.browse`; or the options choose no rows.
         """
+        self._check_fold(options)
         chosen = browse(self.store, self._narrowed(options), self._orders, self.captions.index)
         hits = self._hits(self._page(chosen, options))
         if options.fold is None:
             return hits
         report = replace(hits.report, next=None)  # `after` knows no folded rows
         return Hits(hits.table, report, hits.collection)
+
+    def _check_fold(self, options: SearchOptions) -> None:
+        if options.fold is not None:
+            self.store.check_cosine("fold")
 
     def _page(self, ranking: Ranks, options: SearchOptions) -> Page:
         view = partial(self.store.vectors, self.kind_of(options.on))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.files import json_values
+from pairdex.knn.distance import similarity as similarity_of
 from pairdex.search.report import SearchReport
 from pairdex.store.row_html import MAX_CARDS, Pictures, Row, grid
 from pairdex.store.store import Store
@@ -163,19 +164,20 @@ def describe(
 ) -> pa.Table:
     """Build the table of `Hits` from the found rows.
 
-    `similarity` is the cosine to the query; its default is 1 - distance. NaN becomes null. `why` holds
+    `similarity` is the cosine or inner product with the query; its default is what the distance stands for.
+    NaN becomes null. `why` holds
     columns, shape (n,), that explain the order. Rows removed after the search began are left out.
     """
     live = store.allowed()
     found = (ids >= 0) & (True if live is None else live[ids])
-    cosines = (1.0 - distances if similarity is None else similarity)[found]
-    ids, distances = ids[found], distances[found]
+    similar = similarity_of(store.metric, distances) if similarity is None else similarity
+    ids, distances, similar = ids[found], distances[found], similar[found]
     metadata = store.read(ids)
     table = pa.table(
         {
             "id": pa.array(ids, pa.int64()),
             "distance": pa.array(distances, pa.float64(), from_pandas=True),
-            "similarity": pa.array(cosines, pa.float64(), from_pandas=True),
+            "similarity": pa.array(similar, pa.float64(), from_pandas=True),
         }
     )
     for name, column in zip(metadata.column_names, metadata.columns, strict=True):
@@ -193,7 +195,11 @@ def with_folded(table: pa.Table, folded: dict[int, list[int]]) -> pa.Table:
 
 
 def as_hit(
-    row_id: int, distance: float, row: dict[str, Any], why: Mapping[str, Any] = _NOTHING
+    row_id: int,
+    distance: float,
+    similarity: float,
+    row: dict[str, Any],
+    why: Mapping[str, Any] = _NOTHING,
 ) -> dict[str, Any]:
     """Return one found row for JSON. This is faster than a table for a few rows.
 
@@ -204,7 +210,7 @@ def as_hit(
     why
         The values that explain its place.
     """
-    found = {"id": row_id, "distance": distance, "similarity": 1.0 - distance}
+    found = {"id": row_id, "distance": distance, "similarity": similarity}
     if not why:
         return FIRST | found | hit_columns(row)
     return FIRST | found | {_renamed(name, why): row[name] for name in row} | dict(why)

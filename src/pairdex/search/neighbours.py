@@ -17,7 +17,7 @@ from pairdex.derived.projections.search import nearest_projected
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn import cosine
 from pairdex.knn.codes import AnyCodes
-from pairdex.knn.distance import cosine_distance
+from pairdex.knn.distance import distance
 from pairdex.store.store import Store, VectorField
 
 __all__ = [
@@ -26,17 +26,17 @@ __all__ = [
     "MAX_K",
     "check_k",
     "check_vectors",
+    "distances_between",
     "nearest",
     "nearest_in_space",
     "open_space",
-    "similarities",
 ]
 
 DEFAULT_K = 10
 MAX_K = 1_000_000  # per query; a larger k is a mistake and would fill memory
 MAX_FOUND = 100_000_000  # per call (queries x k): ids and distances take 1.6 GB
 
-_COSINE_BLOCK = 10_000  # rows per read: 160 MB of vectors at 1,024 dimensions
+_BLOCK = 10_000  # rows per read: 160 MB of vectors at 1,024 dimensions
 
 
 def nearest(
@@ -64,7 +64,9 @@ def nearest(
     """
     check_vectors(store, vectors, k, on)
     blocks = store.vectors(on).blocks
-    return cosine.nearest(blocks, vectors, k, allowed=store.allowed(where), codes=codes)
+    return cosine.nearest(
+        blocks, vectors, k, metric=store.metric, allowed=store.allowed(where), codes=codes
+    )
 
 
 def check_vectors(store: Store, vectors: NDArray[Any], k: int, on: VectorField) -> None:
@@ -135,17 +137,17 @@ def nearest_in_space(
     return cosine.Neighbours(ids, distances, report)
 
 
-def similarities(
+def distances_between(
     store: Store, on: VectorField, vector: NDArray[np.float32], ids: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the cosine of each row's stored vector to a vector (dim,); NaN for an id of -1."""
+    """Return each row's distance from a vector (dim,), by the collection's metric; NaN for an id of -1."""
     view = store.vectors(on)
-    cosines = np.full(len(ids), np.nan)
+    found = np.full(len(ids), np.nan)
     places = np.flatnonzero(ids >= 0)
-    for first in range(0, len(places), _COSINE_BLOCK):
-        some = places[first : first + _COSINE_BLOCK]
-        cosines[some] = 1.0 - cosine_distance(vector, view[ids[some]])
-    return cosines
+    for first in range(0, len(places), _BLOCK):
+        some = places[first : first + _BLOCK]
+        found[some] = distance(store.metric, vector, view[ids[some]])
+    return found
 
 
 def check_k(k: int) -> None:

@@ -154,9 +154,10 @@ class Query:
 def query_vector(
     store: Store, query: Query, encoder: TextImageEncoder | None, on: VectorField
 ) -> NDArray[np.float32]:
-    """Return the unit query vector, shape (dim,).
+    """Return the query vector, shape (dim,), of length 1 if searches compare cosines.
 
-    `like` uses the row's stored vector of the searched kind. `combine` combines several terms.
+    `like` uses the row's stored vector of the searched kind. `combine` combines several terms. For inner
+    products vectors keep their lengths, and several terms are summed, so that their products are.
 
     Raises
     ------
@@ -165,10 +166,28 @@ def query_vector(
         or zero length, or the terms cancel each other out.
     """
     terms = query.parts
+    if store.metric == "ip":
+        return _weighted_sum(terms, _encoded(store, terms, encoder, on))
     vectors = [normalise(row) for row in _encoded(store, terms, encoder, on)]
     weights = np.array([term.weight for term in terms])
     direction = vectors[0] if len(terms) == 1 else combine(np.stack(vectors), weights)
     return direction.astype(np.float32)
+
+
+def _weighted_sum(
+    terms: Sequence[Term], vectors: Iterable[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    wide = [np.asarray(vector, np.float64) for vector in vectors]
+    if len(wide) == 1:
+        return wide[0].astype(np.float32)
+    weighted = [term.weight * vector for term, vector in zip(terms, wide, strict=True)]
+    total = np.asarray(np.sum(weighted, axis=0), np.float32)
+    if not total.any():
+        raise InvalidArgument(
+            "the terms cancel each other out: nothing is left of them; change their weights",
+            field="terms",
+        )
+    return total
 
 
 def _check_one(what: str, given: list[str], kinds: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from pairdex.derived.lookups.words import Keywords
 from pairdex.knn import cosine
 from pairdex.search.caption_words import fuse_captions
 from pairdex.search.hybrid import KEYWORD_DEPTH, VECTOR_DEPTH, fuse
-from pairdex.search.neighbours import similarities
+from pairdex.search.neighbours import distances_between
 from pairdex.search.report import SearchReport
 from pairdex.store.store import Store, VectorField
 
@@ -138,4 +138,4 @@ def distances_to(
     store: Store, on: VectorField, vector: NDArray[np.float32]
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
     """Return a function from rows to their distances (n,) from a vector."""
-    return lambda ids: 1.0 - similarities(store, on, vector, ids)
+    return lambda ids: distances_between(store, on, vector, ids)

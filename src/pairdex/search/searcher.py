@@ -141,10 +141,13 @@ class Searcher:
         if index is not None:
             return self._planned(on, *index, queries, k=k, allowed=allowed, options=options)
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
-        found = cosine.nearest(blocks, queries, k, allowed=allowed, codes=codes)
+        metric = self._store.metric
+        found = cosine.nearest(blocks, queries, k, metric=metric, allowed=allowed, codes=codes)
         if options.exact:
             return _exact_because(found, "an exact search was asked for")
         why = f"there is no usable index of {on} vectors; pairdex index makes one"
+        if metric != "cosine":
+            why = f"an index is for cosines, the metric is {metric}"
         return _exact_because(found, why)
 
     def _planned(
@@ -166,7 +169,7 @@ class Searcher:
 
         def exactly(some: NDArray[np.float32], by_codes: bool) -> cosine.Neighbours:
             blocks, codes = self._store.vectors(on).blocks, self.codes(on) if by_codes else None
-            return cosine.nearest(
+            return cosine.nearest(  # an index exists for cosines only
                 blocks, some, k, allowed=allowed, codes=codes, gather=not by_codes
             )
 
@@ -255,7 +258,8 @@ class Searcher:
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
-        found = cosine.nearest(blocks, vectors, k, allowed=among, codes=codes)
+        metric = self._store.metric
+        found = cosine.nearest(blocks, vectors, k, metric=metric, allowed=among, codes=codes)
         return _exact_because(found, "the words of the query restrict the rows")
 
     def _by_keywords(

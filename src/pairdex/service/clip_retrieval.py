@@ -154,6 +154,7 @@ async def knn_service(request: Request) -> Response:
     """Search as clip-retrieval's back end does."""
     asked = await _checked(request, KnnRequest)
     served = request.app.state.catalogue.pick(asked.indice_name, "indice_name")
+    served.collection.finder.store.check_cosine("clip-retrieval's API")
     where, ignored = _conditions(served, asked)
     query = await _query(request, served, asked)
     searches: Searches = request.app.state.searches

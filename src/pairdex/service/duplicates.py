@@ -274,6 +274,7 @@ def _query_of(
     served: ServedCollection, asked: DuplicatesRequest | DuplicateGroupRequest
 ) -> DuplicatesQuery:
     on, threshold = asked.on, asked.threshold
+    served.collection.finder.store.check_cosine("the search for near-duplicates")
     is_safe = lookup.wants_safe(served, asked.safe)
     served.collection.narrowed(None, safe=is_safe)
     if on not in served.kinds:

@@ -85,6 +85,7 @@ def contains(served: ServedCollection, asked: ContainsRequest) -> dict[str, Any]
         urls = [{"url": url, "ids": ids} for url, ids in zip(asked.urls, rows, strict=True)]
     else:
         assert asked.image is not None, "the request has urls or image"
+        served.collection.finder.store.check_cosine("the search for the same picture")
         check_model(served, "image")
         found = served.collection.search(Query(image=open_image(asked.image)), k=1).table
         row_id, distance = ([*found[name].to_pylist(), None][0] for name in ("id", "distance"))

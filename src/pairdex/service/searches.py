@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
+from pairdex.knn.distance import similarity
 from pairdex.search import Query, SearchReport, as_hit
 from pairdex.search.captions import Captions
 from pairdex.search.hybrid import VECTOR_DEPTH
@@ -270,4 +271,6 @@ def _hits(
     row_ids = ids[rows].tolist()
     columns = served.collection.values(row_ids)
     reasons = [{}] * len(rows) if why is None else [why[row] for row in rows]
-    return list(map(as_hit, row_ids, distances[rows].tolist(), columns, reasons))
+    near = distances[rows]
+    similar = similarity(served.collection.metric, near)
+    return list(map(as_hit, row_ids, near.tolist(), similar.tolist(), columns, reasons))

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import get_args
 
 from pairdex.arguments import StrPath, checked
 from pairdex.encoders.first_use import record_of
 from pairdex.encoders.model import what_it_knows
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.knn.distance import Metric
 from pairdex.parts.columns import Column
 from pairdex.parts.layout import DEFAULT_TOWER, FoundParts, Tower, search_parts
 from pairdex.parts.model_record import ModelRecord
@@ -30,7 +32,7 @@ from pairdex.store.arrivals import Arrival, find_arrivals
 from pairdex.store.build_notes import build_notes
 from pairdex.store.doubts import check_order, check_tags
 from pairdex.store.folder import claimed, make_folders, tidy
-from pairdex.store.manifest import Manifest, PartEntry, write_manifest
+from pairdex.store.manifest import DEFAULT_METRIC, Manifest, PartEntry, write_manifest
 from pairdex.store.plan import (
     Selection,
     check_additions,
@@ -104,6 +106,8 @@ class BuildOptions:
         How many parts are written at once, each in a process of its own.
     cluster
         The address of a Ray cluster whose nodes write the parts, or `auto`.
+    metric
+        How searches compare vectors; None: as an existing collection does, by cosine in a new one.
     """
 
     metadata: Path | None = None
@@ -112,12 +116,16 @@ class BuildOptions:
     link: bool = False
     workers: int = 1
     cluster: str | None = None
+    metric: Metric | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InvalidArgument(
                 f"workers is {self.workers}, expected at least 1", field="workers"
             )
+        if self.metric not in (None, *get_args(Metric)):
+            expected = " or ".join(get_args(Metric))
+            raise InvalidArgument(f"metric is {self.metric!r}, expected {expected}", field="metric")
 
 
 @checked
@@ -133,6 +141,7 @@ def build(
     metadata: StrPath | None = None,
     tower: Tower = DEFAULT_TOWER,
     model: StrPath | None = None,
+    metric: Metric | None = None,
     replace_parts: Parts = (),
     skip_incomplete: bool = False,
     link: bool = False,
@@ -169,6 +178,9 @@ def build(
     model
         The name or folder of the model that made the vectors; encoded parts and parts of a known
         release say it themselves.
+    metric
+        How searches compare vectors: `cosine` (the default), or `ip` for the inner product of vectors that
+        are not normalised. Both store the vectors as they came. It is a property of the collection.
     replace_parts
         The numbers of parts whose files have changed, as `parts`: their old rows are taken down, the new
         ones added.
@@ -202,6 +214,7 @@ def build(
         link=link,
         workers=workers,
         cluster=cluster,
+        metric=metric,
     )
     selection = selection_of(
         subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
@@ -261,7 +274,7 @@ def build_collection(
             parts=found.parts,
             selection=selection,
             model=model,
-            replaced=options.replaced,
+            options=options,
         )
         make_folders(collection, job.manifest)
         entries = job.run(note, options, progress)
@@ -364,22 +377,23 @@ def _planned(
     parts: Sequence[Part],
     selection: Selection,
     model: ModelRecord | None,
-    replaced: frozenset[int],
+    options: BuildOptions,
 ) -> _Job:
     """Choose and check the new parts, decide the columns, and widen earlier columns if needed."""
     if before is not None:
-        check_additions(collection, before, parts, selection, model)
+        check_additions(collection, before, parts, selection, model, metric=options.metric)
     arrivals = find_arrivals(
         parts,
         before,
         collection=collection,
         source=source,
         selection=selection,
-        replaced=replaced,
+        replaced=options.replaced,
     )
     new = [arrival.part for arrival in arrivals.new]
     if before is None:
-        manifest, plan = plan_collection(collection.resolve().name, new, selection, model)
+        name, metric = collection.resolve().name, options.metric or DEFAULT_METRIC
+        manifest, plan = plan_collection(name, new, selection, model, metric=metric)
     else:
         manifest, plan = plan_additions(collection, before, new, model)
     for part, columns in zip(new, plan.of_parts, strict=True):

@@ -12,16 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pairdex.errors import InvalidArgument, MissingFile, UnsupportedFormat
+from pairdex.errors import InvalidArgument, Mismatch, MissingFile, UnsupportedFormat
 from pairdex.files import atomic, checksums
 from pairdex.files.boundary import reading
 from pairdex.files.foreign_names import local_name
 from pairdex.files.sealed_json import read_sealed, seal_of, sealed
 from pairdex.files.typed_json import sealed_record, typed
+from pairdex.knn.distance import Metric
 from pairdex.parts.model_record import ModelRecord
 from pairdex.store.fields import VectorField
 
 __all__ = [
+    "DEFAULT_METRIC",
     "FORMAT",
     "FORMAT_VERSION",
     "MANIFEST",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 MANIFEST = "collection.json"
+DEFAULT_METRIC: Metric = "cosine"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
 SHARDED_FORMAT = "pairdex-sharded-collection"  # of the same file in a sharded collection
@@ -119,7 +122,10 @@ class PartEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `collection.json`."""
+    """The content of `collection.json`.
+
+    `metric` is how searches compare vectors. Everything that needs cosines asks `check_cosine` first.
+    """
 
     name: str
     created_by: str
@@ -130,6 +136,7 @@ class Manifest:
     parts: list[PartEntry]
     model: ModelRecord | None = None
     origin: Origin | None = None
+    metric: Metric = field(default=DEFAULT_METRIC)
     format: str = field(default=FORMAT)
     version: int = field(default=FORMAT_VERSION)
 
@@ -169,6 +176,20 @@ class Manifest:
         Derived data records it as the vectors it was made from.
         """
         return checksums.of_all(self.vector_checksums(on))
+
+    def check_cosine(self, folder: Path, what: str) -> None:
+        """Raise unless searches compare vectors by cosine, which `what` needs.
+
+        Raises
+        ------
+        Mismatch
+            The collection was built with another metric.
+        """
+        if self.metric != "cosine":
+            raise Mismatch(
+                f"{folder} was built with --metric {self.metric}, {what} needs cosine distances: "
+                "build its parts into another collection without --metric"
+            )
 
     def files(self) -> Iterator[FileEntry]:
         """Yield every data file of the collection."""
@@ -256,6 +277,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     fields = asdict(manifest)
     if manifest.origin is None:  # built from parts: earlier releases did not write this key
         del fields["origin"]
+    if manifest.metric == DEFAULT_METRIC:  # earlier releases did not write this key
+        del fields["metric"]
     for part in fields["parts"]:
         del part["link"]
         for optional in ("rounded", "orientation", "linked", "invalid", "zero_run", "replaces"):

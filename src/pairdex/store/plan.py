@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from pairdex.errors import InvalidArgument, Mismatch
+from pairdex.knn.distance import Metric
 from pairdex.parts.columns import ORIGIN, Column, ColumnPlan, plan_columns, plan_parts
 from pairdex.parts.layout import DEFAULT_TOWER, Part, Tower
 from pairdex.parts.model_record import ModelRecord, shown_model
 from pairdex.parts.nsfw import DEFAULT_RULE, RULES, NsfwRule
 from pairdex.parts.subsets import SisapSubset, find_subset
 from pairdex.predicate import Predicate
-from pairdex.store.manifest import ColumnEntry, Filter, Manifest, VectorField
+from pairdex.store.manifest import DEFAULT_METRIC, ColumnEntry, Filter, Manifest, VectorField
 from pairdex.store.metadata import MetadataFile
 from pairdex.version import __version__
 
@@ -97,7 +98,12 @@ def source_name(path: Path, source: Path) -> str:
 
 
 def plan_collection(
-    name: str, parts: Sequence[Part], selection: Selection, model: ModelRecord | None
+    name: str,
+    parts: Sequence[Part],
+    selection: Selection,
+    model: ModelRecord | None,
+    *,
+    metric: Metric = DEFAULT_METRIC,
 ) -> tuple[Manifest, ColumnPlan]:
     """Return the manifest of a new collection, still without parts, and its columns.
 
@@ -121,6 +127,7 @@ def plan_collection(
         ],
         parts=[],
         model=model,
+        metric=metric,
     )
     return manifest, plan
 
@@ -131,8 +138,10 @@ def check_additions(
     parts: Sequence[Part],
     selection: Selection,
     model: ModelRecord | None,
+    *,
+    metric: Metric | None = None,
 ) -> None:
-    """Refuse parts of another kind than those that a collection holds.
+    """Refuse parts of another kind than those that a collection holds, or another metric than its own.
 
     Raises
     ------
@@ -151,6 +160,7 @@ def check_additions(
     same = None not in names and len(held) == len(added)
     compared = {
         "dimension": (before.dim, parts[0].dim),
+        "metric": (before.metric, metric or before.metric),
         "vectors": (" and ".join(before.vectors), " and ".join(_kinds(parts[0]))),
         "NSFW rule": (before.filter.nsfw, selection.nsfw),
         "filter": (before.filter.where or "none", selection.where or "none"),

@@ -163,6 +163,7 @@ def _compared(manifest: Manifest) -> dict[str, object]:
     model = manifest.model
     return {
         "dimension": manifest.dim,
+        "metric": manifest.metric,
         "vectors": " and ".join(manifest.vectors),
         "columns": ", ".join(map(_column, manifest.columns)),
         "model": "unknown" if model is None else f"{model['name']} ({model['checksum']})",

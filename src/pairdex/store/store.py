@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, NoSuchRow
 from pairdex.files import checksums
 from pairdex.files.vectors import open_vectors
+from pairdex.knn.distance import Metric
 from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
@@ -138,6 +139,15 @@ class Store:
     def dim(self) -> int:
         """The dimension of the vectors."""
         return self.manifest.dim
+
+    @property
+    def metric(self) -> Metric:
+        """How searches compare the vectors."""
+        return self.manifest.metric
+
+    def check_cosine(self, what: str) -> None:
+        """Raise Mismatch unless searches compare vectors by cosine, which `what` needs."""
+        self.manifest.check_cosine(self.path, what)
 
     @property
     def schema(self) -> pa.Schema:

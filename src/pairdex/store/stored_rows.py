@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pairdex.arguments import as_array, checked
 from pairdex.errors import InvalidArgument, NoSuchRow
+from pairdex.knn.distance import Metric
 from pairdex.parts.model_record import ModelRecord
 from pairdex.store.manifest import Manifest, VectorField
 from pairdex.store.pictures import picture_path
@@ -143,6 +144,11 @@ class StoredRows:
     def dim(self) -> int:
         """The dimension of the vectors."""
         return self._store.dim
+
+    @property
+    def metric(self) -> Metric:
+        """How searches compare vectors: `cosine`, or `ip` for the inner product."""
+        return self._store.metric
 
     @property
     def columns(self) -> list[str]:

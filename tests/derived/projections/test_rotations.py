@@ -141,7 +141,7 @@ def test_a_saved_model_can_be_read_and_a_damaged_one_is_refused(collection, tmp_
     ("options", "match"),
     [
         ({"seed": 1}, "pca3 has no option seed; only hamming has it"),
-        ({"method": "binwalk"}, "pca3 has no option method"),
+        ({"method": "binwalk"}, "pca3 has no method binwalk, expected pca or joint"),
         ({"model": "m.h5", "fit_rows": 9}, "is not fitted: omit fit-rows"),
         ({"fit_rows": 0}, "fit-rows is 0, expected at least 1"),
         ({"seed": -1}, "seed is -1, expected at least 0"),

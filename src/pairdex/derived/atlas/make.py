@@ -81,10 +81,11 @@ def atlas(
         Another process writes the collection, or a file cannot be written.
     """
     started = time.perf_counter()
-    layout.check_extra()
     folder, steps = Path(collection), progress or (lambda _step, _done, _total: None)
     store = Store(folder)
     store.check_kind(on)
+    store.check_cosine("the atlas")
+    layout.check_extra()
     wanted = _checked(store, sample, seed)
     with lock.writing(folder):
         store = Store(folder)  # again: it cannot change under the lock

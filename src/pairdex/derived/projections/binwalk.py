@@ -79,6 +79,10 @@ class BinWalk:
         """The dimension of the vectors that the model projects."""
         return int(self.refs.shape[1])
 
+    def apply_to_queries(self, vectors: NDArray[Any]) -> NDArray[np.uint64]:
+        """Project queries as rows."""
+        return self.apply(vectors)
+
     def apply(self, rows: NDArray[Any]) -> NDArray[np.uint64]:
         """Sketch non-zero rows, shape (n, source_dim), to words, shape (n, 16)."""
         wide = widened(rows)  # scaling a row does not change its bits

@@ -124,7 +124,7 @@ class Projection:
         return self.record.dim
 
     def apply(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """Project non-zero vectors, shape (n, source_dim), with the projection's model.
+        """Project non-zero queries, shape (n, source_dim), with the projection's model.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Projection:
                 f"the vectors have shape {vectors.shape}, the model of {self.name} expects "
                 f"(n, {self.model.source_dim})"
             )
-        return self.model.apply(vectors)
+        return self.model.apply_to_queries(vectors)
 
 
 def check_name(name: str) -> tuple[ProjectionKind, int | None]:
@@ -164,9 +164,12 @@ def folder_of(collection: Path, name: str) -> Path:
 
 
 def find_projections(store: Store) -> list[str]:
-    """Return the names of the collection's finished projections, including outdated ones."""
+    """Return the names of the collection's finished projections, including outdated ones.
+
+    Projections are of unit vectors: a collection with another metric than the cosine has none.
+    """
     store.need(f"projections/*/{MANIFEST}")
-    return projection_names(store.path)
+    return projection_names(store.path) if store.metric == "cosine" else []
 
 
 def projection_names(collection: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.binwalk import BinWalk, draw_pool
 from pairdex.derived.projections.bits import BITS
 from pairdex.derived.projections.files import ON, check_name
-from pairdex.derived.projections.methods import DEFAULT_METHOD, SketchMethod
+from pairdex.derived.projections.joint import fit_joint_pca, fit_joint_rotations
+from pairdex.derived.projections.methods import DEFAULT_METHOD, METHODS, Method
 from pairdex.derived.projections.models import Fit, Model, read_model
 from pairdex.derived.projections.moments import moments
 from pairdex.derived.projections.pca import fit_pca
@@ -35,14 +37,14 @@ class FitOptions:
     model
         The file to read the model from. It excludes all other options.
     fit_rows
-        The number of rows to fit to. Default: all; for `rotations` 65,536.
+        The number of rows to fit to. Default: all; for `rotations` and `joint` 65,536.
     method, seed
-        The method and the random seed of sketches. Defaults: `rotations` and 0.
+        The method, and the random seed of sketches. Defaults: `pca`, for sketches `rotations`; and 0.
     """
 
     model: Path | None = None
     fit_rows: int | None = None
-    method: SketchMethod | None = None
+    method: Method | None = None
     seed: int | None = None
 
     def check(self, name: str) -> None:
@@ -61,11 +63,13 @@ class FitOptions:
                 raise InvalidArgument(
                     f"{what.replace('_', '-')} is {value}, expected at least {least}", field=what
                 )
-        drawn = [what for what in asked if what != "fit_rows"]
-        if kind == "pca" and drawn:
+        if self.method is not None and self.method not in METHODS[kind]:
             raise InvalidArgument(
-                f"{name} has no option {drawn[0]}; only hamming has it", field=drawn[0]
+                f"{name} has no method {self.method}, expected {' or '.join(METHODS[kind])}",
+                field="method",
             )
+        if kind == "pca" and self.seed is not None:
+            raise InvalidArgument(f"{name} has no option seed; only hamming has it", field="seed")
 
     def is_met_by(self, model: Model, fit: Fit | None) -> bool:
         """Whether an existing model matches the options."""
@@ -79,7 +83,8 @@ class FitOptions:
     def completed(self, name: str, rows: int) -> FitOptions:
         """Return the options for a collection of `rows` rows, with all defaults filled in."""
         if check_name(name)[0] == "pca":
-            return FitOptions(fit_rows=self.fit_rows or rows, method=None, seed=None)
+            most = min(rows, DEFAULT_FIT_ROWS) if self.method == "joint" else rows
+            return FitOptions(fit_rows=self.fit_rows or most, method=self.method, seed=None)
         method = self.method or DEFAULT_METHOD
         default = rows if method == "binwalk" else min(rows, DEFAULT_FIT_ROWS)
         seed = _DEFAULT_SEED if self.seed is None else self.seed
@@ -129,6 +134,18 @@ def fit_model(
     if options.method == "binwalk":
         return _fit_binwalk(store, fit), fit
     blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
+    if options.method == "joint":
+        texts = list(_text_blocks(store))
+        if not texts:
+            raise InvalidArgument(
+                f"{store.path} has no text vectors, which the method joint is fitted to",
+                field="method",
+            )
+        images = list(blocks)  # at most 65,536 rows, or as many as were asked for
+        if dim is not None:
+            return fit_joint_pca(images, texts, dim), fit
+        assert fit.seed is not None, "completed() fills it in"
+        return fit_joint_rotations(images, texts, seed=fit.seed), fit
     if dim is not None:
         return fit_pca(blocks, dim), fit
     assert fit.seed is not None, "completed() fills it in"
@@ -150,7 +167,10 @@ def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:
 
 def _text_mean(store: Store) -> NDArray[np.float64] | None:
     """Return the mean, shape (dim,), of at most 65,536 text vectors; None if there are none."""
-    if "text" not in store.manifest.vectors:
-        return None
-    blocks = fit_blocks(vector_files(store, "text"), min(store.rows, DEFAULT_FIT_ROWS))
-    return moments(blocks).mean
+    return moments(_text_blocks(store)).mean if "text" in store.manifest.vectors else None
+
+
+def _text_blocks(store: Store) -> Iterator[NDArray[np.float32]]:
+    """Yield at most 65,536 unit text vectors in blocks; none if there are none."""
+    if "text" in store.manifest.vectors:
+        yield from fit_blocks(vector_files(store, "text"), min(store.rows, DEFAULT_FIT_ROWS))

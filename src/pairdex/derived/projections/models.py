@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.projections.binwalk import BinWalk, read_organisers
+from pairdex.derived.projections.joint import JointPca, joint_from_arrays
 from pairdex.derived.projections.pca import Pca
 from pairdex.derived.projections.rotations import Rotations
 from pairdex.errors import MissingFile, UnsupportedFormat
@@ -54,6 +55,9 @@ class Model(Protocol):
 
     def apply(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Project non-zero rows, shape (n, source_dim), to shape (n, width)."""
+
+    def apply_to_queries(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Project non-zero queries as `apply`; the method `joint` projects texts otherwise."""
 
     def arrays(self) -> Mapping[str, NDArray[Any] | float]:
         """Return the arrays and numbers to store in a model file, by name."""
@@ -142,5 +146,6 @@ def _fit(attributes: Mapping[str, Any]) -> Fit | None:
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Model]] = {
-    model.method: model.from_arrays for model in (Pca, BinWalk, Rotations)
+    **{model.method: model.from_arrays for model in (Pca, BinWalk, Rotations)},
+    JointPca.method: joint_from_arrays,
 }

@@ -98,6 +98,10 @@ class Pca:
         """The share of the rows' variance along the components, 0 to 1."""
         return float(self.variances.sum() / self.total_variance)
 
+    def apply_to_queries(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+        """Project queries as rows."""
+        return self.apply(vectors)
+
     def apply(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Project non-zero rows, shape (n, source_dim), to float32, shape (n, dim)."""
         weights = self.components.astype(np.float32)

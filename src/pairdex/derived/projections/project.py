@@ -11,7 +11,7 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.projections.ceiling import recall_ceilings
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.fitting import FitOptions
-from pairdex.derived.projections.methods import SketchMethod
+from pairdex.derived.projections.methods import Method
 from pairdex.derived.projections.queries import read_for, write_projected
 from pairdex.derived.projections.write import ProjectReport, project_collection
 from pairdex.errors import InvalidArgument
@@ -28,7 +28,7 @@ def project(
     *,
     model: StrPath | None = None,
     fit_rows: int | None = None,
-    method: SketchMethod | None = None,
+    method: Method | None = None,
     seed: int | None = None,
     queries: StrPath | ArrayLike | None = None,
     out: StrPath | None = None,
@@ -49,10 +49,13 @@ def project(
     model
         The file to read the model from. None: keep the existing projection's model, or fit one.
     fit_rows
-        The number of evenly spaced rows to fit to. None: all rows; for `rotations` 65,536.
-    method, seed
-        The method of sketches, `rotations` (default) or `binwalk` (by the SISAP organisers), and its random
-        seed (default 0).
+        The number of evenly spaced rows to fit to. None: all rows; for `rotations` and `joint` 65,536.
+    method
+        Of pcaN: `pca` (default, as SISAP defines it); of sketches: `rotations` (default) or `binwalk` (by
+        the SISAP organisers). Of both: `joint`, which is fitted to image and text vectors, so that texts
+        find rows too.
+    seed
+        The random seed of sketches (default 0).
     queries, out
         Query vectors, shape (n, dim), or a file of them, to project with the same model, and the HDF5
         file to write them to.

@@ -95,6 +95,10 @@ class Rotations:
         largest = np.abs(self.thresholds.astype(np.int64)).max()
         return bool(longest * row < EXACT and largest < EXACT)
 
+    def apply_to_queries(self, vectors: NDArray[Any]) -> NDArray[np.uint64]:
+        """Project queries as rows."""
+        return self.apply(vectors)
+
     def apply(self, rows: NDArray[Any]) -> NDArray[np.uint64]:
         """Sketch non-zero rows, shape (n, source_dim), to words, shape (n, 16)."""
         return packed(integer_rows(rows) @ self._weights.T > self._limits)

@@ -95,7 +95,7 @@ def project_collection(
     options.check(name)
     if cluster is not None:  # nodes have other working folders
         collection = collection.resolve()
-    Store(collection)  # raises MissingFile before the lock file is made
+    Store(collection).check_cosine("a projection")  # before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
         with _claimed(folder_of(collection, name)) as folder:
