@@ -18,7 +18,9 @@ import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_codes
+from pairdex.derived.graph import GraphReport, make_graph
 from pairdex.derived.index_costs import costs_of
+from pairdex.derived.index_sizes import IndexKind, fitting_graph, fitting_lists
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
@@ -40,7 +42,7 @@ from pairdex.ivf.efforts import (
     read_points,
     write_points,
 )
-from pairdex.ivf.file import GROUP_ROWS, IvfFile, row_bytes
+from pairdex.ivf.file import IvfFile
 from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
@@ -54,9 +56,6 @@ __all__ = ["Built", "IndexReport", "find_index", "index", "ivf_path", "renew_ind
 
 
 _log = logging.getLogger(__name__)
-
-# The memory of a process besides the index: Python, libraries, the rows that one search compares.
-_PROCESS_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ class IndexReport:
     efforts
         For image and for text queries, the operating point at that recall with k = 10; None if it was
         not measured.
+    graph
+        The graph that was made beside the lists; None if there is none.
     """
 
     rows: int
@@ -91,6 +92,7 @@ class IndexReport:
     on_disk: bool
     asked: float
     efforts: dict[VectorField, Effort | None]
+    graph: GraphReport | None = None
 
 
 Built = str
@@ -129,6 +131,7 @@ def index(
     memory: ByteSize | None = None,
     size: Size | None = None,
     nlist: int | None = None,
+    kind: IndexKind = "lists",
     progress: Progress | None = None,
 ) -> IndexReport:
     """Build the approximate index of a collection, or add missing rows to it, and measure its recall.
@@ -153,6 +156,10 @@ def index(
         `fast` or `compact`, instead of the choice by `memory`.
     nlist
         The number of lists, instead of a number chosen from the rows.
+    kind
+        `lists`: small, for all queries, also with vectors on disk. `graph`: a graph beside the lists, in
+        memory, many times as large: fastest for queries that are like the rows. `auto`: a graph
+        of images if memory holds it.
     progress
         Called with the step, the rows done and the rows in total.
 
@@ -169,18 +176,34 @@ def index(
     folder = Path(collection)
     memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
-    if size is not None and size not in get_args(Size):
-        raise InvalidArgument(
-            f"size is {size!r}, expected one of {', '.join(get_args(Size))}", field="size"
-        )
+    if size is not None:
+        _check_choice(size, get_args(Size), "size")
+    _check_choice(kind, get_args(IndexKind), "kind")
     with _writing(folder, on) as store:
-        size, on_disk = _fitting(store, memory_bytes, size)
+        graph_size = (
+            fitting_graph(store, kind, memory_bytes, size) if _may_have_graph(kind, on) else None
+        )
+        size, on_disk = fitting_lists(store, memory_bytes, graph_size or size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
         report = _make(store, on, wish, progress)
+        if graph_size is not None:
+            made = make_graph(store, on, recall=recall, size=graph_size, progress=progress)
+            report = replace(report, graph=made)
     if KEYWORDS.column in store.schema.names:  # a text search looks its words up in the captions
         make_files(store, KEYWORDS, progress=at_step(progress, "indexing captions"))
     return report
+
+
+def _check_choice(value: str, choices: tuple[str, ...], field: str) -> None:
+    if value not in choices:
+        raise InvalidArgument(
+            f"{field} is {value!r}, expected one of {', '.join(choices)}", field=field
+        )
+
+
+def _may_have_graph(kind: IndexKind, on: VectorField) -> bool:
+    return kind == "graph" or (kind == "auto" and on == "image")
 
 
 def renew_index(
@@ -368,32 +391,3 @@ def _parts(store: Store, on: VectorField) -> list[str]:
 
 def _other(on: VectorField) -> VectorField:
     return "text" if on == "image" else "image"
-
-
-def _fitting(store: Store, memory_bytes: int | None, size: Size | None) -> tuple[Size, bool]:
-    """Return the size of index that fits into memory, and whether the vectors must stay on disk."""
-    if memory_bytes is None:
-        return size or "fast", False
-    vectors = store.rows * store.dim * 2
-    sizes: list[Size] = ["fast", "compact"] if size is None else [size]
-    needs = {each: _expected_bytes(store.rows, store.dim, each) + _PROCESS_BYTES for each in sizes}
-    for each, needed in needs.items():
-        if needed + vectors <= memory_bytes:
-            return each, False
-    for each, needed in needs.items():
-        if needed <= memory_bytes:
-            return each, True
-    least = min(needs.values())
-    raise InvalidArgument(
-        f"an index of {store.rows:,} rows needs at least {least:,} bytes of memory, got "
-        f"{memory_bytes:,}; allow more with --memory",
-        field="memory",
-    )
-
-
-def _expected_bytes(rows: int, dim: int, size: Size) -> int:
-    """Estimate the size of the file: rows, half an empty group per list on average, and centroids."""
-    parameters = choose(rows, dim, size=size)
-    a_row = row_bytes(parameters.coded) + 10
-    centroid = 4 * (parameters.coded + 2) + a_row
-    return (rows + parameters.nlist * GROUP_ROWS // 2) * a_row + parameters.nlist * centroid
