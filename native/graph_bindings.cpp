@@ -205,6 +205,7 @@ class Graph {
                     std::string_view kernel_name) {
     const Kernel& kernel = kernel_named(kernel_name);
     if (queries.shape(1) != blocks_.dim() || k == 0) throw nb::value_error("bad queries or k");
+    if (groups == 0 || seeds == 0) throw nb::value_error("bad effort");
     if (allowed && allowed->size() != blocks_.n_rows()) throw nb::value_error("bad allowed");
     Request request{.queries = {queries.data(), queries.size()},
                     .n_queries = queries.shape(0),
@@ -238,7 +239,7 @@ class Graph {
     const Kernel& kernel = kernel_named(kernel_name);
     const graph::Codes of = codes_of(codes, norms);
     const graph::Index whole = index();
-    if (of.n != whole.nodes.size()) throw nb::value_error("bad codes");
+    if (of.n != whole.nodes.size() || groups == 0 || seeds == 0) throw nb::value_error("bad codes or effort");
     const graph::EdgeTable from = table_of(near, of.n);
     const graph::Chosen to = chosen_of(out, n_strict, of.n);
     interruptible([&](const std::atomic<bool>& stop) {

@@ -10,10 +10,11 @@ namespace {
 
 bool is_better(const Seed& a, const Seed& b) { return a.score > b.score || (a.score == b.score && a.node < b.node); }
 
-void keep_best(std::vector<Seed>& seeds, std::size_t n) {
-  n = std::min(n, seeds.size());
-  std::partial_sort(seeds.begin(), seeds.begin() + static_cast<std::ptrdiff_t>(n), seeds.end(), is_better);
-  seeds.resize(n);
+// Takes a seed if it is among the best n.
+void offer(std::vector<Seed>& best, std::size_t n, const Seed& seed) {
+  if (best.size() == n && !is_better(seed, best.back())) return;
+  if (best.size() == n) best.pop_back();
+  best.insert(std::upper_bound(best.begin(), best.end(), seed, is_better), seed);
 }
 
 }  // namespace
@@ -26,18 +27,16 @@ std::span<const Seed> Chooser::choose(const RoundedQuery& query, std::size_t n_g
   score(entries_.groups, 0, entries_.groups.blocks(), scores_);
   groups_.clear();
   for (std::size_t i = 0; i < scores_.size(); ++i) {
-    if (std::isfinite(scores_[i])) groups_.push_back({scores_[i], static_cast<std::uint32_t>(i)});
+    if (std::isfinite(scores_[i])) offer(groups_, n_groups, {scores_[i], static_cast<std::uint32_t>(i)});
   }
-  keep_best(groups_, n_groups);
   seeds_.clear();
   for (const Seed& group : groups_) {
     const std::size_t first = group.node * kGroupBlocks;
     score(entries_.rows, first, first + kGroupBlocks, scores_);
     for (std::size_t i = 0; i < scores_.size(); ++i) {
-      if (std::isfinite(scores_[i])) seeds_.push_back({scores_[i], entries_.nodes[first * kHalfRows + i]});
+      if (std::isfinite(scores_[i])) offer(seeds_, n_seeds, {scores_[i], entries_.nodes[first * kHalfRows + i]});
     }
   }
-  keep_best(seeds_, n_seeds);
   return seeds_;
 }
 

@@ -64,6 +64,7 @@ class Worker {
   struct Lane {
     bool is_busy = false;
     std::size_t number = 0;
+    double norm = 0.0;  // of the query
     RoundedQuery query;
     std::optional<Walk> walk;
   };
@@ -75,8 +76,9 @@ class Worker {
   void begin(Lane& lane, std::size_t number) {
     lane.number = number;
     const auto values = query(number);
-    const auto norm = static_cast<float>(std::sqrt(squared_norm(values)));
-    for (std::size_t i = 0; i < values.size(); ++i) unit_[i] = values[i] / norm;
+    lane.norm = std::sqrt(squared_norm(values));
+    const float inverse = 1.0f / static_cast<float>(lane.norm);
+    for (std::size_t i = 0; i < values.size(); ++i) unit_[i] = values[i] * inverse;
     work_.index.space.centre(unit_.data(), rotated_.data());
     lane.query.round(rotated_);
     lane.walk->begin(lane.query, chooser_.choose(lane.query, work_.effort.groups, work_.effort.seeds),
@@ -94,17 +96,16 @@ class Worker {
     const std::size_t n = std::min(best_.size(), std::max(work_.effort.compared, work_.request.k));
     std::partial_sort(best_.begin(), best_.begin() + static_cast<std::ptrdiff_t>(n), best_.end(), is_better);
     best_.resize(n);
-    compare(lane.number);
+    compare(lane.number, lane.norm);
   }
 
   static bool is_better(const Visited& a, const Visited& b) {
     return a.score > b.score || (a.score == b.score && a.node < b.node);
   }
 
-  void compare(std::size_t number) {
+  void compare(std::size_t number, double norm) {
     const Blocks& blocks = work_.index.blocks;
     const auto values = query(number);
-    const double norm = std::sqrt(squared_norm(values));
     TopK nearest(work_.request.k);
     for (std::size_t i = 0; i < best_.size() + kRowsAhead; ++i) {
       if (i < best_.size()) prefetch(*work_.index.nodes.head(best_[i].node));

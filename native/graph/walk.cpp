@@ -1,6 +1,7 @@
 #include "graph/walk.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace pairdex::graph {
@@ -57,9 +58,7 @@ float Walk::score(std::size_t i) const {
 }
 
 void Walk::offer(float score, std::uint32_t node) {
-  bool is_known = node == avoided_;
-  for (const std::uint32_t known : pool_) is_known |= (known & ~kSeen) == node;
-  if (is_known) return;
+  if (node == avoided_ || has(node)) return;
   std::size_t at = pool_.size();
   while (at > 0 && scores_[at - 1] < score) --at;
   const auto place = static_cast<std::ptrdiff_t>(at);
@@ -83,6 +82,19 @@ void Walk::offer(float score, std::uint32_t node) {
   }
   first_new_ = std::min(first_new_, pool_.size());
   if (n_allowed_ >= effort_ || pool_.size() >= most_) least_ = scores_.back();
+}
+
+bool Walk::has(std::uint32_t node) const {
+  using Four = std::uint32_t __attribute__((vector_size(16)));
+  Four equal{};
+  std::size_t i = 0;
+  for (; i + 4 <= pool_.size(); i += 4) {
+    Four four;
+    std::memcpy(&four, pool_.data() + i, sizeof four);
+    equal |= static_cast<Four>((four & ~kSeen) == node);
+  }
+  for (; i < pool_.size(); ++i) equal[0] |= static_cast<std::uint32_t>((pool_[i] & ~kSeen) == node);
+  return (equal[0] | equal[1] | equal[2] | equal[3]) != 0;
 }
 
 std::uint32_t Walk::take_best() {

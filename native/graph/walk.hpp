@@ -56,6 +56,7 @@ class Walk {
   static constexpr std::uint32_t kSeen = 0x80000000u;  // of a node of the pool that was visited
 
   void offer(float score, std::uint32_t node);
+  bool has(std::uint32_t node) const;  // in the pool
   std::uint32_t take_best();
   void prefetch_row(std::uint32_t node) const;
 

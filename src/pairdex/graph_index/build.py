@@ -1,4 +1,4 @@
-"""Builds a graph: the nearest rows of each row first, then edges, then edges again by walks.
+"""Builds a graph: the nearest rows of each row first, then edges, then edges again by walks, twice.
 
 An interrupted build resumes from the folder `NAME.building` beside the file, after the last step that it finished.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ _PROBES, _CANDIDATES, _REFINEMENTS = (
     72,
     1,
 )  # of the search for them, as in `join.neighbour_graph`
-_STEPS = 7
+_WALKS = 2  # times that all edges are chosen again by walks
+_STEPS = 6 + _WALKS
 _CHUNK_BYTES = 1 << 26
 
 Blocks = Sequence[NDArray[np.float16]]
@@ -143,18 +145,16 @@ class _Build:
         near = self._kept(
             "near", (len(rows), _NEAR), lambda out: _find_near(rows, out, self._threads)
         )
-        first = self._kept("first_edges", edges.shape, lambda out: edges.among(near, out))
-        nodes.write_edges(first)
-        entries = self._entries(rows, nodes, first, directions)
-        second = self._kept(
-            "edges",
-            edges.shape,
-            lambda out: edges.by_walks(
-                first, _opened(self._blocks, nodes, entries, directions), out
-            ),
-        )
-        nodes.write_edges(second)
-        return self._entries(rows, nodes, second, directions), directions
+        table = self._kept("edges0", edges.shape, lambda out: edges.among(near, out))
+        nodes.write_edges(table)
+        entries = self._entries(rows, nodes, table, directions)
+        for number in range(1, _WALKS + 1):
+            graph = _opened(self._blocks, nodes, entries, directions)
+            make = partial(edges.by_walks, table, graph)
+            table = self._kept(f"edges{number}", edges.shape, make)
+            nodes.write_edges(table)
+            entries = self._entries(rows, nodes, table, directions)
+        return entries, directions
 
     def _entries(
         self,
