@@ -1,10 +1,12 @@
 """How many searches a second a service answers, how soon, and whether its memory stays flat.
 
-    python benchmarks/service.py COLLECTION [--kind vector|text|like] [--rate 500] [--seconds 10] [--json]
+    python benchmarks/service.py COLLECTION [--kind vector|text|like] [--workers 1] [--rate 500]
+        [--seconds 10] [--json]
 
 Runs `pairdex serve` as a process of its own and asks it from this one over kept connections, k = 20 with
 all metadata: a closed loop (each connection asks again when it is answered) for throughput, an open loop
-at a rate for latency. Both processes share the machine. `--instant` gives the service a search that
+at a rate for latency. Both share the machine: processor time a request is the service's own, that of all
+its workers. `--instant` gives the service a search that
 answers at once, so that all the rest of a request is measured. `--minutes` asks at the rate for so long
 and watches the memory.
 """
@@ -62,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("collection", type=Path)
     parser.add_argument("--kind", choices=("vector", "text", "like"), default="vector")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the service")
     parser.add_argument("--rate", type=float, default=500, help="requests a second, open loop")
     parser.add_argument("--connections", type=int, default=32, help="of the closed loop")
     parser.add_argument("--seconds", type=float, default=10, help="of each loop")
@@ -70,7 +73,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     requests = requests_of(asked.collection, asked.kind)
-    with serving(asked.collection, instant=asked.instant) as (url, process):
+    with serving(asked.collection, asked.workers, instant=asked.instant) as (url, process):
         result = measured(url, process.pid, requests, asked)
     show(result, as_json=asked.json)
 
@@ -89,6 +92,7 @@ def measured(
     at_rate = asyncio.run(steady(port, requests, asked, pid, memory))
     return {
         "kind": asked.kind,
+        "workers": asked.workers,
         "alone": one_by_one.summary(),
         f"{asked.connections} connections": full.summary(),
         f"{asked.rate:g} a second": at_rate.summary(),
@@ -145,11 +149,14 @@ def bodies_of(collection: pairdex.Collection, kind: str) -> Iterator[dict[str, A
 
 
 @contextmanager
-def serving(collection: Path, *, instant: bool) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(
+    collection: Path, workers: int, *, instant: bool
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     program = ["-c", INSTANT] if instant else ["-m", "pairdex"]
+    options = ["--port", "0", *(["--workers", str(workers)] if workers > 1 else [])]
     with tempfile.NamedTemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, *program, "serve", str(collection), "--port", "0"], stderr=log
+            [sys.executable, *program, "serve", str(collection), *options], stderr=log
         )
         try:
             yield ready(Path(log.name), process), process
@@ -183,14 +190,24 @@ def stages(url: str) -> dict[str, float]:
 
 
 def resident_mb(pid: int) -> float:
-    """Return the memory that is the process's own, without the files that it maps."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return round(int(re.search(r"RssAnon:\s+(\d+)", text)[1]) / 1024, 1)  # type: ignore[index]
+    """Return the memory that is the processes' own, without the files that they map."""
+    texts = [Path(f"/proc/{one}/status").read_text() for one in family(pid)]
+    kilobytes = [int(re.search(r"RssAnon:\s+(\d+)", text)[1]) for text in texts]  # type: ignore[index]
+    return round(sum(kilobytes) / 1024, 1)
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    used = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        used += int(fields[11]) + int(fields[12])
+    return used / 100
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def show(result: dict[str, Any], *, as_json: bool) -> None:

@@ -165,8 +165,10 @@ class Asked:
         self.ids = sorted(self._live)
 
 
-def make_part(folder: Path, number: int, rows: int, dim: int) -> np.ndarray:
-    """Write a part of clustered vectors with captions of a few words."""
+def make_part(
+    folder: Path, number: int, rows: int, dim: int, schema: pa.Schema | None = None
+) -> np.ndarray:
+    """Write a part of clustered vectors with captions of a few words, and nulls in the other columns."""
     rng = np.random.default_rng(number)
     centres = np.random.default_rng(1).standard_normal((CLUSTERS, dim))
     vectors = centres[rng.integers(0, CLUSTERS, rows)] + rng.standard_normal((rows, dim)) * 0.6
@@ -180,8 +182,17 @@ def make_part(folder: Path, number: int, rows: int, dim: int) -> np.ndarray:
         "caption": [" ".join(load.WORDS[word] for word in some) for some in words],
         "width": rng.integers(64, 1024, rows),
     }
-    pq.write_table(pa.table(columns), folder / f"metadata_{number}.parquet")
+    table = pa.table(columns)
+    if schema is not None:
+        table = pa.table([column_of(table, field) for field in schema], schema=schema)
+    pq.write_table(table, folder / f"metadata_{number}.parquet")
     return vectors
+
+
+def column_of(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if field.name.lower() in table.column_names:
+        return table[field.name.lower()].cast(field.type)
+    return pa.nulls(len(table), field.type)
 
 
 def prepare(asked: argparse.Namespace, place: Path) -> tuple[Path, Path, np.ndarray]:
@@ -198,6 +209,11 @@ def prepare(asked: argparse.Namespace, place: Path) -> tuple[Path, Path, np.ndar
     return big, pictures, np.asarray(pairdex.open(big).vectors("image")[:])
 
 
+def schema_of(parts: Path) -> pa.Schema:
+    """Return the columns of the first part's metadata, which added parts must have."""
+    return pq.read_schema(min(parts.rglob("metadata*.parquet")))
+
+
 def run(*arguments: object) -> None:
     """Run a command as others do who share the machine with the service."""
     command = ["nice", sys.executable, "-m", "pairdex", *map(str, arguments)]
@@ -212,6 +228,8 @@ class Soak:
     def __init__(self, asked: argparse.Namespace, place: Path) -> None:
         self.asked, self.place, self.seen = asked, place, Seen()
         self.big, pictures, vectors = prepare(asked, place)
+        self.dim = vectors.shape[1]
+        self.schema = schema_of(asked.parts) if asked.parts else None
         self.requests = Asked(self.big, vectors, pictures)
         self.service = Service([self.big, pictures], place / "log")
         self.seen.ready_seconds.append(self.service.start())
@@ -295,7 +313,7 @@ class Soak:
 
     def _add(self, number: int) -> None:
         folder = self.place / f"more-{number}"
-        make_part(folder, 10_000 + number, ADDED_ROWS, self.asked.dim)
+        make_part(folder, 10_000 + number, ADDED_ROWS, self.dim, self.schema)
         run("build", folder, self.big, "--nsfw", "none")
 
     def _index(self, _: int) -> None:

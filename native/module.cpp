@@ -39,14 +39,13 @@ struct Search {
   std::vector<double> distances;
 
   Search(const std::vector<Matrix<Row>>& rows, const Matrix<Value>& queries, std::size_t k,
-         const std::optional<Flags>& allowed, std::size_t threads, double within = 2.0)
+         const std::optional<Flags>& allowed, std::size_t threads, const Within& within = 2.0)
       : blocks(queries.shape(1)),
         request{.queries = {queries.data(), queries.size()},
                 .n_queries = queries.shape(0),
                 .k = k,
                 .allowed = {},
-                .n_threads = threads,
-                .within = within},
+                .n_threads = threads},
         ids(request.n_queries * k),
         distances(ids.size()) {
     for (const Matrix<Row>& block : rows) {
@@ -54,7 +53,14 @@ struct Search {
       blocks.add(block.data(), block.shape(0));
     }
     if (k == 0 || (allowed && allowed->size() != blocks.n_rows())) throw nb::value_error("bad k or allowed");
-    if (!(within >= 0.0)) throw nb::value_error("bad within");
+    if (const double* limit = std::get_if<double>(&within)) {
+      if (!(*limit >= 0.0)) throw nb::value_error("bad within");
+      request.within = *limit;
+    } else {
+      const Limits& limits = std::get<Limits>(within);
+      if (limits.size() != request.n_queries) throw nb::value_error("not one limit for each query");
+      request.limits = {limits.data(), limits.size()};
+    }
     if (allowed) request.allowed = {reinterpret_cast<const std::uint8_t*>(allowed->data()), allowed->size()};
   }
 
@@ -63,8 +69,8 @@ struct Search {
   FoundDistances found_distances() { return owned_array(std::move(distances), {request.n_queries, request.k}); }
 };
 
-Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed, double within,
-              std::size_t threads, std::string_view kernel_name) {
+Found nearest(const std::vector<Rows>& rows, Floats queries, std::size_t k, std::optional<Flags> allowed,
+              const Within& within, std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
   Search search(rows, queries, k, allowed, threads, within);
   const std::size_t measured = interruptible([&](const std::atomic<bool>& stop) {
@@ -98,7 +104,7 @@ FoundNear nearest_points(const std::vector<Floats>& rows, Floats queries, std::s
 }
 
 FoundByCodes nearest_by_codes(const std::vector<Rows>& rows, Floats queries, std::size_t k, Doubles coordinates,
-                              double slack, Bytes head, Bytes rest, std::optional<Flags> allowed, double within,
+                              double slack, Bytes head, Bytes rest, std::optional<Flags> allowed, const Within& within,
                               std::size_t threads, std::string_view kernel_name) {
   const pairdex::Kernel& kernel = kernel_named(kernel_name);
   Search search(rows, queries, k, allowed, threads, within);

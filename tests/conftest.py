@@ -1,6 +1,7 @@
 """Shared fixtures: small parts in every layout, collections built from them, and the command line."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,9 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from moto_buckets import new_bucket, start_server
 from pairdex.store.build import BuildOptions, build_collection
 from pairdex.store.plan import Selection
 from places import DATA
+
+# Before huggingface_hub is imported: loopback hubs have no Xet, and nobody is told of test runs.
+os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 TAGS = ("UNLIKELY", "UNSURE", "NSFW", None)
 
@@ -252,6 +257,20 @@ def clickhouse_query():
     yield query
     for client in clients.values():
         client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    """The address of an S3 server on the loopback; tests use buckets of their own."""
+    server, endpoint = start_server()
+    yield endpoint
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint, monkeypatch):
+    """A new bucket (name, url, obstore's store, endpoint), and the environment that leads to it."""
+    return new_bucket(s3_endpoint, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,12 @@ TESTS = {
     "parts/values.py": ["parts/test_values.py", "parts/test_columns.py"],
     "predicate/checked.py": ["predicate/test_checked.py"],
     "predicate/rules.py": ["predicate"],
+    "search/planner.py": ["search/test_planner.py", "derived"],
+    "search/browse.py": ["search/test_browse.py", "service/test_browse.py"],
+    "service/guards.py": ["service/test_guards.py", "service/test_access.py"],
+    "service/rate_limit.py": ["service/test_rate_limit.py"],
+    "service/request_models.py": ["service/test_errors.py", "service/test_searches.py"],
+    "service/reverse_proxy.py": ["service/test_reverse_proxy.py", "service/test_proxy.py"],
     "store/removed.py": ["store/test_removed.py", "curate/test_remove.py"],
 }
 """The modules, and the tests that must notice a fault in each."""

@@ -253,7 +253,7 @@ std::vector<std::size_t> search_together(Search& search, std::span<const std::si
   std::deque<Query> exact;
   std::deque<Candidates> candidates;
   for (const std::size_t number : numbers) {
-    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept, request.within);
+    exact.emplace_back(request.queries.subspan(number * dim, dim), search.kept, request.limit(number));
     candidates.emplace_back(exact.back(), search.kept);
   }
   Pass pass{search.blocks, search.planes, search.kernel, request.allowed,
@@ -315,7 +315,8 @@ ScanReport scan_codes(const Blocks& blocks, const CodePlanes& planes, const Code
   const Wanted wanted = wanted_rows(blocks, allowed);
   Search search{blocks, planes, request, kernel, stop, answer, kept, {}};
   if (gathering_pays(wanted, request.request.n_queries)) search.picked = rows_of(allowed, wanted.rows);
-  const bool guessing = request.request.within >= 2.0 && kept >= kGuessFromK && wanted.rows >= kGuessFromRows * kept;
+  const bool guessing = request.request.within >= 2.0 && request.request.limits.empty() && kept >= kGuessFromK &&
+                        wanted.rows >= kGuessFromRows * kept;
   const std::size_t together = queries_together(kept, blocks.dim());
   std::vector<std::size_t> numbers(request.request.n_queries);
   std::iota(numbers.begin(), numbers.end(), std::size_t{0});

@@ -139,7 +139,7 @@ std::size_t scan_floats(const Blocks& blocks, const Request& request, const Kern
   for (std::size_t first = 0; first < request.n_queries; first += together) {
     std::deque<Query> queries;
     for (std::size_t q = first; q < std::min(first + together, request.n_queries); ++q) {
-      queries.emplace_back(request.queries.subspan(q * dim, dim), kept, request.within);
+      queries.emplace_back(request.queries.subspan(q * dim, dim), kept, request.limit(q));
     }
     Pass pass{blocks, kernel, request.allowed, queries, unit_queries(queries, stride), stride};
     for_each_piece((blocks.n_rows() + kPieceRows - 1) / kPieceRows, request.n_threads, stop, Worker(pass));

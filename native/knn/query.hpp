@@ -77,7 +77,7 @@ class Query {
 
 inline void write_answer(Query& query, std::size_t number, const Request& request, Answer answer) {
   std::vector<Neighbour> sorted = query.take_sorted();
-  while (!sorted.empty() && sorted.back().distance > request.within) sorted.pop_back();
+  while (!sorted.empty() && sorted.back().distance > request.limit(number)) sorted.pop_back();
   write_answer(sorted, number, request.k, answer);
 }
 

@@ -18,6 +18,9 @@ struct RequestOf {
   std::span<const std::uint8_t> allowed;  // one byte a row, 0 = never an answer; empty: all rows
   std::size_t n_threads;
   double within = 2.0;  // of cosine distances: rows farther than this are never an answer; 2 is the largest
+  std::span<const double> limits = {};  // the same for each query; empty: `within` for all
+
+  double limit(std::size_t query) const { return limits.empty() ? within : limits[query]; }
 };
 
 using Request = RequestOf<float>;

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pairdex.curate.pairs import pairs
     from pairdex.curate.remove import remove
     from pairdex.curate.score import score
+    from pairdex.curate.shard import join_shards, shard
     from pairdex.curate.subset import subset
     from pairdex.derived.atlas.make import atlas
     from pairdex.derived.index import index
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from pairdex.reference.queries import queries
     from pairdex.search.hits import Hits
     from pairdex.search.query import Query, Term
+    from pairdex.sharing.pull import pull
+    from pairdex.sharing.push import push
     from pairdex.store.build import build
     from pairdex.store.set_model import set_model
     from pairdex.store.verify_model import verify_model
@@ -70,16 +73,20 @@ __all__ = [
     "graph",
     "index",
     "info",
+    "join_shards",
     "open",
     "pairs",
     "photos",
     "project",
+    "pull",
+    "push",
     "queries",
     "recall",
     "releases",
     "remove",
     "score",
     "set_model",
+    "shard",
     "sql",
     "subset",
     "verify",
@@ -95,6 +102,7 @@ _MODULES = {
     "pairdex.curate.pairs": "pairs",
     "pairdex.curate.remove": "remove",
     "pairdex.curate.score": "score",
+    "pairdex.curate.shard": "join_shards shard",
     "pairdex.curate.subset": "subset",
     "pairdex.derived.atlas.make": "atlas",
     "pairdex.derived.index": "index",
@@ -122,6 +130,8 @@ _MODULES = {
     "pairdex.reference.queries": "queries",
     "pairdex.search.hits": "Hits",
     "pairdex.search.query": "Query Term",
+    "pairdex.sharing.pull": "pull",
+    "pairdex.sharing.push": "push",
     "pairdex.store.build": "build",
     "pairdex.store.set_model": "set_model",
     "pairdex.store.verify_model": "verify_model",

@@ -21,6 +21,7 @@ from pairdex.files.query_files import query_array, query_set
 from pairdex.ivf.efforts import OperatingPoints
 from pairdex.ivf.search import InvertedIndex
 from pairdex.knn.cosine import Neighbours
+from pairdex.parts.places import is_address
 from pairdex.progress import Progress, at_step
 from pairdex.search.facets import Facets
 from pairdex.search.finder import Finder
@@ -30,9 +31,11 @@ from pairdex.search.options import SearchKeywords, SearchOptions
 from pairdex.search.query import Picture, Query, Term, TextImageEncoder
 from pairdex.search.questions import Question, as_query, is_several
 from pairdex.search.safety import narrowed, safe_filter
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.store.stored_rows import StoredRows
-from pairdex.work.sizes import ByteSize
+from pairdex.wording import counted
+from pairdex.work.sizes import ByteSize, parse_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "open"]
 
 SQL_MEMORY = "2GB"  # memory of one SQL statement
+CACHE = "20GB"  # of collections that were opened at addresses
 
 
 class Collection(StoredRows):
@@ -67,27 +71,52 @@ class Collection(StoredRows):
     @classmethod
     @checked
     def open(
-        cls, path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
+        cls,
+        path: StrPath,
+        *,
+        model: StrPath | None = None,
+        use_codes: bool = True,
+        cache: ByteSize = CACHE,
     ) -> Collection:
-        """Open the collection in the folder `path`.
+        """Open the collection in the folder `path`, or read-only at an address.
 
         Parameters
         ----------
         path
-            The folder of the collection.
+            The folder of the collection, or the address that it was pushed to: https://, s3://, gs://,
+            az://, hf://, file://. Files are fetched whole when they are first needed, and kept in the
+            cache folder: metadata now, vectors and indexes with the first search.
         model
             The name or folder of the model that made the vectors. Needed if the collection does not
             record it or the model has moved. The first search for a text or picture loads it.
         use_codes
             Use the codes in `indexes/`; the first search builds them. Without codes, a search is
             slower, gives the same answer and writes nothing.
+        cache
+            Largest size of the cache of collections that were opened at addresses: `20GB`, or bytes.
 
         Raises
         ------
         MissingFile, DamagedFile, UnsupportedFormat
             The collection is missing, damaged, or has a newer format version.
+        FetchFailed
+            The address cannot be read.
         """
-        return cls(Finder(Store(Path(path)), model=model, use_codes=use_codes))
+        limit_bytes = parse_size(cache, field="cache")
+        if not is_address(os.fspath(path)):
+            return cls(Finder(open_store(Path(path)), model=model, use_codes=use_codes))
+        from pairdex.sharing.cache import open_published  # noqa: PLC0415 - loads an HTTP client
+
+        store = open_published(os.fspath(path), limit_bytes=limit_bytes)
+        return cls._of_published(store, model, use_codes=use_codes)
+
+    @classmethod
+    def _of_published(cls, store: Store, model: StrPath | None, *, use_codes: bool) -> Collection:
+        """Return a collection that uses codes only if they are published: it builds none."""
+        assert store.published is not None
+        codes = [f"indexes/{on}/codes" for on in store.manifest.vectors]
+        use_codes = use_codes and store.published.has_all(*codes)
+        return cls(Finder(store, model=model, use_codes=use_codes))
 
     def reopened(self) -> Collection:
         """Open the current version on disk; share the loaded model if it is still the right one.
@@ -97,9 +126,15 @@ class Collection(StoredRows):
         MissingFile, DamagedFile, UnsupportedFormat
             Raised as by `open`; also if rows removed from this version are present again.
         """
-        old = self.finder
-        new = Finder(Store(self.path), model=old.model_source, use_codes=old.use_codes)
-        newest = Collection(new)
+        old, published = self.finder, self._store.published
+        if published is None:
+            store = open_store(self._place)
+            newest = Collection(Finder(store, model=old.model_source, use_codes=old.use_codes))
+        else:
+            newest = Collection._of_published(
+                published.opened(), old.model_source, use_codes=old.use_codes
+            )
+        new = newest.finder
         newest._store.check_follows(self._store)
         is_same = (newest.model, newest.dim) == (self.model, self.dim)
         if is_same and "encoder" in vars(old):
@@ -115,7 +150,8 @@ class Collection(StoredRows):
     def finder(self) -> Finder:
         """The finder that answers queries; for internal use by pairdex."""
         if self._finder is None:
-            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
+            place = self._url or self._place
+            raise InvalidArgument(f"the collection {place} is closed; open it again")
         return self._finder
 
     def __enter__(self) -> Collection:
@@ -130,14 +166,18 @@ class Collection(StoredRows):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        finder = self.finder
+        finder, published = self.finder, self._store.published
         reopen = partial(Collection.open, model=finder.model_source, use_codes=finder.use_codes)
-        return reopen, (self.path.absolute(),)
+        if published is None:
+            return reopen, (self._place.absolute(),)
+        url, limit_bytes = published.reopening()
+        return partial(reopen, cache=limit_bytes), (url,)
 
     def __repr__(self) -> str:
         if self._finder is None:
-            return f"<Collection {self._place}: closed>"
-        return f"<Collection {self.path}: {len(self):,} rows of {self.dim} dimensions>"
+            return f"<Collection {self._url or self._place}: closed>"
+        place = self._url or self._place
+        return f"<Collection {place}: {counted(len(self), 'row')} of {self.dim} dimensions>"
 
     @property
     def projections(self) -> list[str]:
@@ -497,7 +537,8 @@ class Collection(StoredRows):
     def index(self, on: VectorField = "image") -> tuple[InvertedIndex, OperatingPoints] | None:
         """Return the index of the vectors with its operating points, opened once.
 
-        Return None if no usable index exists. Warn if it is damaged or was made from other vectors.
+        Return None if no usable index exists. Warn if it is damaged or was made from other vectors. The shards
+        of a sharded collection have indexes of their own, which this does not return.
 
         Parameters
         ----------
@@ -521,9 +562,13 @@ class Collection(StoredRows):
 
 @checked
 def open(  # noqa: A001 - pairdex.open, as gzip.open
-    path: StrPath, *, model: StrPath | None = None, use_codes: bool = True
+    path: StrPath,
+    *,
+    model: StrPath | None = None,
+    use_codes: bool = True,
+    cache: ByteSize = CACHE,
 ) -> Collection:
-    """Open the collection in the folder `path`; see `Collection.open`.
+    """Open the collection in the folder `path`, or read-only at an address; see `Collection.open`.
 
     Parameters
     ----------
@@ -531,5 +576,7 @@ def open(  # noqa: A001 - pairdex.open, as gzip.open
         The name or folder of the model. Needed only if the collection does not record it.
     use_codes
         Use codes in searches; the first search builds them.
+    cache
+        Largest size of the cache of collections that were opened at addresses: `20GB`, or bytes.
     """
-    return Collection.open(path, model=model, use_codes=use_codes)
+    return Collection.open(path, model=model, use_codes=use_codes, cache=cache)

@@ -14,6 +14,7 @@ The tree (each error also derives from the built-in that a caller would expect):
     ├── FetchFailed (ConnectionError)      a file could not be fetched: gone, refused, unreachable
     ├── WriteFailed (OSError)              disk full, read-only target, no permission
     ├── EngineFailed (RuntimeError)        ClickHouse is down, refuses, is too old, or fails
+    ├── ClusterFailed (RuntimeError)       a Ray cluster cannot be reached, or its nodes cannot do the work
     ├── AdapterFailed (RuntimeError)       an algorithm that `bench --run` measures stopped with an error
     ├── ServiceFailed (RuntimeError)       a pairdex service refused, failed, or is unreachable
     └── MissingExtra (ImportError)         an optional dependency is not installed
@@ -28,6 +29,7 @@ from typing import ClassVar
 
 __all__ = [
     "AdapterFailed",
+    "ClusterFailed",
     "CollectionBusy",
     "DamagedFile",
     "EngineFailed",
@@ -134,6 +136,12 @@ class EngineFailed(PairdexError, RuntimeError):
     """A database engine is down, refuses, is too old, or failed."""
 
     code = "engine_failed"
+
+
+class ClusterFailed(PairdexError, RuntimeError):
+    """A cluster cannot be reached, or its nodes cannot do the work."""
+
+    code = "cluster_failed"
 
 
 class ServiceFailed(PairdexError, RuntimeError):

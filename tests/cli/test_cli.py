@@ -14,7 +14,7 @@ import pytest
 
 import pairdex
 from pairdex.cli.commands import COMMANDS
-from pairdex.cli.output import duration, printable, size
+from pairdex.cli.output import printable
 from pairdex.knn.distance import cosine_distance
 from pairdex.store.store import Store
 
@@ -387,38 +387,6 @@ def test_ctrl_c_ends_the_workers_too(make_parts, build, tmp_path, tree):
 
 def numbered(number, rows):
     return {"n": pa.array(np.arange(rows))}
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 KB"),
-        (1_234_567, "1.2 MB"),
-        (5 * 10**15, "5000.0 TB"),
-    ],
-)
-def test_sizes_are_written_as_people_write_them(count, shown):
-    assert size(count) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0.34, "340 ms"),
-        (1, "1.0 s"),
-        (3.21, "3.2 s"),
-        (59.6, "59.6 s"),
-        (60, "1 min 0 s"),
-        (125.4, "2 min 5 s"),
-        (3599.7, "1 h 0 min"),
-        (3780, "1 h 3 min"),
-        (360_000, "100 h 0 min"),
-    ],
-)
-def test_times_are_written_as_people_write_them(seconds, shown):
-    assert duration(seconds) == shown
 
 
 def test_printable_text_is_left_as_it_is():

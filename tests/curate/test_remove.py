@@ -467,7 +467,7 @@ def test_the_command_refuses_in_one_line(run, collection, tmp_path):
     (tmp_path / "ids.txt").write_text("4\n99\n")
     arguments = ("remove", collection, "--reason", "t")
     assert "id 99 is out of range" in run(*arguments, "--ids", tmp_path / "ids.txt").complaint
-    assert "exactly one of ids, urls and where" in run(*arguments).complaint
+    assert "exactly one of --ids, --urls and --where" in run(*arguments).complaint
     assert run("remove", collection, "--where", "id = 1").status == 2
     assert not (collection / REMOVED).exists()
 

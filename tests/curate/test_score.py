@@ -105,7 +105,7 @@ def test_many_batches_are_joined_row_by_row(make_parts, build, tmp_path, head, m
     build(make_parts(30, 1, 20), tmp_path / "collection")
     score(tmp_path / "collection", nsfw=head())
     c = pairdex.open(tmp_path / "collection")
-    assert isinstance(c._store._metadata[0], Joined)
+    assert isinstance(c._store.metadata_files[0], Joined)
     expected = load_head(head(), "nsfw").scores(c.vectors("image")[:])
     order = np.random.default_rng(0).permutation(51)
     assert c.take(order)["punsafe"].to_pylist() == expected[order].tolist()

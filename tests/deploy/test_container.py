@@ -60,6 +60,19 @@ def test_files_that_compose_mounts_exist():
         assert name == "collections" or (DEPLOY / name).exists()
 
 
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("compose-spec", "deploy/compose.yaml"),
+        ("github-workflows", ".github/workflows/release.yml"),
+    ],
+)
+def test_files_of_other_programs_fit_their_schema(schema, file):
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    ran = subprocess.run([*check, ROOT / file], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_hadolint_finds_nothing():
     found = shutil.which("hadolint") or shutil.which("hadolint", path=Path(sys.executable).parent)
     if found is None:

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from pairdex.cli.demo import DEFAULT_FOLDER
+from pairdex.demo.demo import make_demo
 from pairdex.demo.pictures import draw_pictures
 from places import ROOT
 
@@ -49,14 +51,13 @@ def test_the_commands_for_own_pictures_end_with_a_collection(collection):
     assert (collection / "collection.json").is_file()
 
 
-def test_the_python_example_runs_as_it_stands(collection, monkeypatch):
-    monkeypatch.chdir(collection.parent)
-    names = {"vectors": np.eye(3, 64, dtype=np.float32)}
-    code = block_after("From Python", "python").replace('"collection"', '"my-pictures-pairdex"')
-    code = code.replace("width >= 512", "width >= 100")
-    exec(code, names)
+def test_the_python_example_runs_on_the_demo_collection_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_demo(DEFAULT_FOLDER, count=120, seed=3)
+    names = {}
+    exec(block_after("From Python", "python"), names)
     assert names["hits"].table.column_names[:3] == ["id", "distance", "similarity"]
     assert len(names["hits"]) == 10
     assert names["ids"].shape == (3, 10)
     assert names["rows"]["part"].to_pylist() == [0, 0, 0]
-    assert names["x"].dtype == np.float16
+    assert names["vectors"].dtype == np.float16

@@ -1,4 +1,4 @@
-"""One suite for all sources: web servers, folders, and what fsspec knows."""
+"""One suite for all sources: web servers, folders, object stores, and what fsspec knows."""
 
 import subprocess
 import sys
@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from pairdex.downloads import object_source
 from pairdex.downloads.fetch import fetch_files as fetch
 from pairdex.downloads.file_source import FileSource, RemoteSource
 from pairdex.downloads.http_source import HttpSource
 from pairdex.downloads.listing import list_files
+from pairdex.downloads.object_stores import explained
 from pairdex.downloads.retry import Hosts
+from pairdex.downloads.streams import Interrupted
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
 
 from .conftest import TABLE, Served
@@ -32,7 +35,7 @@ def web(retry):
     source.close()
 
 
-@pytest.fixture(params=["http", "file", "memory"])
+@pytest.fixture(params=["http", "file", "memory", "s3"])
 def place(request, server, web, data, tmp_path):
     if request.param == "http":
         source = web
@@ -52,6 +55,14 @@ def place(request, server, web, data, tmp_path):
             (folder / path).write_bytes(content)
 
         made = Place(FileSource(), f"file://{folder}".replace(" ", "%20"), put)
+    elif request.param == "s3":
+        bucket = request.getfixturevalue("bucket")
+        request.getfixturevalue("monkeypatch").setattr(object_source, "_RANGE_BYTES", 700)
+
+        def put(path, content):
+            bucket.store.put(f"folder/{path}", content)
+
+        made = Place(object_source.ObjectSource(), f"{bucket.url}/folder", put)
     else:
         memory = pytest.importorskip("fsspec").filesystem("memory")
         memory.store.clear()
@@ -175,10 +186,57 @@ def test_a_file_that_ends_before_its_size_is_a_failure(data, tmp_path, retry, mo
 
 def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[remote\]'"):
-        fetch("s3://bucket/folder/", tmp_path)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    for url in ("s3://bucket/folder/", "ftp://host/folder/"):
+        with pytest.raises(MissingExtra, match=r"pip install 'pairdex\[remote\]'"):
+            fetch(url, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["s3:///folder/", "s3://key:secret@bucket/folder/", "az://c/f/"])
+def test_addresses_without_a_bucket_or_an_account_are_refused(tmp_path, url, bucket):
+    with pytest.raises(
+        InvalidArgument, match=r"names no bucket|cannot be opened.*variables"
+    ) as caught:
+        fetch(url, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_object_that_changes_while_it_is_read_is_read_again(
+    bucket, data, tmp_path, retry, monkeypatch
+):
+    monkeypatch.setattr(object_source, "_RANGE_BYTES", 1000)
+    bucket.store.put("a.bin", data(3000))
+    source = object_source.ObjectSource()
+    with source.open(f"{bucket.url}/a.bin") as stream:
+        next(stream.chunks)
+        bucket.store.put("a.bin", data(3000, 7))
+        with pytest.raises(Interrupted, match="has changed"):
+            next(stream.chunks)
+    assert fetch(f"{bucket.url}/a.bin", tmp_path, retry=retry()).verified == 0
+    assert (tmp_path / "a.bin").read_bytes() == data(3000, 7)
+
+
+def test_a_bucket_that_is_not_there_and_a_store_that_is_down_are_failures(
+    bucket, tmp_path, retry, monkeypatch
+):
+    report = fetch("s3://nowhere/a.bin", tmp_path, retry=retry())
+    assert "s3://nowhere/a.bin is not there" in report.failed[0].reason
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    report = fetch(f"{bucket.url}/a.bin", tmp_path, retry=retry())
+    assert "cannot be reached" in report.failed[0].reason
+
+
+def test_what_an_object_store_says_is_shown_without_signatures():
+    obstore = pytest.importorskip("obstore.exceptions")
+    said = "Error performing GET https://me:pw@host/c/a?sv=1&sig=SECRET in 2 s"
+    for error in (obstore.GenericError(said), obstore.PermissionDeniedError(said)):
+        with pytest.raises((FetchFailed, Interrupted)) as caught, explained("az://c/a?sig=SECRET"):
+            raise error
+        assert "GET https://host/c/a in 2 s" in str(caught.value)
+        assert "SECRET" not in str(caught.value)
+        assert "pw" not in str(caught.value)
 
 
 def test_the_package_is_imported_without_the_extra():
-    code = "import sys, pairdex.cli; assert 'fsspec' not in sys.modules, 'fsspec'"
+    code = "import sys, pairdex.cli; assert not {'fsspec', 'obstore'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)

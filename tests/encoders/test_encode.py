@@ -173,7 +173,7 @@ def test_a_name_that_is_no_utf8_is_listed_and_the_rest_encoded(pictures, parts):
 def test_no_picture_that_can_be_read_is_an_error_that_leaves_nothing(tmp_path, parts):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/a.jpg").write_bytes(b"no picture")
-    with pytest.raises(DamagedFile, match=r"none of the 1 pictures .* can be read; the first: "):
+    with pytest.raises(DamagedFile, match=r"of 1 picture .*, none can be read; the first: "):
         encode(tmp_path / "pictures", parts, model="demo")
     assert not parts.exists()
 

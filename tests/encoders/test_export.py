@@ -390,9 +390,36 @@ def test_the_command_exports(clip, tmp_path, run):
     said = run("model", "export", clip[0], tmp_path / "model", "--json").json
     assert (said["model"], said["dim"]) == ("hf", 16)
     assert said["files"] == ["model.json", "text.onnx", "tokenizer.json", "vision.onnx"]
-    assert run("model", "export", clip[0], tmp_path / "model").complaint.endswith(
-        "name a new folder"
-    )
+    again = ("model", "export", clip[0], tmp_path / "model")
+    assert run(*again, "--int8").complaint.endswith("name a new folder")
+
+
+def test_an_export_that_got_its_name_before_it_was_killed_is_done(clip, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(folder):
+        if (tmp_path / "model").exists():
+            raise Killed
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr("pairdex.files.atomic.sync_folder", kill)
+        with pytest.raises(Killed):
+            export_model(clip[0], tmp_path / "model")
+    inodes = [path.stat().st_ino for path in sorted((tmp_path / "model").iterdir())]
+    report = export_model(clip[0], tmp_path / "model")
+    assert report.checksum == load_model(tmp_path / "model").checksum
+    assert [path.stat().st_ino for path in sorted((tmp_path / "model").iterdir())] == inodes
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_another_model_of_the_same_name_is_left_alone(clip, tmp_path):
+    export_model(clip[0], tmp_path / "model", activation="gelu")
+    before = load_model(tmp_path / "model").checksum
+    with pytest.raises(InvalidArgument, match="exists and is not empty; name a new folder"):
+        export_model(clip[0], tmp_path / "model")
+    assert load_model(tmp_path / "model").checksum == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.fixture

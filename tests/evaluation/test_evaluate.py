@@ -109,13 +109,13 @@ def test_our_own_results_are_read_with_missing_neighbours(tmp_path):
     write_results(tmp_path / "r.h5", ids, NEAR, attributes={"algo": "ours", "querytime": 1.0})
     run = pairdex.evaluate([tmp_path / "r.h5"], gold, k=3).runs[0]
     assert run.recall == 3 / 6
-    assert "1 queries have fewer than 3 neighbours" in run.notes
+    assert "fewer than 3 neighbours for 1 query" in run.notes
 
 
 def test_fewer_neighbours_than_k_count_as_missing_and_more_are_cut(tmp_path, gold):
     run = pairdex.evaluate([as_2023_python(tmp_path / "r.h5", FOUND[:, :1] + 1)], gold, k=3).runs[0]
     assert run.recall == 2 / 6
-    assert "it has 1 neighbours of each query" in run.notes[-1]
+    assert "it has 1 neighbour of each query" in run.notes[-1]
 
 
 def test_folders_are_searched_and_what_is_no_result_is_passed_over(tmp_path, gold):

@@ -28,6 +28,7 @@ HOSTILE = [
     ("a\0.bin", "control characters"),
     ("a\n.bin", "control characters"),
     ("\x1b[2J.bin", "control characters"),
+    ("a\x7f.bin", "control characters"),
     ("a\x9b.bin", "control characters"),
     ("a\udcff.bin", "is not text"),
     ("nul", "a device"),

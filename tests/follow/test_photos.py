@@ -276,10 +276,10 @@ def test_a_disk_that_is_not_there_takes_nothing_down(folder, place, tmp_path):
     elsewhere.rename(tmp_path / "unplugged")
     report = photos(folder, place)
     assert (report.rows, report.removed) == (7, 0)
-    assert any("1 pictures lie in folders that cannot be looked at" in one for one in report.notes)
+    assert any("kept 1 picture in folders that cannot be read" in one for one in report.notes)
     for path in list(folder.iterdir()):
         path.rename(tmp_path / path.name)
-    with pytest.raises(MissingFile, match=r"none of the 7 pictures of .* is its disk there"):
+    with pytest.raises(MissingFile, match=r"of the 7 pictures of .* is its disk there"):
         photos(folder, place)
     assert len(pairdex.open(place)) == 7
 
@@ -337,7 +337,7 @@ def test_a_folder_without_pictures_leaves_nothing_behind(tmp_path, place):
     with pytest.raises(MissingFile, match="holds no pictures"):
         photos(tmp_path / "empty", place)
     write(tmp_path / "empty/bad.jpg", b"x")
-    with pytest.raises(DamagedFile, match=r"none of the 1 pictures in .* can be read"):
+    with pytest.raises(DamagedFile, match=r"of 1 picture in .*, none can be read"):
         photos(tmp_path / "empty", place)
     assert not place.exists()
 
@@ -416,10 +416,11 @@ def test_a_copy_and_a_new_caption_of_a_removed_picture_stay_removed(folder, plac
     pairdex.remove(place, ids=[before["2.jpg"]], reason="takedown")
     write(folder / "copy.jpg", picture(2))
     report = photos(folder, place)
-    assert report.notes[-1] == "1 pictures stay removed: users removed them before"
+    assert report.notes[-1] == "1 picture not shown: users removed the same content before"
     assert (report.added, "copy.jpg" in ids(place)) == (0, False)
     write(folder / "2.txt", b"a new caption")
-    assert photos(folder, place).added == 0
+    report = photos(folder, place)
+    assert (report.added, report.removed, report.replaced) == (0, 0, 0)
     assert ids(place) == {name: row for name, row in before.items() if name != "2.jpg"}
 
 
@@ -461,3 +462,11 @@ def test_another_folder_in_its_place_takes_nothing_down_unless_that_is_said(
     assert ids(place) == before
     assert photos(folder, place, **where, take_down=True).removed == 15
     assert ids(place) == {"0.jpg": before["0.jpg"]}
+
+
+def test_an_edited_picture_whose_row_users_removed_is_added_and_replaces_nothing(folder, place):
+    photos(folder, place)
+    pairdex.remove(place, ids=[ids(place)["2.jpg"]], reason="takedown")
+    write(folder / "2.jpg", picture(20))
+    report = photos(folder, place)
+    assert (report.added, report.removed, report.replaced) == (1, 0, 0)

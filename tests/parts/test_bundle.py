@@ -126,7 +126,7 @@ def test_float32_is_stored_as_float16_and_rounding_is_told(build, tmp_path):
     rows[21, 0] = np.nan
     save_bundle(tmp_path / NAME, rows)
     report = build(tmp_path / NAME, tmp_path / "rounded")
-    assert report.notes[1] == "3 rows had values that were rounded to float16"
+    assert report.notes[1] == "values of 3 rows were rounded to float16"
     assert report.dropped["non_finite"] == 2
     assert rows_of(tmp_path / "rounded")[1][4, 5] == np.float16(0.1)
     again = build(tmp_path / NAME, tmp_path / "rounded")
@@ -259,7 +259,7 @@ def test_what_is_absent_or_does_not_go_together_is_told(make_parts, build, tmp_p
     path = save_bundle(tmp_path / NAME, vectors(9))
     with pytest.raises(MissingFile, match=r"meta\.tsv does not exist; expected the metadata of"):
         build(path, tmp_path / "c", metadata=tmp_path / "meta.tsv")
-    with pytest.raises(MissingFile, match=r"n=10M\.h5 holds no part 3; it holds 1 parts, 0 to 0"):
+    with pytest.raises(MissingFile, match=r"n=10M\.h5 holds no part 3; it holds 1 part, 0 to 0"):
         build(path, tmp_path / "c", parts=frozenset({3}))
     with pytest.raises(Mismatch, match=r"no column NSFW, which the rule sisap needs; .* none"):
         build(path, tmp_path / "c", nsfw="sisap")

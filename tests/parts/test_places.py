@@ -52,6 +52,7 @@ def test_a_folder_that_looks_like_a_remote_place_is_a_folder(tmp_path, monkeypat
     assert local_place("s3:/bucket") == Path("s3:/bucket")
 
 
-def test_the_command_says_that_a_source_is_elsewhere(run, tmp_path):
-    complaint = run("build", "s3://bucket/parts", tmp_path / "c").complaint
+def test_the_command_says_that_metadata_is_elsewhere(run, tmp_path):
+    target = "s3:/bucket/collection"  # as a path is written
+    complaint = run("build", tmp_path, target).complaint
     assert "is on another machine, pairdex reads folders of this one: fetch it first" in complaint

@@ -53,6 +53,36 @@ def read(path, group="/"):
         return file[group]["knns"][()], file[group]["dists"][()], dict(file.attrs)
 
 
+def test_outliers_and_hubs_are_reported_of_every_row(collect, tmp_path):
+    rows = clustered(500, 32, seed=3)
+    rows[450] = -rows.astype(np.float32).mean(axis=0) * 3
+    folder = collect(rows)
+    pairdex.remove(folder, ids=[20], reason="test")
+    made = pairdex.graph(
+        folder, tmp_path / "g.h5", k=6, exact=True, report=tmp_path / "rows.parquet"
+    )
+    knns, dists, _ = read(tmp_path / "g.h5")
+    times = np.bincount(knns[knns > 0] - 1, minlength=500)
+    table = pq.read_table(tmp_path / "rows.parquet")
+    ids = np.delete(np.arange(500), 20)
+    assert table["id"].to_pylist() == ids.tolist()
+    assert table["nearest"].to_pylist() == dists[ids, 0].tolist()
+    assert table["farthest"].to_pylist() == dists[ids, -1].tolist()
+    assert table["neighbour_of"].to_pylist() == times[ids].tolist()
+    nearest = dists[:, 0].copy()
+    nearest[20] = -1
+    expected = sorted(range(500), key=lambda row: (-nearest[row], row))[:10]
+    assert [(one.id, one.distance) for one in made.outliers] == [
+        (row, float(nearest[row])) for row in expected
+    ]
+    expected = sorted(range(500), key=lambda row: (-times[row], row))[:10]
+    assert [(one.id, one.neighbour_of) for one in made.hubs] == [
+        (row, times[row]) for row in expected
+    ]
+    with pytest.raises(InvalidArgument, match=r"expected a name that ends in \.parquet"):
+        pairdex.graph(folder, tmp_path / "g.h5", k=6, report=tmp_path / "rows.csv")
+
+
 @pytest.mark.parametrize("dim", [16, 100, 300])
 def test_the_exact_graph_has_the_true_neighbours_without_the_row_itself(collect, tmp_path, dim):
     rows = clustered(900, dim, seed=dim)

@@ -7,7 +7,8 @@ import pairdex
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.errors import InvalidArgument
 from pairdex.knn.cosine import Neighbours, Report
-from pairdex.search.caption_words import MAX_COMPARED, VECTOR_DEPTH, caption_words, fuse_captions
+from pairdex.search.caption_words import MAX_COMPARED, caption_words, fuse_captions
+from pairdex.search.hybrid import VECTOR_DEPTH
 from pairdex.store.store import Store
 
 WORDS = ["red", "car", "tree", "boat"]

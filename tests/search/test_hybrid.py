@@ -5,7 +5,7 @@ import pytest
 
 import pairdex
 from pairdex.errors import InvalidArgument
-from pairdex.search.hybrid import RRF_K, fuse
+from pairdex.search.hybrid import RRF_K, VECTOR_DEPTH, fuse
 
 
 def test_ranks_are_fused_as_cormack_says():
@@ -17,6 +17,15 @@ def test_ranks_are_fused_as_cormack_says():
 def test_equal_sums_are_ordered_as_in_the_first_ranking_then_by_id():
     assert fuse(np.array([9, 5]), np.array([5, 9])).ids.tolist() == [9, 5]
     assert fuse(np.array([], int), np.array([8, 3])).ids.tolist() == [8, 3]
+
+
+def test_a_longer_ranking_by_vectors_changes_no_score_of_a_row_that_the_words_found():
+    rng = np.random.default_rng(3)
+    near, said = rng.permutation(400), rng.permutation(400)[:150]
+    short, long = fuse(near[:VECTOR_DEPTH], said), fuse(near, said)
+    scores = dict(zip(long.ids.tolist(), long.scores.tolist(), strict=True))
+    assert [scores[row] for row in short.ids.tolist()] == short.scores.tolist()
+    assert short.first(100).ids.tolist() == long.first(100).ids.tolist()
 
 
 @pytest.fixture

@@ -123,6 +123,11 @@ def test_a_wrong_search_is_refused_and_names_the_field(client, body, field):
     assert error["message"][0].islower() or not error["message"][0].isalpha()
 
 
+def test_a_page_beyond_the_depth_is_refused_with_its_end(client):
+    error = complaint(post(client, {"text": "a", "offset": 10_000, "k": 7}), 422)
+    assert error["message"].startswith("offset + k is 10,007, expected at most 10,000")
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"\xff\xfe", b'{"text": "\xff"}', b"[" * 100_000, b'{"k": ' + b"9" * 5000 + b"}"],

@@ -29,6 +29,8 @@ REQUESTS = {
     "POST /metadata": {"ids": [1]},
     "GET /indices-list": None,
     "GET /api/collections": None,
+    "GET /api/duplicates": None,
+    "GET /api/duplicates/{id}": None,
     "GET /api/atlas": None,
     "GET /api/atlas/column": None,
     "POST /api/atlas/places": {"ids": [1]},

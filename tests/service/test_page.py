@@ -351,6 +351,19 @@ def test_a_lost_picture_leaves_its_caption(tolerant, site, collections):
     expect(page.locator(".tile")).to_be_visible()
 
 
+def test_a_picture_without_a_caption_is_called_by_its_file(tolerant, site, collections):
+    def without_captions(route):
+        told = route.fetch().json()
+        route.fulfill(json={**told, "hits": [{**hit, "caption": " "} for hit in told["hits"]]})
+
+    page = tolerant
+    page.route("**/api/search", without_captions)
+    page.goto(f"{site}/?where=id+%3D+3")
+    path = collections[0].take([3], ["image_path"])["image_path"][0].as_py()
+    expect(page.locator(".tile-text")).to_have_text(path)
+    expect(page.locator(".tile-main")).to_have_attribute("aria-label", f"More like: {path}")
+
+
 def test_a_collection_from_the_web_without_model_is_still_walked_through(tolerant, site):
     page = tolerant
     page.goto(f"{site}/?c=web")

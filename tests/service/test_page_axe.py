@@ -44,6 +44,9 @@ def test_nothing_keeps_people_from_using_the_page(browser, mapped, scheme, size)
         page.goto(f"{mapped}/?view=atlas&q=cat")
         expect(page.locator("#atlas-map")).to_have_attribute("data-hits", "24")
         assert violations(page) == [], "the map"
+        page.goto(f"{mapped}/?view=duplicates&within=0.1")
+        expect(page.locator(".group").first).to_be_visible()
+        assert violations(page) == [], "near-duplicates"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -67,6 +70,9 @@ def test_nothing_keeps_people_from_what_went_wrong_and_the_reference(browser, si
         page.goto(f"{site}/?c=web")
         expect(page.locator("#dead-words")).to_contain_text("No picture could be loaded")
         assert violations(page) == [], "cards without pictures"
+        page.goto(f"{site}/?c=web&view=duplicates&within=0")
+        expect(page.locator("#notice-title")).to_have_text("No near-duplicates")
+        assert violations(page) == [], "no near-duplicates"
         page.goto(f"{site}/nothing")
         assert violations(page) == [], "an error page"
         page.goto(f"{site}/docs")

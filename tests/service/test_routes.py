@@ -65,7 +65,7 @@ def test_text_search_finds_what_the_text_says(client):
 @pytest.mark.parametrize("on", ["image", "text"])
 def test_search_says_what_was_searched_under_its_new_and_its_old_name(client, on):
     answer = search(client, text="cat", on=on)
-    assert (answer["on"], answer["space"]) == (on, on)
+    assert answer["on"] == on
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
@@ -280,6 +280,32 @@ def test_metrics_count_requests_by_route(client):
     assert sample(text, "pairdex_info", version=__version__) == 1
     assert sample(text, "process_resident_memory_bytes") > 10e6
     assert "_created" not in text
+
+
+def test_requests_without_a_token_count_for_their_route(collections):
+    guarded = TestClient(make_app(collections, token="open sesame"), base_url="http://localhost")
+    assert guarded.post("/api/search", json={}).status_code == 401
+    assert guarded.get("/api/items/5").status_code == 401
+    assert guarded.get("/").status_code == 200
+    assert guarded.get("/page/app.js").status_code == 200
+    assert guarded.get("/page/none.js").status_code == 404
+    assert guarded.get("/api/none").status_code in (401, 404)
+    text = guarded.get("/metrics", headers={"Authorization": "Bearer open sesame"}).text
+    for route, method, status in (
+        ("/api/search", "POST", "401"),
+        ("/api/items/{id}", "GET", "401"),
+        ("/", "GET", "200"),
+        ("/page", "GET", "200"),
+        ("unmatched", "GET", "404"),
+    ):
+        counted = sample(text, "pairdex_requests_total", route=route, method=method, status=status)
+        assert counted >= 1, route
+
+
+def test_a_text_that_is_a_pictures_name_is_noted(client):
+    answer = client.post("/api/search", json={"text": "pets/cat.jpg"}).json()
+    assert "search by image" in answer["note"]
+    assert client.post("/api/search", json={"text": "a cat"}).json()["note"] is None
 
 
 def test_each_application_counts_for_itself(client, collections):

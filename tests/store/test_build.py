@@ -620,9 +620,9 @@ def test_a_worker_that_is_ended_is_told_and_the_build_goes_on(
 ):
     source = make_parts(5, 6)
 
-    def sent_to_death(tasks, **options):
+    def sent_to_death(tasks, executor, **options):
         tasks = [dataclasses.replace(task, note=Deadly()) for task in tasks]
-        return staging.run_tasks(tasks, **options)
+        return staging.run_tasks(tasks, executor, **options)
 
     monkeypatch.setattr("pairdex.store.build.run_tasks", sent_to_death)
     with pytest.raises(WriteFailed, match=r"a worker was killed from outside, .* fewer --workers"):

@@ -203,7 +203,7 @@ def test_removed_rows_of_a_replaced_part_stay_removed(make_parts, build, tmp_pat
     pairdex.remove(tmp_path / "c", urls=[gone], reason="takedown 17")
     change_caption(source)
     report = build(source, tmp_path / "c", replaced=frozenset({0}))
-    assert "1 rows of part 0 stay removed: users removed them before" in report.notes
+    assert "1 row of part 0 not shown: users removed the same rows before" in report.notes
     assert gone not in urls(tmp_path / "c")
     assert len(urls(tmp_path / "c")) == report.rows == 29
     drop_rows(source)
@@ -219,5 +219,7 @@ def test_removed_rows_that_no_column_identifies_are_said(make_parts, build, tmp_
     (note,) = [
         n for n in build(source, tmp_path / "c", replaced=frozenset({0})).notes if "remove" in n
     ]
-    assert note.startswith("1 rows of part 0 were removed before, and no column (url, uid,")
+    assert note.startswith(
+        "of the rows of part 0 that users removed before, 1 cannot be found again, without a column url or uid"
+    )
     assert note.endswith("remove them again")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_vectors_are_copied_where_rows_are_dropped(
     report = build(source, tmp_path / "linked" / "c", link=True, **options)
     assert tree(tmp_path / "linked") == tree(tmp_path / "copied")
     assert not is_shared(source, tmp_path / "linked" / "c")
-    assert report.notes[0].startswith("the vectors of 1 parts were copied: rows were dropped")
+    assert report.notes[0].startswith("the vectors of 1 part were copied: rows were dropped")
 
 
 def test_a_row_without_a_direction_is_dropped_although_links_are_asked_for(
@@ -117,3 +118,67 @@ def test_the_command_links(make_parts, run, tmp_path):
         run("build", source, tmp_path / "c", "--link", "--workers", 2, "--json").json["rows"] == 30
     )
     assert run("verify", tmp_path / "c", "--json").json["damaged"] == []
+
+
+def test_nothing_that_is_done_with_a_linked_collection_changes_the_released_files(
+    make_parts, build, tmp_path, tree, no_reflinks
+):
+    source, linked = make_parts(20, 10), tmp_path / "c"
+    build(source, linked, link=True)
+    released = tree(source)
+    pairdex.remove(linked, where="width < 103", reason="takedown")
+    with pairdex.open(linked) as opened:
+        opened.prepare("image")
+        opened.search(like=15, k=3)
+    pairdex.project(linked, "pca2")
+    pairdex.subset(linked, tmp_path / "subset", where="width > 104")
+    build(source, linked, link=True)  # again: nothing is new
+    assert tree(source) == released
+    assert is_shared(source, linked)
+
+    shutil.copytree(source, tmp_path / "grown")
+    (tmp_path / "grown" / "img_emb_2.npy").hardlink_to(source / "img_emb_0.npy")
+    (tmp_path / "grown" / "text_emb_2.npy").hardlink_to(source / "text_emb_0.npy")
+    shutil.copy(source / "metadata_0.parquet", tmp_path / "grown" / "metadata_2.parquet")
+    build(tmp_path / "grown", linked, link=True)
+    pairdex.push(linked, f"file://{tmp_path}/shared")
+    (linked / "image/00000.npy").unlink()
+    pairdex.pull(f"file://{tmp_path}/shared", linked)
+    assert not is_shared(source, linked)
+    assert verify(linked).damaged == []
+    assert tree(source) == released
+
+
+def test_a_linked_part_that_is_replaced_or_built_without_links_leaves_the_old_files_alone(
+    make_parts, build, tmp_path, tree, no_reflinks
+):
+    source = make_parts(20, 10)
+    build(source, tmp_path / "c", link=True)
+    vectors = source / "img_emb_0.npy"
+    old, changed = vectors.read_bytes(), np.load(vectors)[::-1].copy()
+    (tmp_path / "kept.npy").hardlink_to(vectors)
+    vectors.unlink()  # a new file, as a download makes it; the old one lives on in the collection
+    np.save(vectors, changed)
+    released = tree(source)
+    build(source, tmp_path / "c", replaced=frozenset([0]))
+    assert (tmp_path / "kept.npy").read_bytes() == old
+    assert (tmp_path / "c/image/00000.npy").read_bytes() == old
+    assert tree(source) == released
+    assert verify(tmp_path / "c").damaged == []
+    shutil.rmtree(tmp_path / "c")
+    build(source, tmp_path / "c", where="width > 102", link=True)
+    assert tree(source) == released
+    assert (tmp_path / "kept.npy").read_bytes() == old
+
+
+def test_a_linked_build_that_is_killed_and_built_without_links_leaves_the_released_files_alone(
+    make_parts, build, tmp_path, tree, no_reflinks
+):
+    source = make_parts(20, 10)
+    released = tree(source)
+    build(source, tmp_path / "c", link=True)
+    (tmp_path / "c/collection.json").unlink()  # as a kill before the manifest leaves it
+    (tmp_path / "c/.build").mkdir()
+    build(source, tmp_path / "c", where="width > 102")
+    assert not is_shared(source, tmp_path / "c")
+    assert tree(source) == released

@@ -128,8 +128,8 @@ def test_values_that_do_not_fit_are_counted_in_the_notes_and_the_manifest(
     report = build(make_parts(4, columns=columns), tmp_path / "c")
     assert read_manifest(tmp_path / "c").parts[0].invalid == {"caption": 1, "width": 1}
     assert [note.partition(" did")[0] for note in report.notes] == [
-        "1 values of caption",
-        "1 values of width",
+        "1 value of caption",
+        "1 value of width",
     ]
     assert rows_of(tmp_path / "c")["width"].to_pylist() == [640, None, None, None]
 
@@ -160,7 +160,7 @@ def test_rounding_of_vectors_is_noted(make_parts, build, tmp_path):
     rows = np.load(source / "img_emb_0.npy").astype(np.float64)
     rows[7] += 1e-5
     np.save(source / "img_emb_0.npy", rows)
-    assert build(source, tmp_path / "c").notes == ["1 rows had values that were rounded to float16"]
+    assert build(source, tmp_path / "c").notes == ["values of 1 row were rounded to float16"]
 
 
 def test_a_long_run_of_zeros_is_noted(make_parts, build, tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.derived.atlas.sizes import DEFAULT_SAMPLE, MAX_SAMPLE
 from pairdex.store.fields import DEFAULT_SEED
+from pairdex.wording import duration
 
 EXAMPLES = ("pairdex atlas my-collection", "pairdex atlas my-collection --on text --sample 50000")
 

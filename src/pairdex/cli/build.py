@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import JsonOption, PartsOption, WorkersOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.options import ClusterOption, JsonOption, PartsOption, WorkersOption
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.parts.layout import DEFAULT_TOWER, Tower
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import parse_numbers
 from pairdex.parts.subsets import SubsetName
+from pairdex.wording import duration
 
 if TYPE_CHECKING:
     from pairdex.store.build import BuildReport
@@ -26,15 +27,15 @@ EXAMPLES = (
 PANELS = {
     "Rows to keep": "parts nsfw where limit subset",
     "Source": "metadata tower model replace_part skip_incomplete",
-    "Work and output": "workers link as_json",
+    "Work and output": "workers cluster link as_json",
 }
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, or "
-        "SISAP bundle (.h5).",
+        help="Folder of parts (layout of LAION, clip-retrieval or DataComp), table with vectors, SISAP "
+        "bundle (.h5), or address of a folder of numbered parts (s3://, hf://, https://).",
     ),
 ]
 TargetArgument = Annotated[
@@ -97,6 +98,7 @@ def command(
     skip_incomplete: SkipOption = False,
     link: LinkOption = False,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     model: MadeByOption = None,
     tower: TowerOption = DEFAULT_TOWER,
     as_json: JsonOption = False,
@@ -121,6 +123,7 @@ def command(
             skip_incomplete=skip_incomplete,
             link=link,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from pairdex.cli.help import HelpfulCommand, HelpfulGroup, examples
 from pairdex.cli.interrupts import ending_at_once
+from pairdex.errors import InvalidArgument
 from pairdex.version import __version__
 
 __all__ = ["COMMANDS", "GROUPS", "Entry", "load", "program"]
@@ -40,6 +41,7 @@ class Entry:
 
 _SEARCH, _COLLECT, _CURATE = "Search", "Make a collection", "Curate"
 _REFERENCE, _EXPORT, _MODELS = "Evaluate", "Export", "Models"
+_SHARE = "Share"
 
 COMMANDS = (
     Entry("demo", _SEARCH, "Make a small collection from drawn pictures, search it and serve it."),
@@ -57,6 +59,7 @@ COMMANDS = (
     Entry("sql", _CURATE, "Query the metadata of a collection with SQL."),
     Entry("score", _CURATE, "Add scores for safety and aesthetics as metadata columns."),
     Entry("subset", _CURATE, "Make a new collection from some rows of another."),
+    Entry("shard", _CURATE, "Divide a collection into shards, or join collections as shards."),
     Entry("dedup", _CURATE, "Make a new collection without near-duplicates."),
     Entry("pairs", _CURATE, "Find all pairs of rows within a distance, exactly."),
     Entry("remove", _CURATE, "Remove rows from searches, pages and exports."),
@@ -66,6 +69,8 @@ COMMANDS = (
     Entry("project", _REFERENCE, "Project all vectors to PCA coordinates or binary sketches."),
     Entry("evaluate", _REFERENCE, "Compare result files with a gold standard: recall and speed."),
     Entry("bench", _REFERENCE, "Measure the recall and speed of each way to search a collection."),
+    Entry("push", _SHARE, "Publish a collection with its indexes at an address."),
+    Entry("pull", _SHARE, "Fetch a published collection with its indexes."),
     Entry("export", _EXPORT, "Export a collection in the format of another tool."),
     Entry("clickhouse load", _EXPORT, "Load a collection into a ClickHouse table."),
     Entry("clickhouse search", _EXPORT, "Search a loaded table."),
@@ -139,8 +144,14 @@ class _Command(HelpfulCommand):
             import_module("pairdex.store.store")
         from pairdex.cli.announcing import showing_fetches  # noqa: PLC0415 - not for help
 
-        with showing_fetches():
-            return super().invoke(ctx)
+        try:
+            with showing_fetches():
+                return super().invoke(ctx)
+        except InvalidArgument as error:
+            from pairdex.cli.option_names import in_options, option_names  # noqa: PLC0415 - as above
+
+            error.args = (in_options(str(error), option_names(self.params)), *error.args[1:])
+            raise
 
 
 class LazyCommand(TyperCommand):

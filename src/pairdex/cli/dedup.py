@@ -16,8 +16,10 @@ from pairdex.cli.options import (
     OnOption,
     WorkersOption,
 )
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.curate.dedup import DEFAULT_KEEP, DEFAULT_THRESHOLD, Keep
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.curate.dedup import DEFAULT_KEEP, Keep
+from pairdex.curate.near_duplicates import DEFAULT_THRESHOLD
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex dedup my-collection unique",

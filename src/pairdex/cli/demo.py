@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import duration, print_json, progress_bars
+from pairdex.cli.output import print_json, progress_bars
 from pairdex.collection import Collection
 from pairdex.demo.demo import DemoReport, make_demo
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
+from pairdex.wording import counted, duration
 
 DEFAULT_FOLDER = Path("pairdex-demo")
 EXAMPLES = ("pairdex demo", "pairdex demo my-demo --no-serve")
@@ -61,7 +62,7 @@ def _show(report: DemoReport, url: str | None, as_json: bool) -> None:
         for hit in query.hits:
             sys.stdout.write(f"  {1 - hit.distance:.3f}  {hit.caption}  ({hit.image_path})\n")
     sys.stdout.write(
-        f"\n{report.rows:,} pictures in {report.collection}, "
+        f"\n{counted(report.rows, 'picture')} in {report.collection}, "
         f"made and searched in {duration(report.seconds)}\n"
     )
     if url is None:

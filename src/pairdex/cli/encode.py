@@ -10,10 +10,11 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.encoders.encode import PART_ROWS, EncodeReport
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 from pairdex.encoders.first_use import model_place
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex encode my-pictures parts --model ViT-B/32",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pairdex.knn.ways import Choice, Way
+from pairdex.wording import counted, duration
 
 __all__ = ["ExplainOption", "print_choices"]
 
@@ -31,7 +32,7 @@ def print_choices(choices: tuple[Choice, ...]) -> None:
     """Print the choice of each kind of query, its ways below it."""
     for choice in choices:
         count = len(choice.positions)
-        queries = "1 query" if count == 1 else f"{count:,} queries"
+        queries = counted(count, "query")
         kind = f" {_KINDS[choice.kind]}" if choice.kind in _KINDS else ""
         sys.stdout.write(f"{queries}{kind}: by {choice.taken}, because {choice.because}\n")
         for way in choice.ways:
@@ -41,7 +42,7 @@ def print_choices(choices: tuple[Choice, ...]) -> None:
 def _said(way: Way) -> str:
     facts = [way.params]
     if way.microseconds is not None:
-        facts.append(f"about {way.microseconds:,.3g} µs a query")
+        facts.append(f"about {duration(way.microseconds / 1e6)} a query")
     if way.recall is not None:
         facts.append("exact" if way.recall == 1 else f"recall {way.recall:.3f} promised")
     if way.why_not is not None:

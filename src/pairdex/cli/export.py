@@ -11,10 +11,11 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
 from pairdex.exports.names import Config, Format
 from pairdex.store.fields import VectorField
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex export my-collection my-tars --format webdataset --rows 10000",

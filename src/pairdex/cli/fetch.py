@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from pairdex.cli.options import JsonOption, PartsOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars, size
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.downloads.fetch import DEFAULT_JOBS, FetchReport, fetch_files
 from pairdex.errors import FetchFailed
+from pairdex.wording import duration, size
 
 EXAMPLES = (
     "pairdex fetch laion400m parts --parts 0-3",

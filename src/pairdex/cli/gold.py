@@ -17,8 +17,9 @@ from pairdex.cli.options import (
     QueriesArgument,
     SpaceOption,
 )
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.reference.gold import DEFAULT_GOLD_K
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex gold my-collection queries.h5 --out gold.h5",

@@ -10,14 +10,18 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, KOption, SpaceOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
+from pairdex.wording import counted, duration
 
 EXAMPLES = (
     "pairdex graph my-collection --out graph.h5",
     "pairdex graph my-collection --out graph.h5 -k 30 --recall 0.98",
     "pairdex graph my-collection --out graph.parquet --exact",
+    "pairdex graph my-collection --out graph.h5 --report rows.parquet",
 )
+
+_SHOWN = 5  # outliers and hubs
 
 OutOption = Annotated[
     Path, typer.Option(metavar="FILE", help="Write the graph to this .h5 or .parquet file.")
@@ -34,6 +38,13 @@ GroupOption = Annotated[
         help="Write knns and dists in this HDF5 group, such as allknn of SISAP 2025.",
     ),
 ]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write to this .parquet file how far each row is from its neighbours, and of how many it is one.",
+    ),
+]
 
 
 def command(
@@ -44,6 +55,7 @@ def command(
     recall: RecallOption = DEFAULT_GRAPH_RECALL,
     exact: ExactOption = False,
     group: GroupOption = None,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the k nearest rows of every row, without the row itself.
@@ -60,18 +72,27 @@ def command(
             recall=recall,
             exact=exact,
             group=group,
+            report=report,
             progress=progress,
         )
     if as_json:
         print_json(asdict(made))
         return
-    measured = "exact" if made.exact else f"{made.recall:.3f} (of {made.recall_rows:,} rows)"
+    measured = (
+        "exact" if made.exact else f"{made.recall:.3f} (of {counted(made.recall_rows, 'row')})"
+    )
     print_lines(
         {
             "rows": made.rows,
             "k": made.k,
             "recall": measured,
             "passes": ", ".join(made.passes),
+            "farthest from others": ", ".join(
+                f"{one.id} ({one.distance:.3g})" for one in made.outliers[:_SHOWN]
+            ),
+            "neighbour of most": ", ".join(
+                f"{one.id} ({one.neighbour_of:,})" for one in made.hubs[:_SHOWN]
+            ),
             "time": duration(made.seconds),
             "written to": out,
         }

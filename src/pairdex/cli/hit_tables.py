@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.cli.output import print_table
+from pairdex.store.row_name import row_name
 
 __all__ = ["as_lists", "print_hits", "print_neighbours"]
 
 _WHY = ("fused_score", "vector_rank", "keyword_rank", "keyword_score")
+_TEXTS = ("caption", "picture")  # a column that is empty in all rows is left out
 _FORMS = {"distance": ".4g", "similarity": ".3f", "fused_score": ".4f", "keyword_score": ".2f"}
 
 
@@ -22,17 +24,28 @@ def print_hits(hits: Sequence[dict[str, Any]], *, with_distance: bool = False) -
     columns = ["distance"] if with_distance else []
     columns += ["similarity", *_WHY]
     shown = [name for name in columns if any(hit.get(name) is not None for hit in hits)]
+    numbers = ["id", *(name.replace("_", " ") for name in shown)]
+    texts = [_texts(hit) for hit in hits]
+    kept = [place for place in range(len(_TEXTS)) if any(row[place] for row in texts)]
     print_table(
-        ["id", *(name.replace("_", " ") for name in shown), "caption", "picture"],
-        (_line(hit, shown) for hit in hits),
-        right={"id", *(name.replace("_", " ") for name in shown)},
+        [*numbers, *(_TEXTS[place] for place in kept)],
+        (
+            [
+                str(hit["id"]),
+                *(_number(name, hit.get(name)) for name in shown),
+                *map(row.__getitem__, kept),
+            ]
+            for hit, row in zip(hits, texts, strict=True)
+        ),
+        right=set(numbers),
     )
 
 
-def _line(hit: dict[str, Any], shown: list[str]) -> list[str]:
-    place = hit.get("url") or hit.get("image_path") or ""
-    values = (_number(name, hit.get(name)) for name in shown)
-    return [str(hit["id"]), *values, str(hit.get("caption") or ""), str(place)]
+def _texts(hit: dict[str, Any]) -> tuple[str, str]:
+    """Return the caption of a hit and where its picture is; a file's name stands for a missing caption."""
+    place = str(hit.get("url") or hit.get("image_path") or "")
+    name = row_name(hit) or ""
+    return ("" if name == place else name), place
 
 
 def _number(name: str, value: float | None) -> str:

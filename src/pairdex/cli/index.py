@@ -9,13 +9,12 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption, read_size
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
-from pairdex.cli.output import size as as_size
-from pairdex.derived.index_sizes import IndexKind
-from pairdex.ivf.parameters import DEFAULT_RECALL, Size
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Size
+from pairdex.wording import counted, duration, size
 
 if TYPE_CHECKING:
-    from pairdex.derived.index import IndexReport
+    from pairdex.derived.index_report import IndexReport
     from pairdex.ivf.efforts import Effort
     from pairdex.store.store import VectorField
 
@@ -52,8 +51,8 @@ ListsOption = Annotated[
 KindOption = Annotated[
     IndexKind,
     typer.Option(
-        help="lists: small, for all queries. graph: also a graph, in memory, fastest for queries like the "
-        "rows. auto: a graph of images if memory holds it."
+        help="Kind of index. lists: small, for all queries. graph: lists, and a graph in memory, "
+        "faster for queries like the rows. auto: a graph of images if memory holds it."
     ),
 ]
 
@@ -93,9 +92,9 @@ def command(
 def _print_report(report: IndexReport) -> None:
     print_lines(
         {
-            "index": f"{report.how}, {report.size}, {report.nlist:,} lists",
+            "index": f"{report.how}, {report.size}, {counted(report.nlist, 'list')}",
             "rows": report.rows,
-            "size": f"{as_size(report.bytes)}, {report.bytes / report.rows:.0f} bytes per row",
+            "size": f"{size(report.bytes)}, {report.bytes / report.rows:.0f} bytes per row",
             **{
                 f"{kind} queries": _described(effort, report.asked)
                 for kind, effort in report.efforts.items()
@@ -111,7 +110,7 @@ def _graph_lines(report: IndexReport) -> dict[str, str]:
     graph = report.graph
     if graph is None:
         return {}
-    what = f"{graph.how}, {graph.degree} neighbours, {as_size(graph.bytes)}"
+    what = f"{graph.how}, {graph.degree} neighbours, {size(graph.bytes)}"
     reached = f"does not reach recall {report.asked:g}"
     if graph.effort is not None:
         reached = (
@@ -124,10 +123,10 @@ def _graph_lines(report: IndexReport) -> dict[str, str]:
 def _described(effort: Effort | None, asked: float) -> str:
     if effort is None:
         return f"searched exactly: the index does not reach recall {asked:g} or was not measured"
-    least = f"at least {effort.promised:.3f} at 95 % confidence, {effort.queries:,} queries"
+    least = f"at least {effort.promised:.3f} at 95 % confidence, {counted(effort.queries, 'query')}"
     return (
         f"recall {effort.recall:.3f} ({least}), {effort.qps:,.0f} per second "
-        f"({effort.nprobe:,} lists)"
+        f"({counted(effort.nprobe, 'list')})"
     )
 
 

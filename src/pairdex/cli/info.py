@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import print_json, print_lines, size
+from pairdex.cli.output import print_json, print_lines
 from pairdex.parts.model_record import shown_model
+from pairdex.wording import size
 
 if TYPE_CHECKING:
     from pairdex.derived.info import CollectionInfo
@@ -25,6 +26,16 @@ _UNLISTED: dict[Heading, frozenset[str]] = {
 }
 
 
+# What it means that data is out of date, and what to do.
+_OUTDATED: dict[Heading, str] = {
+    "indexes": "searches do not use it; pairdex index {collection} makes it again",
+    "look-ups": "it lacks new rows; the next search that needs it adds them, or pairdex index {collection}",
+    "scores": "new rows have no value; pairdex score {collection} with the same head adds them",
+    "projections": "searches do not use it; pairdex project {collection} {name} makes it again",
+    "atlas": "the page does not show it; pairdex atlas {collection} makes it again",
+}
+
+
 def command(
     collection: CollectionArgument,
     as_json: JsonOption = False,
@@ -34,7 +45,8 @@ def command(
     if as_json:
         print_json(_as_json(facts))
     else:
-        print_lines(_for_people(facts))
+        notes = enumerate(_advice(facts, collection), 1)
+        print_lines(_for_people(facts) | {f"note {number}": note for number, note in notes})
 
 
 def _as_json(facts: CollectionInfo) -> dict[str, Any]:
@@ -42,6 +54,8 @@ def _as_json(facts: CollectionInfo) -> dict[str, Any]:
     del content["derived"]
     if not facts.removed:
         del content["removed"]
+    if not facts.shards:
+        del content["shards"]
     listed = {heading: _entries(facts, heading) for heading in _UNLISTED}
     return content | listed | {"atlas": next(iter(listed["atlas"]), None)}
 
@@ -70,6 +84,7 @@ def _for_people(facts: CollectionInfo) -> dict[str, object]:
         "model": shown_model(model) if model else "not known",
         "columns": ", ".join(facts.columns),
         "parts": len(facts.parts),
+        **({"shards": len(facts.shards)} if facts.shards else {}),
         **derived,
         "NSFW rule": facts.filter.nsfw,
         "filter": facts.filter.where or "none",
@@ -87,7 +102,14 @@ def _made_of(facts: CollectionInfo) -> str:
 
 
 def _in_words(one: DerivedInfo) -> str:
-    if one.current:
-        return one.title
-    made_from = "other rows" if one.rows is None else f"{one.rows:,} rows"
-    return f"{one.title} (of {made_from}, not current)"
+    return one.title if one.current else f"{one.title} (out of date)"
+
+
+def _advice(facts: CollectionInfo, collection: object) -> list[str]:
+    """Return what each outdated piece of derived data means, and what to do."""
+    return [
+        f"{one.title}: {meaning.format(collection=collection, name=one.name)}"
+        for heading, meaning in _OUTDATED.items()
+        for one in facts.under(heading)
+        if not one.current
+    ]

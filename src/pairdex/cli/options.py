@@ -11,6 +11,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.store.fields import VectorField
 
 __all__ = [
+    "ClusterOption",
     "CollectionArgument",
     "JsonOption",
     "KOption",
@@ -138,6 +139,12 @@ ModelOption = Annotated[
     typer.Option(
         metavar="MODEL",
         help="Name or folder of the model that made the vectors (default: the recorded one).",
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Work on the nodes of this Ray cluster: host:port, or auto."
     ),
 ]
 WorkersOption = Annotated[

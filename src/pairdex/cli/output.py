@@ -26,7 +26,6 @@ from rich.table import Table
 from pairdex.progress import Progress
 
 __all__ = [
-    "duration",
     "new_table",
     "plain_console",
     "print_json",
@@ -34,10 +33,8 @@ __all__ = [
     "print_table",
     "printable",
     "progress_bars",
-    "size",
 ]
 
-_MINUTE = 60
 _WIDE = 200  # columns of a table where there is no terminal
 
 
@@ -109,28 +106,3 @@ def progress_bars(*, of_bytes: bool = False) -> Iterator[Progress]:
             bars.update(tasks[step], completed=done, total=total)
 
         yield show
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people write it: 1.0 GB."""
-    value, unit = float(count), "B"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
-
-
-def duration(seconds: float, *, digits: int = 0) -> str:
-    """Return a time as people write it: 340 ms, 3.2 s, 2 min 5 s, 1 h 3 min.
-
-    `digits` is the number of decimals of milliseconds.
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.{digits}f} ms"
-    if seconds < _MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    if minutes < _MINUTE:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // _MINUTE:,} h {minutes % _MINUTE} min"

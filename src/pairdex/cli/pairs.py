@@ -10,7 +10,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex pairs my-collection --within 0.06 --out pairs.parquet",

@@ -14,7 +14,7 @@ import pairdex
 from pairdex.arguments import StrPath
 from pairdex.cli.encode import AsStoredOption, DeviceOption
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, printable, progress_bars
+from pairdex.cli.output import print_json, print_lines, printable, progress_bars
 from pairdex.encoders.encoder import DEFAULT_DEVICE
 from pairdex.encoders.first_use import model_place
 from pairdex.encoders.known_models import find_known, model_cache
@@ -23,6 +23,7 @@ from pairdex.errors import PairdexError
 from pairdex.follow.photos import PhotosReport, collection_of
 from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT
 from pairdex.store.manifest import MANIFEST, read_manifest
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex photos ~/Pictures --model ViT-B/32",
@@ -47,7 +48,7 @@ FolderArgument = Annotated[
 PlaceArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[COLLECTION]",
+        metavar="COLLECTION",
         help="Folder of the collection (default: FOLDER-pairdex, beside it).",
     ),
 ]

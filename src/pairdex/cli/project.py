@@ -9,8 +9,9 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, print_table, progress_bars
+from pairdex.cli.output import print_json, print_lines, print_table, progress_bars
 from pairdex.derived.projections.methods import CEILING_KS, SketchMethod
+from pairdex.wording import counted, duration
 
 if TYPE_CHECKING:
     from pairdex.derived.projections.ceiling import Ceiling
@@ -138,7 +139,7 @@ def _ceiling_as_json(ceilings: list[Ceiling] | None) -> dict[str, Any] | None:
 
 def _print_report(report: ProjectReport, out: Path | None) -> None:
     unit = "bits" if report.name == "hamming" else "components"
-    fitted_to = "another collection" if report.fit_rows is None else f"{report.fit_rows:,} rows"
+    fitted_to = "another collection" if report.fit_rows is None else counted(report.fit_rows, "row")
     lines: dict[str, object] = {
         "projection": f"{report.name}, {report.dim:,} {unit}",
         "method": report.method,

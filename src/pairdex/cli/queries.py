@@ -10,8 +10,9 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption, NoCodesOption, OnOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.reference.queries import DEFAULT_N
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex queries my-collection --out queries.h5 -n 1000",

@@ -9,8 +9,9 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import print_json, print_lines, print_table, size
+from pairdex.cli.output import print_json, print_lines, print_table
 from pairdex.downloads.catalogue import choose
+from pairdex.wording import size
 
 if TYPE_CHECKING:
     from pairdex.downloads.catalogue import Entry, Release

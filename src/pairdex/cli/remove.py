@@ -11,7 +11,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, printable
+from pairdex.cli.output import print_json, print_lines, printable
+from pairdex.wording import duration
 
 if TYPE_CHECKING:
     from pairdex.curate.remove import RemoveReport

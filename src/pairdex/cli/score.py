@@ -10,7 +10,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
+from pairdex.wording import duration
 
 EXAMPLES = (
     "pairdex score my-collection --nsfw clip_autokeras_binary_nsfw.npz",

@@ -22,12 +22,13 @@ from pairdex.cli.options import (
     SpaceOption,
     VectorsOption,
 )
-from pairdex.cli.output import duration, print_json, progress_bars
+from pairdex.cli.output import print_json, progress_bars
 from pairdex.cli.terms import query_of
 from pairdex.encoders.first_use import model_place
 from pairdex.errors import InvalidArgument
 from pairdex.files.result_files import check_suffix
 from pairdex.search import DEFAULT_K, Query, check_k
+from pairdex.wording import counted, duration
 
 if TYPE_CHECKING:
     from pairdex.collection import Collection
@@ -260,7 +261,9 @@ def _print_found(found: FileSearch, k: int, output: _Output) -> None:
         print_json({**results, **facts})
     elif out is not None:
         how = _by_index(found.report)
-        sys.stdout.write(f"{count:,} queries in {duration(found.seconds)}{how}, written to {out}\n")
+        sys.stdout.write(
+            f"{counted(count, 'query')} in {duration(found.seconds)}{how}, written to {out}\n"
+        )
     else:
         print_neighbours(found.ids, found.distances, digits=0 if output.on == "hamming" else 4)
     if not output.as_json:
@@ -269,7 +272,9 @@ def _print_found(found: FileSearch, k: int, output: _Output) -> None:
 
 def _counted(hits: Hits) -> str:
     total = hits.report.total
-    return f"{len(hits):,} rows" if total is None else f"{len(hits):,} of {total:,} rows"
+    return (
+        counted(len(hits), "row") if total is None else f"{len(hits):,} of {counted(total, 'row')}"
+    )
 
 
 def _by_method(report: SearchReport) -> str:
@@ -312,7 +317,6 @@ def _how(report: Report, on: str) -> dict[str, object]:
     return {
         "exact": report.exact,
         "on": on,
-        "space": on,  # its name until version 0.1
         "certified": report.certified,
         **(_by_json(report)),
         "scanned": report.scanned,

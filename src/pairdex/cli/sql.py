@@ -11,13 +11,14 @@ import pyarrow as pa
 import typer
 
 from pairdex.cli.options import CollectionArgument, JsonOption, ModelOption, NoCodesOption
-from pairdex.cli.output import duration, print_json, print_table, progress_bars
+from pairdex.cli.output import print_json, print_table, progress_bars
 from pairdex.collection import Collection
 from pairdex.errors import InvalidArgument
 from pairdex.files import json_values
 from pairdex.metadata_sql.output import FileFormat, format_of
 from pairdex.metadata_sql.results import select_rows, write_selected
 from pairdex.metadata_sql.session import DEFAULT_MEMORY
+from pairdex.wording import counted, duration
 
 EXAMPLES = (
     'pairdex sql pets "SELECT nsfw, count(*) FROM pairs GROUP BY nsfw"',
@@ -93,7 +94,7 @@ def _print_written(count: int, seconds: float, out: Path, as_json: bool) -> None
     if as_json:
         print_json({"rows": count, "seconds": seconds, "out": str(out)})
     else:
-        sys.stdout.write(f"{count:,} rows in {duration(seconds)}, written to {out}\n")
+        sys.stdout.write(f"{counted(count, 'row')} in {duration(seconds)}, written to {out}\n")
 
 
 def _print_json(table: pa.Table, seconds: float) -> None:
@@ -120,6 +121,6 @@ def _print_rows(table: pa.Table, seconds: float) -> None:
     rows = (
         f"the first {_SHOWN_ROWS} rows (use --format csv for all)"
         if more
-        else f"{len(table):,} rows"
+        else counted(len(table), "row")
     )
     sys.stdout.write(f"{rows} in {duration(seconds)}\n")

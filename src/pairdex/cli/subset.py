@@ -16,8 +16,9 @@ from pairdex.cli.options import (
     PartsOption,
     WorkersOption,
 )
-from pairdex.cli.output import duration, print_json, print_lines, progress_bars
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.store.fields import DEFAULT_SEED
+from pairdex.wording import duration
 
 EXAMPLES = (
     'pairdex subset my-collection large-pictures --where "width >= 1024"',

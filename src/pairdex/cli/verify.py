@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import print_json, print_lines, progress_bars, size
+from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.errors import DamagedFile
+from pairdex.wording import size
 
 EXAMPLES = ("pairdex verify my-collection",)
 

@@ -25,6 +25,7 @@ from pairdex.progress import Progress
 from pairdex.search import DEFAULT_K, check_k
 from pairdex.store.store import Store, VectorField
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -123,7 +124,9 @@ def compare(
 def _drawn(store: Store, on: VectorField, count: int, seed: int) -> NDArray[np.float32]:
     """Return the vectors of rows drawn at random."""
     if count < 1:
-        raise InvalidArgument(f"there are {count:,} queries, expected at least 1", field="queries")
+        raise InvalidArgument(
+            f"there are {counted(count, 'query')}, expected at least 1", field="queries"
+        )
     kind: VectorField = "text" if on == "image" and "text" in store.manifest.vectors else on
     live = store.allowed()
     ids = np.arange(store.rows) if live is None else np.flatnonzero(live)

@@ -10,6 +10,7 @@ import httpx
 
 from pairdex.errors import ServiceFailed
 from pairdex.store.row_html import MAX_CARDS, Pictures, grid
+from pairdex.wording import counted, duration
 
 __all__ = [
     "Contained",
@@ -84,8 +85,9 @@ class SearchAnswer:
         """Return the captions and links of the first rows as a grid; nothing is fetched."""
         exactly = "exact" if self.exact else "approximate"
         how = exactly if self.method == "vectors" else self.method
-        title = f"{len(self.hits):,} rows, {how}, {self.seconds * 1000:.1f} ms"
-        return grid(map(vars, self.hits[:MAX_CARDS]), Pictures(None), title=title)
+        title = f"{counted(len(self.hits), 'row')}, {how}, {duration(self.seconds)}"
+        rows = ({**hit.columns, **vars(hit)} for hit in self.hits[:MAX_CARDS])
+        return grid(rows, Pictures(None), title=title)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from pairdex.client.answers import (
 )
 from pairdex.client.search_fields import Question, SearchFields
 from pairdex.errors import InvalidArgument, MissingFile
+from pairdex.search.picture_names import check_no_picture
 from pairdex.search.query import Term
 
 __all__ = [
@@ -173,6 +174,7 @@ def _body(asked: Mapping[str, Any]) -> dict[str, Any]:
 def _field_of(question: object) -> str:
     """Return the request field for a question, by the question's type."""
     if isinstance(question, str):
+        check_no_picture(question)
         return "text"
     if isinstance(question, (bytes, os.PathLike)):
         return "image"

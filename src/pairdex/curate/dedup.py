@@ -23,7 +23,7 @@ from pairdex.curate.copies import Order
 from pairdex.curate.decisions import KEPT, Decisions
 from pairdex.curate.derive import derive_collection
 from pairdex.curate.groups import Groups, count_groups, write_groups
-from pairdex.curate.near_duplicates import decide
+from pairdex.curate.near_duplicates import DEFAULT_THRESHOLD, decide
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.progress import Progress, at_step
 from pairdex.store.folder import claimed
@@ -34,7 +34,6 @@ from pairdex.version import __version__
 
 __all__ = [
     "DEFAULT_KEEP",
-    "DEFAULT_THRESHOLD",
     "MAX_THRESHOLD",
     "DedupReport",
     "DedupRule",
@@ -45,7 +44,6 @@ __all__ = [
 
 Keep = Literal["first", "largest", "similar"]
 
-DEFAULT_THRESHOLD = 0.06
 MAX_THRESHOLD = 1.0  # beyond it, rows of opposite directions would be near each other
 DEFAULT_KEEP: Keep = "first"
 
@@ -197,7 +195,7 @@ def make_dedup(
     _check_out(new, out)
     checksum, live = store.checksum, store.allowed()
     facts = {"command": "dedup", "threshold": rule.threshold, "keep": rule.keep, "on": rule.on}
-    origin = Origin(store.manifest.name, checksum, facts)
+    origin = Origin(store.name, checksum, facts)
     groups: Groups | None = None
     kept = np.ones(store.rows, np.bool_) if live is None else live
     rows = int(np.count_nonzero(kept))

@@ -35,6 +35,7 @@ from pairdex.store.staging import STAGING, Advance, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.write_part import described
 from pairdex.version import __version__
+from pairdex.work.executors import LocalExecutor
 
 __all__ = ["LEFT_OUT", "derive_collection", "derived_before"]
 
@@ -100,7 +101,7 @@ def derive_collection(
         )
         make_folders(new, manifest)
         tasks = _tasks(store, new, keep)
-        entries = list(run_tasks(tasks, workers=workers, progress=progress))
+        entries = run_tasks(tasks, LocalExecutor(workers), progress=progress)
         manifest = replace(manifest, parts=entries)
         carry_scores(
             store.path,

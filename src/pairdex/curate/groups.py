@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pairdex.curate.decisions import COPY, NEAR, Decisions
 from pairdex.files import atomic
 
-__all__ = ["Groups", "count_groups", "write_groups"]
+__all__ = ["Groups", "count_groups", "dropped_rows", "write_groups"]
 
 _ROWS_AT_ONCE = 1 << 20
 
@@ -41,7 +41,7 @@ def count_groups(decisions: Decisions) -> Groups:
     """Count the groups of finished decisions."""
     sizes = decisions.array("sizes", len(decisions.state), np.uint32)
     sizes[:] = 0
-    for _, kept, _ in _dropped(decisions):
+    for _, kept, _ in dropped_rows(decisions):
         np.add.at(sizes, kept, 1)
     return Groups(int(np.count_nonzero(sizes)), int(sizes.max()) + bool(sizes.any()))
 
@@ -58,11 +58,11 @@ def write_groups(out: Path, decisions: Decisions, facts: dict[str, Any]) -> None
     """
     schema = _SCHEMA.with_metadata({"pairdex": json.dumps(facts)})
     with atomic.replacing(out) as file, pq.ParquetWriter(file, schema) as writer:
-        for columns in _dropped(decisions):
+        for columns in dropped_rows(decisions):
             writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
 
 
-def _dropped(
+def dropped_rows(
     decisions: Decisions,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
     """Yield ids, kept ids and distances of dropped rows, some at a time.

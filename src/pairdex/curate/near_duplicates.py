@@ -23,7 +23,9 @@ from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.vectors_view import VectorsView
 from pairdex.work.processors import usable_processors
 
-__all__ = ["decide"]
+__all__ = ["DEFAULT_THRESHOLD", "decide"]
+
+DEFAULT_THRESHOLD = 0.06  # cosine distance
 
 _MOST_BLOCK_ROWS = 1 << 22  # decided between two saves at most
 _MOST_PAIRS = 1 << 24  # of a block, held at once: 16 bytes each, three times that while sorting
@@ -42,6 +44,7 @@ def decide(
     *,
     threshold: float,
     progress: Progress,
+    threads: int | None = None,
 ) -> None:
     """Decide about the rows of `order` that are not decided yet, saving now and then.
 
@@ -50,7 +53,10 @@ def decide(
     threshold
         A row is NEAR if a row that is kept and comes earlier in `order` is at most so far. `of` is
         the nearest of them; of equally near ones, that of the smallest id.
+    threads
+        None: one for each usable processor.
     """
+    threads = threads or usable_processors()
     if decisions.position is None:
         _find_copies(vectors, order, decisions, progress)
     position = decisions.position
@@ -58,8 +64,8 @@ def decide(
     if position == len(order):
         return
     _forget(order, decisions, position)
-    rows = _code(vectors, order, decisions, at_step(progress, "coding"))
-    work = _Work(Join(rows, threshold, threads=usable_processors()), decisions)
+    rows = _code(vectors, order, decisions, threads, at_step(progress, "coding"))
+    work = _Work(Join(rows, threshold, threads=threads), decisions)
     for first, end in _blocks(work.join, position, len(order)):
         work.decide(first, end, _within(progress, first, end, len(order)))
         decisions.save(end)
@@ -86,7 +92,11 @@ def _forget(order: Order, decisions: Decisions, position: int) -> None:
 
 
 def _code(
-    vectors: VectorsView, order: Order, decisions: Decisions, progress: StepProgress | None
+    vectors: VectorsView,
+    order: Order,
+    decisions: Decisions,
+    threads: int,
+    progress: StepProgress | None,
 ) -> CodedRows:
     """Code the rows that are no copies; what is there already is opened."""
     ids = np.asarray(order, np.int64)
@@ -101,7 +111,7 @@ def _code(
         places,
         decisions.folder,
         plan=decisions.plan,
-        threads=usable_processors(),
+        threads=threads,
         progress=progress,
     )
 

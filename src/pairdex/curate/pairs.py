@@ -160,7 +160,7 @@ class _Side:
     def facts(self) -> dict[str, Any]:
         """Return what the pairs depend on."""
         return {
-            "collection": self.store.manifest.name,
+            "collection": self.store.name,
             "checksum": self._checksum,
             "where": self.where,
         }

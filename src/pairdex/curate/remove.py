@@ -25,6 +25,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.files import lock
 from pairdex.store.manifest import read_manifest
 from pairdex.store.removed import add_removed, check_reason
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, as_ids
 
 __all__ = ["RemoveReport", "remove", "remove_rows"]
@@ -106,7 +107,7 @@ def remove(
 
 
 def _read(collection: Path, path: Path) -> NDArray[np.int64]:
-    return ids_of_uids(Store(collection), path) if is_uid_file(path) else read_ids(path)
+    return ids_of_uids(open_store(collection), path) if is_uid_file(path) else read_ids(path)
 
 
 def remove_rows(
@@ -153,18 +154,38 @@ def remove_rows(
             f"remove takes exactly one of ids, urls and where, got {got}", field="ids"
         )
     check_reason(reason)
+    removed = 0
     while True:
-        store = Store(collection)
+        store = open_store(collection)
         chosen, unknown = _chosen(store, ids, urls, where)
-        with lock.removing(collection):
-            if read_manifest(collection).checksum == store.manifest.checksum:
-                removed = add_removed(
-                    store.path, store.manifest, chosen, reason=reason.strip(), time=now
-                )
-                break
+        added, is_done = _added(store, chosen, reason.strip(), now)
+        removed += added
+        if is_done:
+            break
     left = store.live_rows
     seconds = time.perf_counter() - started
     return RemoveReport(removed, len(chosen) - removed, len(unknown), unknown, left, seconds)
+
+
+def _added(store: Store, chosen: NDArray[np.int64], reason: str, now: datetime) -> tuple[int, bool]:
+    """Record removed rows, in the shard that has them if there are shards.
+
+    Return how many are newly removed, and whether all are recorded: not where the collection has changed.
+    """
+    if not store.shards:
+        with lock.removing(store.path):
+            if read_manifest(store.path).checksum != store.manifest.checksum:
+                return 0, False
+            added = add_removed(store.path, store.manifest, chosen, reason=reason, time=now)
+        return added, True
+    total, is_done, first = 0, True, 0
+    for shard in store.shards:
+        own = chosen[(chosen >= first) & (chosen < first + shard.rows)] - first
+        first += shard.rows
+        if len(own):
+            added, is_whole = _added(shard, own, reason, now)
+            total, is_done = total + added, is_done and is_whole
+    return total, is_done
 
 
 def _chosen(

@@ -146,7 +146,7 @@ def make_subset(
         already holds something else.
     """
     without = None if rule.without is None else ids_of(store, rule.without)
-    origin = Origin(store.manifest.name, store.checksum, _record(store, rule, without))
+    origin = Origin(store.name, store.checksum, _record(store, rule, without))
     report = derived_before(new, origin)
     if report is not None:
         return report

@@ -7,7 +7,7 @@ searches, never their results. It records the checksum of its vectors, so outdat
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast, get_args
@@ -16,13 +16,20 @@ from pairdex.derived.kind import DerivedInfo, DerivedKind
 from pairdex.errors import CollectionBusy, Mismatch, MissingFile, WriteFailed
 from pairdex.files import atomic, lock
 from pairdex.files.checks import Check, reading_check
-from pairdex.knn.codes import Codes, build_codes, open_codes, verify_codes
+from pairdex.knn.codes import AnyCodes, Codes, CodesOfShards, build_codes, open_codes, verify_codes
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
-__all__ = ["CODES", "codes_path", "find_codes", "open_or_build_codes"]
+__all__ = [
+    "CODES",
+    "codes_path",
+    "find_codes",
+    "find_own_codes",
+    "of_shards",
+    "open_or_build_codes",
+]
 
 
 _log = logging.getLogger(__name__)
@@ -33,14 +40,24 @@ def codes_path(collection: Path, on: VectorField) -> Path:
     return collection / "indexes" / on / "codes"
 
 
-def find_codes(store: Store, on: VectorField) -> Codes | None:
+def find_codes(store: Store, on: VectorField) -> AnyCodes | None:
     """Open the codes of the collection's vectors; None if they are missing or outdated.
+
+    Shards have codes of their own; the result is None if none of them has any.
 
     Raises
     ------
     DamagedFile, UnsupportedFormat
         The file of codes is damaged, or has another format version.
     """
+    if store.shards:
+        return of_shards(store, [find_own_codes(shard, on) for shard in store.shards])
+    return find_own_codes(store, on)
+
+
+def find_own_codes(store: Store, on: VectorField) -> Codes | None:
+    """Open the codes of a collection that has no shards; see `find_codes`."""
+    store.need(f"indexes/{on}/codes")
     try:
         return open_codes(
             codes_path(store.path, on),
@@ -54,7 +71,7 @@ def find_codes(store: Store, on: VectorField) -> Codes | None:
 
 def open_or_build_codes(
     store: Store, on: VectorField, *, progress: StepProgress | None = None
-) -> Codes | None:
+) -> AnyCodes | None:
     """Open the codes of the collection's vectors; build them first if they are missing.
 
     Returns
@@ -69,7 +86,14 @@ def open_or_build_codes(
     DamagedFile, UnsupportedFormat
         The file of codes is damaged, or has another format version.
     """
-    codes = find_codes(store, on)
+    if store.shards:
+        found = [_open_or_build(shard, on, progress) for shard in store.shards]
+        return of_shards(store, found)
+    return _open_or_build(store, on, progress)
+
+
+def _open_or_build(store: Store, on: VectorField, progress: StepProgress | None) -> Codes | None:
+    codes = find_own_codes(store, on)
     if codes is not None or store.rows == 0:
         return codes
     try:
@@ -77,12 +101,20 @@ def open_or_build_codes(
     except (WriteFailed, CollectionBusy, Mismatch) as error:
         _log.warning("searching without codes, which is slower: %s", error)
         return None
-    return find_codes(store, on)
+    return find_own_codes(store, on)
+
+
+def of_shards(store: Store, found: Sequence[Codes | None]) -> CodesOfShards | None:
+    """Return the codes of the shards of a store together; None if none of them has any."""
+    if all(one is None for one in found):
+        return None
+    rows = [shard.rows for shard in store.shards]
+    return CodesOfShards(tuple(zip(rows, found, strict=True)), store.dim)
 
 
 def _build_missing(store: Store, on: VectorField, progress: StepProgress | None) -> None:
     with lock.writing(store.path):
-        if find_codes(store, on) is None:  # another process may have built them by now
+        if find_own_codes(store, on) is None:  # another process may have built them by now
             _check_newest(store)
             _build(store, on, progress)
 

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from pairdex.derived.codes import find_codes
+from pairdex.derived.codes import find_own_codes
 from pairdex.derived.index_costs import costed_queries
 from pairdex.derived.kind import DerivedInfo, DerivedKind
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile, UnsupportedFormat
@@ -172,7 +172,7 @@ def _measured(
     blocks, live = store.vectors(on).blocks, store.allowed()
     eligible = np.ones(store.rows, np.bool_) if live is None else live
     queries, ids = tune.draw_queries(blocks, seed=graph.file.header.seed, may=eligible)
-    truth = tune.find_truth(blocks, queries, ids, codes=find_codes(store, on), allowed=live)
+    truth = tune.find_truth(blocks, queries, ids, codes=find_own_codes(store, on), allowed=live)
     step = at_step(progress, "measuring the graph")
     efforts = measure_efforts(graph, truth, allowed=live, progress=step)
     costs = walk_costs(store, on, graph)

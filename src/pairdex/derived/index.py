@@ -11,16 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
 from pairdex.arguments import StrPath, checked
-from pairdex.derived.codes import find_codes
-from pairdex.derived.graph import GraphReport, make_graph
+from pairdex.derived.codes import find_own_codes
+from pairdex.derived.graph import make_graph
 from pairdex.derived.index_costs import costs_of
-from pairdex.derived.index_sizes import IndexKind, fitting_graph, fitting_lists
+from pairdex.derived.index_report import Built, IndexReport, memory_of_shards, together
+from pairdex.derived.index_sizes import fitting_graph, fitting_lists
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
@@ -43,59 +45,19 @@ from pairdex.ivf.efforts import (
     write_points,
 )
 from pairdex.ivf.file import IvfFile
-from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
+from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
 from pairdex.progress import Progress, at_step
-from pairdex.store.manifest import read_manifest
+from pairdex.store.manifest import is_sharded, read_manifest
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["Built", "IndexReport", "find_index", "index", "ivf_path", "renew_index"]
+__all__ = ["find_index", "index", "ivf_path", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class IndexReport:
-    """The properties of an index and the recall that it reaches.
-
-    Attributes
-    ----------
-    rows, bytes
-        The number of indexed rows, and the size of the file.
-    seconds
-        The time to build and measure the index.
-    size, nlist
-        `fast` or `compact`, and the number of lists.
-    how
-        `built`, `extended` (rows were added) or `unchanged`.
-    on_disk
-        Whether searches read the vectors from disk.
-    asked
-        The target recall@10 of searches that name none.
-    efforts
-        For image and for text queries, the operating point at that recall with k = 10; None if it was
-        not measured.
-    graph
-        The graph that was made beside the lists; None if there is none.
-    """
-
-    rows: int
-    bytes: int
-    seconds: float
-    size: Size
-    nlist: int
-    how: Built
-    on_disk: bool
-    asked: float
-    efforts: dict[VectorField, Effort | None]
-    graph: GraphReport | None = None
-
-
-Built = str
 
 
 def ivf_path(collection: Path, on: VectorField) -> Path:
@@ -113,6 +75,7 @@ def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingP
         logged and the result is None too: searches are exact.
     """
     path = ivf_path(store.path, on)
+    store.need(f"indexes/{on}/ivf", f"indexes/{on}/ivf.json")
     if not path.exists():
         return None
     try:
@@ -135,6 +98,9 @@ def index(
     progress: Progress | None = None,
 ) -> IndexReport:
     """Build the approximate index of a collection, or add missing rows to it, and measure its recall.
+
+    Each shard of a sharded collection gets an index of its own. The report then has the sums, and the least
+    recall of all shards.
 
     Recall is measured against the exact search. The queries are rows that the index was not trained on
     and, if the collection has both kinds of vectors, vectors of the other kind. From then on searches use
@@ -179,6 +145,12 @@ def index(
     if size is not None:
         _check_choice(size, get_args(Size), "size")
     _check_choice(kind, get_args(IndexKind), "kind")
+    if is_sharded(folder):
+        one = partial(
+            index, on=on, recall=recall, size=size, nlist=nlist, kind=kind, progress=progress
+        )
+        shares = memory_of_shards(folder, memory_bytes)
+        return together([one(shard, memory=share) for shard, share in shares.items()])
     with _writing(folder, on) as store:
         graph_size = (
             fitting_graph(store, kind, memory_bytes, size) if _may_have_graph(kind, on) else None
@@ -358,7 +330,7 @@ def _measured(
     Return the efforts and the number of queries, by kind of query.
     """
     blocks, header = store.vectors(on).blocks, index.file.header
-    live, codes = store.allowed(), find_codes(store, on)
+    live, codes = store.allowed(), find_own_codes(store, on)
     efforts: dict[QueryKind, dict[int, list[Effort]]] = {"own": {}, "other": {}}
     counts: dict[QueryKind, int] = {"own": 0, "other": 0}
     kinds: list[tuple[QueryKind, VectorField]] = [("own", on), ("other", _other(on))]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.derived.codes import find_codes
+from pairdex.derived.codes import find_own_codes
 from pairdex.ivf.costs import Costs, QueryKind
 from pairdex.ivf.efforts import Effort
 from pairdex.ivf.quantiser import rows_at
@@ -58,7 +58,7 @@ def _codes(
     store: Store, on: VectorField, other: VectorField, index: InvertedIndex, pace: Pace
 ) -> Codes | None:
     """Return the codes of the rows; those of the first rows if there are none yet."""
-    codes = find_codes(store, on)
+    codes = find_own_codes(store, on)
     if codes is not None or index.on_disk:
         return codes
     blocks = store.vectors(on).blocks

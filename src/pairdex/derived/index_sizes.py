@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
 
 from pairdex.derived.graph import expected_bytes
 from pairdex.errors import InvalidArgument
 from pairdex.ivf.file import GROUP_ROWS, row_bytes
-from pairdex.ivf.parameters import Size, choose
+from pairdex.ivf.parameters import IndexKind, Size, choose
 from pairdex.store.store import Store
 
-__all__ = ["IndexKind", "fitting_graph", "fitting_lists"]
-
-IndexKind = Literal["lists", "graph", "auto"]
+__all__ = ["fitting_graph", "fitting_lists"]
 
 # The memory of a process besides the index: Python, libraries, the rows that one search compares.
 _PROCESS_BYTES = 96 * 2**20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pairdex.arguments import StrPath, checked
@@ -10,9 +10,10 @@ from pairdex.derived.kind import DerivedInfo, Heading
 from pairdex.derived.kinds import KINDS
 from pairdex.parts.model_record import ModelRecord
 from pairdex.store.manifest import Filter, Origin, VectorField
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store
 
-__all__ = ["CollectionInfo", "PartInfo", "info"]
+__all__ = ["CollectionInfo", "PartInfo", "ShardInfo", "info"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,22 @@ class PartInfo:
 
 
 @dataclass(frozen=True)
+class ShardInfo:
+    """One shard: its folder below the collection's, the id of its first row, and its rows with removed ones."""
+
+    path: str
+    first_id: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class CollectionInfo:
     """The content and origin of a collection, and its derived data.
 
     Attributes
     ----------
     name
-        The name of the collection.
+        The name of the collection, which is that of its folder.
     rows, removed
         The rows that searches can find, and the rows that were removed since the build.
     rows_read, dropped
@@ -50,6 +60,9 @@ class CollectionInfo:
         The release that built the collection.
     derived
         The derived data, ordered by kind.
+    shards
+        The shards of a sharded collection, in the order of ids. Their derived data has their folder in its
+        title.
     """
 
     name: str
@@ -67,6 +80,7 @@ class CollectionInfo:
     bytes: int
     created_by: str
     derived: list[DerivedInfo]
+    shards: list[ShardInfo] = field(default_factory=list)
 
     def under(self, heading: Heading) -> list[DerivedInfo]:
         """Return the derived data of all kinds listed under a heading."""
@@ -88,10 +102,10 @@ def info(collection: StrPath) -> CollectionInfo:
     MissingFile, DamagedFile, UnsupportedFormat
         `collection` is not a collection, a file is missing or damaged, or a newer release wrote it.
     """
-    store = Store(Path(collection))
+    store = open_store(Path(collection))
     manifest, rows = store.manifest, store.live_rows
     return CollectionInfo(
-        name=manifest.name,
+        name=store.name,
         rows=rows,
         removed=store.rows - rows,
         rows_read=manifest.rows_read,
@@ -106,8 +120,21 @@ def info(collection: StrPath) -> CollectionInfo:
         bytes=sum(file.bytes for file in manifest.files()),
         created_by=manifest.created_by,
         derived=_derived(store),
+        shards=_shards(store),
     )
 
 
+def _shards(store: Store) -> list[ShardInfo]:
+    first, found = 0, []
+    for shard in store.shards:
+        found.append(ShardInfo(str(shard.path.relative_to(store.path)), first, shard.rows))
+        first += shard.rows
+    return found
+
+
 def _derived(store: Store) -> list[DerivedInfo]:
-    return [kind.describe(store, name) for kind in KINDS for name in kind.find(store.path)]
+    found = [kind.describe(store, name) for kind in KINDS for name in kind.find(store.path)]
+    for shard in store.shards:
+        place = shard.path.relative_to(store.path)
+        found += [replace(one, title=f"{one.title} of {place}") for one in _derived(shard)]
+    return found

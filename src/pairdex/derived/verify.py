@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.kinds import KINDS
 from pairdex.files.checks import Check
 from pairdex.progress import Meter, Progress, at_step
-from pairdex.store.manifest import read_manifest
+from pairdex.store.manifest import is_sharded, read_manifest
 from pairdex.store.own_checks import own_checks
+from pairdex.store.shard_list import read_any_manifest, read_shard_list
 
 __all__ = ["Damage", "VerifyReport", "verify"]
 
@@ -51,7 +52,7 @@ def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyRe
         `collection` is not a collection, or its manifest is damaged or was written by a newer release.
     """
     folder = Path(collection)
-    checks = [*own_checks(folder, read_manifest(folder)), *_derived_checks(folder)]
+    checks = list(_checks(folder))
     total = sum(check.bytes for check in checks)
     meter = Meter(total, at_step(progress, "verifying"))
     damaged = []
@@ -61,6 +62,18 @@ def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyRe
             damaged.append(Damage(check.file, reason, check.remedy))
         meter.advance(check.bytes)
     return VerifyReport(len(checks), total, damaged)
+
+
+def _checks(folder: Path) -> Iterator[Check]:
+    """Yield the checks of a collection, or of all shards of a sharded one."""
+    if not is_sharded(folder):
+        yield from own_checks(folder, read_manifest(folder))
+        yield from _derived_checks(folder)
+        return
+    read_any_manifest(folder)  # raises unless each shard has the rows that the list says
+    for shard in read_shard_list(folder).shards:
+        for check in _checks(folder / shard.path):
+            yield replace(check, file=f"{shard.path}/{check.file}")
 
 
 def _derived_checks(collection: Path) -> Iterator[Check]:

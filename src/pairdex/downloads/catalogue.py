@@ -57,6 +57,8 @@ class Entry:
         Number of rows; for a family, of a typical part.
     parts
         First and last part number.
+    md5, sha256, xxh3
+        Checksums, where they are published; xxh3 is that of 128 bits, of a published collection.
     formerly
         Names of the same file on older pages.
     errata
@@ -78,6 +80,7 @@ class Entry:
     row_bytes: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    xxh3: str | None = None
     formerly: tuple[str, ...] = ()
     errata: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
@@ -100,9 +103,9 @@ class Entry:
         return round(_page_size(self.size)[0]) if self.size else 0
 
     def may_have(self, total: int) -> bool:
-        """Return whether a file of `total` bytes agrees with the size on the page."""
+        """Return whether a file of `total` bytes agrees with its exact size, or the one on its page."""
         if self.size is None:
-            return True
+            return total == self.bytes or not self.bytes_exact
         bytes_, step = _page_size(self.size)
         return bytes_ - 2 * step < total < bytes_ + step
 

@@ -66,10 +66,10 @@ class Downloader:
             adopt(target)
         with Partial(target, entry) as partial:
             digest, received = self._complete(partial, entry)
-        algorithm = "sha256" if entry.sha256 else "md5"
+        expected = expected_digest(entry)
+        algorithm = expected[0] if expected else "md5"
         known = self.record.add(entry.path, algorithm, digest)
-        verified = expected_digest(entry) is not None
-        return Arrival(entry, known.bytes, verified, received, already=False)
+        return Arrival(entry, known.bytes, expected is not None, received, already=False)
 
     def _present(self, entry: Entry) -> Known | None:
         """Return the record of an existing, valid file; read the file only if it is not recorded."""
@@ -125,6 +125,7 @@ class Downloader:
                 with self.source_of(url).open(url, start, validator) as stream:
                     self._begin(partial, entry, stream)
                     for chunk in stream.chunks:
+                        _check_overrun(entry, partial.size + len(chunk))
                         partial.write(chunk)
                         received += len(chunk)
                         self.progress(entry.path, partial.size)
@@ -136,10 +137,7 @@ class Downloader:
     def _begin(self, partial: Partial, entry: Entry, stream: Stream) -> None:
         if stream.total is not None:
             if not entry.may_have(stream.total):
-                raise FetchFailed(
-                    f"{shown(entry.urls[0])} has {stream.total:,} bytes, its page says {entry.size}: "
-                    "it is another file"
-                )
+                raise _wrong_size(entry, stream.total)
             self.expect(entry.path, stream.total)
         if not partial.belongs_to(entry.urls[0], stream):
             partial.discard()
@@ -149,6 +147,19 @@ class Downloader:
 
     def _progress_of(self, entry: Entry) -> Advance:
         return lambda done: self.progress(entry.path, done)
+
+
+def _check_overrun(entry: Entry, size: int) -> None:
+    """Raise if a file has more bytes than it was said to have: a server may send bytes without end."""
+    if entry.bytes_exact and entry.bytes is not None and size > entry.bytes:
+        raise _wrong_size(entry, size)
+
+
+def _wrong_size(entry: Entry, size: int) -> FetchFailed:
+    said = entry.size or f"{entry.bytes:,} bytes"
+    return FetchFailed(
+        f"{shown(entry.urls[0])} has {size:,} bytes, its page says {said}: it is another file"
+    )
 
 
 def _check_end(partial: Partial, stream: Stream) -> None:

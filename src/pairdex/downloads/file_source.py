@@ -10,7 +10,7 @@ from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.streams import Interrupted, Stream, shown, split_url
+from pairdex.downloads.streams import Interrupted, NotThere, Stream, shown, split_url
 from pairdex.errors import FetchFailed, InvalidArgument, MissingExtra
 
 __all__ = ["FileSource", "RemoteSource"]
@@ -27,6 +27,8 @@ class FileSource:
         path = _path(url)
         try:
             file = path.open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise NotThere(f"{path} is not there") from error
         except OSError as error:
             raise FetchFailed(
                 f"{path} is not there, or cannot be read: {error.strerror}"
@@ -115,7 +117,7 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FetchFailed(f"{shown(url)} is not there any more") from error
+        raise NotThere(f"{shown(url)} is not there any more") from error
     except PermissionError as error:
         raise FetchFailed(f"{shown(url)} cannot be read: {error}") from error
     except OSError as error:

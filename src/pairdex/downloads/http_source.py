@@ -16,7 +16,7 @@ import httpx
 
 from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.retry import Hosts, Retry
-from pairdex.downloads.streams import Interrupted, Stream, host_of, shown, split_url
+from pairdex.downloads.streams import Interrupted, NotThere, Stream, host_of, shown, split_url
 from pairdex.errors import FetchFailed, InvalidArgument
 from pairdex.version import __version__
 
@@ -139,7 +139,7 @@ class HttpSource:
                 self._hosts.pause(host, wait)
             raise Interrupted(f"{host} answers {status}", wait_seconds=wait)
         if status in _GONE:
-            raise FetchFailed(f"{shown(url)} is not there any more ({status})")
+            raise NotThere(f"{shown(url)} is not there any more ({status})")
         if status not in (200, 206, 416):
             raise FetchFailed(f"{shown(url)} cannot be fetched: {host} answers {status}")
         encoding = answer.headers.get("Content-Encoding", "identity")

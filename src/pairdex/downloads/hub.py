@@ -13,15 +13,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.downloads.sources import Sources
 from pairdex.downloads.streams import host_of, split_url
 from pairdex.errors import DamagedFile, FetchFailed, InvalidArgument
 from pairdex.files import foreign_json
 from pairdex.files.foreign_names import local_name
+
+if TYPE_CHECKING:
+    from pairdex.downloads.sources import Sources
 
 __all__ = [
     "DEFAULT_ENDPOINT",

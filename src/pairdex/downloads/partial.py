@@ -15,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
+
+import xxhash
 
 from pairdex.downloads.catalogue import Entry
 from pairdex.downloads.contents import check_contents
@@ -24,7 +27,7 @@ from pairdex.files import foreign_json, lock
 from pairdex.files.atomic import make_folder, partials, sync_folder, write_bytes
 from pairdex.files.foreign_names import open_without_links
 
-__all__ = ["Advance", "Partial", "adopt", "digest_of", "expected_digest", "forget"]
+__all__ = ["Advance", "Partial", "adopt", "digest_of", "expected_digest", "forget", "new_digest"]
 
 _READ_BYTES = 1 << 20
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -32,6 +35,16 @@ _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Advance = Callable[[int], None]
 """Called with the number of bytes of a file that were read or received."""
+
+
+class Digest(Protocol):
+    """A checksum of the bytes so far."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Add bytes."""
+
+    def hexdigest(self) -> str:
+        """Return it in hexadecimal digits."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +63,17 @@ class _Origin:
         return isinstance(self.url, str) and validator_fits and total_fits
 
 
+def new_digest(algorithm: str) -> Digest:
+    """Return an empty digest of an algorithm: `xxh3` is XXH3-128, the others are those of hashlib."""
+    if algorithm == "xxh3":
+        return xxhash.xxh3_128()
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
 def expected_digest(entry: Entry) -> tuple[str, str] | None:
-    """Return algorithm and digest of the published checksum, the stronger one if there are two."""
+    """Return algorithm and digest of the published checksum, the strongest one if there are several."""
+    if entry.xxh3:
+        return "xxh3", entry.xxh3.lower()
     if entry.sha256:
         return "sha256", entry.sha256.lower()
     return ("md5", entry.md5.lower()) if entry.md5 else None
@@ -59,7 +81,7 @@ def expected_digest(entry: Entry) -> tuple[str, str] | None:
 
 def digest_of(path: Path, algorithm: str, progress: Advance) -> str:
     """Return the digest of a file."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    digest = new_digest(algorithm)
     done = 0
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_READ_BYTES):
@@ -272,5 +294,5 @@ class Partial:
             f"{advice} and run the same command again"
         )
 
-    def _new_digest(self) -> hashlib._Hash:
-        return hashlib.new(self._algorithm, usedforsecurity=False)
+    def _new_digest(self) -> Digest:
+        return new_digest(self._algorithm)

@@ -13,9 +13,9 @@ from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from pairdex.downloads.catalogue import Entry
-from pairdex.errors import InvalidArgument
+from pairdex.errors import FetchFailed, InvalidArgument
 
-__all__ = ["Interrupted", "Source", "Stream", "host_of", "shown", "split_url"]
+__all__ = ["Interrupted", "NotThere", "Source", "Stream", "host_of", "shown", "split_url"]
 
 
 def split_url(url: str) -> SplitResult:
@@ -67,6 +67,10 @@ class Stream:
     chunks: Iterator[bytes]
 
 
+class NotThere(FetchFailed):
+    """The address names no file."""
+
+
 class Interrupted(Exception):
     """A failure worth a retry: a broken connection, a stall, a busy server.
 
@@ -93,8 +97,10 @@ class Source(Protocol):
 
         Raises
         ------
+        NotThere
+            The file does not exist.
         FetchFailed
-            The file does not exist or is not readable.
+            The file is not readable.
         Interrupted
             A retry may help; also raised while the chunks are read.
         """

@@ -26,6 +26,7 @@ from pairdex.encoders.target import Claim, claimed
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.parts.note import Note
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.wording import counted
 
 __all__ = ["PART_ROWS", "EncodeReport", "encode"]
 
@@ -156,7 +157,7 @@ def _publish(
     if not any(summary.rows for summary in summaries):
         failures = [failure for summary in summaries for failure in summary.failures]
         raise DamagedFile(
-            f"none of the {len(failures):,} pictures in {_shown(images)} can be read; "
+            f"of {counted(len(failures), 'picture')} in {_shown(images)}, none can be read; "
             f"the first: {failures[0].reason}"
         )
     notes = [*source.notes, *(note for summary in summaries for note in summary.notes)]

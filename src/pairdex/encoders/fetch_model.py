@@ -41,6 +41,7 @@ from pairdex.errors import (
     MissingFile,
 )
 from pairdex.progress import Progress, at_step
+from pairdex.wording import size
 
 __all__ = ["ModelFetchReport", "bring_model", "fetch_model"]
 
@@ -212,8 +213,8 @@ def _convert_local(known: KnownModel, local: Path, folder: Path, announce: Annou
     weights = weights_in(local)
     if weights is None:
         raise MissingFile(f"{local} holds no weights of a model; expected {WEIGHTS}")
-    size = weights.stat().st_size
-    file = HubFile(weights.name, known.bytes or size, known.sha256, None)
+    weights_bytes = weights.stat().st_size
+    file = HubFile(weights.name, known.bytes or weights_bytes, known.sha256, None)
     try:
         file.check(weights)
     except DamagedFile as error:
@@ -222,7 +223,7 @@ def _convert_local(known: KnownModel, local: Path, folder: Path, announce: Annou
             "fetch it again"
         ) from error
     with announce(
-        f"converting the model {known.name} from {local} ({_size(size)}) into {folder.parent}"
+        f"converting the model {known.name} from {local} ({size(weights_bytes)}) into {folder.parent}"
     ):
         _convert(known, local, folder, f"from {weights.name} of {local.resolve()}")
 
@@ -234,7 +235,7 @@ def _fetch(known: KnownModel, folder: Path, hub: HubFiles, announce: Announce) -
     downloads = folder.parent / _DOWNLOADS / folder.name
     line = (
         f"fetching the model {known.name}: {repository.name}@{repository.commit[:8]} from "
-        f"{hub.host}, {_size(files.bytes)}, into {folder.parent}"
+        f"{hub.host}, {size(files.bytes)}, into {folder.parent}"
     )
     with announce(line) as progress:
         received = hub.bring(repository, files.all, downloads, at_step(progress, _STEP))
@@ -249,7 +250,3 @@ def _fetch(known: KnownModel, folder: Path, hub: HubFiles, announce: Announce) -
 
 def _convert(known: KnownModel, published: Path, folder: Path, origin: str) -> None:
     convert(published, folder, name=known.name, activation=known.activation, origin=origin)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB" if count >= 10**6 else f"{count:,} bytes"

@@ -27,6 +27,7 @@ from pairdex.encoders.tar_table import (
 )
 from pairdex.errors import DamagedFile, Mismatch
 from pairdex.parts.shards import read_shard_table, shard_schema
+from pairdex.wording import counted
 
 __all__ = ["TarSource", "open_tars"]
 
@@ -120,7 +121,7 @@ class TarSource:
             samples = self._of_members(shard.tar)
         if len(samples) < shard.rows:
             raise Mismatch(
-                f"{shard.tar} has {len(samples):,} samples, it had {shard.rows:,} when they were "
+                f"{shard.tar} has {counted(len(samples), 'sample')}, it had {shard.rows:,} when they were "
                 "counted: it is being written; run the same command again"
             )
         return samples

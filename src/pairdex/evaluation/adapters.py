@@ -155,14 +155,14 @@ def run_adapter(
         about |= {"memory_limited_by": limited_by, "peak_memory_bytes": step["peak_memory_bytes"]}
         params = " ".join(filter(None, [f"k={task.k} on={task.on}", step["params"]]))
         attributes: dict[str, Value] = {
-            "data": task.store.manifest.name,
+            "data": task.store.name,
             "size": task.store.live_rows,
             "algo": label,
             "buildtime": fit["seconds"],
             "querytime": statistics.median(step["times"]),
             "params": params,
         }
-        path = folder / task.store.manifest.name / str(task.store.live_rows)
+        path = folder / task.store.name / str(task.store.live_rows)
         path /= f"{re.sub(r'[^A-Za-z0-9._-]+', '-', label)}-{step['number']}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
         distances = _distances(task, ids)

@@ -15,6 +15,7 @@ from pairdex.errors import DamagedFile, Mismatch
 from pairdex.evaluation.recall import shared
 from pairdex.files.neighbour_files import FIRST_ID, NeighbourTable, ascend
 from pairdex.reference.read_gold import Gold
+from pairdex.wording import counted
 
 __all__ = ["aligned"]
 
@@ -43,7 +44,7 @@ def aligned(table: NeighbourTable, gold: Gold) -> tuple[NDArray[np.int64], list[
     if gold.rows is not None and ids.max(initial=-1) >= gold.rows:
         raise DamagedFile(
             f"{table.path} has the id {knns.max():,} in knns, the collection of {gold.path} has "
-            f"{gold.rows:,} rows: the results are of another collection"
+            f"{counted(gold.rows, 'row')}: the results are of another collection"
         )
     if gold.is_graph:
         ids = _without_self(ids, notes)
@@ -100,7 +101,7 @@ def _is_turned(table: NeighbourTable, gold: Gold, notes: list[str]) -> bool:
     if gold.n not in (rows, columns):
         raise Mismatch(
             f"{table.path} has knns of shape ({rows:,}, {columns:,}), {gold.path} has "
-            f"{gold.n:,} queries: the results are of other queries"
+            f"{counted(gold.n, 'query')}: the results are of other queries"
         )
     if rows != columns:
         if rows != gold.n:

@@ -49,6 +49,7 @@ from pairdex.progress import Progress, at_step
 from pairdex.reference.gold import DEFAULT_GOLD_K, write_gold
 from pairdex.reference.read_gold import read_gold
 from pairdex.store.store import Store, VectorField
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
 
@@ -61,11 +62,8 @@ _SINGLE_SECONDS = 10.0  # time limit of the single queries
 _SINGLE_LEAST = 5  # minimum number of single queries
 
 GOLD_NAME = "gold.h5"
-_FROM_VECTORS = (
-    "exact",
-    "ivf",
-    "graph",
-)  # the others are projections, which are named by what they search
+# The others are projections, which are named by what they search.
+_FROM_VECTORS = ("exact", "ivf", "graph")
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,7 @@ class BenchTask:
         rows = self.store.live_rows
         if self.k > rows:
             raise InvalidArgument(
-                f"k is {self.k:,}, {self.store.path} has {rows:,} rows: expected at most {rows:,}",
+                f"k is {self.k:,}, {self.store.path} has {counted(rows, 'row')}: expected at most {rows:,}",
                 field="k",
             )
         if self.repeat < 1:
@@ -283,7 +281,7 @@ class BenchTask:
     def write_result(self, folder: Path, method: SearchMethod) -> Path:
         """Search all queries in one batch and write a SISAP result file below `folder`."""
         found, seconds = self._measure_batch(method)
-        name, rows, n = self.store.manifest.name, self.store.live_rows, len(found.ids)
+        name, rows, n = self.store.name, self.store.live_rows, len(found.ids)
         report, by = found.report, found.report.answered.by
         attributes: dict[str, Value] = {
             "data": name,

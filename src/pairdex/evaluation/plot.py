@@ -19,6 +19,7 @@ from pairdex.errors import InvalidArgument, MissingExtra
 from pairdex.evaluation.points import Threshold, pareto
 from pairdex.evaluation.runs import View
 from pairdex.files import atomic
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,8 +137,8 @@ def _panels(views: Sequence[View]) -> list[tuple[str, list[View]]]:
 
 def _title(view: View) -> str:
     run = view.run
-    rows = f"{run.size:,} rows" if isinstance(run.size, int) else run.size
-    queries = f"{run.n:,} {view.kind} queries" if view.kind else f"{run.n:,} queries"
+    rows = counted(run.size, "row") if isinstance(run.size, int) else run.size
+    queries = counted(run.n, f"{view.kind} query" if view.kind else "query")
     if run.recall_by_kind:
         queries = f"{view.kind} queries"
     parts = (run.data or run.dataset, rows, run.task, queries)

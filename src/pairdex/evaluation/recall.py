@@ -11,6 +11,7 @@ from pairdex.arguments import StrPath, as_array, checked
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.cosine import Neighbours
 from pairdex.reference.read_gold import Gold, read_gold
+from pairdex.wording import counted
 
 __all__ = ["found_true", "found_true_or_tied", "recall", "shared"]
 
@@ -53,11 +54,12 @@ def recall(
     """
     found, true = _ids(ids, "ids"), _ids(gold_ids, "gold_ids")
     if len(found) != len(true):
-        raise Mismatch(f"ids answer {len(found):,} queries, gold_ids {len(true):,}")
+        raise Mismatch(f"ids answer {counted(len(found), 'query')}, gold_ids {len(true):,}")
     wanted = min(found.shape[1], true.shape[1]) if k is None else k
     if not 1 <= wanted <= true.shape[1]:
         raise InvalidArgument(
-            f"k is {wanted:,}, gold_ids have {true.shape[1]:,} neighbours of each query", field="k"
+            f"k is {wanted:,}, gold_ids have {counted(true.shape[1], 'neighbour')} of each query",
+            field="k",
         )
     if not len(found):
         raise InvalidArgument("ids answer no query: there is nothing to compare", field="ids")

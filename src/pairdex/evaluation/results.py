@@ -30,6 +30,7 @@ from pairdex.files.neighbour_files import (
 )
 from pairdex.files.result_files import write_results as write_file
 from pairdex.reference.read_gold import Gold
+from pairdex.wording import counted
 
 __all__ = ["NO_RESULT", "Found", "Result", "find_results", "read_result", "write_results"]
 
@@ -227,7 +228,7 @@ def _its_gold(table: NeighbourTable, golds: Sequence[Gold]) -> Gold:
         what = "none of the gold standards" if not fitting else "more than one gold standard"
         raise Mismatch(
             f"{table.path} has knns of shape {table.knns.shape}, which fits {what}: "
-            + ", ".join(f"{gold.path} has {gold.n:,} queries" for gold in fitting or golds)
+            + ", ".join(f"{gold.path} has {counted(gold.n, 'query')}" for gold in fitting or golds)
         )
     return fitting[0]
 

@@ -11,6 +11,7 @@ import numpy as np
 from pairdex.evaluation.recall import found_true, found_true_or_tied
 from pairdex.evaluation.results import Result
 from pairdex.files.neighbour_files import Fact
+from pairdex.wording import counted
 
 __all__ = ["Run", "View", "compare", "views"]
 
@@ -140,9 +141,13 @@ def _shortness(result: Result, k: int) -> list[str]:
     """Describe which of the k neighbours are missing; they count as not found."""
     ids = result.ids[:, :k]
     if ids.shape[1] < k:
-        return [f"it has {ids.shape[1]:,} neighbours of each query, the others count as not found"]
+        return [
+            f"it has {counted(ids.shape[1], 'neighbour')} of each query, the others count as not found"
+        ]
     missing = int(np.count_nonzero((ids < 0).any(axis=1)))
-    return [f"{missing:,} queries have fewer than {k:,} neighbours"] if missing else []
+    return (
+        [f"fewer than {counted(k, 'neighbour')} for {counted(missing, 'query')}"] if missing else []
+    )
 
 
 @dataclass(frozen=True)
@@ -159,9 +164,7 @@ class _Facts:
         if seconds:
             from_time = n / seconds
             if qps and not 0.98 < qps / from_time < 1.02:
-                note = (
-                    f"its qps of {qps:,.1f} is not its {n:,} queries / querytime: querytime counts"
-                )
+                note = f"its qps of {qps:,.1f} is not its {counted(n, 'query')} / querytime: querytime counts"
                 return seconds, from_time, [note]
             return seconds, from_time, []
         if qps:

@@ -19,7 +19,8 @@ from pairdex.exports.tfds import export_tfds
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.progress import Progress, StepProgress, at_step
-from pairdex.store.store import Store, VectorField
+from pairdex.store.sharded import open_store
+from pairdex.store.store import VectorField
 
 __all__ = ["ExportOptions", "export", "export_collection"]
 
@@ -128,7 +129,7 @@ def export_collection(
         return export_tfds(
             collection, target, config=config, shard_rows=options.rows, progress=progress
         )
-    store = Store(collection)
+    store = open_store(collection)
     if form == "parquet":
         return export_parquet(store, target, vectors=options.vectors, progress=progress)
     if form == "webdataset":

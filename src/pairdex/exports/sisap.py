@@ -61,7 +61,7 @@ def export_sisap(
             name, rows = tsv_name(store), write_tsv(store, folder / tsv_name(store), Left(), step)
         else:
             table, space = files[unit]
-            name = f"{store.manifest.name}-{space}-n={store.live_rows}.h5"
+            name = f"{store.name}-{space}-n={store.live_rows}.h5"
             rows = _write_rows(store, folder / name, table, left if unit == 0 else Left(), step)
         check_unchanged(store, checksum)
         return Written([(name, rows if unit == 0 else 0)], left.counts)
@@ -123,7 +123,7 @@ def _all_live_ids(store: Store, left: Left) -> Iterator[NDArray[np.int64]]:
 
 def _attributes(store: Store, table: str) -> dict[str, Value]:
     attributes: dict[str, Value] = {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "created_by": f"pairdex {__version__}",
     }

@@ -25,6 +25,7 @@ from pairdex.files.boundary import reading
 from pairdex.files.hdf5 import HDF5_SUFFIXES, dataset_at, open_hdf5, read_whole, text_of
 from pairdex.files.neighbour_files import Fact, read_facts, read_kinds, split_group
 from pairdex.files.vectors import npy_description, npz_members, open_vectors
+from pairdex.wording import counted
 
 __all__ = [
     "QUERIES_NAME",
@@ -115,7 +116,7 @@ def read_query_set(source: StrPath) -> Queries:
     kinds = read_kinds(path)
     if kinds is not None and len(kinds) != len(vectors):
         raise DamagedFile(
-            f"{path} has {len(kinds):,} kinds for {len(vectors):,} queries: it is damaged"
+            f"{path} has {len(kinds):,} kinds for {counted(len(vectors), 'query')}: it is damaged"
         )
     return Queries(vectors, read_facts(path)[0], kinds)
 

@@ -19,6 +19,7 @@ from pairdex.progress import Progress
 from pairdex.store.folder import WORK
 from pairdex.store.manifest import MANIFEST
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["PhotosReport", "collection_of", "photos"]
 
@@ -34,7 +35,8 @@ class PhotosReport:
     added, removed
         Number of rows added and removed; an edited picture counts in both.
     moved, replaced
-        Number of pictures that were renamed and kept their id; number of edited pictures.
+        Number of pictures that were renamed and kept their id; number of edited pictures whose older
+        row was shown until now. An edited picture whose row a user had removed counts as added only.
     failed
         Number of unreadable pictures; `failed.tsv` in the collection lists them.
     notes
@@ -152,8 +154,7 @@ def _alone(collection: Path) -> Iterator[Path]:
 def _report(run: Run, seconds: float) -> PhotosReport:
     if run.changes.unreachable:
         run.notes.append(
-            f"{run.changes.unreachable:,} pictures lie in folders that cannot be looked at now; "
-            "they were kept"
+            f"kept {counted(run.changes.unreachable, 'picture')} in folders that cannot be read now"
         )
     failures = run.failures
     return PhotosReport(
@@ -162,7 +163,7 @@ def _report(run: Run, seconds: float) -> PhotosReport:
         removed=run.removed,
         unchanged=run.changes.unchanged,
         moved=len(run.changes.moved),
-        replaced=sum(run.state.pictures[name].id >= 0 for name in run.changes.replaced),
+        replaced=run.replaced,
         failed=len(failures),
         failures=failures,
         collection=str(run.collection),

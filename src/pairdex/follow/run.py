@@ -39,6 +39,7 @@ from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 from pairdex.store.own_model import is_recorded
 from pairdex.store.photo_state import PhotoState, read_state, write_state
+from pairdex.wording import counted
 
 __all__ = ["PART_ROWS", "Run"]
 
@@ -66,6 +67,7 @@ class Run:
     picture_notes: list[tuple[str, str]] = field(default_factory=list)
     added: int = 0
     removed: int = 0
+    replaced: int = 0
     take_down: bool = False  # vanished pictures, however many
 
     @property
@@ -170,7 +172,7 @@ class Run:
         vanished = len(self.changes.vanished)
         if names and known >= _MANY and vanished > _NEARLY_ALL * known and not self.take_down:
             raise MissingFile(
-                f"{vanished:,} of the {known:,} pictures of {self.collection} are not in {self.root}: "
+                f"{self.root} lacks {vanished:,} of the {counted(known, 'picture')} of {self.collection}: "
                 "is this the right folder, and is its disk there? if they were deleted on purpose: "
                 f"pairdex photos {self.root} {self.collection} --take-down"
             )
@@ -178,7 +180,7 @@ class Run:
             return
         if known:
             raise MissingFile(
-                f"none of the {known:,} pictures of {self.collection} is in {self.root}: is its disk "
+                f"of the {counted(known, 'picture')} of {self.collection}, none is in {self.root}: is its disk "
                 "there? if they were deleted on purpose, delete the collection too"
             )
         first = next(iter(self.changes.failures.items()), None)
@@ -191,11 +193,14 @@ class Run:
         if any((part.pictures, part.linked) != (self.root, linked) for part in self.manifest.parts):
             set_places(self.collection, self.root, linked)
 
-    def _take_down(self, ids: Sequence[int], reason: str) -> None:
-        if ids:
-            now = datetime.now(timezone.utc)
-            report = remove_rows(self.collection, ids=sorted(ids), reason=reason, now=now)
-            self.removed += report.removed
+    def _take_down(self, ids: Sequence[int], reason: str) -> int:
+        """Remove rows; return how many of them users had not removed before."""
+        if not ids:
+            return 0
+        now = datetime.now(timezone.utc)
+        report = remove_rows(self.collection, ids=sorted(ids), reason=reason, now=now)
+        self.removed += report.removed
+        return report.removed
 
     def _add_all(self, encoder: Encoder, workers: int, progress: Progress | None) -> None:
         names = list(self.changes.new)
@@ -214,7 +219,7 @@ class Run:
         if not any(one.id >= 0 for one in self.state.pictures.values()):
             first = next(one for one in self.state.pictures.values() if one.reason)
             raise DamagedFile(
-                f"none of the {len(names):,} pictures in {self.root} can be read; "
+                f"of {counted(len(names), 'picture')} in {self.root}, none can be read; "
                 f"the first: {first.reason}"
             )
         if columns.late:
@@ -260,8 +265,15 @@ class Run:
             self.manifest = read_manifest(self.collection)
             self._take_in(first)
             self.added -= self._keep_removed(first)
-        replaced = [self.changes.replaced[name] for name in names if name in self.changes.replaced]
-        self._take_down(replaced, EDITED)
+        edited = [name for name in names if name in self.changes.replaced]
+        for is_readable in (True, False):
+            ids = [
+                self.changes.replaced[name]
+                for name in edited
+                if (self.state.pictures[name].id >= 0) is is_readable
+            ]
+            removed = self._take_down(ids, EDITED)
+            self.replaced += removed if is_readable else 0
         self.picture_notes += [(one.name, one.note) for one in samples if one.note]
         if self.manifest is not None:
             write_state(self.collection, self.state)
@@ -275,7 +287,9 @@ class Run:
         """Remove the rows from `first` on whose pictures users removed before; return how many."""
         kept = keep_removed(self.collection, first, now=datetime.now(timezone.utc))
         if kept:
-            self.notes.append(f"{kept:,} pictures stay removed: users removed them before")
+            self.notes.append(
+                f"{counted(kept, 'picture')} not shown: users removed the same content before"
+            )
         return kept
 
     def _take_in(self, first: int) -> None:
@@ -306,5 +320,5 @@ class Run:
         write_list(self.collection / _NOTES, ("file", "note"), listed)
         if listed:
             self.notes.append(
-                f"{len(listed):,} files need a look: {self.collection / _NOTES} lists them"
+                f"{self.collection / _NOTES} lists {counted(len(listed), 'file')} to look at"
             )

@@ -45,8 +45,8 @@ class Effort:
     recall
         Measured recall@k; nan if not measured.
     low
-        The lower bound of recall@k at 95 % confidence, one-sided; nan if it was not computed (files
-        before version 0.2).
+        The lower bound of recall@k at 95 % confidence, one-sided; nan if it was not computed (older
+        files).
     queries
         Number of queries that measured both.
     qps
@@ -91,7 +91,7 @@ class OperatingPoints:
     build_seconds
         The time to build and measure the index, with all later extensions; None if it is not known.
     costs
-        What searches cost on the machine that measured the index; None in files before version 0.2.
+        What searches cost on the machine that measured the index; None in older files.
     """
 
     recall: float
@@ -161,7 +161,7 @@ def _points(content: dict[str, Any]) -> OperatingPoints:
     kinds: tuple[QueryKind, ...] = get_args(QueryKind)
     efforts = {kind: {int(k): some for k, some in by_kind[kind].items()} for kind in kinds}
     queries = typed(dict[str, int], content["queries"], "queries")
-    seconds = content.get("build_seconds")  # files before version 0.2 lack both
+    seconds = content.get("build_seconds")  # older files lack both
     costs = content.get("costs")
     return OperatingPoints(
         typed(float, content["recall"], "recall"),

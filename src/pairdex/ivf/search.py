@@ -15,6 +15,7 @@ from pairdex.errors import DamagedFile, Mismatch
 from pairdex.ivf.efforts import Effort, OperatingPoints, QueryKind, read_points
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
 from pairdex.knn.cosine import Neighbours, Report
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
@@ -188,7 +189,7 @@ def open_index(
     file = IvfFile(path)
     if file.header.parts != parts:
         raise Mismatch(
-            f"{path} indexes {len(file.header.parts)} parts with {file.header.rows:,} rows, the collection has "
+            f"{path} indexes {counted(len(file.header.parts), 'part')} with {counted(file.header.rows, 'row')}, the collection has "
             f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index"
         )
     points = read_points(points_path(path))

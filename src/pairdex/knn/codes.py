@@ -25,8 +25,17 @@ from pairdex.files.boundary import reading
 from pairdex.files.typed_json import typed
 from pairdex.knn.code_basis import fit_basis, orthogonality_error, sample_rows
 from pairdex.progress import StepProgress
+from pairdex.wording import counted
 
-__all__ = ["Codes", "build_codes", "code_rows", "open_codes", "verify_codes"]
+__all__ = [
+    "AnyCodes",
+    "Codes",
+    "CodesOfShards",
+    "build_codes",
+    "code_rows",
+    "open_codes",
+    "verify_codes",
+]
 
 MAGIC = b"PDXCODES"
 VERSION = 1
@@ -89,6 +98,23 @@ class Codes:
             return self
         _, head_bytes, rest_bytes = _section_bytes(rows, self.dim)
         return replace(self, rows=rows, head=self.head[:head_bytes], rest=self.rest[:rest_bytes])
+
+
+@dataclass(frozen=True)
+class CodesOfShards:
+    """The codes of consecutive shards of rows: the rows of each, and its codes or None if it has none."""
+
+    shards: tuple[tuple[int, Codes | None], ...]
+    dim: int
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of all shards."""
+        return sum(rows for rows, _ in self.shards)
+
+
+AnyCodes = Codes | CodesOfShards
+"""The codes of all rows together, or shard by shard."""
 
 
 def code_rows(rows: NDArray[np.float16], *, like: Blocks = (), threads: int = 1) -> Codes:
@@ -278,7 +304,9 @@ def _read_header(path: Path) -> _Header:
         header = typed(_Header, foreign_json.parse(text), "its header")
         size = path.stat().st_size
         if not (0 < header.rows < size and 0 < header.dim < size):  # each takes bytes of the file
-            raise ValueError(f"it cannot hold {header.rows:,} rows of {header.dim:,} dimensions")
+            raise ValueError(
+                f"it cannot hold {counted(header.rows, 'row')} of {header.dim:,} dimensions"
+            )
     return header
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pairdex import _native
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn.arguments import check_allowed, check_blocks, check_options
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes, Codes, CodesOfShards
+from pairdex.knn.merging import Merging
 from pairdex.knn.ways import Choice
 from pairdex.work.processors import usable_processors
 
@@ -32,6 +33,7 @@ MAX_DISTANCE = 2.0  # of opposite vectors
 # scan of all codes, as long as the queries are few.
 _SPARSE_SHARE = 1 / 16
 _FEW_QUERIES = 16
+_PRODUCTS_A_THREAD = 1 << 21  # about 100 microseconds, in which a thread starts
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def nearest(
     *,
     allowed: NDArray[np.bool_] | None = None,
     within: float | None = None,
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     gather: bool | None = None,
     threads: int | None = None,
     kernel: str | None = None,
@@ -204,11 +206,12 @@ def nearest(
     within
         Largest distance of a row that is found; a smaller limit makes the search faster.
     codes
-        The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster.
+        The codes of exactly these blocks (`pairdex.knn.codes`): the same answer, many times faster. Codes
+        of shards cover consecutive blocks each.
     gather
         Compare the allowed rows themselves although there are codes; None: if that seems to be faster.
     threads
-        At least 1; by default every core that this process may use.
+        At least 1; by default every core that this process may use, if there is enough to do.
     kernel
         A name from ``_native.kernels()``, for tests; the fastest by default.
 
@@ -238,14 +241,14 @@ def nearest(
         k,
         allowed,
         MAX_DISTANCE if within is None else within,
-        threads or usable_processors(),
+        threads or _worthwhile_threads(n_rows * checked.size),
         kernel or "",
     )
     if gather is None:
         gather = _is_sparse(allowed, len(checked))
     if codes is None or gather:
         return work.by_floats()
-    return work.by_codes(codes)
+    return work.by_codes(codes) if isinstance(codes, Codes) else work.by_shards(codes)
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class _Work:
     queries: NDArray[np.float32]
     k: int
     allowed: NDArray[np.bool_] | None
-    within: float
+    within: float | NDArray[np.float64]
     threads: int
     kernel: str
 
@@ -288,6 +291,35 @@ class _Work:
         )
         return Neighbours(ids, distances, Report(scanned, refined, rechecked))
 
+    def by_shards(self, codes: CodesOfShards) -> Neighbours:
+        """Search one shard after another, each query only within its k-th distance so far."""
+        merging = Merging(len(self.queries), self.k)
+        reports, first, blocks = [], 0, list(self.blocks)
+        for rows, own in codes.shards:
+            inside: list[NDArray[np.float16]] = []
+            while sum(len(block) for block in inside) < rows:
+                inside.append(blocks.pop(0))
+            work = replace(
+                self,
+                blocks=inside,
+                allowed=None if self.allowed is None else self.allowed[first : first + rows],
+                within=np.minimum(merging.limits, self.within) if first else self.within,
+            )
+            found = work.by_floats() if own is None else work.by_codes(own)
+            merging.add(found.ids, found.distances, first)
+            reports.append(found.report)
+            first += rows
+        counts = [
+            sum(getattr(report, name) for report in reports)
+            for name in ("scanned", "refined", "rechecked")
+        ]
+        return Neighbours(merging.ids, merging.distances, Report(*counts))
+
+
+def _worthwhile_threads(products: int) -> int:
+    """Return how many threads to start for so many products of two numbers: starting one takes time too."""
+    return min(usable_processors(), 1 + products // _PRODUCTS_A_THREAD)
+
 
 def _is_sparse(allowed: NDArray[np.bool_] | None, n_queries: int) -> bool:
     if allowed is None or n_queries > _FEW_QUERIES:
@@ -317,7 +349,7 @@ def check_queries(queries: NDArray[Any]) -> NDArray[np.float32]:
     return rows
 
 
-def _check_codes(codes: Codes | None, n_rows: int, dim: int) -> None:
+def _check_codes(codes: AnyCodes | None, n_rows: int, dim: int) -> None:
     if codes is not None and (codes.rows, codes.dim) != (n_rows, dim):
         got = f"{codes.rows} rows of dim {codes.dim}"
         raise Mismatch(

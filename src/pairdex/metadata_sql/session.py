@@ -32,7 +32,7 @@ from pairdex.metadata_sql.statement import (
 )
 from pairdex.progress import Progress
 from pairdex.search import Finder, HasFinder
-from pairdex.store.store import Store
+from pairdex.store.sharded import open_store
 from pairdex.work.answers import own_output
 from pairdex.work.limits import limit_memory
 from pairdex.work.sizes import ByteSize, parse_size
@@ -161,7 +161,7 @@ def _started() -> subprocess.Popen[bytes]:
 def _finder(collection: StrPath | HasFinder) -> Finder:
     if isinstance(collection, HasFinder):
         return collection.finder
-    return Finder(Store(Path(collection)))
+    return Finder(open_store(Path(collection)))
 
 
 def _question(finder: Finder, sql: str, memory_bytes: int) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _question(finder: Finder, sql: str, memory_bytes: int) -> dict[str, Any]:
 
 
 def _answer(sink: IO[bytes], question: dict[str, Any]) -> None:
-    store = Store(Path(question["path"]))
+    store = open_store(Path(question["path"]))
     finder = Finder(store, model=question["model"], use_codes=question["use_codes"])
 
     def limit(count: int) -> None:

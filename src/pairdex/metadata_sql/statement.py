@@ -22,6 +22,7 @@ from pairdex.metadata_sql.relation import Pairs
 from pairdex.predicate import syntax_nodes
 from pairdex.progress import Progress, at_step
 from pairdex.search import Finder
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store
 from pairdex.work.processors import usable_processors
 
@@ -66,7 +67,7 @@ def answering(
         Called with the statement's memory budget in bytes, after everything else, such as the
         model, has been loaded.
     """
-    store = Store(finder.store.path)  # its current state
+    store = open_store(finder.store.path)  # its current state
     pairs = Pairs(store, progress=at_step(progress, "reading"))
     functions = Functions(finder, store)
     connection = _connect(memory_bytes)

@@ -32,6 +32,7 @@ from pairdex.parts.part import Part
 from pairdex.parts.tsv import tsv_schema
 from pairdex.parts.vector_columns import vector_columns
 from pairdex.parts.whole import broken, check_not_zeros, entries, folders_of
+from pairdex.wording import counted
 
 __all__ = [
     "DEFAULT_TOWER",
@@ -270,7 +271,7 @@ def _chosen(
     if absent:
         more = f" and {len(absent) - 1:,} more" if len(absent) > 1 else ""
         raise MissingFile(
-            f"{source} holds no part {absent[0]}{more}; it holds {len(found):,} parts, "
+            f"{source} holds no part {absent[0]}{more}; it holds {counted(len(found), 'part')}, "
             f"{min(found)} to {max(found)}"
         )
     return [candidate for n, candidate in found.items() if numbers is None or n in numbers]

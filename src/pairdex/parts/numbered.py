@@ -14,6 +14,7 @@ from pairdex.files.vectors import VectorFile, open_vectors
 from pairdex.parts.parquet import parquet_schema
 from pairdex.parts.part import Part
 from pairdex.parts.whole import Listing, check_not_zeros
+from pairdex.wording import counted
 
 __all__ = ["NumberedFiles", "joined_part", "list_numbered"]
 
@@ -107,7 +108,7 @@ def joined_part(
     for name, count in _counts(text, metadata, rows):
         if count != image.rows:
             raise Mismatch(
-                f"{image.name} has {image.rows:,} rows, {name} has {count:,}: "
+                f"{image.name} has {counted(image.rows, 'row')}, {name} has {count:,}: "
                 f"the files do not belong together; fetch part {number} again"
             )
     for vectors in (image, text):

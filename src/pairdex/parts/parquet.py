@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pairdex.errors import DamagedFile, PairdexError
 from pairdex.files.boundary import FOREIGN_ERRORS, reason_of
 from pairdex.files.foreign import foreign
+from pairdex.wording import counted
 
 __all__ = ["opened", "parquet_batches", "parquet_files", "parquet_schema"]
 
@@ -65,7 +66,7 @@ def parquet_batches(
                     yield path, batch
         if rows != expected:
             raise DamagedFile(
-                f"{path} has {rows:,} rows, its footer says {expected:,}: it is damaged; fetch it again"
+                f"{path} has {counted(rows, 'row')}, its footer says {expected:,}: it is damaged; fetch it again"
             )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pairdex.arguments import StrPath
 from pairdex.errors import InvalidArgument
 
-__all__ = ["local_place"]
+__all__ = ["is_address", "local_place"]
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _WAYS = {
@@ -20,6 +20,11 @@ _WAYS = {
     "http": "pairdex fetch, or curl -O",
     "https": "pairdex fetch, or curl -O",
 }
+
+
+def is_address(place: str) -> bool:
+    """Return whether a text is an address rather than a path of this machine."""
+    return "://" in place and not Path(place).exists()
 
 
 def local_place(place: StrPath, *, field: str = "source") -> Path:

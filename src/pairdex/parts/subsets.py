@@ -10,6 +10,7 @@ from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.parts.layout import has_bundle, part_numbers
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import format_numbers
+from pairdex.wording import counted
 
 __all__ = ["SUBSETS", "SisapSubset", "SubsetName", "find_subset"]
 
@@ -74,7 +75,7 @@ class SisapSubset:
         said = [] if self.remark is None else [f"{self.name}: {self.remark}"]
         if self.known_rows is not None and rows != self.known_rows:
             said.append(
-                f"{self.name} has {self.known_rows:,} rows in the organisers' file, "
+                f"{self.name} has {counted(self.known_rows, 'row')} in the organisers' file, "
                 f"this collection has {rows:,}: its parts are not those that they took"
             )
         return said

@@ -14,6 +14,7 @@ from pairdex.parts.bundle import BundleVectors
 from pairdex.parts.columns import ORIGIN, Column, conformed, read_tables
 from pairdex.parts.part import Part
 from pairdex.parts.tsv import read_tsv
+from pairdex.wording import counted
 
 __all__ = ["part_tables"]
 
@@ -78,7 +79,7 @@ def _counted(tables: Iterable[pa.Table], part: Part) -> Iterator[pa.Table]:
             last = table
     if rows != part.rows:
         raise Mismatch(
-            f"{part.image.path} has {part.rows:,} rows, {part.metadata} has {rows:,}: "
+            f"{part.image.path} has {counted(part.rows, 'row')}, {part.metadata} has {rows:,}: "
             "the files do not belong together; fetch the one that is wrong again"
         )
     if last is not None:

@@ -25,14 +25,16 @@ from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import Queries, query_set
 from pairdex.files.result_files import writing_neighbours
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.torch_device import nearest_on_device
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.reference.self_gold import write_self_gold
 from pairdex.store.manifest import MANIFEST
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = [
     "DEFAULT_GOLD_K",
@@ -108,7 +110,7 @@ def check_gold_wanted(
     rows = store.live_rows
     if k > rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {rows:,} rows; a gold standard needs k rows",
+            f"k is {k:,}, {store.path} has {counted(rows, 'row')}; a gold standard needs k rows",
             field="k",
         )
     return space
@@ -154,11 +156,13 @@ def gold(
     PairdexError
         A query or an argument is invalid, or the disk is full. No file is left behind.
     """
-    store = Store(Path(collection))
+    store = open_store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
     if _is_collection(queries):
         _check_itself(store, queries, k, device)
-        return _self_gold(store, space, Path(out), k, use_codes=use_codes, progress=progress)
+        return _self_gold(
+            Store(store.path), space, Path(out), k, use_codes=use_codes, progress=progress
+        )
     asked = query_set(queries)
     codes = None
     if use_codes and device is None and not isinstance(space, Projection):
@@ -191,7 +195,7 @@ def _check_itself(store: Store, queries: StrPath, k: int, device: str | None) ->
         raise InvalidArgument("a device searches for queries, not for all rows", field="device")
     if k >= store.live_rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {store.live_rows:,} rows: each has {store.live_rows - 1:,} "
+            f"k is {k:,}, {store.path} has {counted(store.live_rows, 'row')}: each has {store.live_rows - 1:,} "
             "others",
             field="k",
         )
@@ -242,7 +246,7 @@ def write_gold(
     *,
     k: int = DEFAULT_GOLD_K,
     on: str = "image",
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     device: str | None = None,
     progress: StepProgress | None = None,
 ) -> GoldReport:
@@ -295,7 +299,7 @@ def _nearest(
     queries: NDArray[Any],
     k: int,
     *,
-    codes: Codes | None,
+    codes: AnyCodes | None,
     device: str | None,
 ) -> cosine.Neighbours:
     if isinstance(space, Projection):
@@ -329,7 +333,7 @@ def _attributes(
     kind = queries.facts.get("kind")
     said: dict[str, Value] = {} if kind is None else {"kind": kind}
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "rows": store.live_rows,
         "ids": store.rows,  # the largest id + 1; removed rows keep their ids

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.projections.files import Projection
@@ -27,11 +26,13 @@ from pairdex.join.code_map import GRAPH_BOX
 from pairdex.join.coded_rows import open_or_code_rows
 from pairdex.join.neighbour_graph import GraphTable, build_graph, graph_lists
 from pairdex.progress import Progress, at_step
+from pairdex.reference.graph_report import GraphBlock, Hub, Outlier, RowFacts, write_row_facts
 from pairdex.reference.graph_rows import ExactTable, GraphRows, find_exactly
 from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.search import open_space
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["DEFAULT_GRAPH_K", "DEFAULT_GRAPH_RECALL", "GraphReport", "graph"]
@@ -61,6 +62,10 @@ class GraphReport:
         How many rows that is; 0 if exact.
     passes
         What was done: "exact", or "lists 8" (each row with the rows of 8 lists), "refine".
+    outliers
+        The ten rows that are farthest from the row nearest to them, the farthest first.
+    hubs
+        The ten rows that most rows have among their neighbours, the largest number first.
     """
 
     rows: int
@@ -69,6 +74,8 @@ class GraphReport:
     recall_rows: int
     exact: bool
     passes: tuple[str, ...]
+    outliers: tuple[Outlier, ...]
+    hubs: tuple[Hub, ...]
     seconds: float
 
 
@@ -82,6 +89,7 @@ def graph(
     recall: float = DEFAULT_GRAPH_RECALL,
     exact: bool = False,
     group: str | None = None,
+    report: StrPath | None = None,
     progress: Progress | None = None,
 ) -> GraphReport:
     """Write the k nearest rows of every row, without the row itself.
@@ -105,6 +113,9 @@ def graph(
         Find the true neighbours, certified; the same call resumes a killed one.
     group
         An HDF5 group to write `knns` and `dists` in, such as `allknn`, the one of 2025's files.
+    report
+        A Parquet file to write, for outliers and hubs: `id`, the distances to the `nearest` and to the
+        `farthest` of its k neighbours, and of how many rows it is a neighbour (`neighbour_of`).
     progress
         Called with the step, the amount done and the total.
 
@@ -116,6 +127,12 @@ def graph(
     started = time.perf_counter()
     store, target = Store(Path(collection)), Path(out)
     space = _check(store, target, k=k, recall=recall, on=on, group=group)
+    of_rows = None if report is None else Path(report)
+    if of_rows is not None and of_rows.suffix != ".parquet":
+        raise InvalidArgument(
+            f"cannot write a report to {report}: expected a name that ends in .parquet",
+            field="report",
+        )
     exact = exact or isinstance(space, Projection)
     checksum = store.checksum
     facts: dict[str, Any] = {"checksum": checksum, "k": k, "on": on, "version": __version__}
@@ -134,12 +151,34 @@ def graph(
             raise Mismatch(
                 f"rows were removed from {store.path} meanwhile: run the same command again"
             )
-        report = GraphReport(
-            len(rows.ids), k, reached, sample, exact, passes, time.perf_counter() - started
-        )
-        _write(target, rows, table, report, facts=facts, group=group)
+        made = _Made(reached, sample, exact, passes, started)
+        row_facts = RowFacts(store.rows)
+        _write(target, rows, row_facts.watch(_blocks(rows, table, k)), made, facts, group=group)
+        if of_rows is not None:
+            write_row_facts(of_rows, row_facts, {**facts, "recall": reached, "exact": exact})
         shutil.rmtree(folder)
-    return report
+    return GraphReport(
+        len(rows.ids),
+        k,
+        reached,
+        sample,
+        exact,
+        passes,
+        row_facts.outliers,
+        row_facts.hubs,
+        time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """How the graph was found, for its file."""
+
+    recall: float
+    recall_rows: int
+    exact: bool
+    passes: tuple[str, ...]
+    started: float
 
 
 def _check(
@@ -151,14 +190,15 @@ def _check(
         raise InvalidArgument(f"k is {k:,}, expected 1 to {MAX_GRAPH_K:,}", field="k")
     if k >= store.live_rows:
         raise InvalidArgument(
-            f"k is {k:,}, {store.path} has {store.live_rows:,} rows; a graph needs more rows than k",
+            f"k is {k:,}, {store.path} has {counted(store.live_rows, 'row')}; a graph needs more rows than k",
             field="k",
         )
     if not 0 < recall <= 1:
         raise InvalidArgument(f"recall is {recall}, expected more than 0, up to 1", field="recall")
     if out.suffix == ".h5" and store.rows >= _MAX_H5_ROWS:
         raise InvalidArgument(
-            f"{store.path} has {store.rows:,} rows, too many for int32: write .parquet", field="out"
+            f"{store.path} has {counted(store.rows, 'row')}, too many for int32: write .parquet",
+            field="out",
         )
     if group is not None and (out.suffix != ".h5" or not group.isidentifier()):
         raise InvalidArgument(
@@ -211,10 +251,8 @@ def _find_approximately(
     )
 
 
-def _blocks(
-    rows: GraphRows, table: ExactTable | GraphTable, k: int
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield the first id, ids (m, k), -1 for none, and distances of all rows, some at a time."""
+def _blocks(rows: GraphRows, table: ExactTable | GraphTable, k: int) -> Iterator[GraphBlock]:
+    """Yield the graph, some rows at a time."""
     n = rows.store.rows
     places = np.full(n, -1, np.int64)  # of each id in the table
     own = rows.ids if isinstance(table, ExactTable) else table.rows.ids.astype(np.int64)
@@ -234,22 +272,22 @@ def _blocks(
 def _write(
     out: Path,
     rows: GraphRows,
-    table: ExactTable | GraphTable,
-    report: GraphReport,
-    *,
+    blocks: Iterator[GraphBlock],
+    report: _Made,
     facts: dict[str, Any],
+    *,
     group: str | None,
 ) -> None:
-    blocks = _blocks(rows, table, report.k)
+    k = facts["k"]
     if out.suffix == ".parquet":
         _write_parquet(out, blocks, {**facts, "recall": report.recall, "exact": report.exact})
         return
-    params = f"k={report.k} on={rows.on} passes={','.join(report.passes)}"
+    params = f"k={k} on={rows.on} passes={','.join(report.passes)}"
     attributes: dict[str, Value] = {
         "algo": "pairdex graph",
         "task": "task1" if group is None else "task2",
-        "dataset": rows.store.manifest.name,
-        "buildtime": report.seconds,
+        "dataset": rows.store.name,
+        "buildtime": time.perf_counter() - report.started,
         "querytime": 0.0,
         "params": params,
         "recall": report.recall,
@@ -261,7 +299,7 @@ def _write(
         "queries_checksum": rows_checksum(rows.store),
         "created_by": f"pairdex {__version__}",
     }
-    prefix, shape = "" if group is None else f"{group}/", (rows.store.rows, report.k)
+    prefix, shape = "" if group is None else f"{group}/", (rows.store.rows, k)
     tables = {f"{prefix}knns": (shape, np.int32), f"{prefix}dists": (shape, np.float32)}
     with atomic.replacing(out) as file:
         writer = TableWriter(
@@ -277,7 +315,7 @@ def _write(
 
 def _write_parquet(
     out: Path,
-    blocks: Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]],
+    blocks: Iterator[GraphBlock],
     facts: dict[str, Any],
 ) -> None:
     schema = long_table(np.empty((0, 1), np.int64), np.empty((0, 1), np.float32)).schema

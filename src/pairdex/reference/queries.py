@@ -23,11 +23,13 @@ from pairdex.files.hdf5 import dataset_at, open_hdf5
 from pairdex.files.hdf5_tables import TableWriter, Value
 from pairdex.files.query_files import QUERIES_NAME
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.distance import normalise
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = [
     "DEFAULT_N",
@@ -91,7 +93,8 @@ def check_queries_wanted(
     rows = store.live_rows
     if not 1 <= n <= rows:
         raise InvalidArgument(
-            f"n is {n:,}, {store.path} has {rows:,} rows: expected 1 to {rows:,}", field="n"
+            f"n is {n:,}, {store.path} has {counted(rows, 'row')}: expected 1 to {rows:,}",
+            field="n",
         )
     if against.dim != store.dim:
         raise Mismatch(
@@ -101,7 +104,7 @@ def check_queries_wanted(
     others = against.live_rows - (against.path == store.path)
     if others <= _RULE_K:
         raise InvalidArgument(
-            f"{against.path} has {others:,} rows to compare with: the rule for queries looks at "
+            f"{against.path} has {counted(others, 'row')} to compare with: the rule for queries looks at "
             f"{_RULE_K + 1} neighbours",
             field="against",
         )
@@ -156,8 +159,8 @@ def queries(
     """
     if seed < 0:
         raise InvalidArgument(f"the seed is {seed}, expected at least 0", field="seed")
-    store = Store(Path(collection))
-    database = store if against is None else Store(Path(against))
+    store = open_store(Path(collection))
+    database = store if against is None else open_store(Path(against))
     check_queries_wanted(store, Path(out), n, on=on, against=database)
     wanted = _attributes(store, database, on, seed, distinct=distinct)
     if Path(out).exists() and not force and not _holds(Path(out), n, wanted):
@@ -192,7 +195,7 @@ def draw_queries(
     seed: int = 0,
     distinct: bool = False,
     against: Store | None = None,
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
     progress: StepProgress | None = None,
 ) -> QueriesReport:
     """Draw n queries from a collection and write them to `out`.
@@ -261,7 +264,7 @@ class _Rule:
     """SISAP's rule over a database's vectors. Set `itself` if the queries are rows of it."""
 
     database: Store
-    codes: Codes | None
+    codes: AnyCodes | None
     itself: bool
 
     def verdict(self, vectors: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -340,8 +343,8 @@ def _end(verdict: NDArray[np.int8], wanted: int) -> int:
 def _check_enough(store: Store, report: QueriesReport, n: int) -> None:
     if report.n < n:
         raise InvalidArgument(
-            f"{store.path} has {report.n:,} rows that can be queries, {n:,} were asked for: of "
-            f"{report.drawn:,} rows {report.ties:,} have ties at {_RULE_K}, "
+            f"{store.path} has {counted(report.n, 'row')} that can be queries, {n:,} were asked for: of "
+            f"{report.drawn:,} drawn {report.ties:,} have ties at {_RULE_K}, "
             f"{report.near_duplicates:,} near-duplicates, {report.repeated:,} repeat another",
             field="n",
         )
@@ -375,13 +378,13 @@ def _attributes(
     store: Store, database: Store, on: VectorField, seed: int, *, distinct: bool
 ) -> dict[str, Value]:
     return {
-        "collection": store.manifest.name,
+        "collection": store.name,
         "collection_checksum": store.checksum,
         "kind": on,
         "rule": RULE,
         "seed": seed,
         "distinct": distinct,
-        "against": database.manifest.name,
+        "against": database.name,
         "against_checksum": database.checksum,
         "against_kind": searched_kind(database),
         "created_by": f"pairdex {__version__}",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pairdex.arguments import StrPath
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files.neighbour_files import FIRST_ID, Fact, NeighbourTable, ascend, read_neighbours
+from pairdex.wording import counted
 
 __all__ = ["WITHOUT_SELF", "Gold", "read_gold"]
 
@@ -72,7 +73,7 @@ class Gold:
         """Raise InvalidArgument unless the file has k neighbours of each query."""
         if not 1 <= k <= self.k:
             raise InvalidArgument(
-                f"k is {k:,}, {self.path} knows {self.k:,} neighbours of each query: "
+                f"k is {k:,}, {self.path} knows {counted(self.k, 'neighbour')} of each query: "
                 f"expected 1 to {self.k:,}",
                 field="k",
             )
@@ -101,7 +102,7 @@ def read_gold(source: StrPath, *, n: int | None = None) -> Gold:
         raise DamagedFile(f"{table.path} has knns of shape {table.knns.shape}: it holds nothing")
     if np.isnan(table.dists).any():
         raise DamagedFile(
-            f"{table.path} has {np.count_nonzero(np.isnan(table.dists)):,} distances that are NaN; "
+            f"{np.count_nonzero(np.isnan(table.dists)):,} of the distances of {table.path} are NaN; "
             "make or fetch it again"
         )
     notes = []
@@ -190,7 +191,9 @@ def _base(table: NeighbourTable, knns: NDArray[np.int64]) -> int | None:
 
 def _check(gold: Gold, n: int | None) -> None:
     if n is not None and gold.n != n:
-        raise Mismatch(f"{gold.path} is of {gold.n:,} queries, expected {n:,}: it is of others")
+        raise Mismatch(
+            f"{gold.path} is of {counted(gold.n, 'query')}, expected {n:,}: it is of others"
+        )
     is_row = gold.ids[:, 0] >= 0 if gold.is_graph else np.ones(gold.n, np.bool_)
     if not is_row.any():
         raise DamagedFile(f"{gold.path} has no neighbours of any row: it is not a gold standard")
@@ -211,5 +214,5 @@ def _check(gold: Gold, n: int | None) -> None:
         )
     if gold.kinds is not None and len(gold.kinds) != gold.n:
         raise DamagedFile(
-            f"{gold.path} has {len(gold.kinds):,} kinds for {gold.n:,} queries: it is damaged"
+            f"{gold.path} has {len(gold.kinds):,} kinds for {counted(gold.n, 'query')}: it is damaged"
         )

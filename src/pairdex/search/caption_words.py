@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pairdex.derived.lookups.keywords import KeywordIndex
-from pairdex.derived.lookups.words import MAX_KEYWORDS, split_words
+from pairdex.derived.lookups.words import MAX_KEYWORDS, words_in
 from pairdex.knn import cosine
-from pairdex.search.hybrid import RRF_K, Fused
+from pairdex.search.hybrid import Fused, ranks_of, scores_of
 
-__all__ = ["MAX_COMPARED", "VECTOR_DEPTH", "caption_words", "fuse_captions"]
+__all__ = ["MAX_COMPARED", "caption_words", "fuse_captions"]
 
-VECTOR_DEPTH = 100  # vector ranks that count; indexes are tuned for up to 100 neighbours
 MAX_COMPARED = 50_000  # captions to rank; words in more captions add nothing to vectors but cost
 COMMON = 0.2  # share of the captions that have a word, above which it chooses nothing
 
@@ -75,9 +73,7 @@ def caption_words(index: KeywordIndex, text: str) -> tuple[str, ...]:
 
     Function words are left out, and words of more than a fifth of the captions if others remain.
     """
-    safe = text.encode(errors="ignore").decode()
-    split = dict.fromkeys(word for word in split_words(pa.array([safe]))[0].as_py() if word)
-    words = [word for word in split if word not in _FUNCTION_WORDS]
+    words = [word for word in dict.fromkeys(words_in(text)) if word not in _FUNCTION_WORDS]
     if not 0 < len(words) <= MAX_KEYWORDS:
         return ()
     shares = [index.share_with(word) for word in words]
@@ -116,12 +112,8 @@ def fuse_captions(
     said, said_distances = _said(near, distances, among, nearest_among, count)
     ids, places = np.unique(np.concatenate([near, said]), return_index=True)
     known = np.concatenate([distances, said_distances])[places]
-    ranks = [_ranks_of(ids, ranking) for ranking in (near, said)]
-    vector, keyword = ranks
-    counts = (vector > 0) & ((keyword == 0) | (vector <= VECTOR_DEPTH))
-    vector = np.where(counts, vector, 0)
-    scores = np.where(counts, 1 / (RRF_K + vector), 0)
-    scores += np.where(keyword > 0, 1 / (RRF_K + keyword), 0)
+    vector, keyword = ranks_of(ids, near, said)
+    scores = scores_of(vector) + scores_of(keyword)
     order = np.lexsort([ids, known, keyword == 0, -scores])[:count]
     fused = Fused(ids[order], scores[order], vector[order], keyword[order])
     return fused, known[order]
@@ -141,9 +133,3 @@ def _said(
     found = nearest_among(count, among)
     exists = found.ids[0] >= 0
     return found.ids[0, exists], found.distances[0, exists]
-
-
-def _ranks_of(ids: NDArray[np.int64], ranking: NDArray[np.int64]) -> NDArray[np.int64]:
-    ranks = np.zeros(len(ids), np.int64)
-    ranks[np.searchsorted(ids, ranking)] = 1 + np.arange(len(ranking))
-    return ranks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -24,9 +24,10 @@ from pairdex.search.hybrid import Fused
 from pairdex.search.neighbours import similarities
 from pairdex.search.options import SearchOptions
 from pairdex.search.pages import Page, Ranks, read_page
+from pairdex.search.picture_names import picture_note
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
-from pairdex.search.searcher import Searcher
+from pairdex.search.sharded import searcher_of
 from pairdex.search.sorting import SortOrders
 from pairdex.store.own_model import find_model
 from pairdex.store.store import Store, VectorField
@@ -60,7 +61,7 @@ class Finder:
         self.store = store
         self.model_source = model
         self.use_codes = use_codes
-        self.searcher = Searcher(store, use_codes=use_codes)
+        self.searcher = searcher_of(store, use_codes=use_codes)
         self._orders = SortOrders(store)
         self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
         self.captions = Captions(store, writes=use_codes)
@@ -110,7 +111,9 @@ class Finder:
         ranking = self.searcher.ranking(query, asked, self._narrowed(options), self.captions)
         page = self._page(ranking, options)
         cosines = None if on == kind else similarities(self.store, kind, asked, page.rows.ids)
-        return self._hits(page, cosines)
+        hits = self._hits(page, cosines)
+        note = hits.report.note or picture_note(query.only_text)
+        return Hits(hits.table, replace(hits.report, note=note), hits.collection)
 
     def browse(self, options: SearchOptions) -> Hits:
         """Return the rows that keywords, a filter and an order choose; see `Collection.search`.
@@ -128,7 +131,7 @@ class Finder:
         return Hits(hits.table, report, hits.collection)
 
     def _page(self, ranking: Ranks, options: SearchOptions) -> Page:
-        view = self.store.vectors(self.kind_of(options.on))
+        view = partial(self.store.vectors, self.kind_of(options.on))
         return read_page(ranking, view, k=options.k, offset=options.offset, threshold=options.fold)
 
     def _hits(self, page: Page, cosines: NDArray[np.float64] | None = None) -> Hits:

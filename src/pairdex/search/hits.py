@@ -17,6 +17,7 @@ from pairdex.files import json_values
 from pairdex.search.report import SearchReport
 from pairdex.store.row_html import MAX_CARDS, Pictures, Row, grid
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["FIRST", "Hits", "as_hit", "describe", "hit_columns", "with_folded"]
 
@@ -83,7 +84,7 @@ class Hits:
             )
         place = int(key) + len(self) * (key < 0)
         if not 0 <= place < len(self):
-            raise IndexError(f"place {key} is out of range: there are {len(self):,} hits")
+            raise IndexError(f"place {key} is out of range of {counted(len(self), 'hit')}")
         return Row(self.table.slice(place, 1).to_pylist()[0], self.collection)
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class Hits:
         return grid(rows, Pictures(self.collection), title=title)
 
     def _summary(self) -> str:
-        rows = "1 row" if len(self) == 1 else f"{len(self):,} rows"
+        rows = counted(len(self), "row")
         exactly = "exact" if self.report.exact else "approximate"
         return f"{rows}, {exactly if self.report.method == 'vectors' else self.report.method}"
 

@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["HYBRID_DEPTH", "RRF_K", "Fused", "fuse"]
+__all__ = ["KEYWORD_DEPTH", "RRF_K", "VECTOR_DEPTH", "Fused", "fuse", "ranks_of", "scores_of"]
 
 RRF_K = (
     60  # Cormack, Clarke and Buettcher, Reciprocal Rank Fusion outperforms Condorcet (SIGIR 2009)
 )
-HYBRID_DEPTH = 1_000  # minimum depth to fuse, so that the first pages are consistent
+KEYWORD_DEPTH = 1_000  # least number of keyword ranks, so that the first pages are consistent
+# Vector ranks that count. Indexes are tuned for 100 neighbours, and a query may name some of them.
+VECTOR_DEPTH = 90
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def fuse(near: NDArray[np.int64], said: NDArray[np.int64]) -> Fused:
     ----------
     near, said
         Each ranking lists distinct row ids, best first, with ranks from 1. An id absent from a
-        ranking gets nothing from it.
+        ranking gets nothing from it. Ranks in `near` beyond VECTOR_DEPTH count only for ids absent from
+        `said`, so that scores do not depend on the length of `near`.
 
     Returns
     -------
@@ -80,16 +83,31 @@ def fuse(near: NDArray[np.int64], said: NDArray[np.int64]) -> Fused:
     [7, 9, 8]
     """
     ids = np.unique(np.concatenate([near, said]))
-    ranks = []
-    sums = np.zeros(len(ids))
-    for ranking in (near, said):
-        rank = np.zeros(len(ids), np.int64)
-        rank[np.searchsorted(ids, ranking)] = 1 + np.arange(len(ranking))
-        sums += np.where(rank > 0, 1 / (RRF_K + rank), 0)
-        ranks.append(rank)
-    place = np.where(ranks[0] > 0, ranks[0], len(ids) + 1)
-    order = np.lexsort([ids, place, -sums])
-    return Fused(ids[order], sums[order], ranks[0][order], ranks[1][order])
+    vector, keyword = ranks_of(ids, near, said)
+    scores = scores_of(vector) + scores_of(keyword)
+    place = np.where(vector > 0, vector, len(ids) + 1)
+    order = np.lexsort([ids, place, -scores])
+    return Fused(ids[order], scores[order], vector[order], keyword[order])
+
+
+def ranks_of(
+    ids: NDArray[np.int64], near: NDArray[np.int64], said: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the vector and keyword ranks that count of sorted ids, shape (n,); 0 for none; see `fuse`."""
+    vector, keyword = (_places(ids, ranking) for ranking in (near, said))
+    counts = (keyword == 0) | (vector <= VECTOR_DEPTH)
+    return np.where(counts, vector, 0), keyword
+
+
+def _places(ids: NDArray[np.int64], ranking: NDArray[np.int64]) -> NDArray[np.int64]:
+    ranks = np.zeros(len(ids), np.int64)
+    ranks[np.searchsorted(ids, ranking)] = 1 + np.arange(len(ranking))
+    return ranks
+
+
+def scores_of(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what each rank adds to a fused score; rank 0 adds nothing."""
+    return np.where(ranks > 0, 1 / (RRF_K + ranks), 0)
 
 
 def _ranks(ranks: NDArray[np.int64]) -> pa.Array:

@@ -16,7 +16,7 @@ from pairdex.derived.projections.files import (
 from pairdex.derived.projections.search import nearest_projected
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.distance import cosine_distance
 from pairdex.store.store import Store, VectorField
 
@@ -46,7 +46,7 @@ def nearest(
     *,
     on: VectorField = "image",
     where: str | None = None,
-    codes: Codes | None = None,
+    codes: AnyCodes | None = None,
 ) -> cosine.Neighbours:
     """Return the exact k nearest rows of each vector among the rows that satisfy `where`.
 

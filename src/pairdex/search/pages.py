@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,21 +31,26 @@ class Page:
 
 
 def read_page(
-    ranking: Ranks, view: VectorsView, *, k: int, offset: int, threshold: float | None
+    ranking: Ranks,
+    view: Callable[[], VectorsView],
+    *,
+    k: int,
+    offset: int,
+    threshold: float | None,
 ) -> Page:
     """Return up to k rows of a ranking after the first `offset`.
 
     Parameters
     ----------
     view
-        The vectors to compare when detecting near-duplicates.
+        Returns the vectors to compare when detecting near-duplicates.
     threshold
         Fold a row into an earlier one within this cosine distance. None turns folding off.
     """
     if threshold is None:
         found = ranking.first(k + offset)
         return Page(found.taken(np.arange(min(offset, len(found.ids)), len(found.ids))))
-    folded = fold(lambda n: ranking.first(n).ids, view, k + offset, threshold)
+    folded = fold(lambda n: ranking.first(n).ids, view(), k + offset, threshold)
     found = ranking.first(int(folded.places.max(initial=0)) + 1)
     rows = found.taken(folded.places[offset:])
     inside = dict(zip(rows.ids.tolist(), folded.inside[offset:], strict=True))

@@ -15,6 +15,7 @@ from pairdex.graph_index.efforts import GraphEffort, GraphPoints
 from pairdex.ivf.costs import Costs, QueryKind
 from pairdex.ivf.efforts import TUNED_K, Effort, OperatingPoints
 from pairdex.knn.ways import Choice, Way
+from pairdex.wording import counted
 
 __all__ = ["CODES", "GRAPH", "INDEX", "ROWS", "Situation", "decide", "only"]
 
@@ -135,7 +136,7 @@ def _by_index(
     if situation.allowed is not None:
         seen = effort.nprobe * (a_list + 1)
         if situation.allowed <= seen:
-            why = f"the filter leaves {situation.allowed:,} rows, and the lists would show {seen:,.0f}"
+            why = f"the filter leaves {counted(situation.allowed, 'row')}, and the lists would show {seen:,.0f}"
             return Way(INDEX, recall=effort.promised, params=params, why_not=why)
         scanned = seen * situation.rows / situation.allowed
     time = costs.of_index(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from pairdex.errors import InvalidArgument
+from pairdex.search.picture_names import check_no_picture
 from pairdex.search.query import Picture, Query
 
 __all__ = ["Question", "as_query", "is_several"]
@@ -37,13 +38,14 @@ def as_query(question: object, *, unlike: str | None = None) -> Query:
     Raises
     ------
     InvalidArgument
-        The question has an unsupported type.
+        The question has an unsupported type, or is a text that names a picture.
     """
     if isinstance(question, Query):
         if unlike is not None:
             raise InvalidArgument("a Query has its own unlike: set it there", field="unlike")
         return question
     if isinstance(question, str):
+        check_no_picture(question)
         return Query(text=question, unlike=unlike)
     if isinstance(question, (bytes, os.PathLike, Image)):
         return Query(image=question, unlike=unlike)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pairdex.derived.lookups.keywords import KeywordIndex
 from pairdex.derived.lookups.words import Keywords
 from pairdex.knn import cosine
-from pairdex.search.caption_words import VECTOR_DEPTH, fuse_captions
-from pairdex.search.hybrid import HYBRID_DEPTH, fuse
+from pairdex.search.caption_words import fuse_captions
+from pairdex.search.hybrid import KEYWORD_DEPTH, VECTOR_DEPTH, fuse
 from pairdex.search.neighbours import similarities
 from pairdex.search.report import SearchReport
 from pairdex.store.store import Store, VectorField
@@ -94,9 +94,10 @@ class Hybrid(Ranking):
             self._allowed = self._restriction
 
     def _found(self, count: int) -> Ranked:
-        depth = max(HYBRID_DEPTH, count) + len(self._without)
-        found = self._nearest(depth, self._restriction)
+        depth = max(VECTOR_DEPTH, count)
+        found = self._nearest(depth + len(self._without), self._restriction)
         near = self._others(found, depth).ids
+        depth = max(KEYWORD_DEPTH, count) + len(self._without)
         said = self._index.rank(self._keywords, depth, self._allowed)
         fused = fuse(near, said[~np.isin(said, self._without)]).first(count)
         report = SearchReport.of(found.report, "hybrid", self._keywords.words)

@@ -23,12 +23,12 @@ from pairdex.ivf.efforts import OperatingPoints, check_recall
 from pairdex.ivf.search import InvertedIndex
 from pairdex.ivf.timing import QUICK
 from pairdex.knn import cosine
-from pairdex.knn.codes import Codes
+from pairdex.knn.codes import AnyCodes
 from pairdex.knn.ways import Way
 from pairdex.progress import StepProgress
 from pairdex.search.approximate import Indexes, Planned, search_by_choices
 from pairdex.search.captions import Captions
-from pairdex.search.neighbours import check_vectors, nearest, nearest_in_space, open_space
+from pairdex.search.neighbours import check_vectors, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
 from pairdex.search.planner import CODES, INDEX, ROWS, Situation, decide, only
 from pairdex.search.query import Query
@@ -53,7 +53,7 @@ class Searcher:
     def __init__(self, store: Store, *, use_codes: bool) -> None:
         self._store = store
         self._use_codes = use_codes
-        self._codes: dict[VectorField, Codes | None] = {}
+        self._codes: dict[VectorField, AnyCodes | None] = {}
         self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
         self._graphs: dict[VectorField, tuple[WalkedGraph, GraphPoints] | None] = {}
         self._costs: dict[VectorField, Costs] = {}
@@ -101,7 +101,11 @@ class Searcher:
                 self._graphs[on] = found
             return self._graphs[on]
 
-    def codes(self, on: VectorField, progress: StepProgress | None = None) -> Codes | None:
+    def has_index(self, on: VectorField) -> bool:
+        """Return True if searches of the vectors can use an approximate index."""
+        return self.index(on) is not None
+
+    def codes(self, on: VectorField, progress: StepProgress | None = None) -> AnyCodes | None:
         """Return the codes of the vectors, built if needed; None if searches do not use codes."""
         if not self._use_codes:
             return None
@@ -140,16 +144,32 @@ class Searcher:
             found = nearest_in_space(self._store, space, vectors, k, where=options.where)
             way = Way(space.name, params=found.report.answered.params)
             return _because(found, way, "a projection is searched by its own distance")
-        index = None if options.exact else self.index(space)
-        if index is None:
-            found = self._exactly(space, vectors, k, options.where)
-            if options.exact:
-                return _exact_because(found, "an exact search was asked for")
-            why = f"there is no usable index of {space} vectors; pairdex index makes one"
-            return _exact_because(found, why)
         check_vectors(self._store, vectors, k, space)
-        indexes = Indexes(*index, *(self.graph(space) or (None, None)))
-        return self._planned(space, indexes, cosine.check_queries(vectors), k=k, options=options)
+        allowed = self._store.allowed(options.where)
+        return self.nearest_allowed(space, cosine.check_queries(vectors), k, allowed, options)
+
+    def nearest_allowed(
+        self,
+        on: VectorField,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        options: SearchOptions,
+    ) -> cosine.Neighbours:
+        """Return the k nearest of the rows that `allowed` (rows,) flags; None: of all rows.
+
+        `options` says whether to search exactly, and the recall to reach. The queries are checked.
+        """
+        index = None if options.exact else self.index(on)
+        if index is not None:
+            indexes = Indexes(*index, *(self.graph(on) or (None, None)))
+            return self._planned(on, indexes, queries, k=k, allowed=allowed, options=options)
+        blocks, codes = self._store.vectors(on).blocks, self.codes(on)
+        found = cosine.nearest(blocks, queries, k, allowed=allowed, codes=codes)
+        if options.exact:
+            return _exact_because(found, "an exact search was asked for")
+        why = f"there is no usable index of {on} vectors; pairdex index makes one"
+        return _exact_because(found, why)
 
     def _planned(
         self,
@@ -158,12 +178,12 @@ class Searcher:
         queries: NDArray[np.float32],
         *,
         k: int,
+        allowed: NDArray[np.bool_] | None,
         options: SearchOptions,
     ) -> cosine.Neighbours:
         """Decide by expected cost, for each kind of query, and search."""
         index, points = indexes.lists, indexes.points
         recall = points.recall if options.recall is None else options.recall
-        allowed = self._store.allowed(options.where)
         n_allowed = None if allowed is None else int(np.count_nonzero(allowed))
         situation = Situation(index.rows, index.file.header.nlist, k, recall, n_allowed)
         planned = self._decided(on, indexes, queries, situation)
@@ -284,11 +304,6 @@ class Searcher:
             allowed=self._store.allowed(options.where),
             distances=distances_to(self._store, space, vector),
         )
-
-    def _exactly(
-        self, on: VectorField, vectors: NDArray[Any], k: int, where: str | None
-    ) -> cosine.Neighbours:
-        return nearest(self._store, vectors, k, on=on, where=where, codes=self.codes(on))
 
     def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)

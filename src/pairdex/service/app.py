@@ -22,6 +22,7 @@ from pairdex.progress import Progress
 from pairdex.service.access import check_hosts, check_token
 from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue, Served, opened
+from pairdex.service.duplicates import Duplicates
 from pairdex.service.errors import install_handlers
 from pairdex.service.fetching import Fetcher
 from pairdex.service.guards import CheckHost, CheckToken, LimitBody, is_open
@@ -103,6 +104,7 @@ def make_app(
         await asyncio.wait([reading])
         workers.close()
         fetchers.close()
+        app.state.duplicates.close()
 
     app = FastAPI(
         title="pairdex",
@@ -117,6 +119,7 @@ def make_app(
     app.state.searches, app.state.reloader = searches, reloader
     app.state.fetcher, app.state.fetchers = Fetcher(policy.proxy_hosts), fetchers
     app.state.atlases = Atlases()
+    app.state.duplicates = Duplicates(None if processes is None else processes.path / "duplicates")
     install_handlers(app)
     app.router.route_class = ServiceRoute
     for route in ROUTES:

@@ -15,7 +15,8 @@ from pairdex.files import faults
 from pairdex.parts.model_record import ModelRecord
 from pairdex.service.errors import ApiError
 from pairdex.service.examples import example_queries
-from pairdex.store.manifest import MANIFEST, read_manifest
+from pairdex.store.manifest import MANIFEST
+from pairdex.store.shard_list import read_any_manifest
 from pairdex.store.store import VectorField, check_size
 
 __all__ = ["Catalogue", "Served", "ServedCollection", "opened"]
@@ -91,8 +92,8 @@ class ServedCollection:
     @property
     def indexes(self) -> list[str]:
         """The vectors that have an approximate index that can be used."""
-        index = self.collection.finder.searcher.index
-        return [kind for kind in self.kinds if index(cast("VectorField", kind)) is not None]
+        has_index = self.collection.finder.searcher.has_index
+        return [kind for kind in self.kinds if has_index(cast("VectorField", kind))]
 
     @cached_property
     def has_pictures(self) -> bool:
@@ -149,7 +150,7 @@ class ServedCollection:
             for file in manifest.files():
                 check_size(path / file.path, file.bytes)
         except (MissingFile, DamagedFile):
-            if read_manifest(path).checksum == manifest.checksum:
+            if read_any_manifest(path).checksum == manifest.checksum:
                 raise
 
     def describe(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ABANDONED_SECONDS",
     "BODY_SECONDS",
     "BURST_SECONDS",
     "CODES_RETRIES",
@@ -15,12 +16,18 @@ __all__ = [
     "GRACE_SECONDS",
     "HEAD_SECONDS",
     "KEPT_BATCHES",
+    "KEPT_DUPLICATES",
+    "KEPT_DUPLICATE_FILES",
     "KEPT_TEXTS",
     "MAX_BATCH",
     "MAX_BODY_BYTES",
     "MAX_CLIENTS",
     "MAX_COLUMN_CHARS",
     "MAX_DEPTH",
+    "MAX_DUPLICATE_GROUPS",
+    "MAX_DUPLICATE_GROUP_ROWS",
+    "MAX_DUPLICATE_ROWS",
+    "MAX_DUPLICATE_THRESHOLD",
     "MAX_FETCH_BYTES",
     "MAX_FETCH_URL_CHARS",
     "MAX_HEAD_BYTES",
@@ -42,6 +49,8 @@ __all__ = [
     "MIN_PICTURE_SIDE",
     "POLL_SECONDS",
     "RESTART_SECONDS",
+    "TURN_SECONDS",
+    "WAITING_DUPLICATES",
     "WORKERS",
     "WORK_SECONDS",
 ]
@@ -70,6 +79,7 @@ DEFAULT_PICTURE_SIDE = 512  # pixels: sharp in the grid on a dense screen
 MAX_PICTURE_SIDE = 2_048  # pixels: fills a screen; the original file is never sent
 
 WORKERS = 4  # searches and pictures in progress at once; one search uses all cores
+TURN_SECONDS = 0.05  # one of them runs alone, if others wait; most take a tenth of that
 WORK_SECONDS = 30.0  # for one of them, including waiting; then 503
 FILTER_SECONDS = 20.0  # for the filters of one of them, so that none keeps a worker
 GRACE_SECONDS = 10  # for requests in progress to end after Ctrl-C or SIGTERM
@@ -97,5 +107,16 @@ FETCH_SECONDS = 10.0  # for a picture to arrive, including redirects
 MAX_FETCH_BYTES = 16 * 2**20  # of a fetched picture, as of one that a client sends
 MAX_REDIRECTS = 3  # more are a loop
 MAX_FETCH_URL_CHARS = 2_048  # of a URL to fetch: image hosts accept no longer ones
+
+MAX_DUPLICATE_ROWS = (
+    2_000_000  # rows that GET /api/duplicates compares: minutes on one core, 1.5 GB of disk
+)
+MAX_DUPLICATE_THRESHOLD = 0.1  # larger ones rule out little, so that they take much longer
+MAX_DUPLICATE_GROUPS = 50  # of a response, and
+MAX_DUPLICATE_GROUP_ROWS = 20  # of each of them: 1,000 rows in all, as MAX_K
+KEPT_DUPLICATES = 4  # results in memory: 32 MB each at most
+KEPT_DUPLICATE_FILES = 24  # results on disk: all thresholds of two collections
+WAITING_DUPLICATES = 12  # thresholds that wait to be computed: a slider moved from end to end
+ABANDONED_SECONDS = 60.0  # without a request for it, after which a threshold is not computed
 
 MAX_RESULT_IDS = 3_000  # of POST /knn-service: what clip-front asks for

@@ -17,6 +17,7 @@ from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.request_models import SearchRequest, TermRequest
 from pairdex.store.store import named_ids
+from pairdex.wording import counted
 
 __all__ = ["check_model", "no_such_row", "open_image", "opened", "query_of"]
 
@@ -80,7 +81,7 @@ def _vector(served: ServedCollection, values: list[float] | None) -> NDArray[np.
         return None
     if len(values) != served.collection.dim:
         raise InvalidArgument(
-            f"the vector has {len(values):,} values, expected {served.collection.dim:,} like the "
+            f"the vector has {counted(len(values), 'value')}, expected {served.collection.dim:,} like the "
             f"vectors of {served.name}",
             field="vector",
         )

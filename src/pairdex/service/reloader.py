@@ -31,7 +31,8 @@ from pairdex.service.catalogue import Catalogue, ServedCollection
 from pairdex.service.limits import CODES_RETRIES, POLL_SECONDS
 from pairdex.service.metrics import Metrics
 from pairdex.service.searches import Searches
-from pairdex.store.manifest import MANIFEST, read_manifest
+from pairdex.store.manifest import MANIFEST, is_sharded
+from pairdex.store.shard_list import read_any_manifest, read_shard_list
 
 __all__ = ["CollectionReloader", "state_of"]
 
@@ -111,7 +112,7 @@ class CollectionReloader:
                 state = state_of(path)
                 with faults.checked(f"opening {served.name}"):
                     self._warm(served.collection)
-                if read_manifest(path).checksum == served.collection.manifest.checksum:
+                if read_any_manifest(path).checksum == served.collection.manifest.checksum:
                     self._states[served.name] = state
             except _Closing:
                 return
@@ -238,10 +239,13 @@ def state_of(collection: Path) -> State:
 
     Look-ups are left out: answers do not depend on whether they are made.
     """
-    paths = [collection / MANIFEST]
+    folders = [collection]
+    if is_sharded(collection):
+        folders += [collection / shard.path for shard in read_shard_list(collection).shards]
+    paths = [folder / MANIFEST for folder in folders]
     kinds = [kind for kind in KINDS if kind.heading != "look-ups"]
     for pattern in {pattern for kind in kinds for pattern in kind.files}:
-        paths += collection.glob(pattern)
+        paths += [path for folder in folders for path in folder.glob(pattern)]
     found = []
     for path in paths:
         try:

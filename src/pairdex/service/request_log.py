@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pairdex.service.answers import HEADERS
@@ -18,6 +19,7 @@ from pairdex.service.reverse_proxy import route_path
 __all__ = ["LogRequests"]
 
 _UNMATCHED = "unmatched"  # one name for all unknown paths, so that a scanner cannot fill the memory
+_NOT_FOUND = 404
 _NEVER_BUSY = frozenset({"/health", "/metrics"})  # they report how busy the service is
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # safe in a header and in a log
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
@@ -52,6 +54,7 @@ class LogRequests:
                 _add_headers(message, request_id)
             await send(message)
 
+        root_path = scope.get("root_path", "")  # mounted folders of the page change it
         started = time.perf_counter()
         metrics = self._metrics
         app = self._app
@@ -67,10 +70,10 @@ class LogRequests:
             await app(scope, receive, send_noted)
         finally:
             metrics.in_progress -= 1
-            self._note(scope, status, time.perf_counter() - started)
+            self._note({**scope, "root_path": root_path}, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", _UNMATCHED)
+        route = _route_of(scope, status)
         self._metrics.count(route, scope["method"], status, seconds)
         code = scope.get(ERROR) or ("internal_error" if status >= 500 else None)
         if code is not None:
@@ -87,6 +90,15 @@ class LogRequests:
                 facts["error"] = code
             facts["request_id"] = scope[REQUEST_ID]
             _logger.info("%s %s %d in %.1f ms", *list(facts.values())[:4], extra={"facts": facts})
+
+
+def _route_of(scope: Scope, status: int) -> str:
+    """Return the path of the route that a request is for, also if a middleware answered it."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    matching = (each for each in scope["app"].routes if each.matches(scope)[0] is not Match.NONE)
+    found = None if status == _NOT_FOUND else next(matching, None)
+    return _UNMATCHED if found is None else found.path or "/"
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pairdex.curate.dedup import DEFAULT_THRESHOLD
+from pairdex.curate.near_duplicates import DEFAULT_THRESHOLD
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
 from pairdex.predicate import MAX_PREDICATE_CHARS
@@ -16,6 +16,9 @@ from pairdex.service.limits import (
     MAX_BODY_BYTES,
     MAX_COLUMN_CHARS,
     MAX_DEPTH,
+    MAX_DUPLICATE_GROUP_ROWS,
+    MAX_DUPLICATE_GROUPS,
+    MAX_DUPLICATE_THRESHOLD,
     MAX_FETCH_URL_CHARS,
     MAX_ID,
     MAX_IDS,
@@ -25,10 +28,13 @@ from pairdex.service.limits import (
     MAX_URL_CHARS,
     MAX_VECTOR_VALUES,
 )
+from pairdex.store.store import VectorField
 
 __all__ = [
     "ContainsRequest",
     "DownloadRequest",
+    "DuplicateGroupRequest",
+    "DuplicatesRequest",
     "FacetsRequest",
     "Id",
     "ItemsRequest",
@@ -289,6 +295,41 @@ class ItemsRequest(_StrictRequest):
     ids: list[Id] = Field(
         max_length=MAX_IDS, description="Ids of rows, in the order of the response."
     )
+
+
+class _DuplicatesRequest(BaseModel):
+    """Which near-duplicates, in the address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    collection: CollectionName = None
+    threshold: float = Field(
+        DEFAULT_THRESHOLD,
+        ge=0,
+        le=MAX_DUPLICATE_THRESHOLD,
+        description="Largest distance, 1 - cos, between near-duplicates; a multiple of 0.01.",
+    )
+    on: VectorField = Field("image", description="The vectors that are compared.")
+    safe: bool | None = Field(
+        None,
+        description="Compare only rows known to be safe. Default: true if the collection has them.",
+    )
+    offset: Id = 0
+
+
+class DuplicatesRequest(_DuplicatesRequest):
+    """Which groups of near-duplicates."""
+
+    k: int = Field(12, ge=1, le=MAX_DUPLICATE_GROUPS, description="Number of groups.")
+    rows: int = Field(
+        8, ge=1, le=MAX_DUPLICATE_GROUP_ROWS, description="The first rows of each group."
+    )
+
+
+class DuplicateGroupRequest(_DuplicatesRequest):
+    """Which rows of a group of near-duplicates."""
+
+    k: int = Field(MAX_K, ge=1, le=MAX_K, description="Number of rows.")
 
 
 def _without_address(content: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -15,6 +15,8 @@ __all__ = [
     "AtlasResponse",
     "CollectionsResponse",
     "ContainsResponse",
+    "DuplicateGroup",
+    "DuplicatesResponse",
     "ErrorResponse",
     "FacetsResponse",
     "HealthResponse",
@@ -82,6 +84,42 @@ class RowItem(BaseModel):
     id: int
     url: str | None
     caption: str | None
+
+
+class DuplicateRow(RowItem):
+    """A row of a group, with its distance to the kept row; both are null for the kept row itself."""
+
+    distance: float | None = Field(description="1 - cos.")
+    similarity: float | None = Field(description="The cosine.")
+
+
+class DuplicateGroup(BaseModel):
+    """Rows that `pairdex dedup` would replace by the first of them."""
+
+    size: int = Field(description="The number of rows of the group, including the kept one.")
+    next: int | None = Field(
+        None, description="`offset` of the group's next rows, if there are more."
+    )
+    rows: list[DuplicateRow] = Field(description="The kept row, then the others, nearest first.")
+
+
+class DuplicatesResponse(BaseModel):
+    """Groups of near-duplicates, the largest first; or how far the search for them is."""
+
+    status: Literal["ready", "working"] = Field(
+        description="`working`: ask again in a second; only `step`, `done` and `total` have values."
+    )
+    step: str | None = Field(description="`waiting`, `reading`, `coding` or `comparing`.")
+    done: int | None
+    total: int | None
+    threshold: float
+    on: VectorField
+    safe: bool = Field(description="Whether only rows known to be safe were compared.")
+    groups: int | None = Field(description="The number of groups.")
+    dropped: int | None = Field(description="The number of rows that `pairdex dedup` would drop.")
+    seconds: float | None = Field(description="How long the search took.")
+    next: int | None = Field(description="`offset` of the next groups, if there are more.")
+    items: list[DuplicateGroup]
 
 
 class SearchHit(RowItem):
@@ -168,10 +206,6 @@ class SearchResponse(BaseModel):
         description="Only with `explain`: the ways of this search; empty if it compared no vectors.",
     )
     on: str = Field(description="What was searched, as in the request.")
-    space: str = Field(
-        description="Same as `on`, under its name in version 0.1; the next version drops it.",
-        deprecated=True,
-    )
     safe: bool = Field(description="True if the search was limited to rows known to be safe.")
     seconds: float = Field(description="Time that the service spent on the search.")
 

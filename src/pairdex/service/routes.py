@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from pairdex.encoders.text import MAX_TEXT_CHARS
 from pairdex.errors import InvalidArgument
+from pairdex.search.picture_names import picture_note
 from pairdex.service import clip_retrieval as clip
 from pairdex.service import downloads, limits, lookup, thumbnails
 from pairdex.service import request_models as requests
@@ -22,6 +23,7 @@ from pairdex.service import response_models as responses
 from pairdex.service.answers import answer
 from pairdex.service.atlas import Atlases
 from pairdex.service.catalogue import Catalogue, ServedCollection
+from pairdex.service.duplicates import Duplicates
 from pairdex.service.errors import ApiError
 from pairdex.service.fetching import Fetcher
 from pairdex.service.metrics import CONTENT_TYPE
@@ -99,8 +101,8 @@ async def search(
     seconds = time.perf_counter() - started
     content = {
         **found.as_json(),
+        "note": found.report.note or picture_note(asked.text),
         "on": asked.on,
-        "space": asked.on,  # the name of `on` in version 0.1, for its clients
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }
@@ -260,6 +262,26 @@ async def places(
     return answer({"places": found})
 
 
+async def duplicates(
+    request: Request, asked: Annotated[requests.DuplicatesRequest, Query()]
+) -> Response:
+    """Return groups of near-duplicates, or how far the search for them is."""
+    served = _catalogue(request).pick(asked.collection)
+    found: Duplicates = request.app.state.duplicates
+    return answer(await _workers(request).run(partial(found.page, served, asked)))
+
+
+async def duplicate_group(
+    request: Request,
+    id: requests.Id,  # noqa: A002
+    asked: Annotated[requests.DuplicateGroupRequest, Query()],
+) -> Response:
+    """Return the rows of one group of near-duplicates, by the id of the row that is kept."""
+    served = _catalogue(request).pick(asked.collection)
+    found: Duplicates = request.app.state.duplicates
+    return answer(await _workers(request).run(partial(found.group, served, id, asked)))
+
+
 @dataclass(frozen=True)
 class Route:
     """A route and the description of its response for OpenAPI."""
@@ -286,6 +308,8 @@ ROUTES = (
     Route("POST", "/knn-service", clip.knn_service, list[clip.KnnHit], body=clip.KnnRequest),
     Route("POST", "/metadata", clip.metadata, list[clip.RowMetadata], body=clip.MetadataRequest),
     Route("GET", "/indices-list", clip.indices_list, list[str]),
+    Route("GET", "/api/duplicates", duplicates, responses.DuplicatesResponse),
+    Route("GET", "/api/duplicates/{id}", duplicate_group, responses.DuplicateGroup),
     Route("GET", "/api/atlas", atlas, responses.AtlasResponse),
     Route("GET", "/api/atlas/column", atlas_column, responses.AtlasColumnResponse),
     Route("POST", "/api/atlas/places", places, responses.AtlasPlacesResponse),

@@ -20,8 +20,8 @@ from pairdex.encoders.text import check_text
 from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
 from pairdex.search import Query, SearchReport, as_hit
-from pairdex.search.caption_words import VECTOR_DEPTH
 from pairdex.search.captions import Captions
+from pairdex.search.hybrid import VECTOR_DEPTH
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
@@ -103,11 +103,11 @@ class Searches:
             503, the time limit has passed.
         """
         asked = _texts(query)
-        vectors = await asyncio.gather(*(self._encode(served, *one) for one in asked))
+        encoding = asyncio.gather(*(self._encode(served, *one) for one in asked))
+        splitting = self._words(served, query.only_text if hybrid else None)
+        vectors, (words, note) = await asyncio.gather(encoding, splitting)
         texts = {text: one for (text, _), one in zip(asked, vectors, strict=True)}
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
-        text = query.only_text if hybrid else None
-        words, note = ((), None) if text is None else await self._words(served, text)
         wanted = _Wanted(vector, k, offset, query.rows, words, note)
         k_class = max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length())
         key = _Key(served, on, where, exact, k_class)
@@ -151,11 +151,11 @@ class Searches:
         return vector
 
     async def _words(
-        self, served: ServedCollection, text: str
+        self, served: ServedCollection, text: str | None
     ) -> tuple[tuple[str, ...], str | None]:
         """Return the words of a text that choose captions; never wait for the captions to be indexed."""
         captions = served.collection.finder.captions
-        if not captions.exist:
+        if text is None or not captions.exist:
             return (), None
         known = self._said.get((served, text))
         if known is not None:

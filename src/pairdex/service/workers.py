@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pairdex.predicate import time_limit
 from pairdex.service.errors import ApiError
-from pairdex.service.limits import FILTER_SECONDS, WORK_SECONDS, WORKERS
+from pairdex.service.limits import FILTER_SECONDS, TURN_SECONDS, WORK_SECONDS, WORKERS
+from pairdex.service.turns import TurnPool
 
 __all__ = ["Workers", "bounded"]
 
@@ -20,7 +20,7 @@ class Workers:
     """Runs work in threads, so that the event loop stays free."""
 
     def __init__(self, count: int = WORKERS, *, seconds: float = WORK_SECONDS) -> None:
-        self.pool = ThreadPoolExecutor(count, thread_name_prefix="pairdex")
+        self.pool = TurnPool(count, TURN_SECONDS, thread_name_prefix="pairdex")
         self._seconds = seconds
 
     async def run(self, work: Callable[[], Result]) -> Result:

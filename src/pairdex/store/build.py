@@ -6,6 +6,7 @@ and a build killed at any instant loses only the parts in hand.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from pairdex.parts.note import Note, read_note
 from pairdex.parts.nsfw import NsfwRule
 from pairdex.parts.numbers import Parts, numbers_of
 from pairdex.parts.part import Part
-from pairdex.parts.places import local_place
+from pairdex.parts.places import is_address, local_place
 from pairdex.progress import Progress, StepProgress, at_step
 from pairdex.store.arrivals import Arrival, find_arrivals
 from pairdex.store.build_notes import build_notes
@@ -43,8 +44,9 @@ from pairdex.store.replaced import keep_removed, take_down
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
+from pairdex.work.executors import executor_for
 
-__all__ = ["BuildOptions", "BuildReport", "build", "build_collection"]
+__all__ = ["BuildOptions", "BuildReport", "build", "build_collection", "live_rows"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class BuildOptions:
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster whose nodes write the parts, or `auto`.
     """
 
     metadata: Path | None = None
@@ -107,6 +111,7 @@ class BuildOptions:
     skip_incomplete: bool = False
     link: bool = False
     workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -132,6 +137,7 @@ def build(
     skip_incomplete: bool = False,
     link: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Build a collection from parts, or add those it does not hold yet; resumed by the same call.
@@ -140,7 +146,9 @@ def build(
     ----------
     source
         A folder of parts in the layout of LAION-400M, LAION-2B-en, clip-retrieval or DataComp; a bundle
-        of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of vectors.
+        of SISAP's (.h5), or a folder that holds one; or tables (.parquet) with a column of vectors. Or
+        the address of a folder of numbered parts (s3://, gs://, az://, hf://, https://): they are
+        fetched, verified and removed again, a few at a time.
     collection
         The folder of the collection, new or existing.
     parts
@@ -170,6 +178,9 @@ def build(
         Share vectors with the released files where no row is dropped and nothing is converted.
     workers
         How many parts are written at once, each in a process of its own.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write the parts, or `auto`. All nodes must see
+        both folders. A `limit` makes this process write all parts.
     progress
         Called with the step, the rows done and the rows in all.
 
@@ -190,14 +201,24 @@ def build(
         skip_incomplete=skip_incomplete,
         link=link,
         workers=workers,
+        cluster=cluster,
     )
+    selection = selection_of(
+        subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
+    )
+    place = local_place(collection, field="collection")
+    record = None if model is None else record_of(model)
+    if is_address(os.fspath(source)) and not os.fspath(source).startswith("file:"):
+        from pairdex.store.build_streamed import build_streamed  # noqa: PLC0415 - it uses this module
+
+        return build_streamed(
+            os.fspath(source), place, selection, model=record, options=options, progress=progress
+        )
     return build_collection(
         local_place(source),
-        local_place(collection, field="collection"),
-        selection=selection_of(
-            subset=subset, parts=numbers_of(parts), nsfw=nsfw, where=where, limit=limit, tower=tower
-        ),
-        model=None if model is None else record_of(model),
+        place,
+        selection=selection,
+        model=record,
         options=options,
         now=datetime.now(timezone.utc),
         progress=at_step(progress, "building"),
@@ -226,6 +247,8 @@ def build_collection(
     """
     started = time.perf_counter()
     options, now = options or BuildOptions(), now or datetime.now(timezone.utc)
+    if options.cluster is not None:  # nodes have other working folders
+        source, collection = source.resolve(), collection.resolve()
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model or released_model(source, found.parts)
@@ -255,8 +278,6 @@ def build_collection(
         *build_notes(found.parts, entries, manifest, selection),
         what_it_knows(manifest.model) if manifest.model else model_note(found.parts, collection),
     ]
-    has_removed = state_of(collection) is not None
-    removed = read_removed(collection, manifest) if has_removed else None
     return replace(
         BuildReport.of(
             manifest,
@@ -264,10 +285,17 @@ def build_collection(
             time.perf_counter() - started,
             filter(None, notes),
         ),
-        rows=manifest.rows - (0 if removed is None else removed.count),
+        rows=live_rows(collection, manifest),
         skipped=len(found.skipped),
         replaced=replaced,
     )
+
+
+def live_rows(collection: Path, manifest: Manifest) -> int:
+    """Return the number of rows that were not removed."""
+    has_removed = state_of(collection) is not None
+    removed = read_removed(collection, manifest) if has_removed else None
+    return manifest.rows - (0 if removed is None else removed.count)
 
 
 def _search(source: Path, selection: Selection, options: BuildOptions) -> FoundParts:
@@ -313,7 +341,13 @@ class _Job:
             )
             for i, (arrival, columns) in enumerate(zip(self.arrivals, self.columns, strict=True))
         ]
-        entries = run_tasks(tasks, workers=options.workers, progress=progress)
+        folder = self.source if self.source.is_dir() else self.source.parent
+        with executor_for(
+            workers=options.workers,
+            cluster=options.cluster if tasks else None,
+            folders=(folder, self.collection),
+        ) as executor:
+            entries = run_tasks(tasks, executor, progress=progress)
         return [
             replace(entry, replaces=list(arrival.replaces))
             for entry, arrival in zip(

@@ -10,6 +10,7 @@ from pairdex.parts.columns import column_notes
 from pairdex.parts.part import Part
 from pairdex.store.manifest import Manifest, PartEntry
 from pairdex.store.plan import Selection
+from pairdex.wording import counted
 
 __all__ = ["build_notes"]
 
@@ -30,7 +31,7 @@ def build_notes(
     notes += column_notes(parts)
     rounded = sum(part.rounded for part in manifest.parts)
     if rounded:
-        notes.append(f"{rounded:,} rows had values that were rounded to float16")
+        notes.append(f"values of {counted(rounded, 'row')} were rounded to float16")
     return [*notes, *_of_values(new), *_of_links(new), *_of_subset(manifest, selection)]
 
 
@@ -39,8 +40,8 @@ def _of_values(new: Sequence[PartEntry]) -> list[str]:
     for part in new:
         invalid.update(part.invalid)
     notes = [
-        f"{count:,} values of {name} did not fit their column: they are missing, or what was no text "
-        "in them was replaced"
+        f"{counted(count, 'value')} of {name} did not fit the column: now missing, or replaced where "
+        "bytes were not text"
         for name, count in invalid.items()
     ]
     return notes + [
@@ -57,12 +58,12 @@ def _of_links(new: Sequence[PartEntry]) -> list[str]:
     notes = []
     if hard:
         notes.append(
-            f"the vectors of {hard:,} parts are the released files themselves (hard links): whoever "
+            f"the vectors of {counted(hard, 'part')} are the released files themselves (hard links): whoever "
             "changes those damages the collection, which pairdex verify shows"
         )
     if copied:
         notes.append(
-            f"the vectors of {copied:,} parts were copied: rows were dropped or converted, or the files "
+            f"the vectors of {counted(copied, 'part')} were copied: rows were dropped or converted, or the files "
             "lie on another disk"
         )
     return notes

@@ -16,6 +16,7 @@ from pairdex.parts.columns import Column
 from pairdex.parts.nsfw import WORDS, NsfwRule
 from pairdex.parts.part import Part
 from pairdex.parts.tables import part_tables
+from pairdex.wording import counted
 
 __all__ = ["check_order", "check_tags"]
 
@@ -80,7 +81,7 @@ def check_order(part: Part, columns: Sequence[Column]) -> None:
     raise Mismatch(
         f"{part.table_name} does not belong to {part.image.name} row by row: the similarity of "
         f"row {int(np.flatnonzero(known)[worst]):,} is {said[worst]:.3f}, that of its vectors "
-        f"{meant[worst]:.3f}, and {int(np.sum(np.abs(said - meant) > _SAME)):,} of {len(said):,} rows "
+        f"{meant[worst]:.3f}, and {int(np.sum(np.abs(said - meant) > _SAME)):,} of {counted(len(said), 'row')} "
         "differ, although the values as a whole agree; the rows are in another order: fetch "
         f"part {part.number} again"
     )

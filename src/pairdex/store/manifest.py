@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pairdex.errors import MissingFile
+from pairdex.errors import InvalidArgument, MissingFile, UnsupportedFormat
 from pairdex.files import atomic, checksums
 from pairdex.files.boundary import reading
 from pairdex.files.foreign_names import local_name
@@ -25,6 +25,7 @@ __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "MANIFEST",
+    "SHARDED_FORMAT",
     "ColumnEntry",
     "FileEntry",
     "Filter",
@@ -32,13 +33,18 @@ __all__ = [
     "Origin",
     "PartEntry",
     "VectorField",
+    "is_sharded",
+    "manifest_bytes",
     "read_manifest",
+    "sealed_manifest",
     "write_manifest",
 ]
 
 MANIFEST = "collection.json"
 FORMAT = "pairdex-collection"
 FORMAT_VERSION = 1
+SHARDED_FORMAT = "pairdex-sharded-collection"  # of the same file in a sharded collection
+_SHARDED_START = f'{{\n "format": "{SHARDED_FORMAT}"'.encode()  # how its bytes begin
 _REMEDY = "build the collection again"
 
 
@@ -178,15 +184,46 @@ def read_manifest(folder: Path) -> Manifest:
     MissingFile, DamagedFile, UnsupportedFormat
         `folder` holds no collection; the manifest is damaged; another program or a newer release
         wrote it.
+    InvalidArgument
+        `folder` holds a sharded collection. Whatever does not open those by `open_store` or
+        `read_any_manifest` is refused here.
     """
-    path = folder / MANIFEST
+    data = manifest_bytes(folder)
     try:
-        data = path.read_bytes()
+        return _parsed(data, folder / MANIFEST)
+    except UnsupportedFormat:
+        if data.startswith(_SHARDED_START):
+            raise InvalidArgument(
+                f"{folder} is a sharded collection, on which this does not work yet; use the collection "
+                "that was divided into shards, or one of the shards",
+                field="collection",
+            ) from None
+        raise
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """Return the content of the manifest of a collection, sharded or not.
+
+    Raises
+    ------
+    MissingFile
+        `folder` holds no collection.
+    """
+    try:
+        return (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFile(
             f"{folder} is not a collection: it has no {MANIFEST}; make one with pairdex build"
         ) from error
-    return _parsed(data, path)
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether a folder holds a sharded collection."""
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            return file.read(len(_SHARDED_START)) == _SHARDED_START
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 @functools.lru_cache(maxsize=4)
@@ -207,7 +244,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     WriteFailed
         The manifest cannot be written; an existing manifest stays unchanged.
     """
-    atomic.write_bytes(folder / MANIFEST, sealed(_content(manifest)))
+    atomic.write_bytes(folder / MANIFEST, sealed_manifest(manifest))
+
+
+def sealed_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of the manifest's file."""
+    return sealed(_content(manifest))
 
 
 def _content(manifest: Manifest) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic
 from pairdex.store.cells import Cell, cell_of
+from pairdex.wording import counted
 
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
 
@@ -96,7 +97,7 @@ class MetadataFile:
             raise self._damaged(error) from error
         if self._file.num_record_batches != -(-rows // BATCH_ROWS):
             raise self._damaged(
-                f"it has {self._file.num_record_batches:,} batches, expected those of {rows:,} rows"
+                f"it has {counted(self._file.num_record_batches, 'batch')}, expected those of {counted(rows, 'row')}"
             )
 
     def tables(self) -> Iterator[pa.Table]:
@@ -165,7 +166,7 @@ class MetadataFile:
 
     def _wrong_batch(self, index: int, batch: pa.RecordBatch) -> DamagedFile:
         return self._damaged(
-            f"its batch {index} has {len(batch):,} rows, expected {self._batch_rows(index):,}"
+            f"its batch {index} has {counted(len(batch), 'row')}, expected {self._batch_rows(index):,}"
         )
 
     def _damaged(self, reason: object) -> DamagedFile:

@@ -7,7 +7,7 @@ file is small and is read whole: a memory map could shrink while it is being rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "Tombstones",
     "add_removed",
     "check_reason",
+    "copy_removed",
     "missing",
     "read_reasons",
     "read_removed",
@@ -200,6 +201,37 @@ def add_removed(
     new = np.setdiff1d(ids, np.array(before["id"], np.int64), assume_unique=True)
     if not len(new):
         return 0
+    _write(folder, manifest, _merged(before, new, reason, time))
+    return len(new)
+
+
+def copy_removed(
+    folder: Path, manifest: Manifest, first: int, new: Path, new_manifest: Manifest
+) -> None:
+    """Write the tombstones of a collection whose rows are those from `first` on of the one in `folder`.
+
+    Reasons and times stay as they are. Without removed rows among them, nothing is written.
+
+    Raises
+    ------
+    DamagedFile, UnsupportedFormat, Mismatch, WriteFailed
+        As `add_removed`.
+    """
+    content = _content(folder / REMOVED)
+    if content is None:
+        return
+    table = _table(folder / REMOVED, content, manifest)
+    ids = np.array(table["id"], np.int64)
+    start, stop = np.searchsorted(ids, [first, first + new_manifest.rows])
+    if start == stop:
+        return
+    moved = pa.array(ids[start:stop] - first, pa.int64())
+    inside = table.slice(start, stop - start).set_column(0, _FIELDS[0], moved)
+    _write(new, new_manifest, [inside.combine_chunks()])
+
+
+def _write(folder: Path, manifest: Manifest, tables: Iterable[pa.Table]) -> None:
+    """Write the file of tombstones from tables in ascending order of ids."""
     for leftover in atomic.partials(folder, REMOVED):
         leftover.unlink(missing_ok=True)
     metadata = {
@@ -208,12 +240,11 @@ def add_removed(
         b"vectors": "\n".join(manifest.vector_checksums(_OWNER)).encode(),
         b"checksum": _NO_CHECKSUM,
     }
-    with atomic.replacing(path) as file:
+    with atomic.replacing(folder / REMOVED) as file:
         with pa.ipc.new_file(file, pa.schema(_FIELDS, metadata)) as stream:
-            for table in _merged(before, new, reason, time):
+            for table in tables:
                 stream.write_table(table)
         _write_checksum(file)
-    return len(new)
 
 
 def _content(path: Path) -> bytes | None:

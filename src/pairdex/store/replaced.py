@@ -14,6 +14,7 @@ from pairdex.store.carried import carry_removed, removed_by_users
 from pairdex.store.manifest import Manifest, PartEntry
 from pairdex.store.removed import add_removed
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["keep_removed", "take_down"]
 
@@ -59,14 +60,14 @@ def _kept(store: Store, manifest: Manifest, at: int, now: datetime) -> str:
     if column is not None:
         new = _rows_of(manifest, [at])
         count = carry_removed(store, old=old, new=new, column=column, ours=ours, now=now)
-        what = "stay removed: users removed them before"
+        said = f"{counted(count, 'row')} of part {entry.number} not shown: users removed the same rows before"
     else:
         count = sum(len(ids) for _, ids in removed_by_users(store, old, ours))
-        what = (
-            f"were removed before, and no column ({', '.join(_IDENTIFYING)}) says which rows these are "
-            "now: remove them again"
+        said = (
+            f"of the rows of part {entry.number} that users removed before, {count:,} cannot be found "
+            f"again, without a column {' or '.join(_IDENTIFYING)}; remove them again"
         )
-    return f"{count:,} rows of part {entry.number} {what}" if count else ""
+    return said if count else ""
 
 
 def _rows_of(manifest: Manifest, parts: Sequence[int]) -> NDArray[np.int64]:

@@ -17,7 +17,9 @@ import pyarrow as pa
 
 from pairdex.errors import PairdexError
 from pairdex.store.pictures import picture_path
-from pairdex.store.store import Store
+from pairdex.store.row_name import row_name
+from pairdex.store.sharded import open_store
+from pairdex.wording import counted
 
 __all__ = ["MAX_CARDS", "Pictures", "Row", "grid", "load_ipython_extension", "table_html"]
 
@@ -41,7 +43,7 @@ class Pictures:
     def __init__(self, collection: Path | None) -> None:
         self._left = MAX_PICTURE_BYTES
         try:
-            self._store = None if collection is None else Store(collection)
+            self._store = None if collection is None else open_store(collection)
         except PairdexError:  # the rows are shown without pictures
             self._store = None
 
@@ -99,7 +101,7 @@ def table_html(table: pa.Table) -> str:
         "<tr>" + "".join(f"<td>{_value(value)}</td>" for value in values) + "</tr>"
         for values in zip(*(column.to_pylist() for column in shown.columns), strict=True)
     )
-    size = f"{len(table):,} rows, {table.num_columns} columns"
+    size = f"{counted(len(table), 'row')}, {counted(table.num_columns, 'column')}"
     if len(shown) < len(table) or len(names) < table.num_columns:
         size += f"; {len(shown)} rows and {len(names)} columns shown"
     return (
@@ -117,8 +119,8 @@ def _card(row: Mapping[str, Any], pictures: Pictures) -> str:
     facts = [f"id {row['id']}"]
     if isinstance(row.get("similarity"), float) and "distance" in row:
         facts.append(f"{row['similarity']:.3f}")
-    caption, url = row.get("caption"), row.get("url")
-    below = f"<div>{_text(caption)}</div>" if caption else ""
+    name, url = row_name(row), row.get("url")
+    below = f"<div>{_text(name)}</div>" if name else ""
     if isinstance(url, str) and url:
         below += f"<div>{_link(url)}</div>"
     image = _image(pictures.uri(row, _TILE))

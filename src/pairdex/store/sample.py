@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
 from pairdex.store.fields import DEFAULT_SEED
+from pairdex.wording import counted
 
 __all__ = ["draw"]
 
@@ -33,7 +34,7 @@ def draw(keep: NDArray[np.bool_], n: int, *, seed: int = DEFAULT_SEED) -> NDArra
     rows = int(np.count_nonzero(keep))
     if not 1 <= n <= rows:
         raise InvalidArgument(
-            f"the sample is {n:,} rows, expected at least 1 and at most {rows:,}, the rows to draw from",
+            f"the sample is {counted(n, 'row')}, expected at least 1 and at most {rows:,}, the rows to draw from",
             field="sample",
         )
     counts = np.zeros(1 << _HIGH_BITS, np.int64)

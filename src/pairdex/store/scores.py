@@ -36,6 +36,7 @@ __all__ = [
     "read_scores",
     "score_folder",
     "score_names",
+    "with_same_scores",
     "write_score",
 ]
 
@@ -176,6 +177,16 @@ class Joined:
                 row.extend(one)
         return found
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the computed columns."""
+        return [name for name, _ in self._columns]
+
+    def having(self, names: Sequence[str]) -> Joined:
+        """Return the same rows with these computed columns; those that it lacks are null."""
+        known = dict(self._columns)
+        return Joined(self._metadata, [(name, known.get(name)) for name in names])
+
     def _with(self, table: pa.Table, values: Sequence[pa.Table | None]) -> pa.Table:
         for (name, _), one in zip(self._columns, values, strict=True):
             column = pa.nulls(len(table), TYPE) if one is None else one.column(0)
@@ -207,6 +218,13 @@ def joined(
     if not notes:
         return list(metadata)
     return [Joined(file, inner) for file, inner in zip(metadata, columns, strict=True)]
+
+
+def with_same_scores(files: Sequence[MetadataFile | Joined]) -> list[MetadataFile | Joined]:
+    """Return the metadata of parts of several collections, each with the computed columns of all."""
+    parts = [one if isinstance(one, Joined) else Joined(one, []) for one in files]
+    names = sorted({name for part in parts for name in part.names})
+    return [part.having(names) for part in parts] if names else list(files)
 
 
 def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | None:

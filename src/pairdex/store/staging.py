@@ -10,11 +10,12 @@ from typing import Protocol
 from pairdex.files.unfinished import read_note, write_note
 from pairdex.progress import Meter, StepProgress
 from pairdex.store.manifest import FileEntry, PartEntry
-from pairdex.work.process_pool import ctrl_c_blocked, process_pool
+from pairdex.work.executors import Executor
 
 __all__ = ["STAGING", "Advance", "Task", "run_tasks"]
 
 STAGING = ".build"
+_TASK_BYTES = 1 << 30  # of one part's work: blocks of vectors and metadata, and the libraries
 
 
 Advance = Callable[[int], None]
@@ -51,27 +52,26 @@ class Task(Protocol):
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, workers: int, progress: StepProgress | None
-) -> Iterator[PartEntry]:
-    """Do the tasks and give their entries in order.
+    tasks: Sequence[Task], executor: Executor, *, progress: StepProgress | None
+) -> list[PartEntry]:
+    """Do the tasks and return their entries in order.
 
-    With several workers each part runs in a process of its own. A limit makes the tasks wait for
-    each other, since what one keeps is taken from what the next may.
+    A limit makes the tasks wait for each other, since what one keeps is taken from what the next may.
+    They run in this process then.
     """
     total = sum(task.rows for task in tasks)
     limited = any(task.limit is not None for task in tasks)
-    if workers > 1 and len(tasks) > 1 and not limited:
-        return _side_by_side(tasks, workers, Meter(total, progress))
-    return _one_by_one(tasks, Meter(total, progress))
+    if executor.is_here or limited:
+        return list(_one_by_one(tasks, Meter(total, progress)))
+    return _side_by_side(tasks, executor, Meter(total, progress))
 
 
-def _side_by_side(tasks: Sequence[Task], workers: int, meter: Meter) -> Iterator[PartEntry]:
-    with process_pool(min(workers, len(tasks))) as pool:
-        with ctrl_c_blocked():
-            entries = pool.map(_once, tasks)
-        for task, entry in zip(tasks, entries, strict=True):
-            meter.advance(task.rows)
-            yield entry
+def _side_by_side(tasks: Sequence[Task], executor: Executor, meter: Meter) -> list[PartEntry]:
+    entries: dict[int, PartEntry] = {}
+    for place, entry in executor.each(_once, tasks, memory_bytes=_TASK_BYTES):
+        meter.advance(tasks[place].rows)
+        entries[place] = entry
+    return [entries[place] for place in range(len(tasks))]
 
 
 def _one_by_one(tasks: Sequence[Task], meter: Meter) -> Iterator[PartEntry]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +21,37 @@ from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manife
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
-from pairdex.store.scores import joined
+from pairdex.store.scores import Joined, joined
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 if TYPE_CHECKING:
     from pairdex.predicate import Predicate
 
-__all__ = ["Store", "VectorField", "as_ids", "check_size", "named_ids"]
+__all__ = ["Published", "Store", "VectorField", "as_ids", "check_size", "named_ids"]
+
+
+class Published(Protocol):
+    """Where the files of a published collection come from, when they are first needed."""
+
+    @property
+    def url(self) -> str:
+        """Its address, without secrets."""
+
+    def need(self, *names: str) -> None:
+        """Have files, if they are published: of these names or patterns, or in folders that end with `/`."""
+
+    def has_all(self, *names: str) -> bool:
+        """Return whether all of these files are published."""
+
+    def reopening(self) -> tuple[str, int]:
+        """Return the address and the limit of the cache in bytes."""
+
+    def opened(self) -> Store:
+        """Open the version that is published now."""
+
+
+_FILTERED_ROWS = 1 << 18  # at once: each call of DuckDB takes 1 ms by itself
 
 
 class Store:
@@ -36,8 +60,13 @@ class Store:
     Rows removed later, by any process, disappear at once. `rows` counts all ids, including removed rows;
     `live_rows` counts the others.
 
+    `shards` has the store of each shard of a sharded collection (`sharded.open_store`), else nothing.
+    `metadata_files` has the metadata of each part, with its computed columns.
+
     Metadata is memory-mapped, which suits repeated reads. With `mapped=False` it is read batch by batch,
     which suits one pass over all rows in little memory.
+
+    With `published`, the folder is a cache of a published collection, and files arrive when they are needed.
 
     Raises
     ------
@@ -49,32 +78,61 @@ class Store:
         A newer release wrote the collection.
     """
 
-    def __init__(self, path: Path, *, mapped: bool = True) -> None:
-        self.path = path
-        self.manifest: Manifest = read_manifest(path)
-        self.rows = self.manifest.rows
-        for file in self.manifest.files():
-            check_size(path / file.path, file.bytes)
-        self._ends = np.cumsum([part.rows for part in self.manifest.parts], dtype=np.int64)
-        self._firsts = [
-            int(end) - part.rows for end, part in zip(self._ends, self.manifest.parts, strict=True)
-        ]
-        self._views: dict[
-            VectorField, VectorsView
-        ] = {}  # a store keeps the files that it opened first
+    published: Published | None = None
+
+    def __init__(
+        self, path: Path, *, mapped: bool = True, published: Published | None = None
+    ) -> None:
+        if published is not None:
+            self.published = published
+        manifest = read_manifest(path)
+        self.need("metadata/", "scores/")
+        for file in manifest.files():
+            if published is None or file.path.startswith("metadata/"):
+                check_size(path / file.path, file.bytes)
         released = [
             MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
-            for part in self.manifest.parts
+            for part in manifest.parts
         ]
-        for part, metadata in zip(self.manifest.parts, released, strict=True):
+        for part, metadata in zip(manifest.parts, released, strict=True):
             _check_columns(
-                path / part.files["metadata"].path, metadata.schema, released[0].schema, self
+                path / part.files["metadata"].path, metadata.schema, released[0].schema, manifest
             )
-        self._metadata = joined(path, self.manifest, released)
+        self.shards: tuple[Store, ...] = ()
+        self._begin(path, manifest, joined(path, manifest, released))
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
-        self._masks = MaskCache()
         if self.tombstones is None:  # raises if they are damaged
             self._check_same_folder()
+
+    def need(self, *names: str) -> None:
+        """Have files before they are opened: of these names or patterns, or in folders that end with `/`.
+
+        It matters only for a published collection: other stores have all their files.
+        """
+        if self.published is not None:
+            self.published.need(*names)
+
+    def _begin(
+        self, path: Path, manifest: Manifest, metadata: Sequence[MetadataFile | Joined]
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.rows = manifest.rows
+        self.metadata_files = list(metadata)
+        self._ends = np.cumsum([part.rows for part in manifest.parts], dtype=np.int64)
+        self._firsts = [
+            int(end) - part.rows for end, part in zip(self._ends, manifest.parts, strict=True)
+        ]
+        # A store keeps the files that it opened first.
+        self._views: dict[VectorField, VectorsView] = {}
+        self._masks = MaskCache()
+
+    @property
+    def name(self) -> str:
+        """The name of the collection: that of its folder, also after the folder was renamed."""
+        if self.published is not None:
+            return self.manifest.name
+        return self.path.resolve().name or self.manifest.name
 
     @property
     def dim(self) -> int:
@@ -84,7 +142,7 @@ class Store:
     @property
     def schema(self) -> pa.Schema:
         """The metadata columns with their types: first those of the parts, then the computed columns."""
-        return self._metadata[0].schema
+        return self.metadata_files[0].schema
 
     @property
     def tombstones(self) -> Tombstones | None:
@@ -114,12 +172,16 @@ class Store:
 
         Only versions with common parts are compared: another collection in the same folder has other rows.
         """
-        removed = earlier._removed[1]  # as last read: the file may have disappeared since
+        removed = earlier.last_removed()
         if removed is None or not _shares_rows(self.manifest, earlier.manifest):
             return
         live, n = self.allowed(), min(self.rows, earlier.rows)
         if live is None or (live[:n] & ~removed.live[:n]).any():
             raise missing(self.path)
+
+    def last_removed(self) -> Tombstones | None:
+        """Return the removed rows as last read; their file may have disappeared since."""
+        return self._removed[1]
 
     def _check_same_folder(self) -> None:
         """Raise MissingFile if another collection replaced this one while it was being opened.
@@ -183,7 +245,7 @@ class Store:
         pieces, places = [self.schema.empty_table()], []
         for index in np.unique(where):
             place = np.flatnonzero(where == index)
-            pieces.append(self._metadata[index].take(ids[place] - self.first_id(int(index))))
+            pieces.append(self.metadata_files[index].take(ids[place] - self.first_id(int(index))))
             places.append(place)
         table = pa.concat_tables(pieces)
         if places:
@@ -199,21 +261,34 @@ class Store:
         found = []
         for row_id in ids:
             index = bisect.bisect_right(self._firsts, row_id) - 1
-            (values,) = self._metadata[index].values([row_id - self._firsts[index]])
+            (values,) = self.metadata_files[index].values([row_id - self._firsts[index]])
             found.append(dict(zip(names, values, strict=True)))
         return found
 
     def tables(self) -> Iterator[tuple[int, pa.Table]]:
         """Yield the metadata of all rows, including removed rows, in order: (first id, table of one batch)."""
         first = 0
-        for metadata in self._metadata:
+        for metadata in self.metadata_files:
             for table in metadata.tables():
                 yield first, table
                 first += len(table)
 
+    def _long_tables(self) -> Iterator[tuple[pa.Table, int]]:
+        """Yield the same as `tables` in fewer and longer tables, without a copy: (table, first id)."""
+        waiting: list[pa.Table] = []
+        first = waiting_rows = 0
+        for _, table in self.tables():
+            waiting.append(table)
+            waiting_rows += len(table)
+            if waiting_rows >= _FILTERED_ROWS:
+                yield pa.concat_tables(waiting), first
+                first, waiting, waiting_rows = first + waiting_rows, [], 0
+        if waiting:
+            yield pa.concat_tables(waiting), first
+
     def part_tables(self, index: int) -> Iterator[pa.Table]:
         """Yield the metadata of a part's rows, including removed rows, in order, one batch at a time."""
-        yield from self._metadata[index].tables()
+        yield from self.metadata_files[index].tables()
 
     def matching(self, where: str) -> NDArray[np.bool_]:
         """Return a mask, shape (rows,), of rows that satisfy a filter over the columns and `id`.
@@ -228,9 +303,13 @@ class Store:
         known = self._masks.get(where)
         if known is not None:
             return known
-        predicate = self.checked(where)
-        masks = [np.empty(0, np.bool_)]
-        masks += [predicate.mask(self._with_ids(table, first)) for first, table in self.tables()]
+        if not self.rows:
+            self.checked(where)
+            return np.empty(0, np.bool_)
+        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
+
+        predicate = Predicate(where)
+        masks = [predicate.mask(self._with_ids(*several)) for several in self._long_tables()]
         return self._masks.keep(where, np.concatenate(masks))
 
     def knows(self, where: str) -> bool:
@@ -293,11 +372,12 @@ class Store:
 
     def _opened(self, on: VectorField) -> VectorsView:
         blocks = []
+        self.need(*(part.files[on].path for part in self.manifest.parts))
         for part in self.manifest.parts:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
                 raise DamagedFile(
-                    f"{file.path} is damaged: it has {file.rows:,} vectors of {file.dim} dimensions, the "
+                    f"{file.path} is damaged: it has {counted(file.rows, 'vector')} of {file.dim} dimensions, the "
                     f"manifest says {part.rows:,} of {self.dim}; build the collection again"
                 )
             blocks.append(file.mapped())
@@ -324,8 +404,8 @@ def _shares_rows(one: Manifest, other: Manifest) -> bool:
     )
 
 
-def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, store: Store) -> None:
-    if schema.names != store.manifest.column_names or not schema.equals(first):
+def _check_columns(path: Path, schema: pa.Schema, first: pa.Schema, manifest: Manifest) -> None:
+    if schema.names != manifest.column_names or not schema.equals(first):
         raise DamagedFile(
             f"{path} is damaged: its columns do not match the manifest; build the collection again"
         )

@@ -18,6 +18,7 @@ from pairdex.store.pictures import picture_path
 from pairdex.store.row_html import Pictures, Row, grid
 from pairdex.store.store import Store, as_ids
 from pairdex.store.vectors_view import VectorsView
+from pairdex.wording import counted
 
 __all__ = ["StoredRows"]
 
@@ -29,6 +30,7 @@ class StoredRows:
 
     def __init__(self, store: Store) -> None:
         self._place = store.path
+        self._url = None if store.published is None else store.published.url
         self._opened: Store | None = store
 
     def close(self) -> None:
@@ -38,11 +40,13 @@ class StoredRows:
     @property
     def _store(self) -> Store:
         if self._opened is None:
-            raise InvalidArgument(f"the collection {self._place} is closed; open it again")
+            raise InvalidArgument(
+                f"the collection {self._url or self._place} is closed; open it again"
+            )
         return self._opened
 
     def __fspath__(self) -> str:
-        return str(self._place)
+        return str(self.path)
 
     def __len__(self) -> int:
         return self._store.live_rows
@@ -52,7 +56,7 @@ class StoredRows:
         if self._opened is None:
             return None
         ids = self._spread(_SAMPLE)
-        title = f"{self.name}: {len(self):,} rows of {self.dim} dimensions"
+        title = f"{self.name}: {counted(len(self), 'row')} of {self.dim} dimensions"
         if len(ids) < len(self):
             title += f"; {len(ids)} of them, spread over the collection"
         rows = self._rows(ids).to_pylist()
@@ -110,13 +114,25 @@ class StoredRows:
 
     @property
     def path(self) -> Path:
-        """The folder of the collection."""
+        """The folder of the collection.
+
+        Raises
+        ------
+        InvalidArgument
+            It was opened from an address, so there is no folder that functions could read or change.
+        """
+        if self._url is not None:
+            raise InvalidArgument(
+                f"the collection was opened read-only from {self._url}: fetch it with pairdex pull, and "
+                "use the folder",
+                field="collection",
+            )
         return self._place
 
     @property
     def name(self) -> str:
-        """The name of the collection."""
-        return self._store.manifest.name
+        """The name of the collection: that of its folder."""
+        return self._store.name
 
     @property
     def removed(self) -> int:

@@ -25,6 +25,7 @@ from pairdex.errors import InvalidArgument, Mismatch, MissingFile, PairdexError
 from pairdex.knn.distance import normalise
 from pairdex.store.own_model import is_recorded
 from pairdex.store.pictures import picture_path
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store
 
 __all__ = ["DEFAULT_SAMPLE", "ModelReport", "Verdict", "verify_model"]
@@ -136,7 +137,7 @@ def verify_model(
     started = time.perf_counter()
     if sample < 1:
         raise InvalidArgument(f"sample is {sample}, expected at least 1", field="sample")
-    store = Store(Path(collection))
+    store = open_store(Path(collection))
     loaded = named_model(_place(store, model))
     if loaded.dim != store.dim:
         raise Mismatch(
@@ -219,7 +220,7 @@ def _pictures(
         part = store.part_of(row)
         path = picture_path(part, name)
         if path is not None and _is_readable(path):
-            upright = part.orientation == "upright"  # releases before 0.2 took them as stored
+            upright = part.orientation == "upright"  # older releases took them as stored
             found[row] = (path, "upright" if upright else "as stored")
     return found
 

@@ -35,6 +35,7 @@ from pairdex.store.metadata import writing_metadata
 from pairdex.store.plan import Selection, source_name
 from pairdex.store.staging import Advance
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = ["DROP_REASONS", "PartTask", "as_stored", "described", "part_files", "write_part"]
 
@@ -184,7 +185,7 @@ def _check_zeros(part: Part, tally: _Tally) -> None:
     zeros = int(tally.reasons[DROP_REASONS.index("zero")])
     if tally.zero_run >= _LONG_RUN and 2 * zeros > int(tally.reasons.sum()):
         raise DamagedFile(
-            f"{part.image.path} is mostly zeros ({zeros:,} of {int(tally.reasons.sum()):,} rows): it was "
+            f"{part.image.path} is mostly zeros ({zeros:,} of {counted(int(tally.reasons.sum()), 'row')}): it was "
             "reserved but not fetched; go on fetching it, or fetch it again"
         )
 

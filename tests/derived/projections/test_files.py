@@ -109,7 +109,11 @@ def test_info_lists_projections_and_whether_they_are_current(
     assert listed["current"]
     build(make_parts(25, folder="more", numbers=[7]), collection)
     assert not run("info", collection, "--json").json["projections"][0]["current"]
-    assert "pca3 (of 60 rows, not current)" in run("info", collection).out
+    shown = run("info", collection).out
+    assert "pca3 (out of date)" in shown
+    assert (
+        f"pca3: searches do not use it; pairdex project {collection} pca3 makes it again" in shown
+    )
 
 
 def test_an_unknown_name_is_refused(collection):

@@ -49,8 +49,8 @@ def test_the_command_prints_what_was_done(collection, queries, run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--queries", "q.npy"], "without out or ceiling; name the file"),
-        (["--out", "p.h5"], "out is given without queries"),
+        (["--queries", "q.npy"], "without --out or --ceiling; name the file"),
+        (["--out", "p.h5"], "--out is given without --queries"),
         (["--queries", "q.npy", "--out", "p.npy"], "expected a name that ends in .h5"),
         (["--queries", "wide.npy", "--out", "p.h5"], "vectors of 5 dimensions"),
         (["--queries", "zero.npy", "--out", "p.h5"], "query 1 is all zero"),

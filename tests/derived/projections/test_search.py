@@ -180,12 +180,12 @@ def test_the_command_searches_in_a_projection(collection, pca, queries, run, tmp
     found = run(*given, "--json").json
     expected = brute_force(pca, pca.apply(queries), 4)
     assert_near((found["ids"], found["distances"]), expected)
-    assert (found["exact"], found["space"], found["certified"]) == (False, "pca3", True)
+    assert (found["exact"], found["on"], found["certified"]) == (False, "pca3", True)
     np.save(tmp_path / "projected.npy", pca.apply(queries))
     given[3] = tmp_path / "projected.npy"
     assert run(*given, "--json").json["ids"] == found["ids"]
     hits = run("search", collection, "--like", 5, "--on", "pca3", "--json").json
-    assert (hits["exact"], hits["space"]) == (False, "pca3")
+    assert (hits["exact"], hits["on"]) == (False, "pca3")
     assert len(hits["hits"]) == 10
     table = run("search", collection, "--like", 5, "--on", "pca3").out
     assert table.split()[:4] == ["id", "distance", "similarity", "caption"]

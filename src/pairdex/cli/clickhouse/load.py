@@ -22,11 +22,12 @@ from pairdex.cli.clickhouse.place import (
     place_of,
 )
 from pairdex.cli.options import CollectionArgument, JsonOption
-from pairdex.cli.output import duration, print_json, progress_bars, size
+from pairdex.cli.output import print_json, progress_bars
 from pairdex.clickhouse.index import DEFAULT_INDEX, IndexReport, IndexSpec
 from pairdex.clickhouse.load import LoadReport
 from pairdex.clickhouse.load_and_index import load_and_index
 from pairdex.clickhouse.schema import DEFAULT_DTYPE, DEFAULT_TABLE, Dtype
+from pairdex.wording import counted, duration, size
 
 EXAMPLES = (
     "pairdex clickhouse load my-collection",
@@ -105,7 +106,7 @@ def command(
 
 def _print_report(report: LoadReport, indexes: list[IndexReport]) -> None:
     sys.stdout.write(
-        f"{report.rows:,} rows in {report.table}: {report.inserted:,} inserted, "
+        f"{counted(report.rows, 'row')} in {report.table}: {report.inserted:,} inserted, "
         f"{report.deleted:,} deleted in {duration(report.seconds)} "
         f"({report.rows_per_second:,.0f} rows/s)\n"
     )

@@ -22,19 +22,13 @@ from pairdex.cli.clickhouse.place import (
     place_of,
 )
 from pairdex.cli.options import CollectionArgument, JsonOption, KOption, OnOption
-from pairdex.cli.output import (
-    duration,
-    print_json,
-    print_table,
-    printable,
-    progress_bars,
-    size,
-)
+from pairdex.cli.output import print_json, print_table, printable, progress_bars
 from pairdex.clickhouse.report import DEFAULT_QUERIES, Report, compare
 from pairdex.clickhouse.schema import DEFAULT_TABLE
 from pairdex.collection import Collection
 from pairdex.files.query_files import read_queries
 from pairdex.search import DEFAULT_K
+from pairdex.wording import counted, duration, size
 
 EXAMPLES = ("pairdex clickhouse report my-collection -n 200 -k 100",)
 PANELS = {"Queries": "queries n on k", **PANEL, "Output": "as_json"}
@@ -98,8 +92,8 @@ def _print_comparison(found: Report, k: int) -> None:
             [
                 run.name,
                 f"{run.recall:.3f}",
-                duration(run.p50_seconds, digits=1),
-                duration(run.p95_seconds, digits=1),
+                duration(run.p50_seconds),
+                duration(run.p95_seconds),
                 size(run.bytes),
             ]
             for run in found.runs
@@ -107,7 +101,7 @@ def _print_comparison(found: Report, k: int) -> None:
         right={recall, "p50", "p95", "size"},
     )
     sys.stdout.write(
-        f"\n{found.queries:,} queries over {found.rows:,} rows, one at a time. ClickHouse's plan:\n"
+        f"\n{counted(found.queries, 'query')} over {counted(found.rows, 'row')}, one at a time. ClickHouse's plan:\n"
     )
     for line in found.plan:
         sys.stdout.write(f"  {printable(line)}\n")

@@ -31,7 +31,7 @@ from pairdex.cli.options import (
     OnOption,
     VectorsOption,
 )
-from pairdex.cli.output import duration, print_json
+from pairdex.cli.output import print_json
 from pairdex.cli.search import ImageOption, LikeOption, OutOption, TextOption
 from pairdex.clickhouse.connection import Place
 from pairdex.clickhouse.schema import DEFAULT_TABLE
@@ -43,6 +43,7 @@ from pairdex.files import json_values
 from pairdex.files.query_files import read_queries
 from pairdex.files.result_files import check_suffix, write_results
 from pairdex.search import DEFAULT_K, Query
+from pairdex.wording import counted, duration
 
 EXAMPLES = (
     'pairdex clickhouse search my-collection --text "a red car"',
@@ -117,7 +118,7 @@ def _search_one(
         return
     print_hits(rows)
     by = "by the index" if found.by_index else "compared with all rows"
-    sys.stdout.write(f"{len(rows):,} rows in {duration(seconds)}, {by}\n")
+    sys.stdout.write(f"{counted(len(rows), 'row')} in {duration(seconds)}, {by}\n")
 
 
 def _search_many(
@@ -138,6 +139,6 @@ def _search_many(
         results = as_lists(ids, distances) if out is None else {"out": str(out)}
         print_json({**results, "queries": len(ids), "k": how["k"], "seconds": seconds})
     elif out is not None:
-        sys.stdout.write(f"{len(ids):,} queries in {duration(seconds)}, written to {out}\n")
+        sys.stdout.write(f"{counted(len(ids), 'query')} in {duration(seconds)}, written to {out}\n")
     else:
         print_neighbours(ids, distances, digits=4)

@@ -10,7 +10,8 @@ import typer
 
 import pairdex
 from pairdex.cli.options import JsonOption
-from pairdex.cli.output import duration, print_json, print_lines, size
+from pairdex.cli.output import print_json, print_lines
+from pairdex.wording import duration, size
 
 EXAMPLES = (
     "pairdex model export ./clip-vit-base-patch32 my-model",

@@ -9,11 +9,12 @@ import typer
 
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, ModelOption
-from pairdex.cli.output import duration, print_json, print_lines
+from pairdex.cli.output import print_json, print_lines
 from pairdex.encoders.encoder import DEFAULT_DEVICE, Device
 from pairdex.encoders.first_use import model_place
 from pairdex.errors import Mismatch
 from pairdex.store.verify_model import DEFAULT_SAMPLE
+from pairdex.wording import counted, duration
 
 if TYPE_CHECKING:
     from pairdex.encoders.agreement import Agreement
@@ -71,6 +72,6 @@ def _shown(agreement: Agreement | None) -> str:
     if agreement is None:
         return "not compared"
     return (
-        f"{agreement.rows:,} rows, median {agreement.median:.5f}, {agreement.same:.1%} the same, "
+        f"{counted(agreement.rows, 'row')}, median {agreement.median:.5f}, {agreement.same:.1%} the same, "
         f"{agreement.recognised:.1%} recognised"
     )

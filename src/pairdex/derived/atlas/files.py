@@ -23,6 +23,7 @@ from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store, VectorField
+from pairdex.wording import counted
 
 __all__ = [
     "NOTE",
@@ -119,8 +120,8 @@ def open_atlas(store: Store) -> Atlas:
         record = read_record(store.path)
         if not record.is_current(store):
             raise Mismatch(
-                f"the atlas of {store.path} was made from {record.rows:,} rows; the collection now has "
-                f"other vectors, {store.rows:,} rows; run pairdex atlas {store.path} again"
+                f"the atlas of {store.path} was made from {counted(record.rows, 'row')}; the collection now has "
+                f"other vectors, {counted(store.rows, 'row')}; run pairdex atlas {store.path} again"
             )
         try:
             arrays = {name: _mapped(store.path, record, name) for name in ARRAYS}

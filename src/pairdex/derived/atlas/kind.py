@@ -13,6 +13,7 @@ from pairdex.errors import DamagedFile, UnsupportedFormat
 from pairdex.files.checks import Check, checksum_check, reading_check
 from pairdex.progress import Progress
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["ATLAS"]
 
@@ -26,7 +27,7 @@ def _describe(store: Store, name: str) -> DerivedInfo:
     return DerivedInfo(
         ATLAS.name,
         name,
-        title=f"{record.points:,} points",
+        title=counted(record.points, "point"),
         rows=record.rows,
         bytes=sum(file.bytes for file in record.files.values()),
         current=record.is_current(store),

@@ -25,6 +25,7 @@ from pairdex.store.fields import DEFAULT_SEED
 from pairdex.store.sample import draw
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.wording import counted
 
 __all__ = ["AtlasReport", "atlas"]
 
@@ -104,7 +105,7 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
     rows = store.live_rows
     if rows < layout.MIN_POINTS:
         raise InvalidArgument(
-            f"{store.path} has {rows:,} rows, an atlas needs at least {layout.MIN_POINTS} rows"
+            f"{store.path} has {counted(rows, 'row')}, an atlas needs at least {layout.MIN_POINTS} rows"
         )
     if not 0 <= seed <= MAX_SEED:
         raise InvalidArgument(f"the seed is {seed}, expected 0 to {MAX_SEED:,}", field="seed")
@@ -113,7 +114,7 @@ def _checked(store: Store, sample: int | None, seed: int) -> int:
     most = min(MAX_SAMPLE, rows)
     if not layout.MIN_POINTS <= sample <= most:
         raise InvalidArgument(
-            f"the sample is {sample:,} rows, expected {layout.MIN_POINTS} to {most:,}",
+            f"the sample is {counted(sample, 'row')}, expected {layout.MIN_POINTS} to {most:,}",
             field="sample",
         )
     return sample

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pairdex.errors import CollectionBusy, DamagedFile, InvalidArgument, WriteFailed
@@ -18,7 +19,7 @@ from pairdex.files.array_files import Arrays, open_arrays, read_source, write_ar
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
 
-__all__ = ["Lookup", "have_arrays", "made_parts", "make_files", "part_files"]
+__all__ = ["Lookup", "have_arrays", "made_parts", "make_files", "part_file", "part_files"]
 
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,13 @@ def have_arrays(
         A file is damaged, or has another format version.
     """
     _check_column(store, lookup)
+    if store.shards:
+        return [
+            arrays
+            for shard in store.shards
+            for arrays in have_arrays(shard, lookup, progress=progress, write=write)
+        ]
+    store.need(f"indexes/{lookup.name}/")
     found = [_open(store, lookup, index) for index in range(len(store.manifest.parts))]
     if any(arrays is None for arrays in found):
         if not write:
@@ -92,6 +100,12 @@ def make_files(
         A file cannot be written.
     """
     _check_column(store, lookup)
+    if store.shards:
+        return [
+            arrays
+            for shard in store.shards
+            for arrays in make_files(shard, lookup, progress=progress)
+        ]
     parts = range(len(store.manifest.parts))
     return [_open_or_build(store, lookup, index, progress, write=True) for index in parts]
 
@@ -104,10 +118,20 @@ def made_parts(store: Store, lookup: Lookup) -> list[int]:
     DamagedFile, UnsupportedFormat
         The header of a file is damaged, or has another format version.
     """
+    if store.shards:
+        counts = np.cumsum([0, *(len(shard.manifest.parts) for shard in store.shards)]).tolist()
+        return [
+            before + index
+            for before, shard in zip(counts, store.shards, strict=False)
+            for index in made_parts(shard, lookup)
+        ]
+    store.need(f"indexes/{lookup.name}/")
     return [
         index
         for index in range(len(store.manifest.parts))
-        if read_source(_path(store, lookup, index), kind=lookup.name, version=lookup.version)
+        if read_source(
+            part_file(store.path, lookup, index), kind=lookup.name, version=lookup.version
+        )
         == _source(store, index)
     ]
 
@@ -143,7 +167,7 @@ def _open_or_build(
 
 
 def _write(store: Store, lookup: Lookup, index: int, arrays: Arrays) -> None:
-    path = _path(store, lookup, index)
+    path = part_file(store.path, lookup, index)
     with lock.writing(store.path):
         atomic.make_folder(path.parent)
         atomic.discard_partials(path.parent)
@@ -153,7 +177,7 @@ def _write(store: Store, lookup: Lookup, index: int, arrays: Arrays) -> None:
 
 
 def _open(store: Store, lookup: Lookup, index: int) -> Arrays | None:
-    path = _path(store, lookup, index)
+    path = part_file(store.path, lookup, index)
     arrays = open_arrays(
         path, kind=lookup.name, version=lookup.version, source=_source(store, index)
     )
@@ -169,8 +193,9 @@ def _types(arrays: Arrays) -> dict[str, str]:
     return {name: array.dtype.str for name, array in arrays.items()}
 
 
-def _path(store: Store, lookup: Lookup, index: int) -> Path:
-    return store.path / "indexes" / lookup.name / f"{index:05}"
+def part_file(collection: Path, lookup: Lookup, index: int) -> Path:
+    """Return the path of the file of a part, numbered from 0, which may not exist."""
+    return collection / "indexes" / lookup.name / f"{index:05}"
 
 
 def _source(store: Store, index: int) -> str:

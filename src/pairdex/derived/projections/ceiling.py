@@ -18,6 +18,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
 from pairdex.progress import StepProgress
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["Ceiling", "recall_ceilings"]
 
@@ -81,7 +82,7 @@ def recall_ceilings(
     """
     if store.live_rows <= max(CEILING_KS):
         raise InvalidArgument(
-            f"{store.path} has {store.live_rows:,} rows, "
+            f"{store.path} has {counted(store.live_rows, 'row')}, "
             f"a recall ceiling needs at least {max(CEILING_KS) + 1} rows",
             field="ceiling",
         )

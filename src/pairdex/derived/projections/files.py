@@ -23,6 +23,7 @@ from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store, VectorField
+from pairdex.wording import counted
 
 __all__ = [
     "MANIFEST",
@@ -164,6 +165,7 @@ def folder_of(collection: Path, name: str) -> Path:
 
 def find_projections(store: Store) -> list[str]:
     """Return the names of the collection's finished projections, including outdated ones."""
+    store.need(f"projections/*/{MANIFEST}")
     return projection_names(store.path)
 
 
@@ -189,6 +191,7 @@ def open_projection(store: Store, name: str) -> Projection:
     DamagedFile, UnsupportedFormat
         The projection is damaged, or was written by a newer release.
     """
+    store.need(f"projections/{name}/")
     folder = folder_of(store.path, name)
     if not (folder / MANIFEST).exists():
         existing = ", ".join(find_projections(store)) or "none"
@@ -199,8 +202,8 @@ def open_projection(store: Store, name: str) -> Projection:
     record = read_record(folder)
     if not record.is_current(store):
         raise Mismatch(
-            f"{folder} was made from {record.rows:,} rows; {store.path} now has other vectors, "
-            f"{store.rows:,} rows; run pairdex project {store.path} {name} again"
+            f"{folder} was made from {counted(record.rows, 'row')}; {store.path} now has other vectors, "
+            f"{counted(store.rows, 'row')}; run pairdex project {store.path} {name} again"
         )
     _check_file(folder / record.model.path, record.model.bytes)
     if checksums.of_file(folder / record.model.path) != record.model.checksum:

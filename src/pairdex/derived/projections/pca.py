@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.moments import moments
 from pairdex.derived.projections.rows import unit_rows
 from pairdex.errors import InvalidArgument
+from pairdex.wording import counted
 
 __all__ = ["Pca", "fit_pca"]
 
@@ -117,7 +118,7 @@ def fit_pca(blocks: Iterable[NDArray[np.float32]], dim: int) -> Pca:
     _check_dim(dim, len(found.mean))
     if found.rows <= dim:
         raise InvalidArgument(
-            f"a PCA of {dim} components needs at least {dim + 1:,} rows, got {found.rows:,}; fit it to "
+            f"a PCA of {dim} components needs at least {counted(dim + 1, 'row')}, got {found.rows:,}; fit it to "
             "more rows or choose fewer components",
             field="fit_rows",
         )

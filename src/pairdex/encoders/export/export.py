@@ -6,7 +6,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,6 +58,9 @@ def export_model(
 ) -> ExportReport:
     """Write the model folder of a published model. Pickled weights need the extra `export`.
 
+    If the folder holds this very model already, it stays as it is: an export that was killed after its
+    last step is done.
+
     Parameters
     ----------
     source
@@ -75,7 +79,7 @@ def export_model(
     Raises
     ------
     PairdexError
-        Not a model, an unknown or damaged one, a folder that is not empty, disk full.
+        Not a model, an unknown or damaged one, a folder that holds something else, disk full.
     """
     return convert(Path(source), Path(folder), name=name, activation=activation, int8=int8)
 
@@ -94,29 +98,24 @@ def convert(
     `origin` is what `model.json` says of the place that the files came from.
     """
     started = time.perf_counter()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InvalidArgument(
-            f"{target} exists and is not empty; name a new folder", field="folder"
-        )
+    is_taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    if is_taken and not (target / "model.json").is_file():
+        raise _taken(target)
     published = _published(place, activation)
     precision: Precision = "int8" if int8 else "float32"
     called = (name or published.name) + ("-int8" if int8 else "")
-    atomic.make_folder(target.parent)
+    before = load_model(target) if is_taken else None
+    if before is not None and before.name != called:
+        raise _taken(target)
     kind, used = published.kind, published.vision.activation
-    staging = target.with_name(f".{target.name}.partial")
-    atomic.make_folder(staging)
-    with lock.writing(staging):
-        try:
-            atomic.empty_folder(staging)  # of what a killed export has left
-            _write(published, staging, called, precision, origin)
-            del published  # trying the towers takes as much memory
+    with _staging(target) as staging:
+        _write(published, staging, called, precision, origin)
+        del published  # trying the towers takes as much memory
+        if before is None:
             _try_out(staging)
-            if target.exists():
-                target.rmdir()
-            staging.rename(target)
-            atomic.sync_folder(target.parent)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            _publish(staging, target)
+        elif load_model(staging).checksum != before.checksum:
+            raise _taken(target)
     model = load_model(target)
     files = sorted(path.name for path in target.iterdir())
     return ExportReport(
@@ -130,6 +129,31 @@ def convert(
         bytes=sum((target / file).stat().st_size for file in files),
         seconds=time.perf_counter() - started,
     )
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside the target, locked; remove what is left of it."""
+    atomic.make_folder(target.parent)
+    staging = target.with_name(f".{target.name}.partial")
+    atomic.make_folder(staging)
+    with lock.writing(staging):
+        try:
+            atomic.empty_folder(staging)  # of what a killed export has left
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _taken(target: Path) -> InvalidArgument:
+    return InvalidArgument(f"{target} exists and is not empty; name a new folder", field="folder")
+
+
+def _publish(staging: Path, target: Path) -> None:
+    if target.exists():
+        target.rmdir()
+    staging.rename(target)
+    atomic.sync_folder(target.parent)
 
 
 def _published(source: Path, activation: Activation | None) -> Published:

@@ -25,6 +25,7 @@ from pairdex.parts.shards import RowNumbers, Shard, find_shards, read_shard_tabl
 from pairdex.store.manifest import MANIFEST
 from pairdex.store.metadata import BATCH_ROWS
 from pairdex.store.pictures import picture_path
+from pairdex.store.sharded import open_store
 from pairdex.store.store import Store
 
 __all__ = ["Pair", "Source", "open_source"]
@@ -87,7 +88,7 @@ def open_source(place: Path, config: Config) -> Source:
             f"the configuration is {config!r}, expected {' or '.join(CONFIGS)}", field="config"
         )
     if (place / MANIFEST).exists():
-        store = Store(place)
+        store = open_store(place)
         return CollectionPictures(store) if config == "images" else CollectionVectors(store)
     return ShardPictures(place) if config == "images" else PartVectors(place)
 

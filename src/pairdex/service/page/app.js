@@ -5,6 +5,7 @@ import { Atlas } from "./atlas.js";
 import { Detail } from "./detail.js";
 import { DetailRoute } from "./detail_route.js";
 import { downloadRows } from "./downloads.js";
+import { describeGroups, listenToDuplicates, showDuplicates } from "./duplicates.js";
 import { keepFocus } from "./focus.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keys.js";
@@ -15,7 +16,7 @@ import { Results } from "./results.js";
 import { nameOf } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
 import { Selection } from "./selection.js";
-import { NO_FILTERS, PAGE_ROWS, address, addressBelow, browse, isBrowse, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
+import { NO_FILTERS, PAGE_ROWS, address, addressBelow, browse, isBrowse, isDuplicates, isFiltered, isSearch, read, request, withQuery, write } from "./state.js";
 import { DEFAULT_WEIGHT, Terms, withTerm } from "./terms.js";
 import { askToken } from "./token.js";
 import { listenToToolbar, offerCollections, showToolbar } from "./toolbar.js";
@@ -75,12 +76,14 @@ function collection() {
 }
 
 function change(changes, options) {
-  go({ ...state, ...changes, row: null, shown: PAGE_ROWS }, options);
+  const next = { ...state, ...changes, row: null, shown: PAGE_ROWS };
+  if (isDuplicates(state) && !isDuplicates(next)) next.view = "";
+  go(next, options);
 }
 
 /** Another collection has other ids and columns. */
 function choose(name) {
-  go({ ...withQuery(state, {}), collection: name, on: "image", ...NO_FILTERS });
+  go({ ...withQuery(state, {}), view: state.view, collection: name, on: "image", ...NO_FILTERS });
 }
 
 /** Add a term. Without a query, a first term that is wanted becomes the query. */
@@ -91,6 +94,10 @@ function addTerm(term, options) {
 
 function toggleMap() {
   go({ ...state, row: null, view: state.view === "atlas" ? "" : "atlas" }, { focusMap: state.view !== "atlas" });
+}
+
+function toggleDuplicates() {
+  go({ ...withQuery(state, {}), ...NO_FILTERS, hidden: state.hidden, view: isDuplicates(state) ? "" : "duplicates" });
 }
 
 function isShown(row) {
@@ -124,7 +131,11 @@ function typeText(text, typing) {
 
 function onPage(shown) {
   keep({ shown });
-  say(describe(state, collection(), results));
+  sayResults();
+}
+
+function sayResults() {
+  say(isDuplicates(state) ? describeGroups(results.answer) : describe(state, collection(), results));
 }
 
 /** Keep a change of the state that needs no new results. */
@@ -154,8 +165,8 @@ async function show(next, { scroll = 0, focus = false, focusMap = false } = {}) 
   showControls();
   try {
     if (!isSame) await showResults(signal, { scroll, focusMap });
-    const caption = await route.show(detail, signal);
-    if (caption !== null) document.title = `${caption} · pairdex`;
+    const name = await route.show(detail, signal);
+    if (name !== null) document.title = `${name} · pairdex`;
     if (focus) grid.focus(0);
   } catch (error) {
     if (error.name !== "AbortError") showError(error);
@@ -179,6 +190,7 @@ function showControls() {
   refine.show(state, collection());
   grid.layOut(state.layout);
   showToolbar(state, collection());
+  showDuplicates(state);
   const isMap = state.view === "atlas";
   mapToggle.setAttribute("aria-pressed", String(isMap));
   if (!isMap) atlas.hide();
@@ -192,8 +204,9 @@ async function showResults(signal, { scroll, focusMap }) {
   if (state.view === "atlas" && !isSearch(state)) results.clear(collection());
   else await results.first(state, collection(), catalogue.limits, signal);
   clearErrors();
-  say(describe(state, collection(), results));
-  if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
+  sayResults();
+  if (results.isEmpty && isDuplicates(state)) notice("No near-duplicates", "No two rows are within this distance of each other. A larger distance may find some.");
+  else if (results.isEmpty && (isSearch(state) || isBrowse(state)) && state.view !== "atlas") noticeEmpty();
   if (state.view === "atlas") await atlas.show(collection(), grid.rows.map(({ id }) => id), signal, focusMap);
   if (scroll !== null) window.scrollTo(0, scroll);
   shownAs = state;
@@ -203,6 +216,7 @@ function showHeadings() {
   const text = state.text.trim();
   if (isSearch(state)) hideWelcome(text ? `Results for ${text}` : "Results");
   else if (state.view === "atlas") hideWelcome("Map");
+  else if (isDuplicates(state)) hideWelcome("Near-duplicates");
   else if (isBrowse(state)) hideWelcome(state.keywords ? `Results for ${state.keywords}` : "Rows that match the filters");
   else welcome(collection(), typeExample);
 }
@@ -281,5 +295,7 @@ listenToToolbar({
   body: shownBody,
   onError: showError,
 });
-listenToKeys({ box, grid, toggleMap });
+listenToDuplicates({ grid, selection, state: () => state, collection, onThreshold: (within) => change({ within: String(within) }), onError: showError });
+byId("duplicates-toggle").addEventListener("click", toggleDuplicates);
+listenToKeys({ box, grid, toggleMap, toggleDuplicates });
 begin();

@@ -7,7 +7,7 @@ import { draw } from "./atlas_draw.js";
 import { listen } from "./atlas_input.js";
 import { AtlasView } from "./atlas_view.js";
 import { sentence } from "./notices.js";
-import { captionOf, pictureSources, showPicture } from "./pictures.js";
+import { pictureSources, rowName, showPicture } from "./pictures.js";
 
 const REACH = 16; // pixels around a point in which it can be picked
 const POINT_MS = 60; // the pointer rests this long before a caption is requested
@@ -173,7 +173,7 @@ export class Atlas {
     const row = (await this.#rowsOf([this.data.ids[point]]))[0];
     if (!row || point !== this.hovered) return;
     const [left, top] = this.view.toScreen(this.data.x[point], this.data.y[point]);
-    byId("atlas-tip-words").textContent = captionOf(row);
+    byId("atlas-tip-words").textContent = rowName(row);
     showPicture(byId("atlas-tip-picture"), row, this.collection, SIDE);
     this.tip.hidden = false;
     const { offsetWidth: width, offsetHeight: height } = this.tip;

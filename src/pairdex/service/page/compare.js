@@ -1,7 +1,7 @@
 // Runs a search exactly and with the approximate index, and shows both results with their times.
 
 import { post } from "./api.js";
-import { captionOf } from "./pictures.js";
+import { rowName } from "./pictures.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -42,7 +42,7 @@ function list(title, { hits }, other) {
   heading.textContent = title;
   for (const hit of hits) {
     const item = document.createElement("li");
-    item.textContent = `${hit.similarity.toFixed(4)}  ${captionOf(hit)}`;
+    item.textContent = `${hit.similarity.toFixed(4)}  ${rowName(hit)}`;
     if (!there.has(hit.id)) {
       const note = document.createElement("strong");
       note.textContent = " · only in this list";

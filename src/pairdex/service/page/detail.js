@@ -2,7 +2,7 @@
 
 import { needsToken, post } from "./api.js";
 import { isDead } from "./dead.js";
-import { captionOf, loadPicture, picturePath, placeholder, ratioOf, webAddress } from "./pictures.js";
+import { hasCaption, loadPicture, picturePath, placeholder, ratioOf, rowName, webAddress } from "./pictures.js";
 import { linkTo } from "./state.js";
 
 const PICTURE_SIZE = 1024; // pixels
@@ -61,8 +61,8 @@ export class Detail {
     return this.row.id;
   }
 
-  get caption() {
-    return captionOf(this.row);
+  get name() {
+    return rowName(this.row);
   }
 
   /** Show one of `rows`; `isMore` says that further rows can be asked for. */
@@ -79,9 +79,8 @@ export class Detail {
 
   #fill(row, collection) {
     this.row = row;
-    const hasCaption = typeof row.caption === "string" && row.caption.trim() !== "";
-    byId("detail-caption").textContent = captionOf(row);
-    byId("detail-text").hidden = !collection.queries.includes("text") || !hasCaption;
+    byId("detail-caption").textContent = rowName(row);
+    byId("detail-text").hidden = !collection.queries.includes("text") || !hasCaption(row);
     byId("detail-plus").hidden = byId("detail-minus").hidden = !this.canAdd();
     byId("detail-link").textContent = "Copy link";
     const picture = byId("detail-picture");
@@ -114,11 +113,11 @@ export class Detail {
     const item = document.createElement("li");
     const button = document.createElement("button");
     const words = document.createElement("span");
-    const caption = captionOf(hit);
+    const name = rowName(hit);
     words.className = "near-text";
-    words.textContent = caption;
-    Object.assign(button, { type: "button", title: caption });
-    button.setAttribute("aria-label", `${caption}, similarity ${hit.similarity.toFixed(3)}`);
+    words.textContent = name;
+    Object.assign(button, { type: "button", title: name });
+    button.setAttribute("aria-label", `${name}, similarity ${hit.similarity.toFixed(3)}`);
     const image = loadPicture(hit, this.collection(), NEIGHBOUR_SIZE, {
       onShown: () => button.classList.add("shown"),
       onDead: () => image?.remove(),

@@ -28,7 +28,7 @@ export class DetailRoute {
     if (this.state().row === id && grid.rows[next]) this.go({ ...this.state(), row: grid.rows[next].id }, { replace: true });
   }
 
-  /** Show or hide the dialog as the state says; return the caption of its row, or null. */
+  /** Show or hide the dialog as the state says; return the name of its row, or null. */
   async show(detail, signal) {
     const { row } = this.state();
     if (row === null) {
@@ -38,7 +38,7 @@ export class DetailRoute {
     const index = this.#placeOf(row);
     if (index >= 0) detail.show(this.grid.rows, index, this.results.isMore);
     else detail.show([await rowOf(this.collection().name, row, signal)], 0, false);
-    return detail.caption;
+    return detail.name;
   }
 
   #placeOf(id) {

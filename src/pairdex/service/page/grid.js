@@ -1,7 +1,8 @@
 // The results: tiles in lines of equal height, cards, or a list; the arrow keys move between them.
 
 import { DeadPictures } from "./dead.js";
-import { captionOf, domainOf, loadPicture, pictureSources, sizeOf, tileRatio, webAddress } from "./pictures.js";
+import { inGroups } from "./duplicates.js";
+import { domainOf, loadPicture, pictureSources, rowName, sizeOf, tileRatio, webAddress } from "./pictures.js";
 
 const PICTURE_SIZE = 512; // pixels
 
@@ -12,6 +13,7 @@ export class Grid {
     this.template = document.getElementById("tile");
     this.dead = new DeadPictures(list);
     this.rows = [];
+    this.tiles = [];
     this.selected = new Set();
     list.addEventListener("click", (event) => {
       const index = this.#indexOf(event.target);
@@ -42,19 +44,23 @@ export class Grid {
   /** Show rows. Tiles that stay keep their pictures, so that results do not flicker while typing. */
   show(rows, collection) {
     const isSame = collection === this.collection;
-    const known = new Map(isSame ? this.rows.map(({ id }, i) => [id, this.list.children[i]]) : []);
+    const known = new Map(isSame ? this.rows.map(({ id }, i) => [id, this.tiles[i]]) : []);
     this.collection = collection;
     this.rows = rows;
     if (collection) this.dead.start(collection, rows.some((row) => this.#mayHavePicture(row)));
-    this.list.replaceChildren(...rows.map((row) => this.#filled(known.get(row.id) ?? this.#tile(row), row)));
+    this.tiles = rows.map((row) => this.#filled(known.get(row.id) ?? this.#tile(row), row));
+    this.list.replaceChildren(...inGroups(this.tiles, rows));
+    this.list.classList.toggle("groups", Boolean(rows[0]?.group));
     this.list.hidden = rows.length === 0;
     for (const tile of this.list.querySelectorAll(".shown")) if (known.has(Number(tile.dataset.id))) this.dead.addShown();
     this.#setOnlyStop(this.#main(0));
   }
 
   append(rows) {
+    const tiles = rows.map((row) => this.#filled(this.#tile(row), row));
     this.rows = [...this.rows, ...rows];
-    this.list.append(...rows.map((row) => this.#filled(this.#tile(row), row)));
+    this.tiles = [...this.tiles, ...tiles];
+    this.list.append(...inGroups(tiles, rows));
   }
 
   /** Lay the rows out as a grid ("") or a list ("list"). */
@@ -65,7 +71,7 @@ export class Grid {
   select(ids) {
     this.selected = ids;
     this.list.classList.toggle("selecting", ids.size > 0);
-    this.rows.forEach((row, index) => this.#filled(this.list.children[index], row));
+    this.rows.forEach((row, index) => this.#filled(this.tiles[index], row));
   }
 
   focus(index) {
@@ -83,16 +89,16 @@ export class Grid {
   #tile(row) {
     const tile = this.template.content.cloneNode(true).firstElementChild;
     const part = (name) => tile.querySelector(`.tile-${name}`);
-    const caption = captionOf(row);
+    const name = rowName(row);
     tile.dataset.id = row.id;
     tile.style.setProperty("--ratio", tileRatio(row).toFixed(4));
-    part("text").textContent = part("caption").textContent = caption;
-    part("main").setAttribute("aria-label", `More like: ${caption}`);
-    part("info").setAttribute("aria-label", `Details: ${caption}`);
-    part("select").setAttribute("aria-label", `Select: ${caption}`);
+    part("text").textContent = part("caption").textContent = name;
+    part("main").setAttribute("aria-label", `More like: ${name}`);
+    part("info").setAttribute("aria-label", `Details: ${name}`);
+    part("select").setAttribute("aria-label", `Select: ${name}`);
     const [plus, minus] = tile.querySelectorAll(".tile-term");
-    plus.setAttribute("aria-label", `Also like: ${caption}`);
-    minus.setAttribute("aria-label", `Less like: ${caption}`);
+    plus.setAttribute("aria-label", `Also like: ${name}`);
+    minus.setAttribute("aria-label", `Less like: ${name}`);
     fillFacts(part, row);
     this.#addPicture(tile, row);
     return tile;
@@ -133,7 +139,7 @@ export class Grid {
   }
 
   #main(index) {
-    return this.list.children[index]?.querySelector(".tile-main");
+    return this.tiles[index]?.querySelector(".tile-main");
   }
 
   /** One tile at a time is reached with Tab, then its other buttons. */
@@ -145,7 +151,7 @@ export class Grid {
   }
 
   #indexOf(element) {
-    return Array.prototype.indexOf.call(this.list.children, element.closest(".tile"));
+    return this.tiles.indexOf(element.closest(".tile"));
   }
 
   #neighbour(index, key) {
@@ -161,7 +167,7 @@ export class Grid {
 
   /** The tile of the next line whose middle is nearest. */
   #inLine(index, step) {
-    const tiles = this.list.children;
+    const { tiles } = this;
     const middle = (tile) => tile.offsetLeft + tile.offsetWidth / 2;
     const here = tiles[index];
     let best = index;
@@ -178,8 +184,9 @@ export class Grid {
 }
 
 /** Return why a row is at its place. */
-function whyOf({ similarity, vector_rank: meaning, keyword_rank: words }) {
+function whyOf({ similarity, group, vector_rank: meaning, keyword_rank: words }) {
   if (typeof similarity !== "number") return "";
+  if (group) return `Similarity to the first of the group: ${similarity.toFixed(3)}`;
   const parts = [`Similarity to the query: ${similarity.toFixed(3)}`];
   if (meaning) parts.push(`rank ${meaning} by meaning`);
   if (words) parts.push(`rank ${words} by caption words`);

@@ -25,8 +25,14 @@ export function webAddress(text) {
   }
 }
 
-export function captionOf(row) {
-  return typeof row.caption === "string" && row.caption.trim() ? row.caption : `Row ${row.id}`;
+/** The words that stand for a row: its caption, else its picture's path within the folder, else its id. */
+export function rowName(row) {
+  if (hasCaption(row)) return row.caption;
+  return typeof row.image_path === "string" && row.image_path ? row.image_path : `Row ${row.id}`;
+}
+
+export function hasCaption(row) {
+  return typeof row.caption === "string" && row.caption.trim() !== "";
 }
 
 /** Return the host of a row's address, without `www.`; empty if it has none. */
@@ -42,7 +48,7 @@ export function sizeOf(row) {
 
 /** Fill `place` with the row's picture; if it cannot be loaded, with its caption. `size` is as in `loadPicture`. */
 export function showPicture(place, row, collection, size) {
-  const image = loadPicture(row, collection, size, { onDead: () => place.replaceChildren(placeholder(captionOf(row))) });
+  const image = loadPicture(row, collection, size, { onDead: () => place.replaceChildren(placeholder(rowName(row))) });
   if (image) place.replaceChildren(image);
 }
 

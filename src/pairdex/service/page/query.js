@@ -1,6 +1,6 @@
 // The search box: typed text, or a picture that was chosen, dropped or pasted.
 
-import { captionOf, showPicture } from "./pictures.js";
+import { rowName, showPicture } from "./pictures.js";
 import { rowOf } from "./rows.js";
 import { pictureAmong, toBase64 } from "./upload.js";
 
@@ -41,7 +41,7 @@ export class QueryBox {
       const row = await rowOf(collection.name, like, signal);
       if (signal.aborted) return;
       showPicture(byId("subject-picture"), row, collection, SUBJECT_SIZE);
-      byId("subject-name").textContent = captionOf(row);
+      byId("subject-name").textContent = rowName(row);
     } catch (error) {
       if (error.name !== "AbortError") byId("subject-picture").replaceChildren(); // the search reports the error
     }

@@ -1,7 +1,7 @@
 // The panel that narrows the rows: filters by column, keywords, pictures or captions, safe mode, and SQL for the rest.
 
 import { Filters, quoted } from "./filters.js";
-import { isSearch, scope } from "./state.js";
+import { isDuplicates, isSearch, scope } from "./state.js";
 
 const ID = { name: "id", type: "int64" }; // filters can use it like a column
 const byId = (id) => document.getElementById(id);
@@ -54,7 +54,8 @@ export class Refine {
     byId("keywords-field").hidden = byId("hybrid-field").hidden = !canEncode || !hasCaptions;
     byId("hybrid").checked = state.hybrid !== "0";
     byId("fold").checked = state.fold !== "";
-    byId("fold-field").hidden = byId("on-field").hidden = !isSearch(state);
+    byId("fold-field").hidden = !isSearch(state);
+    byId("on-field").hidden = !isSearch(state) && !isDuplicates(state);
     if (collection.vectors.length < 2) byId("on-field").hidden = true;
     this.#offerColumns(collection.columns);
     const count = [state.where, state.keywords, state.fold, state.hybrid, collection.safe && state.safe === "0", state.on !== "image", state.hidden.length, ...Object.keys(state.filters)].filter(Boolean).length;

@@ -2,9 +2,10 @@
 // Further pages come when one scrolls to the end, after ten of them on demand.
 
 import { post } from "./api.js";
+import { duplicateRows } from "./duplicates.js";
 import { shuffled } from "./rows.js";
 import { isSafe, isSafeMode } from "./safe.js";
-import { PAGE_ROWS, browse, isBrowse, isSearch, request } from "./state.js";
+import { PAGE_ROWS, browse, isBrowse, isDuplicates, isSearch, request } from "./state.js";
 
 const AUTO_PAGES = 10; // then the end of the page can be reached
 const AHEAD = "400px"; // from the end of the results, where the next page is asked for
@@ -14,6 +15,7 @@ const AHEAD = "400px"; // from the end of the results, where the next page is as
  * `answer` is the service's, null if all rows are shown.
  */
 async function rowsOf(state, collection, { count, next, limits, signal }) {
+  if (isDuplicates(state)) return duplicateRows(state, collection, { count, next, signal });
   if (isBrowse(state)) return matchingRows(state, Math.min(count, limits.k), next, signal);
   const offset = next ?? 0;
   const k = Math.min(count, limits.k, limits.depth - offset);

@@ -1,7 +1,7 @@
 // Rows by their ids: all rows in a shuffled order, and the captions of those that are named.
 
 import { get, post } from "./api.js";
-import { captionOf } from "./pictures.js";
+import { rowName } from "./pictures.js";
 
 const GOLDEN = 0.6180339887; // steps of this part of the rows spread any number of them evenly
 
@@ -19,7 +19,7 @@ export async function rowOf(collection, id, signal) {
 }
 
 export async function nameOf(collection, id) {
-  return captionOf(await rowOf(collection, id));
+  return rowName(await rowOf(collection, id));
 }
 
 /** A number near the golden part of `count` without a common divisor, so that its multiples reach every row once. */

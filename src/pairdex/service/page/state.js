@@ -5,12 +5,13 @@ import { conditions, readFilters } from "./filters.js";
 import { DEFAULT_WEIGHT, readTerm, writeTerm } from "./terms.js";
 
 const FOLD = 0.06; // the distance within which rows are near-duplicates
+const MOST_WITHIN = 0.1; // the largest that the service takes
 export const PAGE_ROWS = 24; // rows at a time: fills a screen with full lines of 2, 3, 4 or 6
 
 export const NO_FILTERS = { keywords: "", where: "", filters: {}, hidden: [], sort: "" };
 
-const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", hybrid: "", sort: "", where: "", filters: {}, hidden: [], safe: "", view: "", layout: "", seed: 0, row: null, shown: PAGE_ROWS };
-const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", hybrid: "hybrid", sort: "sort", where: "where", safe: "safe", view: "view", layout: "layout" };
+const EMPTY = { collection: "", text: "", like: null, image: null, terms: [], on: "image", keywords: "", fold: "", hybrid: "", sort: "", where: "", filters: {}, hidden: [], safe: "", view: "", within: "", layout: "", seed: 0, row: null, shown: PAGE_ROWS };
+const NAMES = { collection: "c", text: "q", keywords: "words", fold: "fold", hybrid: "hybrid", sort: "sort", where: "where", safe: "safe", view: "view", within: "within", layout: "layout" };
 const NUMBERS = { like: "like", row: "row", seed: "seed" }; // ids, and the seed of a shuffle
 
 export function read() {
@@ -68,6 +69,17 @@ export function isBrowse(state) {
   return !isSearch(state) && (isFiltered(state) || state.sort !== "");
 }
 
+/** Whether groups of near-duplicates are shown: of all rows, without a query. */
+export function isDuplicates(state) {
+  return state.view === "duplicates" && !isSearch(state) && !isBrowse({ ...state, hidden: [] });
+}
+
+/** The distance within which rows are near-duplicates, in hundredths. */
+export function thresholdOf({ within }) {
+  const asked = Math.round(Number(within) * 100) / 100;
+  return within !== "" && asked >= 0 ? Math.min(asked, MOST_WITHIN) : FOLD;
+}
+
 /** Whether keywords or filters narrow the rows. */
 export function isFiltered(state) {
   return state.keywords.trim() !== "" || state.where.trim() !== "" || Object.keys(state.filters).length > 0 || state.hidden.length > 0;
@@ -83,9 +95,10 @@ export function isSearch(state) {
   return state.text.trim() !== "" || state.like !== null || state.image !== null || state.terms.length > 0;
 }
 
-/** Return the state with another query: exactly one of text, like and image, and no other terms. */
+/** Return the state with another query: exactly one of text, like and image, and no other terms. A query leaves near-duplicates. */
 export function withQuery(state, query) {
-  return { ...state, text: "", like: null, image: null, terms: [], ...query, row: null, seed: 0, shown: PAGE_ROWS };
+  const view = state.view === "duplicates" ? "" : state.view;
+  return { ...state, view, text: "", like: null, image: null, terms: [], ...query, row: null, seed: 0, shown: PAGE_ROWS };
 }
 
 /** Return the body of POST /api/search. */

@@ -3,7 +3,7 @@
 import { compare } from "./compare.js";
 import { listenToDownloads } from "./downloads.js";
 import { showOrder } from "./order.js";
-import { isBrowse, isSearch } from "./state.js";
+import { isBrowse, isDuplicates, isSearch } from "./state.js";
 
 const MOST_SEEDS = 1_000_000;
 const byId = (id) => document.getElementById(id);
@@ -16,12 +16,14 @@ export function offerCollections(collections) {
 /** Show the tools that a state has a use for. */
 export function showToolbar(state, collection) {
   const isMap = state.view === "atlas";
+  const isGrouped = isDuplicates(state);
   byId("collection").value = collection.name;
   for (const radio of byId("layout-field").querySelectorAll("input")) radio.checked = radio.value === state.layout;
-  byId("download").hidden = !isSearch(state) && !isBrowse(state);
+  byId("layout-field").hidden = isMap && !isSearch(state) && !isBrowse(state);
+  byId("download").hidden = isGrouped || (!isSearch(state) && !isBrowse(state));
   byId("compare-open").hidden = !isSearch(state) || !collection.indexes.includes(state.on);
-  byId("shuffle").hidden = isMap || isSearch(state) || isBrowse(state);
-  byId("sort").hidden = isMap || isSearch(state);
+  byId("shuffle").hidden = isMap || isGrouped || isSearch(state) || isBrowse(state);
+  byId("sort").hidden = isMap || isGrouped || isSearch(state);
   showOrder(byId("sort"), state, collection);
 }
 

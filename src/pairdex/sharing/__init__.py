@@ -1,0 +1,1 @@
+"""How a collection is published at an address, and fetched whole from there."""

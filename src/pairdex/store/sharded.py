@@ -1,0 +1,90 @@
+"""A sharded collection as a store: several collections whose rows have one sequence of ids.
+
+Each shard records its own removed rows and scores, so that it hides the same rows when it is opened alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pairdex.files import checksums
+from pairdex.store.manifest import VectorField, is_sharded
+from pairdex.store.metadata import MetadataFile
+from pairdex.store.removed import Tombstones
+from pairdex.store.scores import Joined, with_same_scores
+from pairdex.store.shard_list import joined_manifest, read_shard_list
+from pairdex.store.store import Store
+from pairdex.store.vectors_view import VectorsView
+
+__all__ = ["ShardedStore", "open_store"]
+
+
+def open_store(path: Path, *, mapped: bool = True) -> Store:
+    """Open a collection, sharded or not; see `Store`.
+
+    Code that reads only through the store's methods works for both. Other code calls `Store`, which
+    refuses sharded collections.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat, Mismatch
+        As `Store`; or the shards do not fit together.
+    """
+    return ShardedStore(path, mapped=mapped) if is_sharded(path) else Store(path, mapped=mapped)
+
+
+class ShardedStore(Store):
+    """The files of one version of a sharded collection.
+
+    Attributes
+    ----------
+    shards
+        The store of each shard, in the order of ids.
+    """
+
+    def __init__(self, path: Path, *, mapped: bool = True) -> None:
+        listed = read_shard_list(path)
+        self.shards = tuple(Store(path / one.path, mapped=mapped) for one in listed.shards)
+        manifest = joined_manifest(path, listed, [shard.manifest for shard in self.shards])
+        self._begin(path, manifest, _metadata(self.shards))
+        self._joined: tuple[tuple[Tombstones | None, ...], Tombstones | None] = ((), None)
+
+    @property
+    def tombstones(self) -> Tombstones | None:
+        """The removed rows of all shards, as they are on disk now; None if no row was removed."""
+        found = tuple(shard.tombstones for shard in self.shards)
+        known, joined = self._joined
+        if len(known) != len(found) or any(
+            a is not b for a, b in zip(known, found, strict=True)
+        ):  # a shard returns the same object until its file changes
+            joined = self._together(found)
+            self._joined = (found, joined)
+        return joined
+
+    def last_removed(self) -> Tombstones | None:
+        """Return the removed rows as last read from each shard."""
+        return self._together(tuple(shard.last_removed() for shard in self.shards))
+
+    def _together(self, found: tuple[Tombstones | None, ...]) -> Tombstones | None:
+        if all(one is None for one in found):
+            return None
+        live = np.concatenate(
+            [
+                np.ones(shard.rows, np.bool_) if one is None else one.live
+                for shard, one in zip(self.shards, found, strict=True)
+            ]
+        )
+        ids = np.flatnonzero(~live)
+        return Tombstones(live, len(ids), checksums.of_bytes(ids.astype("<i8").tobytes()))
+
+    def _opened(self, on: VectorField) -> VectorsView:
+        blocks = [block for shard in self.shards for block in shard.vectors(on).blocks]
+        return VectorsView(blocks, self.dim)
+
+
+def _metadata(shards: tuple[Store, ...]) -> list[MetadataFile | Joined]:
+    """Return the metadata of all parts; a score that only some shards have is null in the others."""
+    files = [file for shard in shards for file in shard.metadata_files]
+    return with_same_scores(files)

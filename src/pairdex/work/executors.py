@@ -1,0 +1,114 @@
+"""Call a function for each of many items: in this process, in processes beside it, or on a Ray cluster.
+
+Items are idempotent pieces of work that write their own files. So an executor may run one again after a
+process or a machine was lost, and the same command resumes an interrupted run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pairdex.errors import InvalidArgument
+from pairdex.work.process_pool import ctrl_c_blocked, process_pool
+
+__all__ = ["Executor", "LocalExecutor", "executor_for"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Executor(Protocol):
+    """Where pieces of work run."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether items run in this process, one after the other."""
+
+    def each(
+        self, do: Callable[[Item], Result], items: Sequence[Item], *, memory_bytes: int
+    ) -> Iterator[tuple[int, Result]]:
+        """Call `do` for each item, and yield its place and the result when it is done, in any order.
+
+        The first error ends the work: items that run are stopped, and the error is raised.
+
+        Parameters
+        ----------
+        do
+            A function of a module. It, the items and the results are pickled.
+        memory_bytes
+            The most memory that one item needs.
+        """
+
+
+class LocalExecutor:
+    """Runs items in up to `workers` processes of this machine; 1: in this process."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    @property
+    def is_here(self) -> bool:
+        """Whether there are no further processes."""
+        return self._workers == 1
+
+    def each(
+        self,
+        do: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        memory_bytes: int,  # noqa: ARG002 - the user chose the number of workers
+    ) -> Iterator[tuple[int, Result]]:
+        """Call `do` for each item; see `Executor.each`.
+
+        Raises
+        ------
+        WriteFailed
+            A worker was killed from outside.
+        """
+        if self._workers == 1 or len(items) < 2:
+            for place, item in enumerate(items):
+                yield place, do(item)
+            return
+        with process_pool(min(self._workers, len(items))) as pool:
+            with ctrl_c_blocked():
+                places = {pool.submit(do, item): place for place, item in enumerate(items)}
+            for future in as_completed(places):
+                yield places[future], future.result()
+
+
+@contextmanager
+def executor_for(
+    *, workers: int = 1, cluster: str | None = None, folders: Sequence[Path] = ()
+) -> Iterator[Executor]:
+    """Yield the executor that options ask for.
+
+    Parameters
+    ----------
+    cluster
+        The address of a Ray cluster, or `auto`; None: this machine.
+    folders
+        Existing folders that all nodes of a cluster must see, the last to write to it. They are probed.
+
+    Raises
+    ------
+    InvalidArgument
+        Both workers and a cluster are given, or the address is wrong.
+    MissingExtra, ClusterFailed
+        Ray is not installed; the cluster cannot be reached, or a node does not see a folder.
+    """
+    if cluster is None:
+        yield LocalExecutor(workers)
+        return
+    if workers > 1:
+        raise InvalidArgument(
+            "workers are processes of this machine, and a cluster has its own; leave out one",
+            field="workers",
+        )
+    from pairdex.work.ray_cluster import connected  # noqa: PLC0415 - Ray is optional
+
+    with connected(cluster, folders) as executor:
+        yield executor
