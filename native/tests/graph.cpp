@@ -57,8 +57,8 @@ TEST_CASE("graph kernels give what the scalar twin gives") {
         const GraphQuery asked{query.data(), 0.0013f, 0.4f};
         const Ahead ahead{codes.data(), codes.size() / 64};
         float wanted[kMaxEdges], got[kMaxEdges];
-        const auto mask = kScalarGraph.estimate(edges, asked, 0.2f, 0.15f, wanted, ahead);
-        CHECK(kernel.graphs->estimate(edges, asked, 0.2f, 0.15f, got, ahead) == mask);
+        const auto mask = kScalarGraph.estimate(edges, asked, 0.2f, 0.05f, wanted, ahead);
+        CHECK(kernel.graphs->estimate(edges, asked, 0.2f, 0.05f, got, ahead) == mask);
         CHECK(mask != 0);
         CHECK((mask >> 5 & 1) == 0);
         for (std::size_t e = 0; e < n; ++e)
