@@ -1,6 +1,6 @@
 """Approximate search beside other libraries, on data like CLIP's, by image and by text.
 
-    python benchmarks/index.py [--data 300000] [--cache DIR] [--peers NAMES] [--peers-python PYTHON]
+    python benchmarks/index.py [--data 300000] [--cache DIR] [--kinds lists,graph] [--peers NAMES] [--peers-python PYTHON]
         [--skip-peers NAMES] [--again] [--k 10] [--threads 2] [--json] [--plot FILE]
 
 `--data` is a number of rows made by `clip_like.py`, or `real`: the real ViT-B/32 vectors, of which 1,000
@@ -44,6 +44,12 @@ OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 OURS: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
     "pairdex-fast": partial(index_ours.measure, "fast"),
     "pairdex-compact": partial(index_ours.measure, "compact"),
+    "pairdex-graph": partial(index_ours.measure_graph, "fast"),
+    "pairdex-graph-compact": partial(index_ours.measure_graph, "compact"),
+}
+OF_KIND = {
+    "lists": ("pairdex-fast", "pairdex-compact"),
+    "graph": ("pairdex-graph", "pairdex-graph-compact"),
 }
 
 
@@ -56,6 +62,7 @@ def main() -> None:
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "pairdex-benchmarks"
     )
     parser.add_argument("--data", default="300000", help=f"a number of rows, or {REAL}")
+    parser.add_argument("--kinds", default=",".join(OF_KIND), help="of our own: lists, graph")
     parser.add_argument("--peers", default=",".join(PEERS), help='"" for none')
     parser.add_argument("--skip-peers", default="")
     parser.add_argument("--peers-python", default=sys.executable)
@@ -75,6 +82,9 @@ def main() -> None:
 def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     if arguments.data != REAL and not arguments.data.isdecimal():
         parser.error(f"--data is {arguments.data!r}, expected a number of rows or {REAL}")
+    for kind in names(arguments.kinds):
+        if kind not in OF_KIND:
+            parser.error(f"unknown kind {kind!r}; expected one of {', '.join(OF_KIND)}")
     for name in names(arguments.peers) + names(arguments.skip_peers):
         if name not in PEERS:
             parser.error(f"unknown peer {name!r}; expected one of {', '.join(PEERS)}")
@@ -90,7 +100,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = make_set(arguments.cache, arguments.data, arguments.shared)
     skipped = names(arguments.skip_peers)
     measured, missing = [], {}
-    for name in [*OURS, *names(arguments.peers)]:
+    ours = [name for kind in names(arguments.kinds) for name in OF_KIND[kind]]
+    for name in [*ours, *names(arguments.peers)]:
         if name in skipped:
             continue
         try:

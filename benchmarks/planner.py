@@ -181,15 +181,25 @@ def timed(search: Callable[..., Any], batches: list[NDArray[np.float32]]) -> flo
 def forced(name: str) -> Callable[..., Any]:
     """Return a decision that takes a way wherever it is possible."""
 
-    def decision(kind: Any, positions: Any, points: Any, costs: Any, situation: Any) -> Any:  # noqa: ANN401
-        choice, effort = decide(kind, positions, points, costs, situation)
+    def decision(
+        kind: Any,  # noqa: ANN401
+        positions: Any,  # noqa: ANN401
+        points: Any,  # noqa: ANN401
+        costs: Any,  # noqa: ANN401
+        situation: Any,  # noqa: ANN401
+        *,
+        graph: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        choice, effort = decide(kind, positions, points, costs, situation, graph=graph)
         possible = {way.name for way in choice.ways if way.why_not is None}
         if name not in possible:
             return choice, effort
         if name == "ivf":
             effort = points.pick(kind, situation.k, situation.recall)
+        if name == "graph":
+            effort = graph.pick(situation.k, situation.recall)
         choice = type(choice)(choice.kind, name, "it is forced", choice.ways, positions)
-        return choice, effort if name == "ivf" else None
+        return choice, effort if name in {"graph", "ivf"} else None
 
     return decision
 

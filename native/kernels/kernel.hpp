@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/graph_kernel.hpp"
 #include "kernels/join_kernel.hpp"
 
 namespace pairdex {
@@ -161,6 +162,7 @@ struct Kernel {
   const BitKernel* bits;
   const PointKernel* points;
   const JoinKernel* joins;
+  const GraphKernel* graphs;
 };
 
 // Every row buffer of floats is padded to whole vectors of the widest instruction set.

@@ -38,27 +38,32 @@ std::vector<Kernel> detect() {
   const BitKernel* bits = has.avx512_vpopcntdq ? &kAvx512Bits : &kAvx2Bits;
 #ifdef PAIRDEX_AMX
   if (has.amx && amx_granted())
-    usable.push_back({"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
+    usable.push_back(
+        {"amx", &kAvx512Rows, &kAmxCodes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join, &kAvx512Graph});
 #endif
   if (has.avx512)
-    usable.push_back({"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join});
+    usable.push_back(
+        {"avx512", &kAvx512Rows, &kAvx512Codes, &kAvx512Nibbles, bits, &kAvx512Points, &kAvx512Join, &kAvx512Graph});
 #ifdef PAIRDEX_AVX_VNNI
   if (has.avx_vnni)
-    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvxVnniJoin});
+    usable.push_back({"avxvnni", &kAvx2Rows, &kAvxVnniCodes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvxVnniJoin,
+                      &kAvxVnniGraph});
 #endif
   if (has.avx2)
-    usable.push_back({"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvx2Join});
+    usable.push_back(
+        {"avx2", &kAvx2Rows, &kAvx2Codes, &kAvx2Nibbles, &kAvx2Bits, &kAvx2Points, &kAvx2Join, &kAvx2Graph});
 #endif
 #ifdef PAIRDEX_ARM
 #ifdef __linux__
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0)
-    usable.push_back(
-        {"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints, &kNeonDotJoin});
-#endif
-  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin});
+    usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints, &kNeonDotJoin,
+                      &kScalarGraph});
 #endif
   usable.push_back(
-      {"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints, &kScalarJoin});
+      {"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin, &kScalarGraph});
+#endif
+  usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints, &kScalarJoin,
+                    &kScalarGraph});
   return usable;
 }
 

@@ -1,22 +1,13 @@
 // The scalar twin: the reference for every other kernel, and the fallback on any processor.
 #include <array>
-#include <bit>
 
+#include "kernels/half_to_float.hpp"
 #include "kernels/kernel.hpp"
 
 namespace pairdex {
 namespace {
 
 using Lanes = std::array<double, kLanes>;
-
-float widen_one(Half value) {
-  const std::uint32_t magnitude = value.bits & 0x7fffu;
-  // The exponent's bias differs by 112; the multiplication also makes subnormal values normal, exactly.
-  const float finite = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(finite);
-  const std::uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;
-  return std::bit_cast<float>(bits | special | (std::uint32_t{value.bits} & 0x8000u) << 16);
-}
 
 template <typename T>
 T sum(std::array<T, kLanes>& lanes) {
@@ -29,7 +20,7 @@ T sum(std::array<T, kLanes>& lanes) {
 float widen(const Half* row, std::size_t dim, float* out) {
   std::array<float, kLanes> squares{};
   for (std::size_t i = 0; i < padded(dim); ++i) {
-    out[i] = i < dim ? widen_one(row[i]) : 0.0f;
+    out[i] = i < dim ? to_float(row[i]) : 0.0f;
     squares[i % kLanes] += out[i] * out[i];
   }
   return sum(squares);
@@ -56,7 +47,7 @@ ExactDot exact(const Half* row, const float* query, std::size_t dim) {
   Lanes dots{};
   Lanes squares{};
   for (std::size_t i = 0; i < dim; ++i) {
-    const double value = widen_one(row[i]);
+    const double value = to_float(row[i]);
     dots[i % kLanes] += value * query[i];
     squares[i % kLanes] += value * value;
   }
@@ -67,7 +58,7 @@ NearDot near(const Half* row, const float* query, std::size_t dim) {
   std::array<float, kLanes> dots{};
   std::array<float, kLanes> squares{};
   for (std::size_t i = 0; i < dim; ++i) {
-    const float value = widen_one(row[i]);
+    const float value = to_float(row[i]);
     dots[i % kLanes] += value * query[i];
     squares[i % kLanes] += value * value;
   }

@@ -24,6 +24,7 @@ import pairdex
 from pairdex.curate.id_files import read_ids, read_ids_of, read_urls
 from pairdex.derived.atlas import files as atlas
 from pairdex.derived.codes import codes_path
+from pairdex.derived.graph import graph_path
 from pairdex.derived.index import ivf_path, points_path
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model
@@ -290,6 +291,11 @@ def with_index(collection):
     return ivf_path(collection, "image")
 
 
+def with_graph(collection):
+    pairdex.index(collection, kind="graph")
+    return graph_path(collection, "image")
+
+
 def with_words(collection):
     pairdex.open(collection).search(like=0, keywords="row", k=1)
     return collection / "indexes" / "keywords" / "00000"
@@ -377,6 +383,12 @@ SEALED = {
     "forged codes": (with_codes, use_codes, PAGED),
     "forged index": (with_index, use_index, PAGED),
     "forged points": (lambda collection: points_path(with_index(collection)), use_index, PLAIN),
+    "forged graph": (with_graph, use_index, PAGED),
+    "forged graph points": (
+        lambda collection: points_path(with_graph(collection)),
+        use_index,
+        PLAIN,
+    ),
     "forged words": (with_words, use_words, ARRAYS),
     "forged list": (with_list, use_list, PLAIN),
 }

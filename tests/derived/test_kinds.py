@@ -14,7 +14,13 @@ from pairdex.errors import PairdexError
 from pairdex.store.store import Store
 
 DIM, FIRST, MORE = 16, 96, 48
-NAMES = {"codes": "image", "ivf": "text", "projection": "pca8", "score": "aesthetic"}
+NAMES = {
+    "codes": "image",
+    "ivf": "text",
+    "graph": "image",
+    "projection": "pca8",
+    "score": "aesthetic",
+}
 FLIPS = 12  # bytes of each file that are flipped, one after the other
 
 

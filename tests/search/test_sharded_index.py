@@ -1,5 +1,7 @@
 """Shards with indexes keep the recall that they promise, and say what answered."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from conftest import laion_columns, save_part
 from ivf_data import image_and_text_rows
 from pairdex.derived.index import ivf_path
 from pairdex.errors import InvalidArgument
+from pairdex.graph_index.efforts import GraphCosts
 from pairdex.ivf.costs import BatchCosts, Costs, ExactCost, IndexCost
 from pairdex.search.searcher import Searcher
 
@@ -115,3 +118,18 @@ def test_memory_is_divided_by_rows_and_a_collection_without_rows_is_refused(made
     pairdex.shard(tmp_path / "c", 1, tmp_path / "s")
     with pytest.raises(InvalidArgument, match="s has no rows to index"):
         pairdex.index(tmp_path / "s")
+
+
+@pytest.mark.usefixtures("report")
+def test_each_shard_has_a_graph_of_its_own(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "s", tmp_path / "s")
+    made_graphs = pairdex.index(tmp_path / "s", recall=0.9, kind="graph")
+    assert made_graphs.graph.degree == 32
+    assert len(list((tmp_path / "s").glob("shards/*/indexes/image/graph"))) == 3
+    monkeypatch.setattr(GraphCosts, "of", lambda *_, **__: 1.0)
+    queries = np.concatenate([asked("image", 20), asked("text", 10)])
+    answered = pairdex.open(tmp_path / "s").nearest(queries, 10).report.answered
+    assert answered.by == "graph"
+    assert answered.counts(30)["graph"] == 20
+    assert answered.of_query(5).by == "graph"
+    assert answered.of_query(25).by != "graph"

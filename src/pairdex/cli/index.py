@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 import pairdex
 from pairdex.cli.options import CollectionArgument, JsonOption, OnOption, read_size
 from pairdex.cli.output import print_json, print_lines, progress_bars
-from pairdex.ivf.parameters import DEFAULT_RECALL, Size
+from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Size
 from pairdex.wording import counted, duration, size
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "pairdex index my-collection",
     "pairdex index my-collection --recall 0.99 --memory 4GB",
+    "pairdex index my-collection --kind graph",
 )
 
 RecallOption = Annotated[
@@ -37,8 +39,8 @@ MemoryOption = Annotated[
 SizeOption = Annotated[
     Size | None,
     typer.Option(
-        help="Size of the stored codes: fast takes half a byte per dimension, compact a quarter "
-        "(default: chosen from --memory)."
+        help="Size of the stored codes: fast takes half a byte per dimension, compact a quarter; of a "
+        "graph: 32 neighbours of each row, or 16 (default: chosen from --memory)."
     ),
 ]
 ListsOption = Annotated[
@@ -46,10 +48,19 @@ ListsOption = Annotated[
     typer.Option(metavar="N", help="Number of inverted lists (default: about 4 x sqrt(rows))."),
 ]
 
+KindOption = Annotated[
+    IndexKind,
+    typer.Option(
+        help="Kind of index. lists: small, for all queries. graph: lists, and a graph in memory, "
+        "faster for queries like the rows. auto: a graph of images if memory holds it."
+    ),
+]
+
 
 def command(
     collection: CollectionArgument,
     on: OnOption = "image",
+    kind: KindOption = "lists",
     recall: RecallOption = DEFAULT_RECALL,
     memory: MemoryOption = None,
     size: SizeOption = None,
@@ -69,6 +80,7 @@ def command(
             memory=memory,
             size=size,
             nlist=nlist,
+            kind=kind,
             progress=progress,
         )
     if as_json:
@@ -87,10 +99,25 @@ def _print_report(report: IndexReport) -> None:
                 f"{kind} queries": _described(effort, report.asked)
                 for kind, effort in report.efforts.items()
             },
+            **_graph_lines(report),
             "vectors": "read from disk" if report.on_disk else "in memory as they are read",
             "time": duration(report.seconds),
         }
     )
+
+
+def _graph_lines(report: IndexReport) -> dict[str, str]:
+    graph = report.graph
+    if graph is None:
+        return {}
+    what = f"{graph.how}, {graph.degree} neighbours, {size(graph.bytes)}"
+    reached = f"does not reach recall {report.asked:g}"
+    if graph.effort is not None:
+        reached = (
+            f"recall {graph.effort.recall:.3f} (at least {graph.effort.promised:.3f}), "
+            f"{graph.effort.qps:,.0f} per second ({graph.effort.visits:,} visits)"
+        )
+    return {"graph": f"{what}, {graph.bytes / report.rows:,.0f} bytes per row; {reached}"}
 
 
 def _described(effort: Effort | None, asked: float) -> str:
@@ -106,6 +133,8 @@ def _described(effort: Effort | None, asked: float) -> str:
 def _as_json(report: IndexReport, on: VectorField) -> dict[str, Any]:
     own = report.efforts[on]
     return {
+        "kind": "lists" if report.graph is None else "graph",
+        "graph": None if report.graph is None else asdict(report.graph),
         "rows": report.rows,
         "bytes": report.bytes,
         "bytes_a_row": report.bytes / report.rows,

@@ -19,8 +19,10 @@ import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_own_codes
+from pairdex.derived.graph import make_graph
 from pairdex.derived.index_costs import costs_of
 from pairdex.derived.index_report import Built, IndexReport, memory_of_shards, together
+from pairdex.derived.index_sizes import fitting_graph, fitting_lists
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
@@ -42,8 +44,8 @@ from pairdex.ivf.efforts import (
     read_points,
     write_points,
 )
-from pairdex.ivf.file import GROUP_ROWS, IvfFile, row_bytes
-from pairdex.ivf.parameters import DEFAULT_RECALL, Parameters, Size, choose
+from pairdex.ivf.file import IvfFile
+from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index, points_path
 from pairdex.progress import Progress, at_step
@@ -56,9 +58,6 @@ __all__ = ["find_index", "index", "ivf_path", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
-
-# The memory of a process besides the index: Python, libraries, the rows that one search compares.
-_PROCESS_BYTES = 96 * 2**20
 
 
 def ivf_path(collection: Path, on: VectorField) -> Path:
@@ -95,6 +94,7 @@ def index(
     memory: ByteSize | None = None,
     size: Size | None = None,
     nlist: int | None = None,
+    kind: IndexKind = "lists",
     progress: Progress | None = None,
 ) -> IndexReport:
     """Build the approximate index of a collection, or add missing rows to it, and measure its recall.
@@ -122,6 +122,10 @@ def index(
         `fast` or `compact`, instead of the choice by `memory`.
     nlist
         The number of lists, instead of a number chosen from the rows.
+    kind
+        `lists`: small, for all queries, also with vectors on disk. `graph`: a graph beside the lists, in
+        memory, many times as large: fastest for queries that are like the rows. `auto`: a graph
+        of images if memory holds it.
     progress
         Called with the step, the rows done and the rows in total.
 
@@ -138,22 +142,40 @@ def index(
     folder = Path(collection)
     memory_bytes = None if memory is None else parse_size(memory)
     check_recall(recall)
-    if size is not None and size not in get_args(Size):
-        raise InvalidArgument(
-            f"size is {size!r}, expected one of {', '.join(get_args(Size))}", field="size"
-        )
+    if size is not None:
+        _check_choice(size, get_args(Size), "size")
+    _check_choice(kind, get_args(IndexKind), "kind")
     if is_sharded(folder):
-        one = partial(index, on=on, recall=recall, size=size, nlist=nlist, progress=progress)
+        one = partial(
+            index, on=on, recall=recall, size=size, nlist=nlist, kind=kind, progress=progress
+        )
         shares = memory_of_shards(folder, memory_bytes)
         return together([one(shard, memory=share) for shard, share in shares.items()])
     with _writing(folder, on) as store:
-        size, on_disk = _fitting(store, memory_bytes, size)
+        graph_size = (
+            fitting_graph(store, kind, memory_bytes, size) if _may_have_graph(kind, on) else None
+        )
+        size, on_disk = fitting_lists(store, memory_bytes, graph_size or size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
         report = _make(store, on, wish, progress)
+        if graph_size is not None:
+            made = make_graph(store, on, recall=recall, size=graph_size, progress=progress)
+            report = replace(report, graph=made)
     if KEYWORDS.column in store.schema.names:  # a text search looks its words up in the captions
         make_files(store, KEYWORDS, progress=at_step(progress, "indexing captions"))
     return report
+
+
+def _check_choice(value: str, choices: tuple[str, ...], field: str) -> None:
+    if value not in choices:
+        raise InvalidArgument(
+            f"{field} is {value!r}, expected one of {', '.join(choices)}", field=field
+        )
+
+
+def _may_have_graph(kind: IndexKind, on: VectorField) -> bool:
+    return kind == "graph" or (kind == "auto" and on == "image")
 
 
 def renew_index(
@@ -342,32 +364,3 @@ def _parts(store: Store, on: VectorField) -> list[str]:
 
 def _other(on: VectorField) -> VectorField:
     return "text" if on == "image" else "image"
-
-
-def _fitting(store: Store, memory_bytes: int | None, size: Size | None) -> tuple[Size, bool]:
-    """Return the size of index that fits into memory, and whether the vectors must stay on disk."""
-    if memory_bytes is None:
-        return size or "fast", False
-    vectors = store.rows * store.dim * 2
-    sizes: list[Size] = ["fast", "compact"] if size is None else [size]
-    needs = {each: _expected_bytes(store.rows, store.dim, each) + _PROCESS_BYTES for each in sizes}
-    for each, needed in needs.items():
-        if needed + vectors <= memory_bytes:
-            return each, False
-    for each, needed in needs.items():
-        if needed <= memory_bytes:
-            return each, True
-    least = min(needs.values())
-    raise InvalidArgument(
-        f"an index of {store.rows:,} rows needs at least {least:,} bytes of memory, got "
-        f"{memory_bytes:,}; allow more with --memory",
-        field="memory",
-    )
-
-
-def _expected_bytes(rows: int, dim: int, size: Size) -> int:
-    """Estimate the size of the file: rows, half an empty group per list on average, and centroids."""
-    parameters = choose(rows, dim, size=size)
-    a_row = row_bytes(parameters.coded) + 10
-    centroid = 4 * (parameters.coded + 2) + a_row
-    return (rows + parameters.nlist * GROUP_ROWS // 2) * a_row + parameters.nlist * centroid

@@ -17,7 +17,7 @@ from pairdex.knn.codes import Codes, code_rows
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
-__all__ = ["costs_of"]
+__all__ = ["costed_queries", "costs_of"]
 
 
 def costs_of(
@@ -33,7 +33,7 @@ def costs_of(
     kinds: list[tuple[QueryKind, VectorField]] = [("own", on), ("other", other)]
     seed = index.file.header.seed
     queries = {
-        kind: _queries(store.vectors(field).blocks, store.rows, seed)
+        kind: costed_queries(store.vectors(field).blocks, store.rows, seed)
         for kind, field in kinds
         if field in store.manifest.vectors
     }
@@ -41,7 +41,9 @@ def costs_of(
     return measure_costs(index, efforts, queries, store.vectors(on).blocks, codes, pace=pace)
 
 
-def _queries(blocks: Sequence[NDArray[np.float16]], rows: int, seed: int) -> NDArray[np.float32]:
+def costed_queries(
+    blocks: Sequence[NDArray[np.float16]], rows: int, seed: int
+) -> NDArray[np.float32]:
     """Draw queries from the rows that have a direction; random ones if there are none."""
     rng = np.random.default_rng(seed)
     ids = np.sort(rng.choice(rows, min(COSTED_QUERIES, rows), replace=False))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairdex.derived.graph import GraphReport
 from pairdex.errors import InvalidArgument
 from pairdex.ivf.efforts import Effort
 from pairdex.ivf.parameters import Size
@@ -38,6 +39,8 @@ class IndexReport:
     efforts
         For image and for text queries, the operating point at that recall with k = 10; None if it was
         not measured.
+    graph
+        The graph that was made beside the lists; None if there is none.
     """
 
     rows: int
@@ -49,6 +52,7 @@ class IndexReport:
     on_disk: bool
     asked: float
     efforts: dict[VectorField, Effort | None]
+    graph: GraphReport | None = None
 
 
 def memory_of_shards(folder: Path, memory_bytes: int | None) -> dict[Path, int | None]:
@@ -83,6 +87,22 @@ def together(reports: Sequence[IndexReport]) -> IndexReport:
         on_disk=any(report.on_disk for report in reports),
         asked=reports[0].asked,
         efforts={kind: _least([report.efforts[kind] for report in reports]) for kind in kinds},
+        graph=_graphs_together([report.graph for report in reports]),
+    )
+
+
+def _graphs_together(graphs: Sequence[GraphReport | None]) -> GraphReport | None:
+    """Return the report of the graphs of all shards; None if a shard has none."""
+    known = [graph for graph in graphs if graph is not None]
+    if len(known) < len(graphs):
+        return None
+    efforts = [graph.effort for graph in known if graph.effort is not None]
+    return GraphReport(
+        bytes=sum(graph.bytes for graph in known),
+        seconds=sum(graph.seconds for graph in known),
+        degree=min(graph.degree for graph in known),
+        how="built" if any(graph.how == "built" for graph in known) else "unchanged",
+        effort=min(efforts, key=lambda one: one.promised) if len(efforts) == len(known) else None,
     )
 
 

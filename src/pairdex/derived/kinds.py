@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pairdex.derived.atlas.kind import ATLAS
 from pairdex.derived.codes import CODES
+from pairdex.derived.graph import GRAPH
 from pairdex.derived.index_kind import IVF
 from pairdex.derived.kind import DerivedKind
 from pairdex.derived.lookups.kind import LOOKUPS
@@ -15,6 +16,7 @@ __all__ = ["KINDS"]
 KINDS: tuple[DerivedKind, ...] = (
     CODES,
     IVF,
+    GRAPH,
     *LOOKUPS,
     SCORE_COLUMNS,
     PROJECTIONS,

@@ -62,7 +62,8 @@ _SINGLE_SECONDS = 10.0  # time limit of the single queries
 _SINGLE_LEAST = 5  # minimum number of single queries
 
 GOLD_NAME = "gold.h5"
-_FROM_VECTORS = ("exact", "ivf")  # the others are projections, which are named by what they search
+# The others are projections, which are named by what they search.
+_FROM_VECTORS = ("exact", "ivf", "graph")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def settings(report: Report, n_queries: int, *, k: int, on: str, where: str | No
     if answered.asked is not None:
         parts.append(f"recall={answered.asked:g}")
     parts.append(answered.params)
-    if answered.exactly:
+    if answered.exactly or answered.by_lists:
         counts = answered.counts(n_queries)
         parts.append(f"by={','.join(f'{by}:{count}' for by, count in counts.items())}")
     if where:
@@ -78,5 +78,6 @@ def answered_by(report: Report, n_queries: int) -> NDArray[np.bytes_] | None:
     if len(answered.counts(n_queries)) == 1:
         return None
     by = np.full(n_queries, answered.by.encode(), dtype=f"S{max(len(answered.by), 5)}")
+    by[list(answered.by_lists)] = b"ivf"
     by[list(answered.exactly)] = b"exact"
     return by

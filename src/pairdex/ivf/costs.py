@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from pairdex import _native
 from pairdex.work.machine import processor
 from pairdex.work.processors import usable_processors
 
-__all__ = ["COSTED_K", "BatchCosts", "Costs", "ExactCost", "IndexCost", "QueryKind", "this_machine"]
+__all__ = [
+    "COSTED_K",
+    "BatchCosts",
+    "Costs",
+    "ExactCost",
+    "IndexCost",
+    "QueryKind",
+    "between",
+    "this_machine",
+]
 
 QueryKind = Literal[
     "own", "other"
@@ -126,7 +135,7 @@ class Costs:
             cost = batch.filtered if filtered else batch.index
             return None if cost is None else cost.of(scanned, compared)
 
-        return _between(self._of(kind), queries, time)
+        return between(self._of(kind), queries, time)
 
     def of_exact(
         self,
@@ -144,17 +153,28 @@ class Costs:
             cost = batch.codes if by_codes else batch.rows
             return None if cost is None else cost.of(rows, allowed, k)
 
-        return _between(self._of(kind), queries, time)
+        return between(self._of(kind), queries, time)
 
     def _of(self, kind: QueryKind) -> tuple[BatchCosts, ...]:
         return (self.other if kind == "other" else self.own) or self.own
 
 
-def _between(
-    batches: tuple[BatchCosts, ...], queries: int, time: Callable[[BatchCosts], float | None]
+class OfBatch(Protocol):
+    """What was measured with a batch of this many queries."""
+
+    @property
+    def queries(self) -> int: ...
+
+
+Batch = TypeVar("Batch", bound=OfBatch)
+
+
+def between(
+    batches: Sequence[Batch], queries: int, time: Callable[[Batch], float | None]
 ) -> float | None:
     """Interpolate between the sizes of batches that were measured, in logarithms of both."""
-    known = [(batch.queries, cost) for batch in batches if (cost := time(batch)) is not None]
+    sizes = [batch for batch in batches if batch.queries > 0]  # others are forged
+    known = [(batch.queries, cost) for batch in sizes if (cost := time(batch)) is not None]
     if not known:
         return None
     smaller = [one for one in known if one[0] < queries] or known[:1]

@@ -16,12 +16,14 @@ __all__ = [
     "MAX_ROWS",
     "MIN_DIM",
     "MIN_RECALL",
+    "IndexKind",
     "Parameters",
     "Size",
     "choose",
 ]
 
 Size = Literal["fast", "compact"]
+IndexKind = Literal["lists", "graph", "auto"]  # graph: also lists; auto: a graph if memory holds it
 
 DEFAULT_RECALL = 0.95  # recall@10
 MIN_RECALL, MAX_RECALL = 0.5, 0.999  # above this, search exactly

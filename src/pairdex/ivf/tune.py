@@ -17,7 +17,7 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import Codes
 from pairdex.progress import StepProgress
 
-__all__ = ["QUERIES", "Truth", "draw_queries", "find_truth", "lower_bound", "measure"]
+__all__ = ["QUERIES", "RECALLS", "Truth", "draw_queries", "find_truth", "lower_bound", "measure"]
 
 
 # Queries of each kind, half as many for larger k. A third of them choose the efforts; the others, which

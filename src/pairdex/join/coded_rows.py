@@ -51,6 +51,11 @@ class CodedRows:
     lists, ids, ranks
         Of each slot, uint32, `lists` ascending: its list, its id in the blocks, and its rank: of two
         rows the one of the larger rank is the query of the search that defines their distance.
+    small, large
+        Their codes, (n, length) int8 and uint8 with 128 added; `large` is empty if `small` has all
+        coordinates.
+    small_norms, large_norms
+        (n,) int32: the squared lengths of the codes.
     native
         For `_native`.
     """
@@ -60,6 +65,10 @@ class CodedRows:
     lists: NDArray[np.uint32]
     ids: NDArray[np.uint32]
     ranks: NDArray[np.uint32]
+    small: NDArray[np.int8]
+    large: NDArray[np.uint8]
+    small_norms: NDArray[np.int32]
+    large_norms: NDArray[np.int32]
     native: _native.JoinRows
 
     def __len__(self) -> int:
@@ -147,6 +156,10 @@ def _open(blocks: Blocks, folder: Path, record: dict[str, Any]) -> CodedRows:
         arrays["lists"],
         arrays["ids"],
         arrays["ranks"],
+        codes["small"],
+        codes["large"],
+        arrays["small_norms"],
+        arrays["large_norms"],
         native,
     )
 

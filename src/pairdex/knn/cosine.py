@@ -45,7 +45,7 @@ class Answered:
     Attributes
     ----------
     by
-        `exact`, `ivf`, or the name of a projection.
+        `exact`, `ivf`, `graph`, or the name of a projection.
     params
         The settings: `nprobe=4 rerank=20`. Empty if there are none.
     asked
@@ -58,6 +58,8 @@ class Answered:
         The time to build the index, if it is recorded.
     exactly
         The positions of the queries that the exact search answered although `by` is something else.
+    by_lists
+        The positions of the queries that the lists answered although `by` is `graph`.
     choices
         For each kind of query: the ways there were, and why one was taken.
     """
@@ -69,6 +71,7 @@ class Answered:
     measured_on: int = 0
     build_seconds: float | None = None
     exactly: tuple[int, ...] = ()
+    by_lists: tuple[int, ...] = ()
     choices: tuple[Choice, ...] = field(default=(), compare=False)
 
     def counts(self, n_queries: int) -> dict[str, int]:
@@ -79,8 +82,10 @@ class Answered:
         >>> Answered("ivf", exactly=(0, 7)).counts(10)
         {'ivf': 8, 'exact': 2}
         """
-        rest = len(self.exactly)
-        counts = {self.by: n_queries - rest, "exact": rest} if rest else {self.by: n_queries}
+        lists, exact = len(self.by_lists), len(self.exactly)
+        counts = {self.by: n_queries - lists - exact}
+        for by, count in (("ivf", lists), ("exact", exact)):
+            counts[by] = counts.get(by, 0) + count
         return {by: count for by, count in counts.items() if count}
 
     def of_query(self, position: int) -> Answered:
@@ -92,7 +97,8 @@ class Answered:
         )
         if position in self.exactly:
             return Answered(asked=self.asked, choices=choices)
-        return replace(self, exactly=(), choices=choices)
+        by = "ivf" if position in self.by_lists else self.by
+        return replace(self, by=by, exactly=(), by_lists=(), choices=choices)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Way:
     Attributes
     ----------
     name
-        `ivf`; `codes` or `rows`, the exact search by codes or of the (allowed) rows themselves; or the
+        `graph`; `ivf`; `codes` or `rows`, the exact search by codes or of the (allowed) rows themselves; or the
         name of a projection.
     microseconds
         The expected time of one query of the batch; None if it was not estimated.

@@ -8,16 +8,42 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.graph_index.efforts import GraphEffort, GraphPoints
+from pairdex.graph_index.search import WalkedGraph
 from pairdex.ivf.efforts import Effort, OperatingPoints
 from pairdex.ivf.search import InvertedIndex, Plan
 from pairdex.knn.cosine import Answered, Neighbours, Report
 from pairdex.knn.ways import Choice
-from pairdex.search.planner import CODES, INDEX, ROWS
+from pairdex.search.planner import CODES, GRAPH, INDEX, ROWS
 
-__all__ = ["Planned", "search_by_choices"]
+__all__ = ["Indexes", "Planned", "search_by_choices"]
 
 Exactly = Callable[[NDArray[np.float32], bool], Neighbours]
 """Searches queries (n, dim) exactly; the flag says whether by codes."""
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """The index of one kind of vectors, and its graph if it has one, with their operating points."""
+
+    lists: InvertedIndex
+    points: OperatingPoints
+    graph: WalkedGraph | None = None
+    graph_points: GraphPoints | None = None
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        effort: Effort | GraphEffort,
+        allowed: NDArray[np.bool_] | None,
+    ) -> Neighbours:
+        """Search by what the effort belongs to."""
+        if isinstance(effort, GraphEffort):
+            assert self.graph is not None, "its effort was chosen"
+            return self.graph.search(queries, k, effort, allowed=allowed)
+        enough = replace(effort, rerank=max(effort.rerank, k))
+        return self.lists.search(queries, k, Plan(enough, enough), allowed=allowed)
 
 
 @dataclass(frozen=True)
@@ -27,19 +53,18 @@ class Planned:
     Attributes
     ----------
     efforts
-        For each choice, the effort of a search by the index; None for an exact one.
+        For each choice, the effort of a search by the index or the graph; None for an exact one.
     recall
         The recall asked for.
     """
 
     choices: tuple[Choice, ...]
-    efforts: tuple[Effort | None, ...]
+    efforts: tuple[Effort | GraphEffort | None, ...]
     recall: float
 
 
 def search_by_choices(
-    index: InvertedIndex,
-    points: OperatingPoints,
+    indexes: Indexes,
     queries: NDArray[np.float32],
     k: int,
     planned: Planned,
@@ -68,18 +93,17 @@ def search_by_choices(
         if effort is None:
             left[choice.taken].append(choice.positions)
             continue
-        enough = replace(effort, rerank=max(effort.rerank, k))
         some = _taken(queries, choice.positions)
-        part = index.search(some, k, Plan(enough, enough), allowed=allowed)
-        found.append(_Part(choice.positions, part))
-        missed = _incomplete(part, index.rows, allowed)
+        part = indexes.search(some, k, effort, allowed)
+        found.append(_Part(choice.positions, part, choice.taken))
+        missed = _incomplete(part, indexes.lists.rows, allowed)
         left[_best_exact(choice)].append(choice.positions[missed])
     exact = []
     for way, positions in left.items():
         asked = np.sort(np.concatenate(positions)) if positions else np.empty(0, np.int64)
         if len(asked):
-            exact.append(_Part(asked, exactly(_taken(queries, asked), way == CODES)))
-    report = _report(planned, points, found, exact)
+            exact.append(_Part(asked, exactly(_taken(queries, asked), way == CODES), way))
+    report = _report(planned, indexes, found, exact)
     return _merged([*found, *exact], (len(queries), k), report)
 
 
@@ -89,6 +113,7 @@ class _Part:
 
     positions: NDArray[np.int64]
     found: Neighbours
+    by: str
 
 
 def _taken(queries: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -97,7 +122,7 @@ def _taken(queries: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArra
 
 
 def _best_exact(choice: Choice) -> str:
-    possible = [one for one in choice.ways if one.name != INDEX and one.why_not is None]
+    possible = [one for one in choice.ways if one.name in (CODES, ROWS) and one.why_not is None]
     return min(possible, key=lambda way: way.microseconds or 0.0).name
 
 
@@ -121,7 +146,7 @@ def _merged(parts: Sequence[_Part], shape: tuple[int, int], report: Report) -> N
 
 
 def _report(
-    planned: Planned, points: OperatingPoints, by_index: Sequence[_Part], exact: Sequence[_Part]
+    planned: Planned, indexes: Indexes, by_index: Sequence[_Part], exact: Sequence[_Part]
 ) -> Report:
     """Return what the parts did together, and what answered which query."""
     reports = [part.found.report for part in (*by_index, *exact)]
@@ -135,13 +160,16 @@ def _report(
     if len(exactly) == total:
         return Report(scanned, refined, rechecked, answered=answered)
     efforts = [effort for effort in planned.efforts if effort is not None]
+    by_graph = any(part.by == GRAPH for part in by_index)
+    lists = [part.positions for part in by_index if part.by == INDEX] if by_graph else []
     answered = replace(
         answered,
-        by=INDEX,
+        by=GRAPH if by_graph else INDEX,
+        by_lists=tuple(sorted({int(one) for some in lists for one in some} - set(exactly))),
         params=_params(planned),
         promised=min(effort.promised for effort in efforts),
         measured_on=min(effort.queries for effort in efforts),
-        build_seconds=points.build_seconds,
+        build_seconds=_build_seconds(indexes, by_graph),
         exactly=tuple(exactly),
     )
     recall = min(effort.recall for effort in efforts)
@@ -150,9 +178,15 @@ def _report(
     )
 
 
+def _build_seconds(indexes: Indexes, by_graph: bool) -> float | None:
+    if by_graph and indexes.graph_points is not None:
+        return indexes.graph_points.build_seconds
+    return indexes.points.build_seconds
+
+
 def _params(planned: Planned) -> str:
     """Return the settings of the index; with the kind of queries before them if kinds differ."""
-    used = [choice for choice in planned.choices if choice.taken == INDEX]
+    used = [choice for choice in planned.choices if choice.taken in (GRAPH, INDEX)]
     if len({choice.way.params for choice in used}) == 1:
         return used[0].way.params
     return " ".join(

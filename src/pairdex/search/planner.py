@@ -1,23 +1,25 @@
-"""Decides how a search goes: by the index or exactly, for each kind of query by expected cost.
+"""Decides how a search goes: by the graph, by lists or exactly, for each kind of query by expected cost.
 
 The decision is a function of measured costs and of the situation alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex.graph_index.efforts import GraphEffort, GraphPoints
 from pairdex.ivf.costs import Costs, QueryKind
 from pairdex.ivf.efforts import TUNED_K, Effort, OperatingPoints
 from pairdex.knn.ways import Choice, Way
 from pairdex.wording import counted
 
-__all__ = ["CODES", "INDEX", "ROWS", "Situation", "decide", "only"]
+__all__ = ["CODES", "GRAPH", "INDEX", "ROWS", "Situation", "decide", "only"]
 
-INDEX, CODES, ROWS = "ivf", "codes", "rows"  # the names of ways
+GRAPH, INDEX, CODES, ROWS = "graph", "ivf", "codes", "rows"  # the names of ways
 _FASTEST = "it is expected to be the fastest"
 _ONLY = "it is the only way that is possible"
 _UNKNOWN = "the queries are unlike the rows, and the index was built without vectors like them"
@@ -55,7 +57,9 @@ def decide(
     points: OperatingPoints,
     costs: Costs,
     situation: Situation,
-) -> tuple[Choice, Effort | None]:
+    *,
+    graph: GraphPoints | None = None,
+) -> tuple[Choice, Effort | GraphEffort | None]:
     """Choose the way of the queries of one kind.
 
     Parameters
@@ -64,11 +68,13 @@ def decide(
         None for queries unlike any known kind.
     positions
         (n,) the positions of these queries in their batch; n decides, not the size of the batch.
+    graph
+        The operating points of the graph; None if there is none.
 
     Returns
     -------
-    Choice, Effort or None
-        The choice; and the effort of a search by the index, if that is the choice.
+    Choice, Effort or GraphEffort or None
+        The choice; and the effort of a search by the index or the graph, if that is the choice.
     """
     like: QueryKind = "own" if kind is None else kind
     effort = None if kind is None else points.pick(kind, situation.k, situation.recall)
@@ -77,17 +83,48 @@ def decide(
     else:
         index = _by_index(like, len(positions), effort, costs, situation)
     exact = [_exactly(name, like, len(positions), costs, situation) for name in (CODES, ROWS)]
-    ways = (index, *exact)
+    walk, walk_effort = _by_graph(kind, len(positions), graph, situation)
+    ways = (index, *exact) if graph is None else (walk, index, *exact)
     possible = [way for way in ways if way.why_not is None]
     taken = min(possible, key=lambda way: way.microseconds or 0.0)
     because = _FASTEST if len(possible) > 1 else _ONLY
     choice = Choice(kind or "unknown", taken.name, because, ways, positions)
-    return choice, effort if taken is index else None
+    efforts = {GRAPH: walk_effort, INDEX: effort}
+    return choice, efforts.get(taken.name)
 
 
 def only(way: Way, because: str, queries: int, *others: Way) -> tuple[Choice, ...]:
     """Return the choice of a search whose way does not depend on costs."""
     return (Choice("all", way.name, because, (*others, way), np.arange(queries)),)
+
+
+def _by_graph(
+    kind: QueryKind | None, queries: int, points: GraphPoints | None, situation: Situation
+) -> tuple[Way, GraphEffort | None]:
+    """Return the way of a walk, and its effort if it is known.
+
+    The k nearest of the rows that a filter allows are about the k / share nearest of all rows: a walk must
+    reach as far as without a filter for that many.
+    """
+    if kind != "own" or points is None:
+        return Way(GRAPH, why_not="it serves queries that are like the rows"), None
+    share = 1.0
+    if situation.allowed is not None:
+        share = max(situation.allowed, 1) / situation.rows
+    sought = math.ceil(situation.k / share)
+    effort = points.pick(sought, situation.recall)
+    if effort is None:
+        why = f"it promises no recall of {situation.recall:g} for {sought:,} neighbours"
+        why += "" if situation.allowed is None else f", of which the filter leaves {situation.k:,}"
+        return Way(GRAPH, why_not=why), None
+    effort = replace(effort, visits=max(math.ceil(effort.visits * share), situation.k))
+    is_filtered = situation.allowed is not None
+    time = points.costs.of(queries, effort.visits / share, is_filtered=is_filtered)
+    params = f"visits={effort.visits}"
+    if time is None:
+        why = "its cost was not measured"
+        return Way(GRAPH, recall=effort.promised, params=params, why_not=why), None
+    return Way(GRAPH, time / 1e3, effort.promised, params), effort
 
 
 def _by_index(

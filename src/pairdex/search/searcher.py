@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.derived.codes import find_codes, open_or_build_codes
+from pairdex.derived.graph import find_graph, walk_costs
 from pairdex.derived.index import find_index
 from pairdex.derived.index_costs import costs_of
 from pairdex.derived.lookups.words import parse_keywords
 from pairdex.derived.projections.files import Projection
 from pairdex.errors import InvalidArgument
+from pairdex.graph_index.efforts import GraphPoints
+from pairdex.graph_index.search import WalkedGraph
 from pairdex.ivf.costs import Costs, this_machine
 from pairdex.ivf.efforts import OperatingPoints, check_recall
 from pairdex.ivf.search import InvertedIndex
@@ -23,7 +26,7 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import AnyCodes
 from pairdex.knn.ways import Way
 from pairdex.progress import StepProgress
-from pairdex.search.approximate import Planned, search_by_choices
+from pairdex.search.approximate import Indexes, Planned, search_by_choices
 from pairdex.search.captions import Captions
 from pairdex.search.neighbours import check_vectors, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
@@ -52,6 +55,7 @@ class Searcher:
         self._use_codes = use_codes
         self._codes: dict[VectorField, AnyCodes | None] = {}
         self._indexes: dict[VectorField, tuple[InvertedIndex, OperatingPoints] | None] = {}
+        self._graphs: dict[VectorField, tuple[WalkedGraph, GraphPoints] | None] = {}
         self._costs: dict[VectorField, Costs] = {}
         self._projections: dict[str, Projection] = {}
         self._preparing = Lock()  # several threads build the codes only once
@@ -77,6 +81,25 @@ class Searcher:
             if on not in self._indexes:
                 self._indexes[on] = find_index(self._store, on)
             return self._indexes[on]
+
+    def graph(self, on: VectorField) -> tuple[WalkedGraph, GraphPoints] | None:
+        """Return the graph of the vectors, opened once; None if no usable graph exists.
+
+        Its costs are measured again on another machine.
+        """
+        if self._leaves_on_disk(on):
+            return None
+        with self._preparing:
+            if on not in self._graphs:
+                found = find_graph(self._store, on)
+                if found is not None and found[1].costs.machine != this_machine():
+                    graph, points = found
+                    found = (
+                        graph,
+                        replace(points, costs=walk_costs(self._store, on, graph, rounds=1)),
+                    )
+                self._graphs[on] = found
+            return self._graphs[on]
 
     def has_index(self, on: VectorField) -> bool:
         """Return True if searches of the vectors can use an approximate index."""
@@ -139,7 +162,8 @@ class Searcher:
         """
         index = None if options.exact else self.index(on)
         if index is not None:
-            return self._planned(on, *index, queries, k=k, allowed=allowed, options=options)
+            indexes = Indexes(*index, *(self.graph(on) or (None, None)))
+            return self._planned(on, indexes, queries, k=k, allowed=allowed, options=options)
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
         metric = self._store.metric
         found = cosine.nearest(blocks, queries, k, metric=metric, allowed=allowed, codes=codes)
@@ -153,8 +177,7 @@ class Searcher:
     def _planned(
         self,
         on: VectorField,
-        index: InvertedIndex,
-        points: OperatingPoints,
+        indexes: Indexes,
         queries: NDArray[np.float32],
         *,
         k: int,
@@ -162,10 +185,11 @@ class Searcher:
         options: SearchOptions,
     ) -> cosine.Neighbours:
         """Decide by expected cost, for each kind of query, and search."""
+        index, points = indexes.lists, indexes.points
         recall = points.recall if options.recall is None else options.recall
         n_allowed = None if allowed is None else int(np.count_nonzero(allowed))
         situation = Situation(index.rows, index.file.header.nlist, k, recall, n_allowed)
-        planned = self._decided(on, index, points, queries, situation)
+        planned = self._decided(on, indexes, queries, situation)
 
         def exactly(some: NDArray[np.float32], by_codes: bool) -> cosine.Neighbours:
             blocks, codes = self._store.vectors(on).blocks, self.codes(on) if by_codes else None
@@ -173,23 +197,23 @@ class Searcher:
                 blocks, some, k, allowed=allowed, codes=codes, gather=not by_codes
             )
 
-        return search_by_choices(
-            index, points, queries, k, planned, allowed=allowed, exactly=exactly
-        )
+        return search_by_choices(indexes, queries, k, planned, allowed=allowed, exactly=exactly)
 
     def _decided(
         self,
         on: VectorField,
-        index: InvertedIndex,
-        points: OperatingPoints,
+        indexes: Indexes,
         queries: NDArray[np.float32],
         situation: Situation,
     ) -> Planned:
         """Decide for each kind of query; again if codes turn out to be unavailable."""
-        costs, kinds = self.costs(on), index.kinds(queries)
+        costs, kinds = self.costs(on), indexes.lists.kinds(queries)
         situation = replace(situation, why_no_codes=self._why_no_codes(on))
         while True:
-            both = [decide(kind, some, points, costs, situation) for kind, some in kinds.items()]
+            both = [
+                decide(kind, some, indexes.points, costs, situation, graph=indexes.graph_points)
+                for kind, some in kinds.items()
+            ]
             choices, efforts = zip(*both, strict=True) if both else ((), ())
             if all(choice.taken != CODES for choice in choices) or self.codes(on) is not None:
                 return Planned(choices, efforts, situation.recall)

@@ -14,7 +14,7 @@ from pairdex.knn.merging import Merging
 from pairdex.knn.ways import Choice
 from pairdex.progress import StepProgress
 from pairdex.search.options import SearchOptions
-from pairdex.search.planner import INDEX
+from pairdex.search.planner import GRAPH, INDEX
 from pairdex.search.searcher import Searcher
 from pairdex.store.store import Store, VectorField
 
@@ -99,21 +99,30 @@ def _merged(reports: Sequence[cosine.Report], positions: Sequence[int]) -> cosin
 def _answered(answered: Sequence[cosine.Answered], positions: Sequence[int]) -> cosine.Answered:
     choices = _different([choice for one in answered for choice in one.choices])
     asked = next((one.asked for one in answered if one.asked is not None), None)
-    by_index = [one for one in answered if one.by == INDEX]
+    by_index = [one for one in answered if one.by in (GRAPH, INDEX)]
     if not by_index:
         return cosine.Answered(asked=asked, choices=choices)
-    exactly = [set(one.exactly) if one.by == INDEX else {*positions} for one in answered]
+    exactly = set.intersection(
+        *(set(one.exactly) if one in by_index else {*positions} for one in answered)
+    )
+    walked = {
+        place
+        for one in by_index
+        if one.by == GRAPH
+        for place in set(positions) - {*one.exactly, *one.by_lists}
+    }
     promised = [one.promised for one in by_index if one.promised is not None]
     seconds = [one.build_seconds for one in by_index]
     known = [one for one in seconds if one is not None]
     return cosine.Answered(
-        by=INDEX,
+        by=GRAPH if walked else INDEX,
         params="; ".join(dict.fromkeys(one.params for one in by_index)),
         asked=asked,
         promised=min(promised, default=None),
         measured_on=min(one.measured_on for one in by_index),
         build_seconds=sum(known) if len(known) == len(seconds) else None,
-        exactly=tuple(sorted(set.intersection(*exactly))),
+        exactly=tuple(sorted(exactly)),
+        by_lists=tuple(sorted(set(positions) - walked - exactly)) if walked else (),
         choices=choices,
     )
 

@@ -158,7 +158,7 @@ class SearchWay(BaseModel):
     """A way in which a search could go."""
 
     name: str = Field(
-        description="`ivf`: the approximate index. `codes`: exact, by codes. `rows`: exact, by comparing "
+        description="`graph`, `ivf`: the approximate index, by walks or by lists. `codes`: exact, by codes. `rows`: exact, by comparing "
         "the (allowed) rows themselves. Or the name of a projection."
     )
     microseconds: float | None = Field(

@@ -1,0 +1,147 @@
+"""Searches a graph: walks from row to row towards the query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pairdex.errors import DamagedFile, Mismatch
+from pairdex.graph_index.build import opened
+from pairdex.graph_index.efforts import (
+    GraphEffort,
+    GraphPoints,
+    compared_rows,
+    points_path,
+    read_points,
+)
+from pairdex.graph_index.file import REMEDY, GraphFile, node_bytes
+from pairdex.knn.cosine import Neighbours, Report
+from pairdex.work.processors import usable_processors
+
+__all__ = ["WalkedGraph", "open_graph"]
+
+_GROUPS, _SEEDS = 8, 8  # of entries: groups that are looked at, and nodes where walks begin
+_NO_NODE = np.uint32(0xFFFFFFFF)
+
+
+class WalkedGraph:
+    """An opened graph with the rows that it indexes.
+
+    Parameters
+    ----------
+    file
+        The graph of exactly these rows.
+    blocks
+        C-contiguous (rows, dim) float16 arrays, usually memory maps.
+    """
+
+    def __init__(self, file: GraphFile, blocks: Sequence[NDArray[np.float16]]) -> None:
+        self.file = file
+        try:
+            self._native = opened(file, blocks)
+        except (TypeError, ValueError) as error:  # TypeError: a negative number
+            raise DamagedFile(f"{file.path} is damaged ({error}): {REMEDY}") from error
+
+    @property
+    def rows(self) -> int:
+        """Number of indexed rows."""
+        return self.file.header.rows
+
+    def nodes_of(self, ids: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return the node of each row (n,), for rows that have one of their own: others have none."""
+        header = self.file.header
+        stride = node_bytes(header.dim, header.degree)
+        heads = np.ascontiguousarray(self.file.section("nodes").reshape(-1, stride)[:, 4:16])
+        row_ids, _, copies = heads.view(np.uint32).T
+        nodes = np.full(self.rows, _NO_NODE)
+        alone = np.flatnonzero(copies == 0)
+        nodes[row_ids[alone]] = alone
+        return nodes[ids]
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        effort: GraphEffort,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        avoided: NDArray[np.uint32] | None = None,
+        threads: int | None = None,
+        kernel: str | None = None,
+    ) -> Neighbours:
+        """Find the k nearest rows of each query, approximately.
+
+        Parameters
+        ----------
+        queries
+            (n, dim) float32, C-contiguous, each with a direction.
+        allowed
+            (rows,): only rows where it is true are found. A walk then goes on until it has visited as
+            many allowed nodes as it would visit without a filter.
+        avoided
+            (n,) a node that the query's walk never visits, as if it were not there.
+
+        Returns
+        -------
+        Neighbours
+            Distances of the vectors as stored, in float64. Fewer than k rows if the walk met no more.
+
+        Raises
+        ------
+        Mismatch
+            Queries of another dimension.
+        """
+        if queries.shape[1] != self.file.header.dim:
+            raise Mismatch(
+                f"the queries have {queries.shape[1]} dimensions, {self.file.path} has "
+                f"{self.file.header.dim}"
+            )
+        ids, distances, visited, compared = self._native.search(
+            queries,
+            k,
+            visits=effort.visits,
+            compared=compared_rows(k),
+            groups=_GROUPS,
+            seeds=_SEEDS,
+            allowed=allowed,
+            avoided=avoided,
+            threads=threads or usable_processors(),
+            kernel=kernel or "",
+        )
+        scanned = visited * self.file.header.degree
+        report = Report(scanned, 0, compared, certified=False, exact=False)
+        return Neighbours(ids, distances, report)
+
+
+def open_graph(
+    path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
+) -> tuple[WalkedGraph, GraphPoints]:
+    """Open a graph and its operating points.
+
+    Everything except the nodes is compared with its checksum. A damaged node can only hide rows;
+    `GraphFile.verify` finds it.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        Missing; damaged, or of another version.
+    Mismatch
+        It indexes other vectors: parts were added, or it was copied from elsewhere.
+    """
+    file = GraphFile(path)
+    header = file.header
+    if header.parts != parts:
+        raise Mismatch(
+            f"{path} indexes {len(header.parts)} parts with {header.rows:,} rows, the collection has "
+            f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index --kind graph"
+        )
+    points = read_points(points_path(path))
+    if points.of != file.seal:
+        raise Mismatch(f"{points_path(path)} belongs to another graph than {path}: {REMEDY}")
+    file.verify(*(name for name in header.sections() if name != "nodes"))
+    if header.rows != sum(map(len, blocks)):
+        raise DamagedFile(f"{path} has {header.rows:,} rows, not those of its parts: {REMEDY}")
+    return WalkedGraph(file, blocks), points
