@@ -187,6 +187,27 @@ def test_a_folder_with_another_collection_or_something_else_is_refused(
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.jpg"]
 
 
+def test_a_push_overwrites_no_collection_that_was_not_published(
+    collection, tmp_path, make_parts, build, tree
+):
+    build(make_parts(7, folder="others", numbers=[9]), tmp_path / "other")
+    shutil.copytree(collection, tmp_path / "backup")
+    pairdex.remove(tmp_path / "backup", where="width = 105", reason="only there")
+    for name in ("other", "backup"):
+        before = tree(tmp_path / name)
+        with pytest.raises(Mismatch, match=r"differs from .* name a new folder"):
+            pairdex.push(collection, f"file://{tmp_path}/{name}")
+        assert tree(tmp_path / name) == before
+
+
+@pytest.mark.parametrize("inside", ["", "/image", "/new/folder"])
+def test_a_collection_is_not_published_in_its_own_folder(collection, tree, inside):
+    before = tree(collection)
+    with pytest.raises(InvalidArgument, match=r"lies in the collection .* name another folder"):
+        pairdex.push(collection, f"file://{collection}{inside}")
+    assert tree(collection) == before
+
+
 def test_a_folder_with_more_parts_is_refused(published, tmp_path, make_parts, build):
     pairdex.pull(published.url, tmp_path / "copy")
     build(make_parts(30, 10, 20, 5), tmp_path / "copy")

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
+
 from pairdex.downloads.streams import split_url
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import atomic, checksums, lock
 from pairdex.files.foreign_names import path_below
+from pairdex.sharing.merge_removed import removed_ids
 from pairdex.sharing.place import Place
 from pairdex.sharing.target import Advance, Upload, another_push
+from pairdex.store.manifest import MANIFEST, Manifest, read_manifest
 
 __all__ = ["FolderTarget"]
 
@@ -29,6 +33,37 @@ class FolderTarget:
                 f"{place} is not a folder of this machine; expected file:///folder", field="url"
             )
         self._place, self._folder = place, Path(unquote(split.path))
+
+    def check_free(self, collection: Path, manifest: Manifest, *, published: bool) -> None:
+        """Refuse a folder whose files a push would overwrite: that of the collection, or another one's.
+
+        Parameters
+        ----------
+        published
+            A list of published files is there, which the push has checked.
+
+        Raises
+        ------
+        InvalidArgument, Mismatch
+            The folder lies in the collection, or holds a collection that is not an earlier version of it.
+        """
+        inside, folder = collection.resolve(), self._folder.resolve()
+        if inside in (folder, *folder.parents):
+            raise InvalidArgument(
+                f"{self._place} lies in the collection {collection}, whose files a push would replace; "
+                "name another folder",
+                field="url",
+            )
+        if published or not (self._folder / MANIFEST).exists():
+            return
+        there = read_manifest(self._folder)
+        ours, theirs = manifest.vector_checksums("image"), there.vector_checksums("image")
+        removed = np.setdiff1d(removed_ids(self._folder, there), removed_ids(collection, manifest))
+        if ours[: len(theirs)] != theirs or len(removed):
+            raise Mismatch(
+                f"{self._folder} holds a collection ({there.name}) that differs from {collection} and was "
+                "not published there; name a new folder"
+            )
 
     def has(self, upload: Upload) -> bool:
         """Return whether an object of this name with these very bytes is there; see `Target`."""

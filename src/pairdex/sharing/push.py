@@ -23,6 +23,7 @@ from pairdex.files import checksums
 from pairdex.parts.places import local_place
 from pairdex.progress import Meter, Progress, StepProgress, at_step
 from pairdex.sharing.contents import derived_files, without_places
+from pairdex.sharing.folder_target import FolderTarget
 from pairdex.sharing.held import Held, read_held
 from pairdex.sharing.listing import LISTING, Listing, PublishedFile, parse_listing
 from pairdex.sharing.merge_removed import removed_ids
@@ -94,7 +95,10 @@ def push(
     Raises
     ------
     Mismatch
-        Another collection is published there, or a newer version of this one.
+        Another collection is published there, or a newer version of this one; or the folder holds
+        another collection that was not published.
+    InvalidArgument
+        Nothing can be pushed to this address, or it is a folder in the collection.
     CollectionBusy
         Another push to this address ended meanwhile.
     WriteFailed, FetchFailed
@@ -126,6 +130,8 @@ def push_files(
         held = read_held(place, sources)
     if held is not None:
         _check_follows(folder, manifest, held, place)
+    if isinstance(target, FolderTarget):
+        target.check_free(folder, manifest, published=held is not None)
     uploads = _uploads(folder, manifest, at_step(progress, "comparing"))
     listing = _listed(manifest, uploads, None if held is None else held.listing)
     parse_listing(listing.sealed(), str(place))  # what no pull would take is not sent
