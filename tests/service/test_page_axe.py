@@ -37,10 +37,12 @@ def test_nothing_keeps_people_from_using_the_page(browser, mapped, scheme, size)
         page.locator("#download summary").click()
         assert violations(page) == [], "the download menu"
         page.locator("#download summary").click()
+        before = page.url
         tiles(page).first.press("Enter")
         expect(page.locator("#detail-near button")).to_have_count(6)
         assert violations(page) == [], "details"
         page.keyboard.press("Escape")
+        expect(page).to_have_url(before)  # going back ends before going elsewhere
         page.goto(f"{mapped}/?view=atlas&q=cat")
         expect(page.locator("#atlas-map")).to_have_attribute("data-hits", "24")
         assert violations(page) == [], "the map"
