@@ -223,3 +223,16 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(published, tmp_path):
     os.mkfifo(published.folder / "image/00001.npy")
     with pytest.raises(FetchFailed, match=r"00001.npy cannot be read: it is a folder, a pipe or a"):
         pairdex.pull(published.url, tmp_path / "copy")
+
+
+def test_a_file_beside_indexes_does_not_remove_those_of_the_folder(published, tmp_path):
+    pairdex.pull(published.url, tmp_path / "copy")
+    ours = tmp_path / "copy/indexes/text/ours.npy"
+    ours.parent.mkdir(parents=True)
+    ours.write_bytes(b"ours")
+    (published.collection / "indexes").mkdir(exist_ok=True)
+    (published.collection / "indexes/x").write_bytes(b"theirs")
+    published.push()
+    pairdex.pull(published.url, tmp_path / "copy")
+    assert (tmp_path / "copy/indexes/x").read_bytes() == b"theirs"
+    assert ours.read_bytes() == b"ours"
