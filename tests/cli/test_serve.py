@@ -14,7 +14,7 @@ from served import serving
         (["--unix-socket", "s", "--port", "1"], "--unix-socket and --port exclude each other"),
         (["--unix-socket", "s", "--host", "::1"], "--unix-socket and --host exclude each other"),
         (["--token", "a", "--token-file", "b"], "--token and --token-file exclude each other"),
-        (["--token", " "], "the token is empty"),
+        (["--token", " "], "--token is empty"),
         (["--token-file", "none"], "the token file none does not exist"),
         (["--workers", "0"], "the number of workers is 0, expected 1 to 64"),
         (["--root-path", ""], "--root-path is empty"),
@@ -23,8 +23,8 @@ from served import serving
         (["--proxy-headers", "unix"], "the trusted proxy unix needs a Unix socket"),
         (["--unix-socket", "s", "--proxy-headers", "::1"], "the trusted proxy can only be unix"),
         (["--allow-host", "https://x"], "the host name 'https://x' is invalid"),
-        (["--port", "70000"], "the port is 70000, expected 0 to 65535"),
-        (["--rate", "0"], "the rate is 0 requests per second"),
+        (["--port", "70000"], "--port is 70000, expected 0 to 65535"),
+        (["--rate", "0"], "--rate is 0 requests per second"),
     ],
 )
 def test_a_wrong_combination_is_refused_in_one_line(

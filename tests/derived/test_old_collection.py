@@ -17,7 +17,7 @@ from pairdex.derived.kinds import KINDS
 DATA = Path(__file__).parents[1] / "data"
 QUERIES = {"image queries": ("image", 10, 15), "text queries": ("text", 20, 25)}
 KEYS = (
-    "name rows removed rows_read dropped dim vectors columns parts model filter origin bytes created_by "
+    "name rows removed rows_read dropped dim metric vectors columns parts model filter origin bytes created_by "
     "indexes scores projections atlas"
 )
 ENTRIES = {

@@ -163,7 +163,7 @@ def test_the_first_answer_says_how_far_the_work_is(client, monkeypatch):
     assert answers[0]["status"] == answers[-1]["status"] == "working"
     assert answers[-1]["items"] == []
     waiting = client.get("/api/duplicates/0")
-    assert waiting.status_code == 503
+    assert waiting.status_code == 409
     assert waiting.json()["error"]["code"] == "working"
     go_on.set()
     assert ready(client)["groups"] > 0

@@ -1,6 +1,7 @@
 """Running the service: its address, its end."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -133,7 +134,7 @@ def test_killed_under_load_it_answers_the_same_when_started_again(scenes, tmp_pa
             return [hit["id"] for hit in json.load(response)["hits"]]
 
     def keep_asking(url):
-        with contextlib.suppress(OSError):  # it is killed
+        with contextlib.suppress(OSError, http.client.HTTPException):  # it is killed
             while not stopped.is_set():
                 answered.append(ask(url))
 

@@ -76,7 +76,7 @@ def test_indexes_scores_and_projections_are_used_where_they_are_published(rich, 
         assert opened.search(like=3, on="pca32", k=3).ids.tolist() == (
             original.search(like=3, on="pca32", k=3).ids.tolist()
         )
-    assert "indexes/image/codes" not in asked(server)  # those of the texts were not made
+    assert "indexes/text/codes" not in asked(server)
     assert any(name.startswith("indexes/keywords/") for name in asked(server))
     assert not any(name.startswith("atlas") for name in asked(server))
 

@@ -141,12 +141,12 @@ class Duplicates:
         Raises
         ------
         ApiError
-            404, no group keeps this row; 503, the groups are not found yet.
+            404, no group keeps this row; 409, the groups are not found yet.
         """
         found = self._ask(served, _query_of(served, asked))
         if isinstance(found, _Job):
             message = "the near-duplicates are being looked for; ask again in a while"
-            raise ApiError(503, "working", message, headers={"Retry-After": "1"})
+            raise ApiError(409, "working", message, headers={"Retry-After": "1"})
         number = found.groups.find(kept)
         if number is None:
             raise ApiError(404, "not_found", f"no group keeps row {kept}", "id")
