@@ -96,7 +96,7 @@ def changed(array, at, value):
 
 
 def test_what_is_no_gold_standard_is_refused_with_the_reason(save, tmp_path):
-    with pytest.raises(DamagedFile, match="1 of the distances of .* are NaN"):
+    with pytest.raises(DamagedFile, match=r"1 of the distances of .* are NaN"):
         read_gold(save(dists=changed(DISTANCES, (1, 1), np.nan)))
     with pytest.raises(DamagedFile, match="ascend neither along its rows nor its columns"):
         read_gold(save(dists=changed(DISTANCES, (0, 0), 9.0)))
