@@ -138,7 +138,7 @@ def test_a_mirror_may_be_a_folder(tmp_path, retry):
 def test_files_without_permission_and_folders_on_other_machines_are_failures(tmp_path):
     with pytest.raises(FetchFailed, match="another machine"):
         FileSource().find("file://elsewhere/folder")
-    with pytest.raises(FetchFailed, match="not there"):
+    with pytest.raises(FetchFailed, match="cannot be read: it is a folder"):
         read(FileSource(), f"file://{tmp_path}")
     with pytest.raises(FetchFailed, match="is not a folder"):
         FileSource().find(f"file://{tmp_path}/nothing")

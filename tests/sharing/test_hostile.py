@@ -1,6 +1,7 @@
 """Published lists and manifests made to do harm: refused in one line, and nothing outside is touched."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -215,3 +216,23 @@ def test_a_parsed_list_gives_back_its_bytes(published):
     data = (published.folder / LISTING).read_bytes()
     assert parse_listing(data, "here").sealed() == data
     assert PublishedFile("a", 1, "b").name == "a"
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(published, tmp_path):
+    (published.folder / "image/00001.npy").unlink()
+    os.mkfifo(published.folder / "image/00001.npy")
+    with pytest.raises(FetchFailed, match=r"00001.npy cannot be read: it is a folder, a pipe or a"):
+        pairdex.pull(published.url, tmp_path / "copy")
+
+
+def test_a_file_beside_indexes_does_not_remove_those_of_the_folder(published, tmp_path):
+    pairdex.pull(published.url, tmp_path / "copy")
+    ours = tmp_path / "copy/indexes/text/ours.npy"
+    ours.parent.mkdir(parents=True)
+    ours.write_bytes(b"ours")
+    (published.collection / "indexes").mkdir(exist_ok=True)
+    (published.collection / "indexes/x").write_bytes(b"theirs")
+    published.push()
+    pairdex.pull(published.url, tmp_path / "copy")
+    assert (tmp_path / "copy/indexes/x").read_bytes() == b"theirs"
+    assert ours.read_bytes() == b"ours"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,15 +27,15 @@ class FileSource:
         """Open a file at `start` if it still matches `validator`; see `Source`."""
         path = _path(url)
         try:
-            file = path.open("rb", buffering=0)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise NotThere(f"{path} is not there") from error
         except OSError as error:
             raise FetchFailed(
                 f"{path} is not there, or cannot be read: {error.strerror}"
             ) from error
-        with file:
-            status = os.fstat(file.fileno())
+        with os.fdopen(_regular(descriptor, path), "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
             current = f"{status.st_size}-{status.st_mtime_ns}"
             begin = _begin(start, status.st_size, validator, current)
             file.seek(begin)
@@ -125,6 +126,16 @@ def _explained(url: str) -> Iterator[None]:
     except Exception as error:  # every file system raises its own errors
         reason = f"{shown(url)} cannot be read ({type(error).__name__}: {error})"
         raise Interrupted(reason, unreachable=True) from error
+
+
+def _regular(descriptor: int, path: Path) -> int:
+    """Return the descriptor of a file; that of a folder, or of a pipe that could be waited for, is refused."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FetchFailed(
+            f"{path} cannot be read: it is a folder, a pipe or a device; expected a file"
+        )
+    return descriptor
 
 
 def _begin(start: int, size: int, validator: str | None, current: str) -> int:

@@ -306,7 +306,8 @@ def _prune(folder: Path, listing: Listing) -> None:
     published = set(listing.by_path)
     fetched = {_piece(path) for path in published if path.partition("/")[0] in DERIVED}
     for piece in fetched:
-        for path in (folder / piece).rglob("*"):
+        # A file beside pieces, such as indexes/x, says nothing about these.
+        for path in (folder / piece).glob("**/*" if "/" in piece else "*"):
             name = path.relative_to(folder).as_posix()
             if not path.is_dir() and name not in published:
                 path.unlink()
