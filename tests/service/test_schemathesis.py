@@ -7,7 +7,7 @@ import pytest
 
 from served import serving
 
-SECONDS = 40  # of making up requests
+SECONDS = 25  # of making up requests
 TOKEN = "s3cret"
 # That a body fits its schema does not make a search of it: a schema cannot say "exactly one of these",
 # nor that the vector has as many numbers as the collection's.
