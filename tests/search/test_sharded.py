@@ -215,3 +215,11 @@ def test_a_reopened_or_unpickled_collection_is_sharded_still(both):
 
     for again in (both[1].reopened(), pickle.loads(pickle.dumps(both[1]))):
         assert (len(again), again.name) == (196, "shards")
+
+
+def test_a_shard_that_is_missing_is_named_with_what_to_do(twins, tmp_path, run):
+    folder = shutil.copytree(twins.shards, tmp_path / "s")
+    shutil.rmtree(folder / "shards/00002")
+    said = run("search", folder, "--like", 1)
+    assert said.status == 1
+    assert f"{folder}/shards/00002 is missing, a shard of {folder}; restore it" in said.complaint

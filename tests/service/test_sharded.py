@@ -100,3 +100,9 @@ def test_a_lost_shard_makes_the_collection_unavailable_not_smaller(served):
     assert answer.status_code == 503
     (folder / "aside").rename(folder / "shards/00002")
     wait_until(lambda: client.post("/api/search", json={"like": 1}).status_code == 200)
+
+
+def test_near_duplicates_of_shards_are_refused_at_once(client):
+    answer = client.get("/api/duplicates?collection=shards")
+    assert answer.status_code == 422
+    assert "is a sharded collection" in answer.json()["error"]["message"]

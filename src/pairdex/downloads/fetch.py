@@ -257,7 +257,7 @@ def _check_space(entries: list[Entry], folder: Path) -> None:
     if needed > free:
         raise WriteFailed(
             f"cannot write {folder}: about {needed:,} more bytes are needed, {free:,} are free; "
-            "free space, or choose fewer files with --files or --parts"
+            "free space, or fetch fewer files"
         )
 
 

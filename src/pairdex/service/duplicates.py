@@ -28,6 +28,7 @@ from pairdex.service import limits, lookup
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.request_models import DuplicateGroupRequest, DuplicatesRequest
+from pairdex.store.sharded import ShardedStore
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.wording import counted
@@ -274,7 +275,14 @@ def _query_of(
     served: ServedCollection, asked: DuplicatesRequest | DuplicateGroupRequest
 ) -> DuplicatesQuery:
     on, threshold = asked.on, asked.threshold
-    served.collection.finder.store.check_cosine("the search for near-duplicates")
+    store = served.collection.finder.store
+    store.check_cosine("the search for near-duplicates")
+    if isinstance(store, ShardedStore):
+        raise InvalidArgument(
+            f"{served.name} is a sharded collection, in which near-duplicates are not found yet; ask for "
+            "those of one of its shards",
+            field="collection",
+        )
     is_safe = lookup.wants_safe(served, asked.safe)
     served.collection.narrowed(None, safe=is_safe)
     if on not in served.kinds:

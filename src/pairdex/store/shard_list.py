@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from pairdex.errors import Mismatch
+from pairdex.errors import Mismatch, MissingFile
 from pairdex.files import atomic
 from pairdex.files.boundary import reading
 from pairdex.files.foreign_names import local_name
@@ -78,7 +78,7 @@ def read_shard_list(folder: Path) -> ShardList:
     Raises
     ------
     MissingFile, DamagedFile, UnsupportedFormat
-        There is no list, it is damaged, or a newer release wrote it.
+        There is no list or a shard is missing, the list is damaged, or a newer release wrote it.
     """
     path = folder / MANIFEST
     content = read_sealed(
@@ -89,6 +89,12 @@ def read_shard_list(folder: Path) -> ShardList:
         paths = [local_name(shard.path, str(path)) for shard in known.shards]
         if not paths or len({*paths}) != len(paths) or min(one.rows for one in known.shards) < 0:
             raise ValueError("it has no shards, a shard twice, or a negative number of rows")
+    for shard in known.shards:
+        if not (folder / shard.path / MANIFEST).is_file():
+            raise MissingFile(
+                f"{folder / shard.path} is missing, a shard of {folder}; restore it, or put the others "
+                "together with pairdex shard --join"
+            )
     return known
 
 
