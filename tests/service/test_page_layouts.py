@@ -181,6 +181,7 @@ def test_on_a_phone_the_filters_are_a_sheet_that_leaves_the_results_in_place(bro
     with opened(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.goto(f"{site}/?q=cat")
         expect(status(page)).to_contain_text("The nearest 24")
+        page.wait_for_load_state("networkidle")  # what stands above the results is complete
         before = page.locator("#results").bounding_box()
         open_filters(page)
         expect(page.get_by_label("height at least", exact=True)).to_be_visible()

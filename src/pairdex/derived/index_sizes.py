@@ -9,6 +9,7 @@ from pairdex.errors import InvalidArgument
 from pairdex.ivf.file import GROUP_ROWS, row_bytes
 from pairdex.ivf.parameters import IndexKind, Size, choose
 from pairdex.store.store import Store
+from pairdex.wording import counted
 
 __all__ = ["fitting_graph", "fitting_lists"]
 
@@ -39,7 +40,7 @@ def fitting_graph(
     fitting = next((each for each, needed in needs.items() if needed <= limit), None)
     if fitting is None and kind == "graph":
         raise InvalidArgument(
-            f"a graph of {store.rows:,} rows, its lists and the vectors need at least "
+            f"a graph of {counted(store.rows, 'row')}, its lists and the vectors need at least "
             f"{min(needs.values()):,} bytes of memory, got {limit:,}; allow more with --memory, or use "
             "--kind lists",
             field="memory",
@@ -72,7 +73,7 @@ def fitting_lists(store: Store, memory_bytes: int | None, size: Size | None) -> 
             return each, True
     least = min(needs.values())
     raise InvalidArgument(
-        f"an index of {store.rows:,} rows needs at least {least:,} bytes of memory, got "
+        f"an index of {counted(store.rows, 'row')} needs at least {least:,} bytes of memory, got "
         f"{memory_bytes:,}; allow more with --memory",
         field="memory",
     )

@@ -19,6 +19,7 @@ from pairdex.graph_index.efforts import (
 )
 from pairdex.graph_index.file import REMEDY, GraphFile, node_bytes
 from pairdex.knn.cosine import Neighbours, Report
+from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["WalkedGraph", "open_graph"]
@@ -135,7 +136,7 @@ def open_graph(
     header = file.header
     if header.parts != parts:
         raise Mismatch(
-            f"{path} indexes {len(header.parts)} parts with {header.rows:,} rows, the collection has "
+            f"{path} indexes {len(header.parts)} parts with {counted(header.rows, 'row')}, the collection has "
             f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index --kind graph"
         )
     points = read_points(points_path(path))
@@ -143,5 +144,7 @@ def open_graph(
         raise Mismatch(f"{points_path(path)} belongs to another graph than {path}: {REMEDY}")
     file.verify(*(name for name in header.sections() if name != "nodes"))
     if header.rows != sum(map(len, blocks)):
-        raise DamagedFile(f"{path} has {header.rows:,} rows, not those of its parts: {REMEDY}")
+        raise DamagedFile(
+            f"{path} has {counted(header.rows, 'row')}, not those of its parts: {REMEDY}"
+        )
     return WalkedGraph(file, blocks), points

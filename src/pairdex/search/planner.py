@@ -114,7 +114,7 @@ def _by_graph(
     sought = math.ceil(situation.k / share)
     effort = points.pick(sought, situation.recall)
     if effort is None:
-        why = f"it promises no recall of {situation.recall:g} for {sought:,} neighbours"
+        why = f"it promises no recall of {situation.recall:g} for {counted(sought, 'neighbour')}"
         why += "" if situation.allowed is None else f", of which the filter leaves {situation.k:,}"
         return Way(GRAPH, why_not=why), None
     effort = replace(effort, visits=max(math.ceil(effort.visits * share), situation.k))
