@@ -257,7 +257,8 @@ def test_more_requests_than_can_be_answered_are_told_to_come_again(app):
         return sent
 
     def scope_of(path):
-        return {"type": "http", "method": "POST", "path": path, "headers": [], "client": None}
+        asked = {"type": "http", "method": "POST", "path": path, "headers": [], "client": None}
+        return asked | {"app": app}
 
     start, body = run_to_end(main())
     assert start["status"] == 503

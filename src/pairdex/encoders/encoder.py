@@ -172,6 +172,7 @@ class Encoder:
         check_graph(path)
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
+        # Threads that wait for the next run must not keep processors busy: a single text took three times the time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET

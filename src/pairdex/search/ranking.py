@@ -94,11 +94,11 @@ class Hybrid(Ranking):
             self._allowed = self._restriction
 
     def _found(self, count: int) -> Ranked:
-        depth = max(VECTOR_DEPTH, count)
-        found = self._nearest(depth + len(self._without), self._restriction)
-        near = self._others(found, depth).ids
-        depth = max(KEYWORD_DEPTH, count) + len(self._without)
-        said = self._index.rank(self._keywords, depth, self._allowed)
+        left_out = len(self._without)
+        vector_ranks, keyword_ranks = max(VECTOR_DEPTH, count), max(KEYWORD_DEPTH, count)
+        found = self._nearest(vector_ranks + left_out, self._restriction)
+        near = self._others(found, vector_ranks).ids
+        said = self._index.rank(self._keywords, keyword_ranks + left_out, self._allowed)
         fused = fuse(near, said[~np.isin(said, self._without)]).first(count)
         report = SearchReport.of(found.report, "hybrid", self._keywords.words)
         return Ranked(fused.ids, self._distances(fused.ids), report, fused.columns())

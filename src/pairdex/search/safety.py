@@ -50,5 +50,5 @@ def narrowed(store: Store, where: str | None, *, safe: bool) -> str | None:
         return condition
     both = f"({where}\n) AND {condition}"
     if not store.knows(both):
-        store.checked(where)  # parsed alone so that an error quotes the caller's filter
+        store.check_filter(where)  # parsed alone so that an error quotes the caller's filter
     return both

@@ -28,6 +28,7 @@ from pairdex.service import limits, lookup
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.request_models import DuplicateGroupRequest, DuplicatesRequest
+from pairdex.store.manifest import not_on_shards
 from pairdex.store.sharded import ShardedStore
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
@@ -106,7 +107,8 @@ class Duplicates:
         ApiError
             422, the collection has too many rows; 503, too many searches wait.
         InvalidArgument
-            The collection does not have these vectors or safe mode; the threshold is no multiple.
+            The collection is sharded, its metric is not the cosine, or it does not have these vectors or
+            safe mode; the threshold is not a multiple of 0.01.
         """
         query = _query_of(served, asked)
         answer: dict[str, Any] = dict.fromkeys(_NAMES)
@@ -278,11 +280,7 @@ def _query_of(
     store = served.collection.finder.store
     store.check_cosine("the search for near-duplicates")
     if isinstance(store, ShardedStore):
-        raise InvalidArgument(
-            f"{served.name} is a sharded collection, in which near-duplicates are not found yet; ask for "
-            "those of one of its shards",
-            field="collection",
-        )
+        raise not_on_shards(served.name)
     is_safe = lookup.wants_safe(served, asked.safe)
     served.collection.narrowed(None, safe=is_safe)
     if on not in served.kinds:

@@ -96,8 +96,7 @@ def _route_of(scope: Scope, status: int) -> str:
     """Return the path of the route that a request is for, also if a middleware answered it."""
     if "route" in scope:
         return str(scope["route"].path)
-    routes = scope["app"].routes if "app" in scope else []
-    matching = (each for each in routes if each.matches(scope)[0] is not Match.NONE)
+    matching = (each for each in scope["app"].routes if each.matches(scope)[0] is not Match.NONE)
     found = None if status == _NOT_FOUND else next(matching, None)
     return _UNMATCHED if found is None else found.path or "/"
 

@@ -37,6 +37,7 @@ __all__ = [
     "VectorField",
     "is_sharded",
     "manifest_bytes",
+    "not_on_shards",
     "read_manifest",
     "sealed_manifest",
     "write_manifest",
@@ -214,12 +215,17 @@ def read_manifest(folder: Path) -> Manifest:
         return _parsed(data, folder / MANIFEST)
     except UnsupportedFormat:
         if data.startswith(_SHARDED_START):
-            raise InvalidArgument(
-                f"{folder} is a sharded collection, on which this does not work yet; use the collection "
-                "that was divided into shards, or one of the shards",
-                field="collection",
-            ) from None
+            raise not_on_shards(folder) from None
         raise
+
+
+def not_on_shards(collection: Path | str) -> InvalidArgument:
+    """Return the error of what does not work on a sharded collection."""
+    return InvalidArgument(
+        f"{collection} is a sharded collection, on which this does not work yet; use the collection "
+        "that was divided into shards, or one of the shards",
+        field="collection",
+    )
 
 
 def manifest_bytes(folder: Path) -> bytes:

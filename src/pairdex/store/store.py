@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +25,6 @@ from pairdex.store.removed import State, Tombstones, missing, read_removed, stat
 from pairdex.store.scores import Joined, joined
 from pairdex.store.vectors_view import VectorsView
 from pairdex.wording import counted
-
-if TYPE_CHECKING:
-    from pairdex.predicate import Predicate
 
 __all__ = ["Published", "Store", "VectorField", "as_ids", "check_size", "named_ids"]
 
@@ -283,18 +280,16 @@ class Store:
                 yield first, table
                 first += len(table)
 
-    def _long_tables(self) -> Iterator[tuple[pa.Table, int]]:
-        """Yield the same as `tables` in fewer and longer tables, without a copy: (table, first id)."""
-        waiting: list[pa.Table] = []
-        first = waiting_rows = 0
+    def _long_tables(self) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the same as `tables` in fewer and longer tables, without a copy; at least one."""
+        first, waiting = 0, self.schema.empty_table()
         for _, table in self.tables():
-            waiting.append(table)
-            waiting_rows += len(table)
-            if waiting_rows >= _FILTERED_ROWS:
-                yield pa.concat_tables(waiting), first
-                first, waiting, waiting_rows = first + waiting_rows, [], 0
-        if waiting:
-            yield pa.concat_tables(waiting), first
+            waiting = pa.concat_tables([waiting, table])
+            if len(waiting) >= _FILTERED_ROWS:
+                yield first, waiting
+                first, waiting = first + len(waiting), self.schema.empty_table()
+        if len(waiting) or not first:
+            yield first, waiting
 
     def part_tables(self, index: int) -> Iterator[pa.Table]:
         """Yield the metadata of a part's rows, including removed rows, in order, one batch at a time."""
@@ -313,26 +308,24 @@ class Store:
         known = self._masks.get(where)
         if known is not None:
             return known
-        if not self.rows:
-            self.checked(where)
-            return np.empty(0, np.bool_)
-        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
-
-        predicate = Predicate(where)
-        masks = [predicate.mask(self._with_ids(*several)) for several in self._long_tables()]
+        masks = self._masks_of(where, self._long_tables())
         return self._masks.keep(where, np.concatenate(masks))
 
     def knows(self, where: str) -> bool:
         """Whether the mask of a filter is cached, so that the filter need not be checked again."""
         return self._masks.get(where) is not None
 
-    def checked(self, where: str) -> Predicate:
-        """Return a filter as a predicate that was checked against the columns and `id`; raises as `matching`."""
+    def check_filter(self, where: str) -> None:
+        """Check a filter against the columns and `id`; raises as `matching`."""
+        self._masks_of(where, [(0, self.schema.empty_table())])
+
+    def _masks_of(
+        self, where: str, tables: Iterable[tuple[int, pa.Table]]
+    ) -> list[NDArray[np.bool_]]:
         from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
 
         predicate = Predicate(where)
-        predicate.mask(self._with_ids(self.schema.empty_table(), 0))
-        return predicate
+        return [predicate.mask(self._with_ids(table, first)) for first, table in tables]
 
     def mask(self, where: str) -> NDArray[np.bool_]:
         """Return a mask, shape (rows,), of live rows that satisfy a filter; raises as `matching`."""

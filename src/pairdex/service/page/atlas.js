@@ -8,6 +8,7 @@ import { listen } from "./atlas_input.js";
 import { AtlasView } from "./atlas_view.js";
 import { sentence } from "./notices.js";
 import { pictureSources, rowName, showPicture } from "./pictures.js";
+import { counted } from "./wording.js";
 
 const REACH = 16; // pixels around a point in which it can be picked
 const POINT_MS = 60; // the pointer rests this long before a caption is requested
@@ -75,7 +76,7 @@ export class Atlas {
     this.colours.offer(collection);
     byId("atlas-missing").hidden = true;
     byId("atlas-frame").hidden = false;
-    this.canvas.setAttribute("aria-label", `Map of ${this.data.count.toLocaleString("en")} rows of ${collection.name}`);
+    this.canvas.setAttribute("aria-label", `Map of ${counted(this.data.count, "row")} of ${collection.name}`);
     this.#resize();
     if (focus) this.canvas.focus();
   }

@@ -1,5 +1,7 @@
 // Pictures that cannot be loaded: counts them, says it in one line, and hides their tiles on demand.
 
+import { counted } from "./wording.js";
+
 const ENOUGH = 4; // failures, and no picture, after which the captions are shown in cards of one size
 const KEY = "pairdex-dead"; // collections none of whose pictures could be loaded in this tab
 const byId = (id) => document.getElementById(id);
@@ -43,7 +45,7 @@ export class DeadPictures {
     const { dead, isAll } = this;
     byId("dead-note").hidden = dead === 0;
     byId("dead-toggle").hidden = isAll;
-    byId("dead-words").textContent = isAll ? "No picture could be loaded here, so the captions are shown." : `${dead} ${dead === 1 ? "picture" : "pictures"} could not be loaded.`;
+    byId("dead-words").textContent = isAll ? "No picture could be loaded here, so the captions are shown." : `${counted(dead, "picture")} could not be loaded.`;
     byId("dead-toggle").textContent = this.isHiding ? "Show them" : "Hide them";
     this.grid.classList.toggle("no-dead", this.isHiding && !isAll);
   }

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { say } from "./notices.js";
 import { isDuplicates, thresholdOf } from "./state.js";
+import { counted, duration, number } from "./wording.js";
 
 const GROUPS = 12; // at a time
 const GROUP_ROWS = 8; // of each, until all are asked for
@@ -149,15 +150,14 @@ export function inGroups(tiles, rows) {
 
 function section({ group: { kept, size, loaded }, tiles }) {
   const part = byId("group").content.cloneNode(true).firstElementChild;
-  const name = `${size.toLocaleString("en")} ${size === 1 ? "row" : "rows"}`;
   part.dataset.kept = kept;
-  part.querySelector("h2").textContent = name;
+  part.querySelector("h2").textContent = counted(size, "row");
   const select = part.querySelector(".group-select");
-  select.textContent = size === 2 ? "Select the other" : `Select the ${Math.min(size - 1, MOST_SHOWN - 1).toLocaleString("en")} others`;
+  select.textContent = size === 2 ? "Select the other" : `Select the ${number(Math.min(size, MOST_SHOWN) - 1)} others`;
   select.setAttribute("aria-label", `${select.textContent} of group ${kept}`);
   const all = part.querySelector(".group-all");
   all.hidden = isWhole({ size, loaded });
-  all.textContent = size > MOST_SHOWN ? `Show the first ${MOST_SHOWN}` : `Show all ${size.toLocaleString("en")}`;
+  all.textContent = size > MOST_SHOWN ? `Show the first ${MOST_SHOWN}` : `Show all ${number(size)}`;
   all.setAttribute("aria-label", `${all.textContent} of group ${kept}`);
   const list = part.querySelector("ul");
   list.setAttribute("aria-label", `Group ${kept}`);
@@ -168,6 +168,5 @@ function section({ group: { kept, size, loaded }, tiles }) {
 /** What the status line says of the groups. */
 export function describeGroups({ groups, dropped, seconds }) {
   if (groups === 0) return "";
-  const number = (count) => count.toLocaleString("en");
-  return `${number(groups)} ${groups === 1 ? "group" : "groups"}, ${number(dropped)} ${dropped === 1 ? "row" : "rows"} besides the first of each · exact · ${seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`}`;
+  return `${counted(groups, "group")}, ${counted(dropped, "row")} besides the first of each · exact · ${duration(seconds)}`;
 }

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { rangeFacet } from "./range_facet.js";
 import { valuesFacet } from "./values_facet.js";
+import { number } from "./wording.js";
 
 const MOST_DISTINCT = 200; // text columns with more values are left to the SQL filter
 const OPEN = 4; // columns that are open at first
@@ -101,7 +102,7 @@ export class Filters {
     const offered = columns.filter((column) => isOffered(column) || this.filters[column.name]);
     const wasOpen = new Map([...this.place.querySelectorAll("details")].map((one) => [one.dataset.name, one.open]));
     const focused = document.activeElement?.dataset?.facet;
-    byId("facets-note").textContent = counted < rows ? `Counts are from a sample of ${counted.toLocaleString("en")} of ${rows.toLocaleString("en")} rows.` : "";
+    byId("facets-note").textContent = counted < rows ? `Counts are from a sample of ${number(counted)} of ${number(rows)} rows.` : "";
     this.place.replaceChildren(...offered.map((column, index) => this.#facet(column, wasOpen.get(column.name) ?? index < OPEN)));
     if (focused) this.place.querySelector(`[data-facet="${CSS.escape(focused)}"]`)?.focus();
   }

@@ -1,6 +1,7 @@
 // Texts around the results: the welcome, the status line, and errors.
 
 import { isFiltered, isSearch } from "./state.js";
+import { counted, duration, number } from "./wording.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -23,7 +24,7 @@ export function describe(state, collection, { grid, answer }) {
   const count = grid.rows.length;
   if (answer === null || count === 0) return "";
   const rows = answer.total === null ? `The nearest ${number(count)} of ${number(collection.rows)}` : shown(count, answer.total);
-  const facts = [`${rows}${HOW[answer.method](answer, state)}`, ...(isSearch(state) ? [answer.exact ? "exact" : "approximate"] : []), time(answer)];
+  const facts = [`${rows}${HOW[answer.method](answer, state)}`, ...(isSearch(state) ? [answer.exact ? "exact" : "approximate"] : []), duration(answer.seconds)];
   return [facts.join(" · "), answer.note ? sentence(answer.note) : ""].filter(Boolean).join(". ");
 }
 
@@ -35,7 +36,7 @@ const HOW = {
 };
 
 function shown(count, total) {
-  return count === total ? `All ${number(total)} ${total === 1 ? "row" : "rows"}` : `${number(count)} of ${number(total)} rows`;
+  return count === total ? `All ${counted(total, "row")}` : `${number(count)} of ${counted(total, "row")}`;
 }
 
 function inOrder({ sort }) {
@@ -44,14 +45,6 @@ function inOrder({ sort }) {
 
 function listed(words) {
   return words.map((word) => `“${word}”`).join(", ");
-}
-
-function number(count) {
-  return count.toLocaleString("en");
-}
-
-function time({ seconds }) {
-  return seconds < 1 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
 }
 
 export function clearNotice() {

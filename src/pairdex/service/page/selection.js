@@ -1,6 +1,7 @@
 // The selected rows and what can be done with all of them: search, save, filter, hide.
 
 import { save } from "./downloads.js";
+import { counted, number } from "./wording.js";
 
 const MOST_LIKE = 15; // terms of a search
 const byId = (id) => document.getElementById(id);
@@ -31,8 +32,7 @@ export class Selection {
     this.ids = new Set(ids);
     const count = this.ids.size;
     byId("selection").hidden = count === 0;
-    const of = found > count ? ` of ${found.toLocaleString("en")}` : "";
-    byId("selection-count").textContent = `${count.toLocaleString("en")}${of} ${found === 1 ? "row" : "rows"} selected`;
+    byId("selection-count").textContent = `${found > count ? `${number(count)} of ` : ""}${counted(found, "row")} selected`;
     byId("selection-like").textContent = count > MOST_LIKE ? `More like the first ${MOST_LIKE}` : "More like these";
     this.onChange(this.ids);
   }

@@ -4,12 +4,13 @@ import { compare } from "./compare.js";
 import { listenToDownloads } from "./downloads.js";
 import { showOrder } from "./order.js";
 import { isBrowse, isDuplicates, isSearch } from "./state.js";
+import { number } from "./wording.js";
 
 const MOST_SEEDS = 1_000_000;
 const byId = (id) => document.getElementById(id);
 
 export function offerCollections(collections) {
-  byId("collection").replaceChildren(...collections.map(({ name, rows }) => new Option(`${name} (${rows.toLocaleString("en")})`, name)));
+  byId("collection").replaceChildren(...collections.map(({ name, rows }) => new Option(`${name} (${number(rows)})`, name)));
   byId("collection").hidden = collections.length < 2;
 }
 

@@ -1,5 +1,7 @@
 // A column's values to choose from, each with its count.
 
+import { number } from "./wording.js";
+
 /** Return the elements; `choose(filter)` is called with {in: values}, or null for all. */
 export function valuesFacet({ name, values }, filter, choose) {
   const chosen = filter?.in ?? [];
@@ -18,14 +20,14 @@ function item(name, { value, count }, isChosen, onChange) {
   const label = document.createElement("label");
   const box = document.createElement("input");
   const words = document.createElement("span");
-  const number = document.createElement("small");
+  const rows = document.createElement("small");
   box.type = "checkbox";
   box.checked = isChosen;
   box.dataset.facet = `${name}=${value}`;
   words.textContent = value === "" ? "(empty)" : String(value);
-  number.textContent = count.toLocaleString("en");
+  rows.textContent = number(count);
   box.addEventListener("change", () => onChange(box.checked));
-  label.append(box, words, number);
+  label.append(box, words, rows);
   line.append(label);
   return line;
 }
