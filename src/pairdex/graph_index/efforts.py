@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +85,7 @@ class GraphCosts:
         def time(batch: WalkCost) -> float:
             return batch.fixed + visits * (batch.filtered if is_filtered else batch.visit)
 
-        pick: Callable[[WalkCost], float | None] = time
-        return between(self.batches, queries, pick)
+        return between(self.batches, queries, time)
 
 
 @dataclass(frozen=True)
