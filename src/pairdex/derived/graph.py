@@ -26,7 +26,6 @@ from pairdex.graph_index.efforts import (
     GraphCosts,
     GraphEffort,
     GraphPoints,
-    points_path,
     read_points,
     write_points,
 )
@@ -36,7 +35,7 @@ from pairdex.graph_index.search import WalkedGraph, open_graph
 from pairdex.graph_index.tune import measure_costs, measure_efforts
 from pairdex.ivf import tune
 from pairdex.ivf.costs import this_machine
-from pairdex.ivf.efforts import TUNED_K
+from pairdex.ivf.efforts import TUNED_K, points_path
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import read_manifest

@@ -41,13 +41,14 @@ from pairdex.ivf.efforts import (
     Effort,
     OperatingPoints,
     check_recall,
+    points_path,
     read_points,
     write_points,
 )
 from pairdex.ivf.file import IvfFile
 from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
-from pairdex.ivf.search import InvertedIndex, open_index, points_path
+from pairdex.ivf.search import InvertedIndex, open_index
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import is_sharded, read_manifest
 from pairdex.store.store import Store, VectorField

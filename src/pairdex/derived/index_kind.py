@@ -10,9 +10,8 @@ from typing import Any, cast, get_args
 from pairdex.derived.index import find_index, ivf_path, renew_index
 from pairdex.derived.kind import DerivedInfo, DerivedKind
 from pairdex.files.checks import Check, reading_check
-from pairdex.ivf.efforts import read_points
+from pairdex.ivf.efforts import points_path, read_points
 from pairdex.ivf.file import IvfFile
-from pairdex.ivf.search import points_path
 from pairdex.progress import Progress
 from pairdex.store.store import Store, VectorField
 

@@ -11,14 +11,9 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.graph_index.efforts import (
-    GraphEffort,
-    GraphPoints,
-    compared_rows,
-    points_path,
-    read_points,
-)
+from pairdex.graph_index.efforts import GraphEffort, GraphPoints, compared_rows, read_points
 from pairdex.graph_index.file import NO_NODE, REMEDY, GraphFile, node_bytes
+from pairdex.ivf.efforts import points_path
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
