@@ -131,7 +131,7 @@ def open_graph(
     header = file.header
     if header.parts != parts:
         raise Mismatch(
-            f"{path} indexes {len(header.parts)} parts with {counted(header.rows, 'row')}, the collection has "
+            f"{path} indexes {counted(len(header.parts), 'part')} with {counted(header.rows, 'row')}, the collection has "
             f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index --kind graph"
         )
     points = read_points(points_path(path))
