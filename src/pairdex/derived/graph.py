@@ -29,7 +29,7 @@ from pairdex.graph_index.efforts import (
     read_points,
     write_points,
 )
-from pairdex.graph_index.file import GraphFile, node_bytes
+from pairdex.graph_index.file import GraphFile
 from pairdex.graph_index.parameters import Parameters, choose
 from pairdex.graph_index.search import WalkedGraph, open_graph
 from pairdex.graph_index.tune import measure_costs, measure_efforts
@@ -45,7 +45,6 @@ from pairdex.work.processors import usable_processors
 __all__ = [
     "GRAPH",
     "GraphReport",
-    "expected_bytes",
     "find_graph",
     "graph_path",
     "make_graph",
@@ -53,8 +52,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-_ENTRY_BYTES = 1 << 20  # entries of a graph, at most about
 
 
 @dataclass(frozen=True)
@@ -85,11 +82,6 @@ class GraphReport:
 def graph_path(collection: Path, on: VectorField) -> Path:
     """Return the path of a collection's graph, which may not exist."""
     return collection / "indexes" / on / "graph"
-
-
-def expected_bytes(rows: int, dim: int, size: Size) -> int:
-    """Estimate the size of the file."""
-    return rows * node_bytes(dim, choose(rows, dim, size=size).degree) + _ENTRY_BYTES
 
 
 def find_graph(store: Store, on: VectorField) -> tuple[WalkedGraph, GraphPoints] | None:

@@ -21,8 +21,8 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_own_codes
 from pairdex.derived.graph import make_graph
 from pairdex.derived.index_costs import costs_of
-from pairdex.derived.index_report import Built, IndexReport, memory_of_shards, together
-from pairdex.derived.index_sizes import fitting_graph, fitting_lists
+from pairdex.derived.index_report import Built, IndexReport, together
+from pairdex.derived.index_sizes import fitting_graph, fitting_lists, memory_of_shards
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (

@@ -19,6 +19,7 @@ from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 
 __all__ = [
     "TUNED_K",
+    "AnyEffort",
     "Effort",
     "OperatingPoints",
     "QueryKind",
