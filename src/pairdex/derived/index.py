@@ -221,11 +221,7 @@ def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     manifest.check_cosine(collection, "an index")
     with lock.writing(collection):
         store = Store(collection)
-        if on not in store.manifest.vectors:
-            existing = " and ".join(store.manifest.vectors)
-            raise InvalidArgument(
-                f"{collection} has no {on} vectors; it has {existing} vectors", field="on"
-            )
+        store.check_kind(on)
         if store.rows == 0:
             raise InvalidArgument(f"{collection} has no rows to index")
         yield store
