@@ -37,15 +37,15 @@ class Pruner {
   void select(std::span<const Candidate> candidates, float slack, std::size_t most, std::vector<Candidate>& kept);
 
  private:
-  void take(std::uint32_t node);
+  // Squared distances from a node to each of `nodes_`.
+  void measure_from(std::uint32_t node);
   void hide(const Candidate& by, std::span<const Candidate> candidates, std::size_t from, float slack_squared);
 
   Codes codes_;
   const Kernel& kernel_;
   std::vector<std::int8_t> query_;
-  std::int32_t query_sum_ = 0;
   std::vector<std::uint32_t> nodes_, places_;
-  std::vector<std::int32_t> dots_;
+  std::vector<std::int32_t> distances_;
   std::vector<std::uint8_t> is_out_;
 };
 
