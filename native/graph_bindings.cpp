@@ -16,6 +16,9 @@ template <typename Value>
 using WritableMatrix = nb::ndarray<Value, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <typename Value>
 using OwnedRow = nb::ndarray<nb::numpy, Value, nb::ndim<1>>;
+using Norms = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Table = WritableMatrix<std::uint32_t>;
+using Counts = WritableBytes;
 
 Blocks blocks_of(const std::vector<Rows>& rows) {
   if (rows.empty()) throw nb::value_error("no blocks");
@@ -40,16 +43,12 @@ std::size_t count_of(std::size_t bytes, const graph::Layout& layout) {
   return bytes / layout.stride();
 }
 
-graph::Codes codes_of(const Matrix<std::uint8_t>& codes,
-                      const nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& norms) {
+graph::Codes codes_of(const Matrix<std::uint8_t>& codes, const Norms& norms) {
   if (codes.shape(0) != norms.size() || codes.shape(1) == 0 || codes.shape(1) % kCodeStep != 0) {
     throw nb::value_error("bad codes");
   }
   return {codes.data(), codes.shape(1), norms.data(), codes.shape(0)};
 }
-
-using Norms = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Table = WritableMatrix<std::uint32_t>;
 
 graph::EdgeTable table_of(const Table& table, std::size_t n) {
   const std::size_t size = table.shape(0) * table.shape(1);
@@ -64,8 +63,6 @@ graph::EdgeTable degree_table(const Table& table, std::size_t n) {
   layout_of(1, table.shape(1));
   return table_of(table, n);
 }
-
-using Counts = WritableBytes;
 
 graph::Chosen chosen_of(const Table& edges, const Counts& n_strict, std::size_t n) {
   const graph::EdgeTable table = degree_table(edges, n);

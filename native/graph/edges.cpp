@@ -79,7 +79,7 @@ struct Walking {
     }
     const auto present = choosing.near.of(node);
     others.assign(present.begin(), present.end());
-    for (const Visited& one : walk.visited()) others.push_back(one.node);
+    for (const Scored& one : walk.visited()) others.push_back(one.node);
     choosing.choose(node, others);
   }
 };
