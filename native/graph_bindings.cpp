@@ -108,13 +108,11 @@ void graph_write_rows(WritableBytes nodes, std::size_t degree, std::vector<Rows>
   const graph::Space space({mean.data(), mean.size()}, seed);
   const graph::WritableNodes to(nodes.data(), n, layout);
   interruptible([&](const std::atomic<bool>& stop) {
-    constexpr std::size_t kPiece = 1024;
-    for_each_piece((n + kPiece - 1) / kPiece, threads, stop,
-                   [&, scratch = std::vector<float>(2 * padded(layout.length))](std::size_t piece) mutable {
-                     for (std::size_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-                       graph::write_row(to, i, ids.data()[i], blocks, space, step, *kernel.rows, scratch);
-                     }
-                   });
+    constexpr std::size_t kPieceRows = 1024;
+    for_each_item(n, kPieceRows, threads, stop,
+                  [&, scratch = std::vector<float>(2 * padded(layout.length))](std::size_t i) mutable {
+                    graph::write_row(to, i, ids.data()[i], blocks, space, step, *kernel.rows, scratch);
+                  });
     return true;
   });
 }
@@ -127,12 +125,9 @@ void graph_write_edges(WritableBytes nodes, std::size_t dim, Table edges, float 
   const graph::EdgeTable table = table_of(edges, n);
   const graph::WritableNodes to(nodes.data(), n, layout);
   interruptible([&](const std::atomic<bool>& stop) {
-    constexpr std::size_t kPiece = 256;
-    for_each_piece((n + kPiece - 1) / kPiece, threads, stop, [&](std::size_t piece) {
-      for (std::size_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-        graph::write_edges(to, i, table.of(i), step, *kernel.graphs);
-      }
-    });
+    constexpr std::size_t kPieceNodes = 256;
+    for_each_item(n, kPieceNodes, threads, stop,
+                  [&](std::size_t i) { graph::write_edges(to, i, table.of(i), step, *kernel.graphs); });
     return true;
   });
 }
