@@ -32,8 +32,8 @@ class Pruner {
 
   // Some nodes as candidates of `node`, the nearest first, without the node itself, kNoNode and repetitions.
   void measure(std::uint32_t node, std::span<const std::uint32_t> others, std::vector<Candidate>& candidates);
-  // Appends candidates to `kept` until it has `most`: leaves out each of which one that is kept before is nearer than
-  // the node itself, by the factor `slack`. What `kept` has already counts as kept.
+  // Appends candidates to `kept` until it has `most`. It leaves out those that are nearer to one of `kept` than to the
+  // node, by the factor `slack`.
   void select(std::span<const Candidate> candidates, float slack, std::size_t most, std::vector<Candidate>& kept);
 
  private:

@@ -72,7 +72,7 @@ void Walk::offer(float score, std::uint32_t node) {
     is_allowed_.insert(is_allowed_.begin() + place, is_allowed);
     n_allowed_ += is_allowed;
   }
-  // Leave what comes after the last allowed node that counts.
+  // Drop what comes after the last allowed node that counts.
   const auto last_counts = [&] { return filter_.allowed.empty() || is_allowed_.back() != 0; };
   while (pool_.size() > most_ || n_allowed_ - last_counts() >= effort_) {
     n_allowed_ -= last_counts();

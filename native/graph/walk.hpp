@@ -1,4 +1,4 @@
-// The walk of one query through a graph: always on from the best node that it has not been at.
+// The walk of one query through a graph: each step visits the best of the nodes that are known and not yet visited.
 #pragma once
 
 #include <algorithm>

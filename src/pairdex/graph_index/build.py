@@ -1,6 +1,7 @@
 """Builds a graph: the nearest rows of each row first, then edges, then edges again by walks, twice.
 
-An interrupted build resumes from the folder `NAME.building` beside the file, after the last step that it finished.
+An interrupted build keeps its codes and tables of edges in the folder `NAME.building` beside the file. The next one does
+only the short steps between them again.
 """
 
 from __future__ import annotations
