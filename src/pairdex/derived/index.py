@@ -154,9 +154,7 @@ def index(
         shares = memory_of_shards(folder, memory_bytes)
         return together([one(shard, memory=share) for shard, share in shares.items()])
     with _writing(folder, on) as store:
-        graph_size = (
-            fitting_graph(store, kind, memory_bytes, size) if _may_have_graph(kind, on) else None
-        )
+        graph_size = fitting_graph(store, on, kind, memory_bytes, size)
         size, on_disk = fitting_lists(store, memory_bytes, graph_size or size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
@@ -174,10 +172,6 @@ def _check_choice(value: str, choices: tuple[str, ...], field: str) -> None:
         raise InvalidArgument(
             f"{field} is {value!r}, expected one of {', '.join(choices)}", field=field
         )
-
-
-def _may_have_graph(kind: IndexKind, on: VectorField) -> bool:
-    return kind == "graph" or (kind == "auto" and on == "image")
 
 
 def renew_index(

@@ -11,7 +11,7 @@ from pairdex.graph_index.parameters import choose as choose_graph
 from pairdex.ivf.file import GROUP_ROWS, row_bytes
 from pairdex.ivf.parameters import IndexKind, Size, choose
 from pairdex.store.shard_list import read_shard_list
-from pairdex.store.store import Store
+from pairdex.store.store import Store, VectorField
 from pairdex.wording import counted
 
 __all__ = ["fitting_graph", "fitting_lists", "memory_of_shards"]
@@ -41,7 +41,7 @@ def memory_of_shards(folder: Path, memory_bytes: int | None) -> dict[Path, int |
 
 
 def fitting_graph(
-    store: Store, kind: IndexKind, memory_bytes: int | None, size: Size | None
+    store: Store, on: VectorField, kind: IndexKind, memory_bytes: int | None, size: Size | None
 ) -> Size | None:
     """Return the size of the graph to build beside the lists; None for lists alone.
 
@@ -52,7 +52,7 @@ def fitting_graph(
     InvalidArgument
         `graph`, and memory is too small for one, its lists and the vectors.
     """
-    if kind == "lists":
+    if kind == "lists" or (kind == "auto" and on != "image"):
         return None
     if memory_bytes is None and kind == "graph":
         return size or "fast"
