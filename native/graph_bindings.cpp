@@ -16,6 +16,9 @@ template <typename Value>
 using WritableMatrix = nb::ndarray<Value, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <typename Value>
 using OwnedRow = nb::ndarray<nb::numpy, Value, nb::ndim<1>>;
+using Norms = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Table = WritableMatrix<std::uint32_t>;
+using Counts = WritableBytes;
 
 Blocks blocks_of(const std::vector<Rows>& rows) {
   if (rows.empty()) throw nb::value_error("no blocks");
@@ -40,16 +43,12 @@ std::size_t count_of(std::size_t bytes, const graph::Layout& layout) {
   return bytes / layout.stride();
 }
 
-graph::Codes codes_of(const Matrix<std::uint8_t>& codes,
-                      const nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& norms) {
+graph::Codes codes_of(const Matrix<std::uint8_t>& codes, const Norms& norms) {
   if (codes.shape(0) != norms.size() || codes.shape(1) == 0 || codes.shape(1) % kCodeStep != 0) {
     throw nb::value_error("bad codes");
   }
   return {codes.data(), codes.shape(1), norms.data(), codes.shape(0)};
 }
-
-using Norms = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Table = WritableMatrix<std::uint32_t>;
 
 graph::EdgeTable table_of(const Table& table, std::size_t n) {
   const std::size_t size = table.shape(0) * table.shape(1);
@@ -64,8 +63,6 @@ graph::EdgeTable degree_table(const Table& table, std::size_t n) {
   layout_of(1, table.shape(1));
   return table_of(table, n);
 }
-
-using Counts = WritableBytes;
 
 graph::Chosen chosen_of(const Table& edges, const Counts& n_strict, std::size_t n) {
   const graph::EdgeTable table = degree_table(edges, n);
@@ -111,13 +108,11 @@ void graph_write_rows(WritableBytes nodes, std::size_t degree, std::vector<Rows>
   const graph::Space space({mean.data(), mean.size()}, seed);
   const graph::WritableNodes to(nodes.data(), n, layout);
   interruptible([&](const std::atomic<bool>& stop) {
-    constexpr std::size_t kPiece = 1024;
-    for_each_piece((n + kPiece - 1) / kPiece, threads, stop,
-                   [&, scratch = std::vector<float>(2 * padded(layout.length))](std::size_t piece) mutable {
-                     for (std::size_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-                       graph::write_row(to, i, ids.data()[i], blocks, space, step, *kernel.rows, scratch);
-                     }
-                   });
+    constexpr std::size_t kPieceRows = 1024;
+    for_each_item(n, kPieceRows, threads, stop,
+                  [&, scratch = std::vector<float>(2 * padded(layout.length))](std::size_t i) mutable {
+                    graph::write_row(to, i, ids.data()[i], blocks, space, step, *kernel.rows, scratch);
+                  });
     return true;
   });
 }
@@ -130,12 +125,9 @@ void graph_write_edges(WritableBytes nodes, std::size_t dim, Table edges, float 
   const graph::EdgeTable table = table_of(edges, n);
   const graph::WritableNodes to(nodes.data(), n, layout);
   interruptible([&](const std::atomic<bool>& stop) {
-    constexpr std::size_t kPiece = 256;
-    for_each_piece((n + kPiece - 1) / kPiece, threads, stop, [&](std::size_t piece) {
-      for (std::size_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-        graph::write_edges(to, i, table.of(i), step, *kernel.graphs);
-      }
-    });
+    constexpr std::size_t kPieceNodes = 256;
+    for_each_item(n, kPieceNodes, threads, stop,
+                  [&](std::size_t i) { graph::write_edges(to, i, table.of(i), step, *kernel.graphs); });
     return true;
   });
 }

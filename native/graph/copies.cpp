@@ -24,13 +24,10 @@ std::uint64_t hash(const Half* row, std::size_t dim) {
 }  // namespace
 
 std::vector<std::uint32_t> first_equals(const Blocks& blocks, std::size_t n_threads, const std::atomic<bool>& stop) {
-  constexpr std::size_t kPiece = 4096;
+  constexpr std::size_t kPieceRows = 4096;
   const std::size_t n = blocks.n_rows(), dim = blocks.dim();
   std::vector<std::uint64_t> hashes(n);
-  for_each_piece((n + kPiece - 1) / kPiece, n_threads, stop, [&](std::size_t piece) {
-    for (std::size_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i)
-      hashes[i] = hash(blocks.row(i), dim);
-  });
+  for_each_item(n, kPieceRows, n_threads, stop, [&](std::size_t i) { hashes[i] = hash(blocks.row(i), dim); });
   std::vector<std::uint32_t> order(n), first(n);
   std::iota(order.begin(), order.end(), 0u);
   std::iota(first.begin(), first.end(), 0u);

@@ -16,12 +16,8 @@ constexpr std::uint32_t kEnoughWays = 2;    // to a node, of which one may go
 
 template <typename Work>
 void for_each_node(std::size_t n, Threads threads, const Work& work) {
-  for_each_piece((n + kPieceNodes - 1) / kPieceNodes, threads.n, threads.stop,
-                 [n, own = Work(work)](std::size_t piece) mutable {
-                   for (std::size_t i = piece * kPieceNodes; i < std::min(n, (piece + 1) * kPieceNodes); ++i) {
-                     own(static_cast<std::uint32_t>(i));
-                   }
-                 });
+  for_each_item(n, kPieceNodes, threads.n, threads.stop,
+                [own = Work(work)](std::size_t i) mutable { own(static_cast<std::uint32_t>(i)); });
 }
 
 void write(std::span<const Candidate> kept, std::span<std::uint32_t> out) {
@@ -79,7 +75,7 @@ struct Walking {
     }
     const auto present = choosing.near.of(node);
     others.assign(present.begin(), present.end());
-    for (const Visited& one : walk.visited()) others.push_back(one.node);
+    for (const Scored& one : walk.visited()) others.push_back(one.node);
     choosing.choose(node, others);
   }
 };

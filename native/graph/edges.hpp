@@ -1,4 +1,4 @@
-// The edges of all nodes, made in passes. A pass depends on what was there before it alone, not on threads.
+// The edges of all nodes, made in passes. A pass depends only on what was there before it, not on threads.
 #pragma once
 
 #include <atomic>

@@ -8,10 +8,8 @@
 namespace pairdex::graph {
 namespace {
 
-bool is_better(const Seed& a, const Seed& b) { return a.score > b.score || (a.score == b.score && a.node < b.node); }
-
 // Takes a seed if it is among the best n.
-void offer(std::vector<Seed>& best, std::size_t n, const Seed& seed) {
+void offer(std::vector<Scored>& best, std::size_t n, const Scored& seed) {
   if (best.size() == n && !is_better(seed, best.back())) return;
   if (best.size() == n) best.pop_back();
   best.insert(std::upper_bound(best.begin(), best.end(), seed, is_better), seed);
@@ -22,7 +20,7 @@ void offer(std::vector<Seed>& best, std::size_t n, const Seed& seed) {
 Chooser::Chooser(const Entries& entries, const GraphKernel& kernel)
     : entries_(entries), kernel_(kernel), along_(entries.basis.biases.size()) {}
 
-std::span<const Seed> Chooser::choose(const RoundedQuery& query, std::size_t n_groups, std::size_t n_seeds) {
+std::span<const Scored> Chooser::choose(const RoundedQuery& query, std::size_t n_groups, std::size_t n_seeds) {
   project(query);
   score(entries_.groups, 0, entries_.groups.blocks(), scores_);
   groups_.clear();
@@ -30,7 +28,7 @@ std::span<const Seed> Chooser::choose(const RoundedQuery& query, std::size_t n_g
     if (std::isfinite(scores_[i])) offer(groups_, n_groups, {scores_[i], static_cast<std::uint32_t>(i)});
   }
   seeds_.clear();
-  for (const Seed& group : groups_) {
+  for (const Scored& group : groups_) {
     const std::size_t first = group.node * kGroupBlocks;
     score(entries_.rows, first, first + kGroupBlocks, scores_);
     for (std::size_t i = 0; i < scores_.size(); ++i) {

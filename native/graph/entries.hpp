@@ -30,10 +30,15 @@ struct Entries {
 
 inline constexpr std::size_t kGroupBlocks = 4;
 
-struct Seed {
+// A node, or a group, with its score for a query.
+struct Scored {
   float score;
   std::uint32_t node;
 };
+
+inline bool is_better(const Scored& a, const Scored& b) {
+  return a.score > b.score || (a.score == b.score && a.node < b.node);
+}
 
 // Scratch of one thread.
 class Chooser {
@@ -41,7 +46,7 @@ class Chooser {
   Chooser(const Entries& entries, const GraphKernel& kernel);
 
   // The best `n_seeds` rows of the best `n_groups` groups, the best first.
-  std::span<const Seed> choose(const RoundedQuery& query, std::size_t n_groups, std::size_t n_seeds);
+  std::span<const Scored> choose(const RoundedQuery& query, std::size_t n_groups, std::size_t n_seeds);
 
  private:
   void project(const RoundedQuery& query);
@@ -52,7 +57,7 @@ class Chooser {
   const GraphKernel& kernel_;
   std::vector<float> along_, scores_;
   RoundedQuery projected_;
-  std::vector<Seed> groups_, seeds_;
+  std::vector<Scored> groups_, seeds_;
 };
 
 }  // namespace pairdex::graph

@@ -58,6 +58,11 @@ class NodesOf {
   auto* slopes(std::size_t i) const { return as<Half>(node(i) + layout_.slopes_at()); }
   auto* edges(std::size_t i) const { return as<std::uint32_t>(node(i) + layout_.edges_at()); }
 
+  // The head and the row.
+  void prefetch_row(std::size_t i) const {
+    for (std::size_t at = 0; at < layout_.codes_at(); at += kLine) __builtin_prefetch(node(i) + at);
+  }
+
  private:
   template <typename T>
   static auto* as(const std::uint8_t* bytes) {

@@ -21,11 +21,6 @@ std::uint8_t every_fourth(std::uint32_t bits) {
   return static_cast<std::uint8_t>(bits | bits >> 12);
 }
 
-void prefetch_row(const WritableNodes& nodes, std::size_t i) {
-  const std::uint8_t* bytes = nodes.node(i);
-  for (std::size_t at = 0; at < nodes.layout().codes_at(); at += kLine) __builtin_prefetch(bytes + at);
-}
-
 }  // namespace
 
 void write_row(const WritableNodes& nodes, std::size_t i, std::uint32_t id, const Blocks& blocks, const Space& space,
@@ -56,7 +51,7 @@ void write_edges(const WritableNodes& nodes, std::size_t i, std::span<const std:
   std::memset(codes, 0, layout.length / 8 * layout.degree);
   for (std::size_t e = 0; e < layout.degree; ++e) {
     const std::uint32_t to = e < edges.size() ? edges[e] : kNoNode;
-    if (e + kAhead < edges.size() && edges[e + kAhead] != kNoNode) prefetch_row(nodes, edges[e + kAhead]);
+    if (e + kAhead < edges.size() && edges[e + kAhead] != kNoNode) nodes.prefetch_row(edges[e + kAhead]);
     nodes.edges(i)[e] = to;
     nodes.offsets(i)[e] = {kNowhere};
     nodes.slopes(i)[e] = {0};

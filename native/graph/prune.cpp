@@ -6,12 +6,18 @@
 
 namespace pairdex::graph {
 
-void Pruner::take(std::uint32_t node) {
+void Pruner::measure_from(std::uint32_t node) {
   const std::uint8_t* code = codes_.codes + node * codes_.length;
-  query_sum_ = 0;
+  std::int32_t sum = 0;
   for (std::size_t i = 0; i < codes_.length; ++i) {
     query_[i] = static_cast<std::int8_t>(code[i] - kZero);
-    query_sum_ += query_[i];
+    sum += query_[i];
+  }
+  distances_.resize(nodes_.size());
+  kernel_.joins->row_dots(query_.data(), codes_.codes, codes_.length, nodes_.data(), nodes_.size(), distances_.data());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const std::int32_t dot = distances_[i] - kZero * sum;
+    distances_[i] = codes_.norms[node] + codes_.norms[nodes_[i]] - 2 * dot;
   }
 }
 
@@ -22,14 +28,9 @@ void Pruner::measure(std::uint32_t node, std::span<const std::uint32_t> others, 
   }
   std::sort(nodes_.begin(), nodes_.end());
   nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
-  take(node);
-  dots_.resize(nodes_.size());
-  kernel_.joins->row_dots(query_.data(), codes_.codes, codes_.length, nodes_.data(), nodes_.size(), dots_.data());
+  measure_from(node);
   candidates.clear();
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const std::int32_t dot = dots_[i] - kZero * query_sum_;
-    candidates.push_back({codes_.norms[node] + codes_.norms[nodes_[i]] - 2 * dot, nodes_[i]});
-  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) candidates.push_back({distances_[i], nodes_[i]});
   std::sort(candidates.begin(), candidates.end());
 }
 
@@ -54,13 +55,9 @@ void Pruner::hide(const Candidate& by, std::span<const Candidate> candidates, st
     nodes_.push_back(candidates[i].node);
     places_.push_back(static_cast<std::uint32_t>(i));
   }
-  take(by.node);
-  dots_.resize(nodes_.size());
-  kernel_.joins->row_dots(query_.data(), codes_.codes, codes_.length, nodes_.data(), nodes_.size(), dots_.data());
+  measure_from(by.node);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const std::int32_t dot = dots_[i] - kZero * query_sum_;
-    const std::int32_t between = codes_.norms[by.node] + codes_.norms[nodes_[i]] - 2 * dot;
-    if (static_cast<float>(between) * slack_squared <= static_cast<float>(candidates[places_[i]].distance)) {
+    if (static_cast<float>(distances_[i]) * slack_squared <= static_cast<float>(candidates[places_[i]].distance)) {
       is_out_[places_[i]] = 1;
     }
   }

@@ -32,20 +32,20 @@ class Pruner {
 
   // Some nodes as candidates of `node`, the nearest first, without the node itself, kNoNode and repetitions.
   void measure(std::uint32_t node, std::span<const std::uint32_t> others, std::vector<Candidate>& candidates);
-  // Appends candidates to `kept` until it has `most`: leaves out each of which one that is kept before is nearer than
-  // the node itself, by the factor `slack`. What `kept` has already counts as kept.
+  // Appends candidates to `kept` until it has `most`. It leaves out those that are nearer to one of `kept` than to the
+  // node, by the factor `slack`.
   void select(std::span<const Candidate> candidates, float slack, std::size_t most, std::vector<Candidate>& kept);
 
  private:
-  void take(std::uint32_t node);
+  // Squared distances from a node to each of `nodes_`.
+  void measure_from(std::uint32_t node);
   void hide(const Candidate& by, std::span<const Candidate> candidates, std::size_t from, float slack_squared);
 
   Codes codes_;
   const Kernel& kernel_;
   std::vector<std::int8_t> query_;
-  std::int32_t query_sum_ = 0;
   std::vector<std::uint32_t> nodes_, places_;
-  std::vector<std::int32_t> dots_;
+  std::vector<std::int32_t> distances_;
   std::vector<std::uint8_t> is_out_;
 };
 

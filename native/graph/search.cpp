@@ -90,17 +90,13 @@ class Worker {
     const auto visited = lane.walk->visited();
     work_.visited.fetch_add(visited.size(), std::memory_order_relaxed);
     best_.clear();
-    for (const Visited& one : visited) {
+    for (const Scored& one : visited) {
       if (work_.filter.allows(*work_.index.nodes.head(one.node))) best_.push_back(one);
     }
     const std::size_t n = std::min(best_.size(), std::max(work_.effort.compared, work_.request.k));
     std::partial_sort(best_.begin(), best_.begin() + static_cast<std::ptrdiff_t>(n), best_.end(), is_better);
     best_.resize(n);
     compare(lane.number, lane.norm);
-  }
-
-  static bool is_better(const Visited& a, const Visited& b) {
-    return a.score > b.score || (a.score == b.score && a.node < b.node);
   }
 
   void compare(std::size_t number, double norm) {
@@ -145,7 +141,7 @@ class Worker {
   Chooser chooser_;
   std::vector<float> unit_, rotated_;
   std::array<Lane, kTogether> lanes_;
-  std::vector<Visited> best_;
+  std::vector<Scored> best_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The space of a graph: vectors are centred and rotated at random, so that every dimension tells as much.
+// The space of a graph: vectors are centred and rotated at random, so that every dimension holds as much of them.
 #pragma once
 
 #include <cstddef>

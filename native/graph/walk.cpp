@@ -12,7 +12,7 @@ constexpr std::size_t kMostVisits = 1u << 16;  // a damaged file could lead in c
 
 }  // namespace
 
-void Walk::begin(const RoundedQuery& query, std::span<const Seed> seeds, std::size_t effort, std::uint32_t avoided) {
+void Walk::begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort, std::uint32_t avoided) {
   query_ = &query;
   avoided_ = avoided;
   edge_query_ = {.codes = query.codes.data(),
@@ -26,8 +26,8 @@ void Walk::begin(const RoundedQuery& query, std::span<const Seed> seeds, std::si
   pool_.clear();
   is_allowed_.clear();
   visited_.clear();
-  for (const Seed& seed : seeds) prefetch_row(seed.node);
-  for (const Seed& seed : seeds) offer(score(seed.node), seed.node);
+  for (const Scored& seed : seeds) nodes_.prefetch_row(seed.node);
+  for (const Scored& seed : seeds) offer(score(seed.node), seed.node);
   next_ = take_best();
 }
 
@@ -72,7 +72,7 @@ void Walk::offer(float score, std::uint32_t node) {
     is_allowed_.insert(is_allowed_.begin() + place, is_allowed);
     n_allowed_ += is_allowed;
   }
-  // Leave what comes after the last allowed node that counts.
+  // Drop what comes after the last allowed node that counts.
   const auto last_counts = [&] { return filter_.allowed.empty() || is_allowed_.back() != 0; };
   while (pool_.size() > most_ || n_allowed_ - last_counts() >= effort_) {
     n_allowed_ -= last_counts();
@@ -103,12 +103,6 @@ std::uint32_t Walk::take_best() {
   const std::uint32_t node = pool_[first_new_];
   pool_[first_new_++] |= kSeen;
   return node;
-}
-
-void Walk::prefetch_row(std::uint32_t node) const {
-  const std::uint8_t* bytes = nodes_.node(node);
-  const std::size_t end = sizeof(Head) + nodes_.layout().length;
-  for (std::size_t at = 0; at < end; at += kLine) __builtin_prefetch(bytes + at);
 }
 
 }  // namespace pairdex::graph

@@ -1,4 +1,4 @@
-// The walk of one query through a graph: always on from the best node that it has not been at.
+// The walk of one query through a graph: each step visits the best of the nodes that are known and not yet visited.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +12,6 @@
 #include "graph/space.hpp"
 
 namespace pairdex::graph {
-
-struct Visited {
-  float score;
-  std::uint32_t node;
-};
 
 // Which nodes may be answers; all if `allowed` is empty.
 struct Filter {
@@ -42,12 +37,12 @@ class Walk {
 
   // `effort`: that many of the best nodes that are allowed are visited, never `avoided`. The query must outlive the
   // walk.
-  void begin(const RoundedQuery& query, std::span<const Seed> seeds, std::size_t effort,
+  void begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort,
              std::uint32_t avoided = kNoNode);
   // Visits one node; false if there is none left.
   bool go_on();
   // The nodes that were visited, with their scores, in order.
-  std::span<const Visited> visited() const { return visited_; }
+  std::span<const Scored> visited() const { return visited_; }
 
   // The score of a node by its own row.
   float score(std::size_t i) const;
@@ -58,7 +53,6 @@ class Walk {
   void offer(float score, std::uint32_t node);
   bool has(std::uint32_t node) const;  // in the pool
   std::uint32_t take_best();
-  void prefetch_row(std::uint32_t node) const;
 
   const Nodes& nodes_;
   float step_;
@@ -74,7 +68,7 @@ class Walk {
   std::vector<float> scores_;  // of the pool, best first
   std::vector<std::uint32_t> pool_;
   std::vector<std::uint8_t> is_allowed_;  // of the pool; empty without a filter
-  std::vector<Visited> visited_;
+  std::vector<Scored> visited_;
 };
 
 }  // namespace pairdex::graph

@@ -1,5 +1,4 @@
-// AVX2 without VNNI. VPMADDUBSW would saturate its 16-bit sums of full-range bytes; splitting the code bytes into
-// even and odd ones as 16-bit numbers keeps every sum exact.
+// AVX2 without VNNI.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -13,15 +12,6 @@ namespace {
 #include "kernels/select.inl"
 
 constexpr std::size_t kTileQueries = 4;
-
-inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
-  const __m256i even_codes = _mm256_and_si256(codes, _mm256_set1_epi16(0x00ff));
-  const __m256i odd_codes = _mm256_srli_epi16(codes, 8);
-  const __m256i even_query = _mm256_srai_epi16(_mm256_slli_epi16(query, 8), 8);
-  const __m256i odd_query = _mm256_srai_epi16(query, 8);
-  sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even_codes, even_query));
-  sums = _mm256_add_epi32(sums, _mm256_madd_epi16(odd_codes, odd_query));
-}
 
 #include "kernels/avx2_codes.inl"
 

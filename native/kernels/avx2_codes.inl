@@ -1,11 +1,6 @@
-// The code kernels with 256-bit vectors; the including file defines `add_products(sums, codes, query)` that adds to
-// each of 8 sums the 4 products of unsigned code bytes and signed query bytes.
+// The code kernels with 256-bit vectors; with or without AVX-VNNI, see avx2_products.inl.
 
-inline __m256i four_bytes(const std::int8_t* query) {
-  std::int32_t word;
-  std::memcpy(&word, query, sizeof word);
-  return _mm256_set1_epi32(word);
-}
+#include "kernels/avx2_products.inl"
 
 // kQueries x 16 rows: a half group.
 template <std::size_t kQueries>

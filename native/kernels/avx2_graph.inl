@@ -1,15 +1,20 @@
-// Searches of graphs with 256-bit vectors. The including file defines add_products(sums, codes, query) for any codes,
-// and add_bits(sums, codes, query) for codes of at most 128.
+// Searches of graphs with 256-bit vectors; with or without AVX-VNNI, see avx2_products.inl.
+
+#include "kernels/avx2_products.inl"
 
 constexpr std::size_t kPlanes = 8;
 constexpr std::size_t kEdgesHere = 8;
 
 inline __m256i load(const void* bytes) { return _mm256_loadu_si256(static_cast<const __m256i*>(bytes)); }
 
-inline __m256i four_codes(const std::int8_t* codes) {
-  std::int32_t four;
-  __builtin_memcpy(&four, codes, sizeof four);
-  return _mm256_set1_epi32(four);
+// As add_products, for codes of at most 128.
+inline void add_bits(__m256i& sums, __m256i codes, __m256i query) {
+#ifdef PAIRDEX_VNNI
+  add_products(sums, codes, query);
+#else
+  const __m256i pairs = _mm256_maddubs_epi16(codes, query);  // two products of 128 x 127 fit into 16 bits
+  sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
 }
 
 inline __m256 wide(const Half* halves) {
@@ -26,7 +31,7 @@ inline __m256i sums_of(const GraphEdges& edges, const GraphQuery& query, std::si
 #pragma GCC unroll 8
     for (std::size_t p = 0; p < kPlanes; ++p) {
       const __m256i plane = _mm256_set1_epi8(static_cast<char>(1u << p));
-      add_bits(sums[p], _mm256_and_si256(bits, plane), four_codes(query.codes + i + 4 * p));
+      add_bits(sums[p], _mm256_and_si256(bits, plane), four_bytes(query.codes + i + 4 * p));
     }
   }
   __m256i sum = sums[0];
@@ -53,12 +58,6 @@ std::uint32_t estimate(const GraphEdges& edges, const GraphQuery& query, float b
     above |= static_cast<std::uint32_t>(_mm256_movemask_ps(is_above)) << first;
   }
   return above;
-}
-
-inline std::int32_t sum_of(__m256i sums) {
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
 }
 
 std::int32_t row_dot(const std::uint8_t* row, const std::int8_t* query, std::size_t length) {
@@ -94,7 +93,7 @@ GraphWay way(const std::uint8_t* from, const std::uint8_t* to, std::size_t lengt
 void table_dots(const std::uint8_t* rows, std::size_t length, const std::int8_t* query, std::int32_t* out) {
   __m256i low = _mm256_setzero_si256(), high = low;
   for (std::size_t i = 0; i < length; i += 4, rows += 64) {
-    const __m256i four = four_codes(query + i);
+    const __m256i four = four_bytes(query + i);
     add_products(low, load(rows), four);
     add_products(high, load(rows + 32), four);
   }

@@ -1,12 +1,7 @@
-// Joins with 256-bit vectors; the including file defines `add_products(sums, codes, query)` as avx2_codes.inl wants it.
+// Joins with 256-bit vectors; with or without AVX-VNNI, see avx2_products.inl.
 
+#include "kernels/avx2_products.inl"
 #include "kernels/join.inl"
-
-inline std::int32_t sum_of(__m256i values) {
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
-}
 
 void reach(const std::int32_t* dots, const std::int32_t* starts, const std::int32_t* limits, std::size_t n_queries,
            std::uint32_t* masks) {

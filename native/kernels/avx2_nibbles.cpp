@@ -9,15 +9,10 @@
 namespace pairdex {
 namespace {
 
+#include "kernels/avx2_products.inl"
 #include "kernels/nibbles.inl"
 
 constexpr std::size_t kFlush = 32;  // coordinates: 8 sums of two products of at most 15 x 127
-
-inline __m256i four_bytes(const std::int8_t* query) {
-  std::int32_t word;
-  std::memcpy(&word, query, sizeof word);
-  return _mm256_set1_epi32(word);
-}
 
 // kQueries x 8 rows: a quarter of a group.
 template <std::size_t kQueries>

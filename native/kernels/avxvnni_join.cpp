@@ -5,12 +5,10 @@
 
 #include "kernels/kernel.hpp"
 
+#define PAIRDEX_VNNI
+
 namespace pairdex {
 namespace {
-
-inline void add_products(__m256i& sums, __m256i codes, __m256i query) {
-  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(codes), "x"(query));
-}
 
 #include "kernels/avx2_join.inl"
 

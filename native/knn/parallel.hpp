@@ -40,4 +40,13 @@ void for_each_piece(std::size_t n_pieces, std::size_t n_threads, const std::atom
   if (error) std::rethrow_exception(error);
 }
 
+// Calls work(i) for every i below n, `piece` of them at a time, as for_each_piece does.
+template <typename Work>
+void for_each_item(std::size_t n, std::size_t piece, std::size_t n_threads, const std::atomic<bool>& stop,
+                   const Work& work) {
+  for_each_piece((n + piece - 1) / piece, n_threads, stop, [n, piece, own = Work(work)](std::size_t number) mutable {
+    for (std::size_t i = number * piece; i < std::min(n, (number + 1) * piece); ++i) own(i);
+  });
+}
+
 }  // namespace pairdex

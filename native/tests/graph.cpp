@@ -114,12 +114,12 @@ TEST_CASE("a walk over nodes of random bytes ends, and stays among them") {
     graph::Walk walk(nodes, 0.01f, kScalarGraph, filter);
     graph::RoundedQuery query;
     query.round(random_values(layout.length, 3));
-    const graph::Seed seed{0.0f, 7};
+    const graph::Scored seed{0.0f, 7};
     walk.begin(query, {&seed, 1}, 30);
     while (walk.go_on()) {
     }
     CHECK(!walk.visited().empty());
-    for (const graph::Visited& one : walk.visited()) CHECK(one.node < kNodes);
+    for (const graph::Scored& one : walk.visited()) CHECK(one.node < kNodes);
   }
 }
 

@@ -25,7 +25,7 @@ from pairdex.curate.id_files import read_ids, read_ids_of, read_urls
 from pairdex.derived.atlas import files as atlas
 from pairdex.derived.codes import codes_path
 from pairdex.derived.graph import graph_path
-from pairdex.derived.index import ivf_path, points_path
+from pairdex.derived.index import ivf_path
 from pairdex.derived.projections.files import open_projection
 from pairdex.derived.projections.models import Fit, model_bytes, read_model
 from pairdex.derived.projections.pca import fit_pca
@@ -37,6 +37,7 @@ from pairdex.files import checksums, sealed_json
 from pairdex.files.neighbour_files import read_facts, read_neighbours
 from pairdex.files.query_files import read_query_set
 from pairdex.files.vectors import open_vectors
+from pairdex.ivf.efforts import points_path
 from pairdex.knn.codes import verify_codes
 from pairdex.parts.bundle import open_bundle
 from pairdex.parts.note import read_note

@@ -11,7 +11,7 @@ from conftest import laion_columns, save_part
 from ivf_data import image_and_text_rows
 from pairdex.derived.graph import find_graph, graph_path
 from pairdex.errors import InvalidArgument
-from pairdex.graph_index.efforts import points_path
+from pairdex.ivf.efforts import points_path
 from pairdex.store.store import Store
 
 ROWS = 4000

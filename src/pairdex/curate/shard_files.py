@@ -20,7 +20,7 @@ from pairdex.derived.lookups.urls import URLS
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, checksums
 from pairdex.files.links import link
-from pairdex.ivf.search import points_path
+from pairdex.ivf.efforts import points_path
 from pairdex.progress import Meter
 from pairdex.store.manifest import FileEntry, Manifest, PartEntry, write_manifest
 from pairdex.store.removed import copy_removed

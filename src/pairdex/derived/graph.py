@@ -1,4 +1,4 @@
-"""The graph of a collection: built, measured, opened; and as a kind of derived data.
+"""The graph of a collection: built, measured and opened.
 
 `indexes/<image|text>/graph` may be deleted at any time; searches then go by the lists, which lie beside it.
 """
@@ -7,46 +7,40 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import get_args
 
 import numpy as np
 
 from pairdex.derived.codes import find_own_codes
 from pairdex.derived.index_costs import costed_queries
-from pairdex.derived.kind import DerivedInfo, DerivedKind
-from pairdex.errors import DamagedFile, InvalidArgument, Mismatch, MissingFile, UnsupportedFormat
-from pairdex.files import atomic, lock
-from pairdex.files.checks import Check, reading_check
+from pairdex.derived.index_files import known_points, part_checksums, whole_file
+from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
+from pairdex.files import atomic
 from pairdex.graph_index.build import build
 from pairdex.graph_index.efforts import (
     GraphCosts,
     GraphEffort,
     GraphPoints,
-    points_path,
     read_points,
     write_points,
 )
-from pairdex.graph_index.file import GraphFile, node_bytes
+from pairdex.graph_index.file import GraphFile
 from pairdex.graph_index.parameters import Parameters, choose
 from pairdex.graph_index.search import WalkedGraph, open_graph
 from pairdex.graph_index.tune import measure_costs, measure_efforts
 from pairdex.ivf import tune
 from pairdex.ivf.costs import this_machine
-from pairdex.ivf.efforts import TUNED_K
+from pairdex.ivf.efforts import TUNED_K, points_path
 from pairdex.ivf.parameters import DEFAULT_RECALL, Size
 from pairdex.progress import Progress, at_step
-from pairdex.store.manifest import read_manifest
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 
 __all__ = [
-    "GRAPH",
     "GraphReport",
-    "expected_bytes",
+    "earlier_settings",
     "find_graph",
     "graph_path",
     "make_graph",
@@ -54,8 +48,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-_ENTRY_BYTES = 1 << 20  # entries of a graph, at most about
 
 
 @dataclass(frozen=True)
@@ -88,11 +80,6 @@ def graph_path(collection: Path, on: VectorField) -> Path:
     return collection / "indexes" / on / "graph"
 
 
-def expected_bytes(rows: int, dim: int, size: Size) -> int:
-    """Estimate the size of the file."""
-    return rows * node_bytes(dim, choose(rows, dim, size=size).degree) + _ENTRY_BYTES
-
-
 def find_graph(store: Store, on: VectorField) -> tuple[WalkedGraph, GraphPoints] | None:
     """Open the graph of the collection's vectors.
 
@@ -106,7 +93,7 @@ def find_graph(store: Store, on: VectorField) -> tuple[WalkedGraph, GraphPoints]
     if not path.exists():
         return None
     try:
-        return open_graph(path, store.vectors(on).blocks, _parts(store, on))
+        return open_graph(path, store.vectors(on).blocks, part_checksums(store, on))
     except (DamagedFile, Mismatch, MissingFile, UnsupportedFormat) as error:
         _log.warning("searching without the graph: %s", error)
         return None
@@ -136,12 +123,12 @@ def make_graph(
         atomic.make_folder(path.parent)
         step = at_step(progress, "building the graph")
         threads = usable_processors()
-        parts = _parts(store, on)
+        parts = part_checksums(store, on)
         if not build(blocks, parts, path, parameters, threads=threads, progress=step):
             return None
         how = "built"
     graph = WalkedGraph(GraphFile(path), blocks)
-    known = _known_points(path, graph.file) if how == "unchanged" else None
+    known = known_points(graph.file, read_points) if how == "unchanged" else None
     points = known
     if points is None:
         points = _measured(store, on, graph, recall, progress)
@@ -181,83 +168,15 @@ def _measured(
 
 def _is_current(store: Store, on: VectorField, parameters: Parameters) -> bool:
     """Return whether the graph is whole, of these rows, and has these parameters."""
-    path = graph_path(store.path, on)
-    try:
-        file = GraphFile(path)
-        file.verify()
-    except MissingFile:
+    file = whole_file(graph_path(store.path, on), GraphFile, "graph")
+    if file is None or file.header.parts != part_checksums(store, on):
         return False
-    except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the graph from scratch: %s", error)
-        return False
-    header = file.header
-    settings = (header.degree, header.seed)
-    return header.parts == _parts(store, on) and settings == (parameters.degree, parameters.seed)
+    return (file.header.degree, file.header.seed) == (parameters.degree, parameters.seed)
 
 
-def _known_points(path: Path, file: GraphFile) -> GraphPoints | None:
-    try:
-        points = read_points(points_path(path))
-    except (DamagedFile, MissingFile, UnsupportedFormat):
-        return None
-    return points if points.of == file.seal else None
-
-
-def _parts(store: Store, on: VectorField) -> list[str]:
-    return [part.files[on].checksum for part in store.manifest.parts if part.rows]
-
-
-def _find(collection: Path) -> list[str]:
-    return [on for on in get_args(VectorField) if graph_path(collection, on).exists()]
-
-
-def _describe(store: Store, name: str) -> DerivedInfo:
-    on = cast("VectorField", name)
-    found = find_graph(store, on)
-    details: dict[str, Any] = {"on": on}
-    if found is not None:
-        graph, points = found
-        header = graph.file.header
-        details |= {"degree": header.degree, "nodes": header.nodes, "asked": points.recall}
-    return DerivedInfo(
-        GRAPH.name,
-        name,
-        title=f"graph of {on} vectors",
-        rows=None if found is None else store.rows,
-        bytes=graph_path(store.path, on).stat().st_size,
-        current=found is not None,
-        details=details,
-    )
-
-
-def _checks(collection: Path, name: str) -> Iterator[Check]:
-    path = graph_path(collection, cast("VectorField", name))
-    remedy = f"run pairdex index {collection} --on {name} --kind graph again"
-    yield reading_check(collection, path, partial(_read_all, path), remedy=remedy)
-    points = points_path(path)
-    if points.exists():
-        yield reading_check(collection, points, partial(read_points, points), remedy=remedy)
-
-
-def _read_all(path: Path) -> None:
-    GraphFile(path).verify()
-
-
-def _make(collection: Path, name: str, progress: Progress | None) -> None:
-    """Bring the graph up to date with its earlier settings."""
-    on = cast("VectorField", name)
-    read_manifest(collection)  # raises MissingFile before the lock file is made
-    with lock.writing(collection):
-        store = Store(collection)
-        store.check_kind(on)
-        if store.rows == 0:
-            raise InvalidArgument(f"{collection} has no rows to index")
-        recall, size = _earlier(graph_path(collection, on))
-        make_graph(store, on, recall=recall, size=size, progress=progress)
-
-
-def _earlier(path: Path) -> tuple[float, Size]:
+def earlier_settings(store: Store, on: VectorField) -> tuple[float, Size]:
     """Return the recall and size of the existing graph; the defaults if it is missing or damaged."""
+    path = graph_path(store.path, on)
     sizes: tuple[Size, ...] = get_args(Size)
     try:
         header = GraphFile(path).header
@@ -266,14 +185,3 @@ def _earlier(path: Path) -> tuple[float, Size]:
         return DEFAULT_RECALL, "fast"
     degrees = {choose(header.rows, header.dim, size=size).degree: size for size in sizes}
     return recall, degrees[header.degree]
-
-
-GRAPH = DerivedKind(
-    name="graph",
-    heading="indexes",
-    files=("indexes/*/graph", "indexes/*/graph.json"),
-    find=_find,
-    describe=_describe,
-    checks=_checks,
-    make=_make,
-)

@@ -19,10 +19,11 @@ import numpy as np
 
 from pairdex.arguments import StrPath, checked
 from pairdex.derived.codes import find_own_codes
-from pairdex.derived.graph import make_graph
+from pairdex.derived.graph import GraphReport, earlier_settings, make_graph
 from pairdex.derived.index_costs import costs_of
-from pairdex.derived.index_report import Built, IndexReport, memory_of_shards, together
-from pairdex.derived.index_sizes import fitting_graph, fitting_lists
+from pairdex.derived.index_files import known_points, part_checksums, whole_file
+from pairdex.derived.index_report import Built, IndexReport, together
+from pairdex.derived.index_sizes import fitting_graph, fitting_lists, memory_of_shards
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import make_files
 from pairdex.errors import (
@@ -41,20 +42,21 @@ from pairdex.ivf.efforts import (
     Effort,
     OperatingPoints,
     check_recall,
+    points_path,
     read_points,
     write_points,
 )
 from pairdex.ivf.file import IvfFile
 from pairdex.ivf.parameters import DEFAULT_RECALL, IndexKind, Parameters, Size, choose
 from pairdex.ivf.quantiser import trained_on
-from pairdex.ivf.search import InvertedIndex, open_index, points_path
+from pairdex.ivf.search import InvertedIndex, open_index
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import is_sharded, read_manifest
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
 
-__all__ = ["find_index", "index", "ivf_path", "renew_index"]
+__all__ = ["find_index", "index", "ivf_path", "renew_graph", "renew_index"]
 
 
 _log = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingP
     if store.metric != "cosine" or not path.exists():
         return None
     try:
-        return open_index(path, store.vectors(on).blocks, _parts(store, on))
+        return open_index(path, store.vectors(on).blocks, part_checksums(store, on))
     except (DamagedFile, Mismatch, MissingFile, UnsupportedFormat) as error:
         _log.warning("searching exactly, without the index: %s", error)
         return None
@@ -152,9 +154,7 @@ def index(
         shares = memory_of_shards(folder, memory_bytes)
         return together([one(shard, memory=share) for shard, share in shares.items()])
     with _writing(folder, on) as store:
-        graph_size = (
-            fitting_graph(store, kind, memory_bytes, size) if _may_have_graph(kind, on) else None
-        )
+        graph_size = fitting_graph(store, on, kind, memory_bytes, size)
         size, on_disk = fitting_lists(store, memory_bytes, graph_size or size)
         parameters = choose(store.rows, store.dim, size=size, nlist=nlist)
         wish = _Wish(recall, size, on_disk, parameters, is_nlist_asked=nlist is not None)
@@ -174,10 +174,6 @@ def _check_choice(value: str, choices: tuple[str, ...], field: str) -> None:
         )
 
 
-def _may_have_graph(kind: IndexKind, on: VectorField) -> bool:
-    return kind == "graph" or (kind == "auto" and on == "image")
-
-
 def renew_index(
     collection: Path, on: VectorField, *, progress: Progress | None = None
 ) -> IndexReport:
@@ -192,6 +188,26 @@ def renew_index(
         return _make(store, on, _earlier_wish(store, on), progress)
 
 
+def renew_graph(
+    collection: Path, on: VectorField, *, progress: Progress | None = None
+) -> GraphReport | None:
+    """Build the graph again, unless it is current, with the recall and size of the existing one.
+
+    Returns
+    -------
+    GraphReport or None
+        None if no row has a direction.
+
+    Raises
+    ------
+    InvalidArgument, CollectionBusy, WriteFailed
+        As `index`.
+    """
+    with _writing(collection, on) as store:
+        recall, size = earlier_settings(store, on)
+        return make_graph(store, on, recall=recall, size=size, progress=progress)
+
+
 @contextmanager
 def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     """Lock the collection, and yield its newest version if it can be indexed."""
@@ -199,11 +215,7 @@ def _writing(collection: Path, on: VectorField) -> Iterator[Store]:
     manifest.check_cosine(collection, "an index")
     with lock.writing(collection):
         store = Store(collection)
-        if on not in store.manifest.vectors:
-            existing = " and ".join(store.manifest.vectors)
-            raise InvalidArgument(
-                f"{collection} has no {on} vectors; it has {existing} vectors", field="on"
-            )
+        store.check_kind(on)
         if store.rows == 0:
             raise InvalidArgument(f"{collection} has no rows to index")
         yield store
@@ -231,7 +243,7 @@ def _earlier_wish(store: Store, on: VectorField) -> _Wish:
         return _Wish(DEFAULT_RECALL, "fast", False, fast, is_nlist_asked=False)
     chosen = {size: choose(store.rows, store.dim, size=size) for size in sizes}
     size: Size = next((one for one in sizes if chosen[one].coded == file.header.coded), "fast")
-    points = _known_points(path, file)
+    points = known_points(file, read_points)
     recall, on_disk = (DEFAULT_RECALL, False) if points is None else (points.recall, points.on_disk)
     return _Wish(recall, size, on_disk, chosen[size], is_nlist_asked=False)
 
@@ -244,7 +256,7 @@ def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None)
     earlier = _earlier_points(path)
     how = _build_or_extend(path, rows, wish, progress)
     file = IvfFile(path)
-    points = _known_points(path, file) if how == "unchanged" else None
+    points = known_points(file, read_points) if how == "unchanged" else None
     if points is None or (points.recall, points.on_disk) != (wish.recall, wish.on_disk):
         efforts, counts = _measured(
             store, on, InvertedIndex(file, rows.blocks, on_disk=wish.on_disk), progress
@@ -273,7 +285,7 @@ def _make(store: Store, on: VectorField, wish: _Wish, progress: Progress | None)
 
 
 def _build_or_extend(path: Path, rows: Rows, wish: _Wish, progress: Progress | None) -> Built:
-    old, parameters = _readable(path), wish.parameters
+    old, parameters = whole_file(path, IvfFile, "index"), wish.parameters
     if old is not None and wish.is_nlist_asked and old.header.nlist != parameters.nlist:
         old = None
     step = at_step(progress, "indexing")
@@ -286,22 +298,9 @@ def _build_or_extend(path: Path, rows: Rows, wish: _Wish, progress: Progress | N
     return "built"
 
 
-def _readable(path: Path) -> IvfFile | None:
-    """Open an index to extend, after checking every checksum; None if it is missing or damaged."""
-    try:
-        file = IvfFile(path)
-        file.verify()
-    except MissingFile:
-        return None
-    except (DamagedFile, UnsupportedFormat) as error:
-        _log.warning("building the index from scratch: %s", error)
-        return None
-    return file
-
-
 def _earlier_points(path: Path) -> OperatingPoints | None:
     try:
-        return _known_points(path, IvfFile(path))
+        return known_points(IvfFile(path), read_points)
     except (MissingFile, DamagedFile, UnsupportedFormat):
         return None
 
@@ -313,14 +312,6 @@ def _build_seconds(how: Built, earlier: OperatingPoints | None, seconds: float) 
     if earlier is None or earlier.build_seconds is None:
         return None
     return earlier.build_seconds + seconds if how == "extended" else earlier.build_seconds
-
-
-def _known_points(path: Path, file: IvfFile) -> OperatingPoints | None:
-    try:
-        points = read_points(points_path(path))
-    except (DamagedFile, MissingFile, UnsupportedFormat):
-        return None
-    return points if points.of == file.seal else None
 
 
 def _measured(
@@ -355,11 +346,7 @@ def _measured(
 def _rows(store: Store, on: VectorField) -> Rows:
     other = _other(on)
     others = store.vectors(other).blocks if other in store.manifest.vectors else ()
-    return Rows(store.vectors(on).blocks, _parts(store, on), others)
-
-
-def _parts(store: Store, on: VectorField) -> list[str]:
-    return [part.files[on].checksum for part in store.manifest.parts if part.rows]
+    return Rows(store.vectors(on).blocks, part_checksums(store, on), others)
 
 
 def _other(on: VectorField) -> VectorField:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pairdex.derived.graph import GraphReport
-from pairdex.errors import InvalidArgument
-from pairdex.ivf.efforts import Effort
+from pairdex.ivf.efforts import AnyEffort, Effort
 from pairdex.ivf.parameters import Size
-from pairdex.store.shard_list import read_shard_list
 from pairdex.store.store import VectorField
 
-__all__ = ["Built", "IndexReport", "memory_of_shards", "together"]
+__all__ = ["Built", "IndexReport", "together"]
 
 Built = str
 
@@ -55,24 +52,6 @@ class IndexReport:
     graph: GraphReport | None = None
 
 
-def memory_of_shards(folder: Path, memory_bytes: int | None) -> dict[Path, int | None]:
-    """Return the folders of the shards that have rows, and the memory of each: its share by rows.
-
-    Raises
-    ------
-    InvalidArgument
-        No shard has rows.
-    """
-    shards = [shard for shard in read_shard_list(folder).shards if shard.rows]
-    if not shards:
-        raise InvalidArgument(f"{folder} has no rows to index")
-    rows = sum(shard.rows for shard in shards)
-    return {
-        folder / shard.path: None if memory_bytes is None else memory_bytes * shard.rows // rows
-        for shard in shards
-    }
-
-
 def together(reports: Sequence[IndexReport]) -> IndexReport:
     """Return the report of the indexes of all shards: sums, and the least recall."""
     kinds = reports[0].efforts
@@ -96,17 +75,16 @@ def _graphs_together(graphs: Sequence[GraphReport | None]) -> GraphReport | None
     known = [graph for graph in graphs if graph is not None]
     if len(known) < len(graphs):
         return None
-    efforts = [graph.effort for graph in known if graph.effort is not None]
     return GraphReport(
         bytes=sum(graph.bytes for graph in known),
         seconds=sum(graph.seconds for graph in known),
         degree=min(graph.degree for graph in known),
         how="built" if any(graph.how == "built" for graph in known) else "unchanged",
-        effort=min(efforts, key=lambda one: one.promised) if len(efforts) == len(known) else None,
+        effort=_least([graph.effort for graph in known]),
     )
 
 
-def _least(efforts: Sequence[Effort | None]) -> Effort | None:
-    """Return the effort of the least recall; None if a shard is searched exactly."""
+def _least(efforts: Sequence[AnyEffort | None]) -> AnyEffort | None:
+    """Return the effort of the least recall; None if a shard has none."""
     known = [effort for effort in efforts if effort is not None]
     return min(known, key=lambda one: one.promised) if len(known) == len(efforts) else None

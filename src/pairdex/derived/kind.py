@@ -1,7 +1,6 @@
 """The interface of derived data: where it is stored, whether it is current, how it is made and checked.
 
-Each kind is one `DerivedKind` in its own module, and one line in `kinds.py`. See
-docs/decisions/derived-data.md.
+Each kind is one `DerivedKind`, and one line in `kinds.py`. See docs/decisions/derived-data.md.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pairdex.derived.atlas.kind import ATLAS
 from pairdex.derived.codes import CODES
-from pairdex.derived.graph import GRAPH
-from pairdex.derived.index_kind import IVF
+from pairdex.derived.index_kind import GRAPH, IVF
 from pairdex.derived.kind import DerivedKind
 from pairdex.derived.lookups.kind import LOOKUPS
 from pairdex.derived.projections.kind import PROJECTIONS

@@ -1,6 +1,7 @@
 """Builds a graph: the nearest rows of each row first, then edges, then edges again by walks, twice.
 
-An interrupted build resumes from the folder `NAME.building` beside the file, after the last step that it finished.
+An interrupted build keeps its codes and tables of edges in the folder `NAME.building` beside the file. The next one does
+only the short steps between them again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ from pairdex.graph_index.entries import (
     group_entries,
     spaced_nodes,
 )
-from pairdex.graph_index.file import GraphFile, Header, Writer
-from pairdex.graph_index.nodes import NO_NODE, Copies, Edges, Nodes, find_copies
+from pairdex.graph_index.file import NO_NODE, Header, Writer
+from pairdex.graph_index.nodes import Copies, Edges, Nodes, find_copies
 from pairdex.graph_index.parameters import Parameters
 from pairdex.join.code_map import GRAPH_BOX
 from pairdex.join.coded_rows import CodedRows, open_or_code_rows
@@ -34,16 +34,12 @@ from pairdex.join.neighbour_graph import graph_lists
 from pairdex.progress import StepProgress
 from pairdex.version import __version__
 
-__all__ = ["BUILDING", "build", "opened"]
+__all__ = ["BUILDING", "build"]
 
 BUILDING = ".building"  # suffix of the folder that holds an unfinished build
 
 _NEAR = 24  # nearest rows of each row among which the first edges are chosen
-_PROBES, _CANDIDATES, _REFINEMENTS = (
-    8,
-    72,
-    1,
-)  # of the search for them, as in `join.neighbour_graph`
+_PROBES, _CANDIDATES, _REFINEMENTS = 8, 72, 1  # of their search, as in `join.neighbour_graph`
 _WALKS = 2  # times that all edges are chosen again by walks
 _STEPS = 6 + _WALKS
 _CHUNK_BYTES = 1 << 26
@@ -255,25 +251,4 @@ def _opened(
         entry_scale=entries.entry_scale,
         entry_nodes=entries.entry_nodes,
         copies=nodes.copies,
-    )
-
-
-def opened(file: GraphFile, blocks: Blocks) -> _native.Graph:
-    """Return the graph of a file. Raises ValueError or TypeError for one that no build wrote."""
-    header = file.header
-    section: Callable[[str], Any] = file.section
-    return _native.Graph(
-        list(blocks),
-        nodes=section("nodes"),
-        degree=header.degree,
-        mean=section("mean"),
-        seed=header.seed,
-        step=header.step,
-        basis=(section("basis"), section("basis_scales")),
-        groups=(section("group_codes"), section("group_biases")),
-        group_scale=header.group_scale,
-        entries=(section("entry_codes"), section("entry_biases")),
-        entry_scale=header.entry_scale,
-        entry_nodes=section("entry_nodes"),
-        copies=section("copies"),
     )

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pairdex.errors import MissingFile
 from pairdex.files import atomic
-from pairdex.files.boundary import reading
-from pairdex.files.sealed_json import read_sealed, sealed
-from pairdex.files.sections import REMEDY
+from pairdex.files.sealed_json import sealed
 from pairdex.files.typed_json import typed
 from pairdex.ivf.costs import between
-from pairdex.ivf.efforts import TUNED_K
+from pairdex.ivf.efforts import least_promising, read_sealed_points
 
 __all__ = [
     "GraphCosts",
@@ -23,7 +19,6 @@ __all__ = [
     "GraphPoints",
     "WalkCost",
     "compared_rows",
-    "points_path",
     "read_points",
     "write_points",
 ]
@@ -86,8 +81,7 @@ class GraphCosts:
         def time(batch: WalkCost) -> float:
             return batch.fixed + visits * (batch.filtered if is_filtered else batch.visit)
 
-        pick: Callable[[WalkCost], float | None] = time
-        return between(self.batches, queries, pick)
+        return between(self.batches, queries, time)
 
 
 @dataclass(frozen=True)
@@ -116,20 +110,12 @@ class GraphPoints:
 
     def pick(self, k: int, recall: float) -> GraphEffort | None:
         """Return the least effort that promises a recall; None if none is known to reach it."""
-        for tuned in TUNED_K:
-            if k <= tuned and tuned in self.efforts:
-                return next((e for e in self.efforts[tuned] if e.promised >= recall), None)
-        return None
+        return least_promising(self.efforts, k, recall)
 
 
 def compared_rows(k: int) -> int:
     """Return how many rows are compared as stored."""
     return math.ceil(_COMPARED * k)
-
-
-def points_path(path: Path) -> Path:
-    """Return the path of the operating points of a graph."""
-    return path.with_name(f"{path.name}.json")
 
 
 def write_points(path: Path, points: GraphPoints) -> None:
@@ -148,13 +134,7 @@ def read_points(path: Path) -> GraphPoints:
     MissingFile, DamagedFile, UnsupportedFormat
         Missing; damaged; a foreign file.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFile(f"{path} does not exist: {REMEDY}") from error
-    content = read_sealed(data, path, kind=_KIND, version=_VERSION, remedy=REMEDY)
-    with reading(path, advice=REMEDY):
-        return _points(content)
+    return read_sealed_points(path, _points, kind=_KIND, version=_VERSION)
 
 
 def _points(content: dict[str, Any]) -> GraphPoints:

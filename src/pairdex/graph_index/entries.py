@@ -8,18 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import _native
-from pairdex.graph_index.file import BLOCK_PLACES, GROUP_PLACES
+from pairdex.graph_index.file import BLOCK_PLACES, GROUP_PLACES, LARGEST, ZERO
 from pairdex.join.lists import fit_centroids
 
 __all__ = ["Directions", "Entries", "NodeRows", "fit_directions", "group_entries", "spaced_nodes"]
 
-MOST_ENTRIES = 4096  # half a megabyte of codes: they stay in the caches
+_MOST_ENTRIES = 4096  # half a megabyte of codes: they stay in the caches
 _GROUP_ROWS = 40  # in the mean: groups have at most GROUP_PLACES
-_DIRECTIONS = 64
-_STEP = 64
-_ZERO = 128
+_DIRECTIONS = 64  # also for vectors of fewer dimensions: the others are zeros
 _SPREAD_WEIGHT = 0.1  # of a group's spread, added to its score: measured, as for lists
-_LARGEST = 127
 
 
 @dataclass(frozen=True)
@@ -77,15 +74,15 @@ class Entries:
 
 def spaced_nodes(nodes: int) -> NDArray[np.uint32]:
     """Return the numbers of evenly spaced nodes, ascending."""
-    return np.unique(np.linspace(0, nodes - 1, min(nodes, MOST_ENTRIES)).astype(np.uint32))
+    return np.unique(np.linspace(0, nodes - 1, min(nodes, _MOST_ENTRIES)).astype(np.uint32))
 
 
 def fit_directions(principal: NDArray[np.float32], *, seed: int) -> Directions:
     """Code the first principal directions (n, dim) in the rotated space."""
     rotated = _native.graph_rotate(np.ascontiguousarray(principal[:_DIRECTIONS]), seed=seed)
-    values = np.zeros((_STEP, rotated.shape[1]), np.float32)
+    values = np.zeros((_DIRECTIONS, rotated.shape[1]), np.float32)
     values[: len(rotated)] = rotated
-    scales = np.maximum(np.abs(values).max(axis=1) / _LARGEST, 1e-12).astype(np.float32)
+    scales = np.maximum(np.abs(values).max(axis=1) / LARGEST, 1e-12).astype(np.float32)
     return Directions(values, _packed(_coded(values, scales[:, None])), scales)
 
 
@@ -100,7 +97,7 @@ def group_entries(some: NodeRows, directions: Directions) -> Entries:
         biases[number] = some.along_mean[group].mean() + _SPREAD_WEIGHT * spreads[number]
     group_scale, entry_scale = _scale(means), _scale(along)
     places = _places(groups)
-    entry_codes = np.full((len(places), along.shape[1]), _ZERO, np.uint8)
+    entry_codes = np.full((len(places), along.shape[1]), ZERO, np.uint8)
     there = places >= 0
     entry_codes[there] = _coded(along, entry_scale)[places[there]]
     return Entries(
@@ -136,18 +133,16 @@ def _places(groups: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _scale(values: NDArray[np.float32]) -> float:
-    return float(np.float32(max(float(np.abs(values).max(initial=0.0)) / _LARGEST, 1e-12)))
+    return float(np.float32(max(float(np.abs(values).max(initial=0.0)) / LARGEST, 1e-12)))
 
 
 def _coded(values: NDArray[np.float32], scale: float | NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.asarray(np.rint(values / scale) + _ZERO, np.uint8)
+    return np.asarray(np.rint(values / scale) + ZERO, np.uint8)
 
 
 def _packed(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return vectors (n, length) in blocks of 16, four bytes a vector at a time; zeros fill up."""
-    padded = np.full(
-        (-(-len(codes) // BLOCK_PLACES), BLOCK_PLACES, codes.shape[1]), _ZERO, np.uint8
-    )
+    padded = np.full((-(-len(codes) // BLOCK_PLACES), BLOCK_PLACES, codes.shape[1]), ZERO, np.uint8)
     padded.reshape(-1, codes.shape[1])[: len(codes)] = codes
     fours = padded.reshape(len(padded), BLOCK_PLACES, -1, 4).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(fours).reshape(-1)

@@ -16,10 +16,23 @@ from pairdex.errors import DamagedFile
 from pairdex.files.sections import REMEDY, SectionedFile, SectionedHeader, Sections, Writer
 from pairdex.graph_index.parameters import MAX_DIM, rotated_length
 
-__all__ = ["GROUP_PLACES", "REMEDY", "GraphFile", "Header", "Writer", "node_bytes"]
+__all__ = [
+    "BLOCK_PLACES",
+    "GROUP_PLACES",
+    "LARGEST",
+    "NO_NODE",
+    "REMEDY",
+    "ZERO",
+    "GraphFile",
+    "Header",
+    "Writer",
+    "node_bytes",
+]
 
 GROUP_PLACES = 64  # of entries in a group
 BLOCK_PLACES = 16  # of vectors in a block of a table
+NO_NODE = np.uint32(0xFFFFFFFF)
+ZERO, LARGEST = 128, 127  # what is added to a whole number to store it; the largest one
 _DEGREES = (16, 32)
 
 

@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from pairdex import _native
 from pairdex.files.mapped_arrays import new_array
 from pairdex.graph_index.entries import NodeRows
-from pairdex.graph_index.file import node_bytes
+from pairdex.graph_index.file import LARGEST, NO_NODE, ZERO, node_bytes
 from pairdex.graph_index.parameters import Parameters, rotated_length
 from pairdex.join.coded_rows import CodedRows
 from pairdex.knn.code_basis import sample_rows
 
-__all__ = ["NO_NODE", "Copies", "Edges", "Nodes", "find_copies"]
-
-NO_NODE = np.uint32(0xFFFFFFFF)
+__all__ = ["Copies", "Edges", "Nodes", "find_copies"]
 
 _VISITS, _GROUPS, _SEEDS = 64, 4, 4  # of the walks to each row
 _SIGMAS = 5.0  # of a coordinate: what lies farther out is clamped
-_ZERO, _LARGEST = 128, 127
 _HEAD_BYTES = 64
 
 Blocks = Sequence[NDArray[np.float16]]
@@ -107,7 +104,7 @@ class Nodes:
         """Return the rows of some nodes, as they are stored."""
         stored = self._table[some]
         codes = stored[:, _HEAD_BYTES : _HEAD_BYTES + rotated_length(self.dim)]
-        values = (codes.astype(np.float32) - _ZERO) * np.float32(self.step)
+        values = (codes.astype(np.float32) - ZERO) * np.float32(self.step)
         along_mean = np.ascontiguousarray(stored[:, :4]).view(np.float32)[:, 0]
         return NodeRows(some, values, along_mean, np.asarray(rows.small[some]))
 
@@ -117,7 +114,7 @@ class Edges:
 
     def __init__(self, rows: CodedRows, nodes: Nodes, degree: int, threads: int) -> None:
         large = rows.large.shape[1] > 0
-        self._codes = rows.large if large else rows.small.view(np.uint8) ^ np.uint8(_ZERO)
+        self._codes = rows.large if large else rows.small.view(np.uint8) ^ np.uint8(ZERO)
         self._norms = rows.large_norms if large else rows.small_norms
         self._threads, self.shape = threads, (nodes.count, degree)
 
@@ -176,4 +173,4 @@ def _step(blocks: Blocks, mean: NDArray[np.float32]) -> float:
     sample = sample_rows(blocks)
     squared = np.square(sample - mean).sum(axis=1).mean() if len(sample) else 0.0
     sigma = np.sqrt(squared / rotated_length(len(mean)))
-    return float(np.float32(max(_SIGMAS * sigma / _LARGEST, 1e-9)))
+    return float(np.float32(max(_SIGMAS * sigma / LARGEST, 1e-9)))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.graph_index.build import opened
-from pairdex.graph_index.efforts import (
-    GraphEffort,
-    GraphPoints,
-    compared_rows,
-    points_path,
-    read_points,
-)
-from pairdex.graph_index.file import REMEDY, GraphFile, node_bytes
+from pairdex.graph_index.efforts import GraphEffort, GraphPoints, compared_rows, read_points
+from pairdex.graph_index.file import NO_NODE, REMEDY, GraphFile, node_bytes
+from pairdex.ivf.efforts import points_path
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
@@ -25,7 +21,6 @@ from pairdex.work.processors import usable_processors
 __all__ = ["WalkedGraph", "open_graph"]
 
 _GROUPS, _SEEDS = 8, 8  # of entries: groups that are looked at, and nodes where walks begin
-_NO_NODE = np.uint32(0xFFFFFFFF)
 
 
 class WalkedGraph:
@@ -42,7 +37,7 @@ class WalkedGraph:
     def __init__(self, file: GraphFile, blocks: Sequence[NDArray[np.float16]]) -> None:
         self.file = file
         try:
-            self._native = opened(file, blocks)
+            self._native = _opened(file, blocks)
         except (TypeError, ValueError) as error:  # TypeError: a negative number
             raise DamagedFile(f"{file.path} is damaged ({error}): {REMEDY}") from error
 
@@ -57,7 +52,7 @@ class WalkedGraph:
         stride = node_bytes(header.dim, header.degree)
         heads = np.ascontiguousarray(self.file.section("nodes").reshape(-1, stride)[:, 4:16])
         row_ids, _, copies = heads.view(np.uint32).T
-        nodes = np.full(self.rows, _NO_NODE)
+        nodes = np.full(self.rows, NO_NODE)
         alone = np.flatnonzero(copies == 0)
         nodes[row_ids[alone]] = alone
         return nodes[ids]
@@ -136,7 +131,7 @@ def open_graph(
     header = file.header
     if header.parts != parts:
         raise Mismatch(
-            f"{path} indexes {len(header.parts)} parts with {counted(header.rows, 'row')}, the collection has "
+            f"{path} indexes {counted(len(header.parts), 'part')} with {counted(header.rows, 'row')}, the collection has "
             f"{len(parts)} with {sum(map(len, blocks)):,}: update it with pairdex index --kind graph"
         )
     points = read_points(points_path(path))
@@ -148,3 +143,24 @@ def open_graph(
             f"{path} has {counted(header.rows, 'row')}, not those of its parts: {REMEDY}"
         )
     return WalkedGraph(file, blocks), points
+
+
+def _opened(file: GraphFile, blocks: Sequence[NDArray[np.float16]]) -> _native.Graph:
+    """Return the graph of a file. Raises ValueError or TypeError for one that no build wrote."""
+    header = file.header
+    section: Callable[[str], Any] = file.section
+    return _native.Graph(
+        list(blocks),
+        nodes=section("nodes"),
+        degree=header.degree,
+        mean=section("mean"),
+        seed=header.seed,
+        step=header.step,
+        basis=(section("basis"), section("basis_scales")),
+        groups=(section("group_codes"), section("group_biases")),
+        group_scale=header.group_scale,
+        entries=(section("entry_codes"), section("entry_biases")),
+        entry_scale=header.entry_scale,
+        entry_nodes=section("entry_nodes"),
+        copies=section("copies"),
+    )

@@ -66,18 +66,24 @@ def measure_efforts(
     that never were in the graph find less than was measured; such efforts are left out (`_LEAST_VISITS`).
     """
     efforts = {}
+    nodes = graph.nodes_of(truth.own)  # it reads the heads of all nodes
     for number, k in enumerate(TUNED_K):
-        some = truth if k == TUNED_K[0] else truth.part(slice(None, None, 2))
-        efforts[k] = _least(graph, some, k, allowed)
+        some = slice(None, None, 1 if k == TUNED_K[0] else 2)
+        avoided = np.ascontiguousarray(nodes[some])
+        efforts[k] = _least(graph, truth.part(some), k, allowed=allowed, avoided=avoided)
         if progress is not None:
             progress(number + 1, len(TUNED_K))
     return efforts
 
 
 def _least(
-    graph: WalkedGraph, truth: Truth, k: int, allowed: NDArray[np.bool_] | None
+    graph: WalkedGraph,
+    truth: Truth,
+    k: int,
+    *,
+    allowed: NDArray[np.bool_] | None,
+    avoided: NDArray[np.uint32],
 ) -> list[GraphEffort]:
-    avoided = graph.nodes_of(truth.own)
     kept: list[GraphEffort] = []
     wanted = iter(RECALLS)
     recall = next(wanted, None)

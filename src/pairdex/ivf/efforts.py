@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files import atomic
@@ -18,11 +19,15 @@ from pairdex.ivf.parameters import MAX_RECALL, MIN_RECALL
 
 __all__ = [
     "TUNED_K",
+    "AnyEffort",
     "Effort",
     "OperatingPoints",
     "QueryKind",
     "check_recall",
+    "least_promising",
+    "points_path",
     "read_points",
+    "read_sealed_points",
     "write_points",
 ]
 
@@ -110,11 +115,32 @@ class OperatingPoints:
         Effort or None
             None if no effort is known to reach it for k neighbours.
         """
-        for tuned in TUNED_K:
-            if k <= tuned and tuned in self.efforts[kind]:
-                points = self.efforts[kind][tuned]
-                return next((one for one in points if one.promised >= recall), None)
-        return None
+        return least_promising(self.efforts[kind], k, recall)
+
+
+class _Promising(Protocol):
+    @property
+    def promised(self) -> float: ...
+
+
+AnyEffort = TypeVar("AnyEffort", bound=_Promising)
+AnyPoints = TypeVar("AnyPoints")
+
+
+def least_promising(
+    efforts: Mapping[int, Sequence[AnyEffort]], k: int, recall: float
+) -> AnyEffort | None:
+    """Return the first effort for k neighbours that promises a recall; None if none is known to.
+
+    Parameters
+    ----------
+    efforts
+        By tuned k, by ascending recall.
+    """
+    for tuned in TUNED_K:
+        if k <= tuned and tuned in efforts:
+            return next((one for one in efforts[tuned] if one.promised >= recall), None)
+    return None
 
 
 def check_recall(recall: float) -> None:
@@ -125,6 +151,11 @@ def check_recall(recall: float) -> None:
             "to find all neighbours, search exactly",
             field="recall",
         )
+
+
+def points_path(path: Path) -> Path:
+    """Return the path of the operating points of an index."""
+    return path.with_name(f"{path.name}.json")
 
 
 def write_points(path: Path, points: OperatingPoints) -> None:
@@ -147,13 +178,26 @@ def read_points(path: Path) -> OperatingPoints:
     MissingFile, DamagedFile, UnsupportedFormat
         Missing; damaged; a foreign file.
     """
+    return read_sealed_points(path, _points, kind=_KIND, version=_VERSION)
+
+
+def read_sealed_points(
+    path: Path, parse: Callable[[dict[str, Any]], AnyPoints], *, kind: str, version: int
+) -> AnyPoints:
+    """Read operating points of a kind of index: `parse` takes the content of the sealed file.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat
+        Missing; damaged; a foreign file.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise MissingFile(f"{path} does not exist: {REMEDY}") from error
-    content = read_sealed(data, path, kind=_KIND, version=_VERSION, remedy=REMEDY)
+    content = read_sealed(data, path, kind=kind, version=version, remedy=REMEDY)
     with reading(path, advice=REMEDY):
-        return _points(content)
+        return parse(content)
 
 
 def _points(content: dict[str, Any]) -> OperatingPoints:

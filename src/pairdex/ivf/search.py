@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
-from pairdex.ivf.efforts import Effort, OperatingPoints, QueryKind, read_points
+from pairdex.ivf.efforts import Effort, OperatingPoints, QueryKind, points_path, read_points
 from pairdex.ivf.file import GROUP_ROWS, NO_ROW, REMEDY, IvfFile
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
-__all__ = ["InvertedIndex", "Plan", "open_index", "points_path"]
+__all__ = ["InvertedIndex", "Plan", "open_index"]
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
 
@@ -164,11 +164,6 @@ class InvertedIndex:
         )
         report = Report(scanned, 0, compared, certified=False, exact=False)
         return Neighbours(ids, distances, report)
-
-
-def points_path(path: Path) -> Path:
-    """Return the path of the operating points of an inverted file."""
-    return path.with_name(f"{path.name}.json")
 
 
 def open_index(
