@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pairdex.curate.score import values_name
 from pairdex.derived.codes import codes_path
+from pairdex.derived.graph import graph_path
 from pairdex.derived.index import ivf_path
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import Lookup, made_parts, part_file
@@ -20,6 +21,7 @@ from pairdex.derived.lookups.urls import URLS
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic, checksums
 from pairdex.files.links import link
+from pairdex.graph_index.efforts import points_path as graph_points_path
 from pairdex.ivf.search import points_path
 from pairdex.progress import Meter
 from pairdex.store.manifest import FileEntry, Manifest, PartEntry, write_manifest
@@ -133,8 +135,9 @@ def _derived(source: ShardSource, folder: Path) -> Iterator[tuple[Path, Path]]:
     if not source.is_whole:
         return
     for on in source.store.manifest.vectors:
-        index_file = ivf_path(old, on)
-        for path in (codes_path(old, on), index_file, points_path(index_file)):
+        lists, walked = ivf_path(old, on), graph_path(old, on)
+        indexes = (lists, points_path(lists), walked, graph_points_path(walked))
+        for path in (codes_path(old, on), *indexes):
             if path.is_file():
                 yield path, folder / path.relative_to(old)
 
