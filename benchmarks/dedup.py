@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from index_sets import make_parts
+from processor_time import processor_seconds
 
 from pairdex.curate.decisions import COPY, KEPT, Decisions
 from pairdex.curate.near_duplicates import decide
@@ -112,18 +114,10 @@ def measure(work: str, arguments: argparse.Namespace) -> dict[str, Any]:
         }
 
 
-def processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def vectors(rows: int, arguments: argparse.Namespace) -> list[np.ndarray]:
     if arguments.vectors:
         return [np.load(arguments.vectors, mmap_mode="r")[:rows]]
-    parts = arguments.cache / f"dedup-{rows}"
-    if not parts.exists():
-        tool = [sys.executable, arguments.data / "tools" / "clip_like.py", "--out", parts]
-        subprocess.run([*tool, "--rows", str(rows)], check=True)
+    parts = make_parts(arguments.cache, arguments.data, rows)
     return [np.load(parts / "img_emb" / "img_emb_0.npy", mmap_mode="r")]
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from reading import read_all
 from pairdex import _native
 from pairdex.knn.codes import Codes, build_codes, open_codes
 from pairdex.knn.cosine import Neighbours, nearest
+from pairdex.work.machine import processor
 from pairdex.work.processors import usable_processors
 
 HERE = Path(__file__).resolve().parent
@@ -82,7 +82,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     queries = {k: v.astype(np.float32) for k, v in np.load(folder / "queries.npz").items()}
     threads = usable_processors()
     report: dict[str, Any] = {
-        "machine": machine(),
+        "machine": processor(),
         "threads": threads,
         "kernel": arguments.kernel or _native.kernels()[0],
         "metric": arguments.metric,
@@ -254,13 +254,6 @@ def make_keys(arguments: argparse.Namespace) -> Path:
     np.save(parts / "img_emb_0.npy", made.astype(np.float16))
     np.savez(folder / "queries.npz", image=queries.astype(np.float16))
     return folder
-
-
-def machine() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":

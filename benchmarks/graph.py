@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,9 @@ from typing import Any
 import h5py
 import numpy as np
 from graph_peers import PEERS
+from index_sets import make_parts
 from numpy.typing import NDArray
+from processor_time import processor_seconds
 
 import pairdex
 from pairdex.knn.cosine import nearest
@@ -71,7 +72,7 @@ def main() -> None:
 
 
 def parts_of(given: argparse.Namespace) -> Path:
-    return given.cache / f"dedup-{given.rows}"
+    return make_parts(given.cache, given.data, given.rows)
 
 
 def collection_of(given: argparse.Namespace) -> Path:
@@ -79,11 +80,7 @@ def collection_of(given: argparse.Namespace) -> Path:
 
 
 def make_collection(given: argparse.Namespace) -> None:
-    parts = parts_of(given)
-    if not parts.exists():
-        tool = [sys.executable, given.data / "tools" / "clip_like.py", "--out", parts]
-        subprocess.run([*tool, "--rows", str(given.rows)], check=True)
-    pairdex.build(parts, collection_of(given))
+    pairdex.build(parts_of(given), collection_of(given))
 
 
 def run_apart(work: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -180,11 +177,6 @@ class PeakMemory:
             status = Path("/proc/self/status").read_text("ascii")
             kilobytes = int(status.split("RssAnon:")[1].split()[0])
             self.peak_bytes = max(self.peak_bytes, kilobytes * 1024)
-
-
-def processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from processor_time import processor_seconds
 
 Rows = NDArray[np.float32]
 _WARM_ROWS = 2_000
@@ -91,11 +91,6 @@ def without_itself(found: NDArray[Any], k: int) -> NDArray[np.int64]:
 def unit_rows(stored: NDArray[np.float16]) -> Rows:
     rows = stored.astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A set is a folder: `parts/` in the layout of LAION, `queries.npz` (`image` and `text`, float16, none of them a
 row) and `gold.npz` (`image_ids`, `image_distances` and the same of `text`: the 100 nearest rows, certified).
-Each file is made once, and the later ones only from finished earlier ones.
+Each file is made once, and the later ones only from finished earlier ones. `dedup.py` and `graph.py` take
+only rows, from `make_parts`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ def make_set(cache: Path, data: str, shared: Path, *, queries: int = 1000) -> Pa
     if not (folder / "gold.npz").exists():
         write_arrays(folder / "gold.npz", find_gold(folder))
     return folder
+
+
+def make_parts(cache: Path, shared: Path, rows: int) -> Path:
+    """LAION-like parts of so many rows, made once."""
+    parts = cache / f"dedup-{rows}"
+    if not parts.exists():
+        tool = [sys.executable, shared / "tools" / "clip_like.py", "--out", parts]
+        subprocess.run([*tool, "--rows", str(rows)], check=True)
+    return parts
 
 
 def draw_like_clip(folder: Path, tool: Path, rows: int, queries: int) -> None:

@@ -69,7 +69,7 @@ def test_each_shard_is_a_collection_of_its_own(whole):
     assert pairdex.build(whole.with_name("parts"), whole).added == 0  # the source is unchanged
 
 
-def test_files_are_copied_and_compared_where_links_are_impossible(whole, monkeypatch, run):
+def test_files_are_copied_and_compared_where_links_are_impossible(whole, monkeypatch):
     monkeypatch.setattr(shard_files, "link", lambda *_: None)
     report = pairdex.shard(whole, 2, whole.with_name("s"))
     assert report.linked == 0

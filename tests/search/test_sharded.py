@@ -42,9 +42,8 @@ def both(twins):
 
 
 def queries(seed, n):
-    """Random vectors, one of them a row that other rows repeat."""
-    vectors = np.random.default_rng(seed).standard_normal((n, DIM)).astype(np.float32)
-    return vectors
+    """Random vectors, (n, DIM)."""
+    return np.random.default_rng(seed).standard_normal((n, DIM)).astype(np.float32)
 
 
 def assert_same_hits(one, other):

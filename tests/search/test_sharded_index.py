@@ -121,6 +121,19 @@ def test_memory_is_divided_by_rows_and_a_collection_without_rows_is_refused(made
 
 
 @pytest.mark.usefixtures("report")
+def test_a_joined_collection_keeps_its_index_and_its_graph(made, tmp_path):
+    shard = shutil.copytree(made / "s/shards/00001", tmp_path / "c")
+    pairdex.index(shard, recall=0.9, kind="graph")
+    pairdex.join_shards([shard], tmp_path / "s")
+    joined = tmp_path / "s/shards/00000"
+    names = {path.name for path in (shard / "indexes/image").iterdir()}
+    assert {"ivf", "ivf.json", "graph", "graph.json"} <= names
+    assert {path.name for path in (joined / "indexes/image").iterdir()} == names
+    again = pairdex.index(joined, recall=0.9, kind="graph")
+    assert (again.how, again.graph.how) == ("unchanged", "unchanged")
+
+
+@pytest.mark.usefixtures("report")
 def test_each_shard_has_a_graph_of_its_own(made, tmp_path, monkeypatch):
     shutil.copytree(made / "s", tmp_path / "s")
     made_graphs = pairdex.index(tmp_path / "s", recall=0.9, kind="graph")

@@ -41,7 +41,8 @@ class ShardReport:
     shards, rows
         The number of shards, and of their rows, including removed rows.
     linked, copied
-        The bytes that are shared with the sources, and the bytes that were copied.
+        The bytes that this call shared with the sources, and the bytes that it copied; what an interrupted
+        call had placed before is not among them.
     """
 
     shards: int

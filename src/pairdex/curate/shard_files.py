@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pairdex.curate.score import values_name
 from pairdex.derived.codes import codes_path
+from pairdex.derived.graph import graph_path
 from pairdex.derived.index import ivf_path
 from pairdex.derived.lookups.keywords import KEYWORDS
 from pairdex.derived.lookups.parts import Lookup, made_parts, part_file
@@ -133,8 +134,9 @@ def _derived(source: ShardSource, folder: Path) -> Iterator[tuple[Path, Path]]:
     if not source.is_whole:
         return
     for on in source.store.manifest.vectors:
-        index_file = ivf_path(old, on)
-        for path in (codes_path(old, on), index_file, points_path(index_file)):
+        lists, walked = ivf_path(old, on), graph_path(old, on)
+        indexes = (lists, points_path(lists), walked, points_path(walked))
+        for path in (codes_path(old, on), *indexes):
             if path.is_file():
                 yield path, folder / path.relative_to(old)
 

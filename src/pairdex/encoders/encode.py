@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +210,35 @@ def _shown(images: StrPath | Sequence[StrPath]) -> str:
     return str(images) if isinstance(images, (str, os.PathLike)) else ", ".join(map(str, images))
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """The samples `start` to `stop` of a part, and its record if it is finished."""
+
+    start: int
+    stop: int
+    files: PartFiles  # in the staging folder
+    digest: str
+    found: PartSummary | None
+
+
+def _planned(
+    source: Source, claim: Claim, encoder: Encoder, rules: DecodingRules, part_rows: int
+) -> Iterator[_Planned]:
+    """Yield every part in order."""
+    for number, start in enumerate(range(0, len(source), part_rows)):
+        stop = min(start + part_rows, len(source))
+        digest = digest_of(source, start, stop, encoder, rules.orientation)
+        places = [PartFiles(claim.folder, number), PartFiles(claim.staging, number)]
+        known = (found for place in places if (found := _finished(place, digest, source)))
+        yield _Planned(start, stop, places[-1], digest, next(known, None))
+
+
+def _rules(source: Source, claim: Claim, encoder: Encoder) -> DecodingRules:
+    return DecodingRules(
+        encoder.model.image, claim.note.orientation, hashed="content" in source.facts
+    )
+
+
 def _encode_parts(
     source: Source,
     claim: Claim,
@@ -221,33 +250,26 @@ def _encode_parts(
 ) -> Sequence[PartSummary]:
     """Have every part, made now or found finished; new ones lie in the staging folder."""
     summaries, total = [], len(source)
-    rules = DecodingRules(
-        encoder.model.image, claim.note.orientation, hashed="content" in source.facts
-    )
+    rules = _rules(source, claim, encoder)
     with decoder(rules, workers=workers, threads=encoder.threads) as decoding:
-        for number, start in enumerate(range(0, total, part_rows)):
+        for part in _planned(source, claim, encoder, rules, part_rows):
 
-            def report(now: int, _: int, before: int = start) -> None:
+            def report(now: int, _: int, before: int = part.start) -> None:
                 if progress is not None:
                     progress(min(before + now, total), total)
 
-            stop = min(start + part_rows, total)
-            digest = digest_of(source, start, stop, encoder, rules.orientation)
-            places = [PartFiles(claim.folder, number), PartFiles(claim.staging, number)]
-            summary = next(
-                (found for place in places if (found := _finished(place, digest, source))), None
-            )
+            summary = part.found
             if summary is None:
                 summary = encode_part(
                     source,
-                    source.samples(start, stop),
-                    places[-1],
+                    source.samples(part.start, part.stop),
+                    part.files,
                     encoder=encoder,
                     decoder=decoding,
-                    digest=digest,
+                    digest=part.digest,
                     progress=report,
                 )
-            report(stop - start, total)
+            report(part.stop - part.start, total)
             summaries.append(summary)
     return summaries
 
@@ -263,25 +285,19 @@ def _encode_on_cluster(
     progress: StepProgress | None,
 ) -> Sequence[PartSummary]:
     """Have every part as `_encode_parts` does, the new ones made by the nodes of a cluster."""
-    rules = DecodingRules(
-        encoder.model.image, claim.note.orientation, hashed="content" in source.facts
-    )
+    rules = _rules(source, claim, encoder)
     columns = PartColumns(source.has_captions, tuple(source.facts), source.schema)
     summaries: dict[int, PartSummary] = {}
     left: dict[int, PartWork] = {}
-    for number, start in enumerate(range(0, len(source), part_rows)):
-        stop = min(start + part_rows, len(source))
-        digest = digest_of(source, start, stop, encoder, rules.orientation)
-        places = [PartFiles(claim.folder, number), PartFiles(claim.staging, number)]
-        known = [found for place in places if (found := _finished(place, digest, source))]
-        if known:
-            summaries[number] = known[0]
+    for number, part in enumerate(_planned(source, claim, encoder, rules, part_rows)):
+        if part.found is not None:
+            summaries[number] = part.found
             continue
         left[number] = PartWork(
             columns,
-            with_absolute_places(source.samples(start, stop)),
-            places[-1],
-            digest,
+            with_absolute_places(source.samples(part.start, part.stop)),
+            part.files,
+            part.digest,
             encoder.model.folder.resolve(),
             encoder.model.checksum,
             device,

@@ -1,8 +1,8 @@
 """Compact codes of all rows; a scan of them rules out nearly all rows by a proven bound.
 
-A row is normalised and rotated; for inner products, all rows are divided by one norm instead. Two coordinates stay floats, the others become 8-bit numbers, stored
-with the norm of the rounding error. The bound and its proof: docs/certified.md. The layout of the
-file: docs/decisions/codes-layout.md.
+A row is normalised and rotated; for inner products, all rows are divided by one norm instead. Two
+coordinates stay floats, the others become 8-bit numbers, stored with the norm of the rounding error. The
+bound and its proof: docs/certified.md. The layout of the file: docs/decisions/codes-layout.md.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Report:
     Attributes
     ----------
     scanned
-        Pairs bounded by 8-bit codes, or scored by an index; 0 if the search read the rows themselves.
+        Pairs bounded by 8-bit codes, in whole groups of 32 rows, or scored by an index; 0 if rows were read.
     refined
         Those of them that were bounded again with all dimensions.
     rechecked
@@ -138,6 +138,12 @@ class Report:
         if position not in self.answered.exactly:
             return replace(self, answered=answered)
         return replace(self, certified=True, exact=True, recall=None, answered=answered)
+
+
+def total_counts(reports: Sequence[Report]) -> tuple[int, int, int]:
+    """Return the scanned, refined and rechecked pairs of several searches together."""
+    scanned, refined = sum(one.scanned for one in reports), sum(one.refined for one in reports)
+    return scanned, refined, sum(one.rechecked for one in reports)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -326,11 +332,7 @@ class _Work:
             merging.add(found.ids, found.distances, first)
             reports.append(found.report)
             first += rows
-        scanned, refined, rechecked = (
-            sum(getattr(report, name) for report in reports)
-            for name in ("scanned", "refined", "rechecked")
-        )
-        report = Report(scanned, refined, rechecked, answered=self.answered)
+        report = Report(*total_counts(reports), answered=self.answered)
         return Neighbours(merging.ids, merging.distances, report)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,7 @@ from pairdex.knn import cosine
 from pairdex.knn.codes import AnyCodes
 from pairdex.knn.torch_device import nearest_on_device
 from pairdex.progress import Meter, Progress, StepProgress, at_step
-from pairdex.reference.gold_block import GoldBlock, find_block
+from pairdex.reference.gold_block import find_on_cluster, nearest_rows
 from pairdex.reference.measures import distance_of, rows_checksum
 from pairdex.reference.self_gold import write_self_gold
 from pairdex.store.manifest import MANIFEST
@@ -38,7 +37,6 @@ from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
 from pairdex.wording import counted
-from pairdex.work.executors import executor_for
 
 __all__ = [
     "DEFAULT_GOLD_K",
@@ -57,7 +55,6 @@ NEAR_DUPLICATES: dict[ProjectionKind, float] = {"pca": 2 * NEAR_DUPLICATE_DISTAN
 MAX_GOLD_K = search.MAX_K - 1  # one extra neighbour, to detect ties
 
 _QUERY_BLOCK = 1_000  # queries per batch, so that progress is reported
-_TASK_BYTES = 1 << 30  # of one block on a cluster: queries, neighbours, libraries; not mapped files
 _BLOCK_NEIGHBOURS = 10_000_000  # neighbours per batch: 160 MB for any k
 
 
@@ -241,9 +238,7 @@ def _self_gold(
         space,
         out,
         k,
-        near=NEAR_DUPLICATES[space.kind]
-        if isinstance(space, Projection)
-        else NEAR_DUPLICATE_DISTANCE,
+        near=_near_rows(space),
         attributes=facts,
         use_codes=use_codes,
         progress=progress,
@@ -308,7 +303,7 @@ def write_gold(
         found_blocks = (
             ((first, near(block, k + 1)) for first, block in blocks)
             if cluster is None
-            else _on_cluster(cluster, store, space, blocks, k + 1, use_codes=codes is not None)
+            else find_on_cluster(cluster, store, space, blocks, k + 1, use_codes=codes is not None)
         )
         for first, found in found_blocks:
             writer.write(first, found.ids[:, :k], found.distances[:, :k])
@@ -339,24 +334,6 @@ def _blocks(vectors: NDArray[Any], k: int) -> list[tuple[int, NDArray[Any]]]:
     return [(first, vectors[first : first + step]) for first in range(0, len(vectors), step)]
 
 
-def _on_cluster(
-    cluster: str,
-    store: Store,
-    space: VectorField | Projection,
-    blocks: Sequence[tuple[int, NDArray[Any]]],
-    k: int,
-    *,
-    use_codes: bool,
-) -> Iterator[tuple[int, cosine.Neighbours]]:
-    """Yield the answers of blocks in any order, each with the place of its first query."""
-    path, checksum = store.path.resolve(), store.checksum
-    on = space.name if isinstance(space, Projection) else space
-    tasks = [GoldBlock(path, checksum, on, k, use_codes, block) for _, block in blocks]
-    with executor_for(cluster=cluster, folders=(path,), witness=path / MANIFEST) as executor:
-        for place, found in executor.each(find_block, tasks, memory_bytes=_TASK_BYTES):
-            yield blocks[place][0], found
-
-
 def _nearest(
     store: Store,
     space: VectorField | Projection,
@@ -366,10 +343,8 @@ def _nearest(
     codes: AnyCodes | None,
     device: str | None,
 ) -> cosine.Neighbours:
-    if isinstance(space, Projection):
-        return search.nearest_in_space(store, space, queries, k)
-    if device is None:
-        return search.nearest(store, queries, k, on=space, codes=codes)
+    if device is None or isinstance(space, Projection):
+        return nearest_rows(store, space, queries, k, codes=codes)
     blocks = store.vectors(space).blocks
     return nearest_on_device(blocks, queries, k, allowed=store.allowed(), device=device)
 
@@ -383,13 +358,18 @@ def _count(counts: dict[str, int], found: cosine.Neighbours, k: int, near: float
     counts["rechecked"] += found.report.rechecked
 
 
+def _near_rows(space: VectorField | Projection) -> float:
+    """Return the distance below which two rows count as near-duplicates."""
+    return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
+
+
 def _near(store: Store, space: VectorField | Projection) -> float | None:
-    """Return the distance below which a row counts as a near-duplicate; None if no distance says so."""
+    """Return the same for a query and a row; None if no distance says so."""
     if store.metric == "ip":
         return None
     if isinstance(space, Projection) and (space.kind, space.record.method) == ("pca", "joint"):
         return None  # queries and rows have other coordinates
-    return NEAR_DUPLICATES[space.kind] if isinstance(space, Projection) else NEAR_DUPLICATE_DISTANCE
+    return _near_rows(space)
 
 
 def _attributes(

@@ -1,8 +1,9 @@
-"""The gold standard of some queries, found on another machine that sees the collection."""
+"""The gold standard of blocks of queries, found here or on other machines that see the collection."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ from pairdex.derived.projections.files import Projection
 from pairdex.errors import Mismatch
 from pairdex.knn import cosine
 from pairdex.knn.codes import AnyCodes
+from pairdex.store.manifest import MANIFEST
 from pairdex.store.sharded import open_store
 from pairdex.store.store import Store, VectorField
+from pairdex.work.executors import executor_for
 
-__all__ = ["GoldBlock", "find_block"]
+__all__ = ["GoldBlock", "find_block", "find_on_cluster", "nearest_rows"]
+
+_TASK_BYTES = 1 << 30  # of one block on a cluster: queries, neighbours, libraries; not mapped files
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +52,45 @@ def find_block(block: GoldBlock) -> cosine.Neighbours:
         store, space, codes = _opened(block.collection, block.on, use_codes=block.use_codes)
     if store.checksum != block.checksum:
         raise Mismatch(f"rows of {store.path} have changed meanwhile: run the same command again")
+    return nearest_rows(store, space, block.queries, block.k, codes=codes)
+
+
+def nearest_rows(
+    store: Store,
+    space: VectorField | Projection,
+    queries: NDArray[Any],
+    k: int,
+    *,
+    codes: AnyCodes | None,
+) -> cosine.Neighbours:
+    """Return the exact k nearest rows of queries (n, dim), in a projection by its own distance."""
     if isinstance(space, Projection):
-        return search.nearest_in_space(store, space, block.queries, block.k)
-    return search.nearest(store, block.queries, block.k, on=space, codes=codes)
+        return search.nearest_in_space(store, space, queries, k)
+    return search.nearest(store, queries, k, on=space, codes=codes)
+
+
+def find_on_cluster(
+    cluster: str,
+    store: Store,
+    space: VectorField | Projection,
+    blocks: Sequence[tuple[int, NDArray[Any]]],
+    k: int,
+    *,
+    use_codes: bool,
+) -> Iterator[tuple[int, cosine.Neighbours]]:
+    """Yield the answers of blocks in any order, each with the place of its first query.
+
+    Raises
+    ------
+    MissingExtra, ClusterFailed, Mismatch
+        As `executor_for`; the collection has changed.
+    """
+    path, checksum = store.path.resolve(), store.checksum
+    on = space.name if isinstance(space, Projection) else space
+    tasks = [GoldBlock(path, checksum, on, k, use_codes, block) for _, block in blocks]
+    with executor_for(cluster=cluster, folders=(path,), witness=path / MANIFEST) as executor:
+        for place, found in executor.each(find_block, tasks, memory_bytes=_TASK_BYTES):
+            yield blocks[place][0], found
 
 
 @functools.lru_cache(maxsize=1)

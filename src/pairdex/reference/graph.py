@@ -274,26 +274,26 @@ def _write(
     out: Path,
     rows: GraphRows,
     blocks: Iterator[GraphBlock],
-    report: _Made,
+    made: _Made,
     facts: dict[str, Any],
     *,
     group: str | None,
 ) -> None:
     k = facts["k"]
     if out.suffix == ".parquet":
-        _write_parquet(out, blocks, {**facts, "recall": report.recall, "exact": report.exact})
+        _write_parquet(out, blocks, {**facts, "recall": made.recall, "exact": made.exact})
         return
-    params = f"k={k} on={rows.on} passes={','.join(report.passes)}"
+    params = f"k={k} on={rows.on} passes={','.join(made.passes)}"
     attributes: dict[str, Value] = {
         "algo": "pairdex graph",
         "task": "task1" if group is None else "task2",
         "dataset": rows.store.name,
-        "buildtime": time.perf_counter() - report.started,
+        "buildtime": time.perf_counter() - made.started,
         "querytime": 0.0,
         "params": params,
-        "recall": report.recall,
-        "recall_rows": report.recall_rows,
-        "exact": report.exact,
+        "recall": made.recall,
+        "recall_rows": made.recall_rows,
+        "exact": made.exact,
         "threads": usable_processors(),
         "distance": distance_of(rows.store, rows.space),
         "collection_checksum": facts["checksum"],

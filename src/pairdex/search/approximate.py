@@ -12,7 +12,7 @@ from pairdex.graph_index.efforts import GraphEffort, GraphPoints
 from pairdex.graph_index.search import WalkedGraph
 from pairdex.ivf.efforts import Effort, OperatingPoints
 from pairdex.ivf.search import InvertedIndex, Plan
-from pairdex.knn.cosine import Answered, Neighbours, Report
+from pairdex.knn.cosine import Answered, Neighbours, Report, total_counts
 from pairdex.knn.ways import Choice
 from pairdex.search.planner import CODES, GRAPH, INDEX, ROWS
 
@@ -150,15 +150,12 @@ def _report(
 ) -> Report:
     """Return what the parts did together, and what answered which query."""
     reports = [part.found.report for part in (*by_index, *exact)]
-    scanned, refined, rechecked = (
-        sum(getattr(report, name) for report in reports)
-        for name in ("scanned", "refined", "rechecked")
-    )
+    counts = total_counts(reports)
     exactly = sorted(number for part in exact for number in part.positions.tolist())
     answered = Answered(asked=planned.recall, choices=planned.choices)
     total = sum(len(choice.positions) for choice in planned.choices)
     if len(exactly) == total:
-        return Report(scanned, refined, rechecked, answered=answered)
+        return Report(*counts, answered=answered)
     efforts = [effort for effort in planned.efforts if effort is not None]
     by_graph = any(part.by == GRAPH for part in by_index)
     lists = [part.positions for part in by_index if part.by == INDEX] if by_graph else []
@@ -173,9 +170,7 @@ def _report(
         exactly=tuple(exactly),
     )
     recall = min(effort.recall for effort in efforts)
-    return Report(
-        scanned, refined, rechecked, certified=False, exact=False, recall=recall, answered=answered
-    )
+    return Report(*counts, certified=False, exact=False, recall=recall, answered=answered)
 
 
 def _build_seconds(indexes: Indexes, by_graph: bool) -> float | None:

@@ -15,6 +15,7 @@ from pairdex.arguments import StrPath
 from pairdex.derived.lookups.urls import UrlTable
 from pairdex.derived.projections.files import Projection
 from pairdex.knn import cosine
+from pairdex.knn.distance import similarity
 from pairdex.search.browse import browse, choose
 from pairdex.search.caption_words import fuse_captions
 from pairdex.search.captions import Captions
@@ -113,7 +114,8 @@ class Finder:
         page = self._page(ranking, options)
         similar = None
         if on != kind:  # the distances are a projection's
-            similar = 1.0 - distances_between(self.store, kind, asked, page.rows.ids)
+            apart = distances_between(self.store, kind, asked, page.rows.ids)
+            similar = similarity(self.store.metric, apart)
         hits = self._hits(page, similar)
         note = hits.report.note or picture_note(query.only_text)
         return Hits(hits.table, replace(hits.report, note=note), hits.collection)

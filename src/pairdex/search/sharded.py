@@ -77,39 +77,34 @@ class ShardedSearcher(Searcher):
             merging.add(found.ids, found.distances, first)
             reports.append(found.report)
             first += store.rows
-        return cosine.Neighbours(
-            merging.ids, merging.distances, _merged(reports, range(len(queries)))
-        )
+        return cosine.Neighbours(merging.ids, merging.distances, _merged(reports, len(queries)))
 
 
-def _merged(reports: Sequence[cosine.Report], positions: Sequence[int]) -> cosine.Report:
+def _merged(reports: Sequence[cosine.Report], n_queries: int) -> cosine.Report:
     """Return what all shards did, and the least that they promise."""
     recalls = [report.recall for report in reports if report.recall is not None]
     return cosine.Report(
-        scanned=sum(report.scanned for report in reports),
-        refined=sum(report.refined for report in reports),
-        rechecked=sum(report.rechecked for report in reports),
+        *cosine.total_counts(reports),
         certified=all(report.certified for report in reports),
         exact=all(report.exact for report in reports),
         recall=min(recalls, default=None),
-        answered=_answered([report.answered for report in reports], positions),
+        answered=_answered([report.answered for report in reports], n_queries),
     )
 
 
-def _answered(answered: Sequence[cosine.Answered], positions: Sequence[int]) -> cosine.Answered:
+def _answered(answered: Sequence[cosine.Answered], n_queries: int) -> cosine.Answered:
     choices = _different([choice for one in answered for choice in one.choices])
     asked = next((one.asked for one in answered if one.asked is not None), None)
     by_index = [one for one in answered if one.by in (GRAPH, INDEX)]
     if not by_index:
         return cosine.Answered(asked=asked, choices=choices)
-    exactly = set.intersection(
-        *(set(one.exactly) if one in by_index else {*positions} for one in answered)
-    )
+    everyone = set(range(n_queries))
+    exactly = everyone.intersection(*(one.exactly for one in by_index))
     walked = {
         place
         for one in by_index
         if one.by == GRAPH
-        for place in set(positions) - {*one.exactly, *one.by_lists}
+        for place in everyone - {*one.exactly, *one.by_lists}
     }
     promised = [one.promised for one in by_index if one.promised is not None]
     seconds = [one.build_seconds for one in by_index]
@@ -122,7 +117,7 @@ def _answered(answered: Sequence[cosine.Answered], positions: Sequence[int]) -> 
         measured_on=min(one.measured_on for one in by_index),
         build_seconds=sum(known) if len(known) == len(seconds) else None,
         exactly=tuple(sorted(exactly)),
-        by_lists=tuple(sorted(set(positions) - walked - exactly)) if walked else (),
+        by_lists=tuple(sorted(everyone - walked - exactly)) if walked else (),
         choices=choices,
     )
 

@@ -145,10 +145,10 @@ def joined_manifest(folder: Path, shards: ShardList, manifests: Sequence[Manifes
         for entry, manifest in zip(shards.shards, manifests, strict=True)
         for part in manifest.parts
     ]
-    origins = {manifest.checksum: manifest.origin for manifest in manifests}
-    shared = manifests[0].origin if len({*map(str, origins.values())}) == 1 else None
+    first = manifests[0]
+    shared = first.origin if all(one.origin == first.origin for one in manifests) else None
     return replace(
-        manifests[0], name=shards.name, created_by=shards.created_by, parts=parts, origin=shared
+        first, name=shards.name, created_by=shards.created_by, parts=parts, origin=shared
     )
 
 

@@ -24,7 +24,7 @@ def made(rows, seed):
     mean, gap = world.standard_normal(DIM), world.standard_normal(DIM)
     spread = (1 + np.arange(DIM)) ** -0.5
     content = rng.standard_normal((rows, DIM)) * spread
-    asked = (content * spread[::-1]) @ np.eye(DIM) + 0.1 * rng.standard_normal((rows, DIM))
+    asked = content * spread[::-1] + 0.1 * rng.standard_normal((rows, DIM))
     images = unit(mean * 0.15 + content)
     texts = unit(gap + 0.5 * asked)
     return images.astype(np.float16), texts.astype(np.float16)

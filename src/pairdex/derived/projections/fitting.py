@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from pairdex.derived.projections.binwalk import BinWalk, draw_pool
 from pairdex.derived.projections.bits import BITS
 from pairdex.derived.projections.files import ON, check_name
-from pairdex.derived.projections.joint import fit_joint_pca, fit_joint_rotations
+from pairdex.derived.projections.joint import (
+    JointPca,
+    JointRotations,
+    fit_joint_pca,
+    fit_joint_rotations,
+)
 from pairdex.derived.projections.methods import DEFAULT_METHOD, METHODS, Method
 from pairdex.derived.projections.models import Fit, Model, read_model
 from pairdex.derived.projections.moments import moments
@@ -135,21 +140,27 @@ def fit_model(
         return _fit_binwalk(store, fit), fit
     blocks = fit_blocks(vector_files(store, ON), fit.rows, progress)
     if options.method == "joint":
-        texts = list(_text_blocks(store))
-        if not texts:
-            raise InvalidArgument(
-                f"{store.path} has no text vectors, which the method joint is fitted to",
-                field="method",
-            )
-        images = list(blocks)  # at most 65,536 rows, or as many as were asked for
-        if dim is not None:
-            return fit_joint_pca(images, texts, dim), fit
-        assert fit.seed is not None, "completed() fills it in"
-        return fit_joint_rotations(images, texts, seed=fit.seed), fit
+        return _fit_joint(store, blocks, dim, fit), fit
     if dim is not None:
         return fit_pca(blocks, dim), fit
     assert fit.seed is not None, "completed() fills it in"
     return fit_rotations(blocks, _text_mean(store), seed=fit.seed), fit
+
+
+def _fit_joint(
+    store: Store, blocks: Iterator[NDArray[np.float32]], dim: int | None, fit: Fit
+) -> JointPca | JointRotations:
+    """Fit to image and text vectors: coordinates, or sketches if `dim` is None."""
+    texts = list(_text_blocks(store))
+    if not texts:
+        raise InvalidArgument(
+            f"{store.path} has no text vectors, which the method joint is fitted to", field="method"
+        )
+    images = list(blocks)  # at most 65,536 rows, or as many as were asked for
+    if dim is not None:
+        return fit_joint_pca(images, texts, dim)
+    assert fit.seed is not None, "completed() fills it in"
+    return fit_joint_rotations(images, texts, seed=fit.seed)
 
 
 def _fit_binwalk(store: Store, fit: Fit) -> BinWalk:

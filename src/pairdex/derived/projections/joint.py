@@ -6,7 +6,7 @@ the middle between both means counts as a text. `docs/decisions/text-projections
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -229,13 +229,14 @@ def fit_joint_pca(
     components = _shared_directions(found, of_texts, dim - 1)
     gap = Gap.between(found.mean, of_texts.mean)
     inside = np.einsum("id,de,ie->", components, found.covariance, components)
-    share = float(inside / np.trace(found.covariance))
-    model = JointPca(found.mean, components, np.zeros((dim, len(found.mean))), 1.0, gap, share)
+    explained = float(inside / np.trace(found.covariance))
+    no_map = np.zeros((dim, len(found.mean)))
+    model = JointPca(found.mean, components, no_map, 1.0, gap, explained)
     text_map = _text_map(model, images)
     lengths = np.linalg.norm(np.concatenate(texts) @ text_map.T, axis=1)
     scale = TEXT_LENGTH / (float(lengths.mean()) or 1.0)
     query_share = _best_share(model, np.concatenate(images))
-    return JointPca(found.mean, components, text_map * scale, query_share, gap, share)
+    return replace(model, text_map=text_map * scale, query_share=query_share)
 
 
 def fit_joint_rotations(
