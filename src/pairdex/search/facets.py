@@ -97,11 +97,10 @@ def count_facets(
     for number, (first, table) in enumerate(store.tables()):
         if number % step:
             continue
-        if allowed is not None:
-            table = table.filter(pa.array(allowed[first : first + len(table)]))  # noqa: PLW2901
-        counted += len(table)
+        chosen = None if allowed is None else allowed[first : first + len(table)]
+        counted += len(table) if chosen is None else int(np.count_nonzero(chosen))
         for column in columns:
-            column.add(table[column.name])
+            column.add(table[column.name], chosen)
     rows = store.rows if allowed is None else int(allowed.sum())
     return Facets(rows, counted, [column.finish() for column in columns])
 
@@ -114,9 +113,18 @@ class _Column:
     kind: pa.DataType
     nulls: int = 0
 
-    def add(self, values: pa.ChunkedArray) -> None:
+    @property
+    def counts_values(self) -> bool:
+        """Whether it still does more than to count nulls."""
+        return False
+
+    def add(self, values: pa.ChunkedArray, chosen: NDArray[np.bool_] | None) -> None:
+        """Add the values of one batch, or the chosen ones of them."""
+        if chosen is not None and (self.counts_values or values.null_count):
+            values = values.filter(pa.array(chosen))
         self.nulls += values.null_count
-        self._add(values)
+        if self.counts_values:
+            self._add(values)
 
     def _add(self, values: pa.ChunkedArray) -> None:
         """Count the values too."""
@@ -131,14 +139,20 @@ class _Choices(_Column):
 
     counts: Counter[str | bool] | None = field(default_factory=Counter)
 
+    @property
+    def counts_values(self) -> bool:
+        """Whether it has not yet found too many distinct values."""
+        return self.counts is not None
+
     def _add(self, values: pa.ChunkedArray) -> None:
-        if self.counts is None:
-            return
-        for pair in pc.value_counts(values.drop_null()):
-            self.counts[pair["values"].as_py()] += pair["counts"].as_py()
-            if len(self.counts) > MAX_DISTINCT:
-                self.counts = None
-                return
+        assert self.counts is not None, "counts_values says so"
+        pairs = pc.value_counts(values.drop_null())
+        if len(pairs) <= MAX_DISTINCT:
+            found, counts = pairs.flatten()
+            for value, count in zip(found.to_pylist(), counts.to_pylist(), strict=True):
+                self.counts[value] += count
+        if max(len(pairs), len(self.counts)) > MAX_DISTINCT:
+            self.counts = None
 
     def finish(self) -> Facet:
         if self.counts is None:
@@ -153,6 +167,11 @@ class _Numbers(_Column):
     """Summarises a column of numbers; numbers that are not finite count as null."""
 
     seen: list[NDArray[Any]] = field(default_factory=list)
+
+    @property
+    def counts_values(self) -> bool:
+        """Always."""
+        return True
 
     def _add(self, values: pa.ChunkedArray) -> None:
         numbers = values.drop_null().to_numpy()
@@ -182,6 +201,11 @@ class _Times(_Column):
 
     ends: pa.Array | None = None
     seen: list[NDArray[Any]] = field(default_factory=list)
+
+    @property
+    def counts_values(self) -> bool:
+        """Always."""
+        return True
 
     def _add(self, values: pa.ChunkedArray) -> None:
         steps = pa.int32() if self.kind.bit_width == 32 else pa.int64()
