@@ -29,6 +29,7 @@ MAX_ROWS = 2_000_000  # rows to count; beyond it, sample batches evenly
 MAX_DISTINCT = 1_000  # a column with more distinct values is free text
 TOP_VALUES = 20  # report only the most frequent values
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_COUNTED_RANGE = 1 << 16  # of whole numbers that are counted instead of sorted
 BINS = 24  # intervals of a histogram: a few pixels each in a menu
 
 
@@ -183,7 +184,8 @@ class _Numbers(_Column):
         numbers = np.concatenate(self.seen) if self.seen else np.empty(0)
         if not len(numbers):
             return Facet(self.name, str(self.kind), self.nulls)
-        marks = np.quantile(numbers, (0, *QUANTILES, 1), method="inverted_cdf").tolist()
+        spread = _Spread.of(numbers)
+        marks = [spread.quantile(share) for share in (0, *QUANTILES, 1)]
         return Facet(
             self.name,
             str(self.kind),
@@ -191,7 +193,7 @@ class _Numbers(_Column):
             least=marks[0],
             most=marks[-1],
             quantiles=marks[1:-1],
-            histogram=_histogram(numbers),
+            histogram=spread.histogram(),
         )
 
 
@@ -225,17 +227,41 @@ class _Times(_Column):
             self.nulls,
             least=shown[0],
             most=shown[1],
-            histogram=_histogram(times) if len(times) else None,
+            histogram=_Spread.of(times).histogram() if len(times) else None,
         )
 
 
-def _histogram(numbers: NDArray[Any]) -> list[int]:
-    """Return row counts in equal intervals; differences are taken first, as times are large."""
-    above = numbers.astype(np.float64) - float(numbers.min())
-    if not np.isfinite(above.max()):  # a range wider than float64
-        return [len(numbers)] + [0] * (BINS - 1)
-    counts, _ = np.histogram(above, BINS, (0.0, float(above.max()) or 1.0))
-    return [int(count) for count in counts]
+@dataclass(frozen=True)
+class _Spread:
+    """The values of some numbers, at least one, and how many numbers are at most each of them; both ascending."""
+
+    values: NDArray[Any]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, numbers: NDArray[Any]) -> _Spread:
+        """Count whole numbers of a small range; sort others."""
+        least = numbers.min()
+        if numbers.dtype.kind in "iu" and int(numbers.max()) - int(least) < _COUNTED_RANGE:
+            wide = np.uint64 if numbers.dtype == np.uint64 else np.int64
+            counts = np.bincount((numbers.astype(wide) - wide(least)).astype(np.int64))
+            values = np.flatnonzero(counts)
+            return cls(values.astype(wide) + wide(least), np.cumsum(counts[values]))
+        return cls(np.sort(numbers), np.arange(1, len(numbers) + 1))
+
+    def quantile(self, share: float) -> Any:  # noqa: ANN401 - a value of the column
+        """Return the least value that at least a share of the numbers does not exceed."""
+        place = max(int(np.ceil(self.ends[-1] * share - 1)), 0)
+        return self.values[np.searchsorted(self.ends, place, side="right")].item()
+
+    def histogram(self) -> list[int]:
+        """Return counts in equal intervals; differences are taken first, as times are large."""
+        above = self.values.astype(np.float64) - float(self.values[0])
+        if not np.isfinite(above[-1]):  # a range wider than float64
+            return [int(self.ends[-1])] + [0] * (BINS - 1)
+        starts = np.linspace(0.0, above[-1] or 1.0, BINS + 1)
+        below = np.concatenate([[0], self.ends])[np.searchsorted(above, starts[:-1])]
+        return [int(count) for count in np.diff(below, append=self.ends[-1])]
 
 
 def _column(field_: pa.Field) -> _Column:

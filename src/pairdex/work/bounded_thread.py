@@ -7,12 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["BoundedThread"]
 
 Result = TypeVar("Result")
-_Asked = SimpleQueue["tuple[Callable[[], Any], Future[Any]] | None"]  # None: end
+_Asked = SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]  # None: end
 
 
 class BoundedThread:
