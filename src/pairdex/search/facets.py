@@ -256,7 +256,10 @@ class _Spread:
 
     def histogram(self) -> list[int]:
         """Return counts in equal intervals; differences are taken first, as times are large."""
-        above = self.values.astype(np.float64) - float(self.values[0])
+        wide = (
+            np.uint64 if self.values.dtype.kind in "iu" else np.float64
+        )  # differences wrap rightly
+        above = (self.values.astype(wide) - self.values[0].astype(wide)).astype(np.float64)
         if not np.isfinite(above[-1]):  # a range wider than float64
             return [int(self.ends[-1])] + [0] * (BINS - 1)
         starts = np.linspace(0.0, above[-1] or 1.0, BINS + 1)
