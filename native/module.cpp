@@ -446,6 +446,7 @@ NB_MODULE(_native, m) {
            nb::arg("other"), nb::arg("other_from"), nb::arg("allowed").none(), nb::arg("from_disk"), nb::arg("threads"),
            nb::arg("kernel"), nb::arg("need") = nb::none(),
            "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
+  bind_cells(m);
   bind_graphs(m);
   bind_joins(m);
 }
