@@ -31,11 +31,11 @@ from pairdex.store.manifest import (
     write_manifest,
 )
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
-from pairdex.store.staging import STAGING, Advance, run_tasks
+from pairdex.store.staging import STAGING, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.write_part import described
 from pairdex.version import __version__
-from pairdex.work.executors import LocalExecutor
+from pairdex.work.executors import Advance, LocalExecutor
 
 __all__ = ["LEFT_OUT", "derive_collection", "derived_before"]
 
