@@ -7,6 +7,9 @@ import pytest
 
 import pairdex
 from conftest import read_tree
+from pairdex.demo.pictures import draw_pictures
+from pairdex.errors import InvalidArgument
+from pairdex.store.pictures import picture_folders
 from sharded import make_twins, save_parts
 
 
@@ -49,3 +52,40 @@ def test_scores_made_on_nodes_have_the_same_bytes(address, copies, tmp_path, run
         next((there / "scores/aesthetic").glob(name)).unlink()
     assert run("score", there, *options).json["scored"] == 20
     assert read_tree(there) == read_tree(here)
+
+
+FORMATS = {
+    "parquet": ("--vectors", "text"),
+    "laion": (),
+    "webdataset": ("--rows", 7),
+    "clickhouse": (),
+    "tfds": ("--config", "embeddings", "--rows", 15),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_written_by_nodes_has_the_same_bytes(address, built, tmp_path, run, form):
+    options = ("--format", form, *FORMATS[form], "--json")
+    here = run("export", built, tmp_path / "here", *options).json
+    there = run("export", built, tmp_path / "there", *options, "--cluster", address).json
+    assert {**there, "seconds": 0} == {**here, "seconds": 0}
+    assert here["left_out"] == {"removed": 3}
+    assert read_tree(tmp_path / "there") == read_tree(tmp_path / "here")
+
+
+def test_the_pictures_of_an_export_are_probed_and_written_by_nodes(address, tmp_path):
+    draw_pictures(tmp_path / "pictures", count=4, seed=3)
+    pairdex.encode(tmp_path / "pictures", tmp_path / "parts", model="demo")
+    pairdex.build(tmp_path / "parts", tmp_path / "c")
+    seen = picture_folders(pairdex.open(tmp_path / "c").manifest.parts)
+    assert seen == [tmp_path / "pictures"]
+    for name, cluster in (("here", None), ("there", address)):
+        pairdex.export(tmp_path / "c", tmp_path / name, "webdataset", cluster=cluster)
+    assert read_tree(tmp_path / "there") == read_tree(tmp_path / "here")
+
+
+@pytest.mark.parametrize("form", ["sisap", "tsv"])
+def test_formats_of_single_files_are_not_exported_by_nodes(built, tmp_path, form):
+    with pytest.raises(InvalidArgument, match=f"{form} is written from beginning to end") as caught:
+        pairdex.export(built, tmp_path / "x", form, cluster="10.0.0.1:6379")
+    assert caught.value.field == "cluster"
