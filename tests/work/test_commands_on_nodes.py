@@ -89,3 +89,33 @@ def test_formats_of_single_files_are_not_exported_by_nodes(built, tmp_path, form
     with pytest.raises(InvalidArgument, match=f"{form} is written from beginning to end") as caught:
         pairdex.export(built, tmp_path / "x", form, cluster="10.0.0.1:6379")
     assert caught.value.field == "cluster"
+
+
+SEARCHES = [
+    (),
+    ("--where", "width < 104", "--safe"),
+    ("--on", "text", "--no-codes"),
+    ("--on", "pca8"),
+]
+
+
+@pytest.mark.parametrize("kind", ["whole", "shards"])
+def test_searches_of_nodes_find_the_same_rows(address, tmp_path, run, monkeypatch, kind):
+    monkeypatch.setattr("pairdex.evaluation.search_on_cluster._QUERY_BLOCK", 7)
+    twins = make_twins(tmp_path, rows=(30, 20, 25))
+    pairdex.remove(getattr(twins, kind), ids=[3, 31], reason="test")
+    vectors = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float32)
+    np.save(tmp_path / "q.npy", vectors)
+    if kind == "whole":
+        pairdex.project(twins.whole, "pca8")
+    for options in SEARCHES[: 4 if kind == "whole" else 3]:
+        command = ("search", getattr(twins, kind), "--vectors", tmp_path / "q.npy", *options)
+        here = run(*command, "--json").json
+        there = run(*command, "--json", "--cluster", address).json
+        for name in ("ids", "distances", "queries", "k", "exact", "certified", "on", "by"):
+            assert there[name] == here[name]
+
+
+def test_one_query_is_not_searched_by_nodes(built, run):
+    complaint = run("search", built, "--like", 5, "--cluster", "10.0.0.1:6379").complaint
+    assert "a cluster searches for the vectors of a file" in complaint
