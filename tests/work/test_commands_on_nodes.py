@@ -119,3 +119,34 @@ def test_searches_of_nodes_find_the_same_rows(address, tmp_path, run, monkeypatc
 def test_one_query_is_not_searched_by_nodes(built, run):
     complaint = run("search", built, "--like", 5, "--cluster", "10.0.0.1:6379").complaint
     assert "a cluster searches for the vectors of a file" in complaint
+
+
+@pytest.mark.parametrize("options", [("--exact",), ("--exact", "--on", "text"), ("--on", "pca8")])
+def test_an_exact_graph_found_by_nodes_is_the_same(
+    address, copies, tmp_path, run, monkeypatch, options
+):
+    monkeypatch.setattr("pairdex.reference.graph_rows._ROWS_AT_ONCE", 20)
+    here, there = copies
+    for name, folder, more in (("here", here, ()), ("there", there, ("--cluster", address))):
+        if "pca8" in options:
+            pairdex.project(folder, "pca8")
+        out = tmp_path / f"{name}.parquet"
+        made = run("graph", folder, "--out", out, "-k", 4, *options, *more, "--json").json
+        assert (made["rows"], made["exact"], made["passes"]) == (72, True, ["exact"])
+    assert (tmp_path / "there.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
+
+
+def test_a_gold_standard_of_all_rows_found_by_nodes_is_the_same(
+    address, copies, tmp_path, run, monkeypatch
+):
+    monkeypatch.setattr("pairdex.reference.graph_rows._ROWS_AT_ONCE", 20)
+    here, there = copies
+    assert run("gold", here, here, "--out", tmp_path / "here.h5", "-k", 4, "--json").json
+    options = ("-k", 4, "--cluster", address, "--json")
+    assert run("gold", there, there, "--out", tmp_path / "there.h5", *options).json["n"] == 72
+    assert (tmp_path / "there.h5").read_bytes() == (tmp_path / "here.h5").read_bytes()
+
+
+def test_an_approximate_graph_is_not_made_by_nodes(built, tmp_path):
+    with pytest.raises(InvalidArgument, match="ask for an exact graph, or leave out cluster"):
+        pairdex.graph(built, tmp_path / "g.h5", cluster="10.0.0.1:6379")
