@@ -7,8 +7,10 @@ import pytest
 
 import pairdex
 from conftest import read_tree
+from pairdex.curate import pairs as pairs_module
 from pairdex.demo.pictures import draw_pictures
 from pairdex.errors import InvalidArgument
+from pairdex.join import near_pairs
 from pairdex.store.pictures import picture_folders
 from sharded import make_twins, save_parts
 
@@ -150,3 +152,38 @@ def test_a_gold_standard_of_all_rows_found_by_nodes_is_the_same(
 def test_an_approximate_graph_is_not_made_by_nodes(built, tmp_path):
     with pytest.raises(InvalidArgument, match="ask for an exact graph, or leave out cluster"):
         pairdex.graph(built, tmp_path / "g.h5", cluster="10.0.0.1:6379")
+
+
+@pytest.mark.parametrize("against", [False, True])
+def test_pairs_found_by_nodes_have_the_same_bytes(
+    address, copies, tmp_path, run, monkeypatch, against
+):
+    monkeypatch.setattr(near_pairs, "_X_LISTS", 8)
+    monkeypatch.setattr(near_pairs, "_Y_ROWS", 20)
+    here, there = copies
+    options = ("--against", there, "--where", "width < 105") if against else ()
+    command = ("pairs", here, "--within", 0.8, *options, "--json")
+    found = run(*command, "--out", tmp_path / "here.parquet").json
+    assert found["pairs"] > 10
+    out = tmp_path / "there.parquet"
+    assert run(*command, "--out", out, "--cluster", address).json["pairs"] == found["pairs"]
+    assert out.read_bytes() == (tmp_path / "here.parquet").read_bytes()
+    assert not list(tmp_path.glob(".there.parquet.*"))
+
+
+def test_pairs_of_nodes_that_were_noted_are_not_searched_again(
+    address, copies, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(near_pairs, "_X_LISTS", 8)
+    monkeypatch.setattr(near_pairs, "_Y_ROWS", 20)
+    monkeypatch.setattr(pairs_module, "_SECONDS_BETWEEN_SAVES", 0)
+    folder, out = copies[0], tmp_path / "p.parquet"
+    pairdex.pairs(folder, tmp_path / "whole.parquet", within=0.8)
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs_module, "_write", lambda *_: 1 / 0)  # after all were found
+        with pytest.raises(ZeroDivisionError):
+            pairdex.pairs(folder, out, within=0.8, cluster=address)
+    seen = []
+    pairdex.pairs(folder, out, within=0.8, progress=lambda *step: seen.append(step))
+    assert [done == total for name, done, total in seen if name == "comparing"] == [True]
+    assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
