@@ -187,3 +187,20 @@ def test_pairs_of_nodes_that_were_noted_are_not_searched_again(
     pairdex.pairs(folder, out, within=0.8, progress=lambda *step: seen.append(step))
     assert [done == total for name, done, total in seen if name == "comparing"] == [True]
     assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command", [("subset", "--where", "width < 105"), ("dedup", "--threshold", 0.1)]
+)
+def test_a_new_collection_written_by_nodes_has_the_same_bytes(
+    address, built, tmp_path, run, command
+):
+    name, *options = command
+    made = {}
+    for place, more in (("here", ()), ("there", ("--cluster", address))):
+        made[place] = run(name, built, tmp_path / place / "c", *options, *more, "--json").json
+    assert made["there"]["rows"] == made["here"]["rows"] < 72
+    assert read_tree(tmp_path / "there") == read_tree(tmp_path / "here")
+    workers = run(name, built, tmp_path / "x", "--workers", 2, "--cluster", address).complaint
+    assert "leave out one" in workers
+    assert not (tmp_path / "x").exists()

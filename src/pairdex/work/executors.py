@@ -16,7 +16,15 @@ from typing import Protocol, TypeVar
 from pairdex.errors import InvalidArgument
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
-__all__ = ["Advance", "Executor", "LocalExecutor", "do_all", "executor_for", "seen_alike"]
+__all__ = [
+    "Advance",
+    "Executor",
+    "LocalExecutor",
+    "check_workers",
+    "do_all",
+    "executor_for",
+    "seen_alike",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -118,6 +126,17 @@ def _silently(do: Callable[[Item, Advance | None], Result], item: Item) -> Resul
     return do(item, None)
 
 
+def check_workers(workers: int, cluster: str | None) -> None:
+    """Raise InvalidArgument unless there is at least one worker, and one only with a cluster."""
+    if workers < 1:
+        raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    if cluster is not None and workers > 1:
+        raise InvalidArgument(
+            "workers are processes of this machine, and a cluster has its own; leave out one",
+            field="workers",
+        )
+
+
 def seen_alike(path: Path, cluster: str | None) -> Path:
     """Return a path that means the same to all who work: nodes of a cluster have other working folders."""
     return path if cluster is None else path.resolve()
@@ -152,11 +171,7 @@ def executor_for(
     if cluster is None:
         yield LocalExecutor(workers)
         return
-    if workers > 1:
-        raise InvalidArgument(
-            "workers are processes of this machine, and a cluster has its own; leave out one",
-            field="workers",
-        )
+    check_workers(workers, cluster)
     from pairdex.work.ray_cluster import connected  # noqa: PLC0415 - Ray is optional
 
     with connected(cluster, folders, witness) as executor:
