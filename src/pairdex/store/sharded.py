@@ -12,9 +12,8 @@ import numpy as np
 from pairdex.errors import Mismatch
 from pairdex.files import checksums
 from pairdex.store.manifest import VectorField, is_sharded
-from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import Tombstones
-from pairdex.store.scores import Joined, with_same_scores
+from pairdex.store.scores import PartMetadata, with_same_scores
 from pairdex.store.shard_list import joined_manifest, read_shard_list
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
@@ -98,7 +97,7 @@ class ShardedStore(Store):
         return VectorsView(blocks, self.dim)
 
 
-def _metadata(shards: tuple[Store, ...]) -> list[MetadataFile | Joined]:
+def _metadata(shards: tuple[Store, ...]) -> list[PartMetadata]:
     """Return the metadata of all parts; a score that only some shards have is null in the others."""
     files = [file for shard in shards for file in shard.metadata_files]
     return with_same_scores(files)
