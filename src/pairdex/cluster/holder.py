@@ -6,6 +6,7 @@ Errors that a client should see are results, not exceptions: Ray would wrap them
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -113,7 +114,15 @@ class Holder:
             self._held = kept
         return {version: opened for version, (_, opened) in kept.items()} | failed
 
-    def search(
+    def search(self, content: bytes) -> bytes:
+        """Return the pickled answer of a pickled version and `Asked`.
+
+        Ray takes a millisecond longer for objects than for bytes.
+        """
+        version, asked = pickle.loads(content)  # noqa: S301 - from the service, as Ray's own messages
+        return pickle.dumps(self.nearest(version, asked), pickle.HIGHEST_PROTOCOL)
+
+    def nearest(
         self, version: ShardVersion, asked: Asked
     ) -> Neighbours | PairdexError | OSError | NotHeld:
         """Return the nearest rows of a shard, whose ids count from 0; or why there are none."""

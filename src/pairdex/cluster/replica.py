@@ -8,6 +8,7 @@ replica is left.
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from pairdex.cluster.holder import Asked, NotHeld, Opened, ShardVersion
 from pairdex.errors import PairdexError
 from pairdex.knn.cosine import Neighbours
 
-__all__ = ["PATIENCE_SECONDS", "Answer", "Replica"]
+__all__ = ["PATIENCE_SECONDS", "Answer", "Replica", "answer_in"]
 
 PATIENCE_SECONDS = 0.25  # without an answer, after which an actor is asked for a sign of life
 _RETRY_SECONDS = 1.0  # before a version that could not be opened is tried again
@@ -24,6 +25,12 @@ _RETRY_SECONDS = 1.0  # before a version that could not be opened is tried again
 Answer = Neighbours | PairdexError | OSError | NotHeld
 
 _logger = logging.getLogger("pairdex.service")
+
+
+def answer_in(content: bytes) -> Answer:
+    """Return the answer of an actor."""
+    answer: Answer = pickle.loads(content)  # noqa: S301 - from an actor, as Ray's own messages
+    return answer
 
 
 class Replica:
@@ -64,12 +71,12 @@ class Replica:
 
     def search(self, version: ShardVersion, asked: Asked) -> Any:  # noqa: ANN401
         """Begin a search; return what `answer` takes."""
-        return self._search.remote(version, asked)
+        return self._search.remote(pickle.dumps((version, asked), pickle.HIGHEST_PROTOCOL))
 
     def answer(self, reference: Any) -> Answer:  # noqa: ANN401
         """Wait for the answer of a search; `NotHeld` if the actor was lost."""
         try:
-            found: Answer = self._ray.get(reference)
+            found = answer_in(self._ray.get(reference))
         except self._ray.exceptions.RayTaskError:
             raise  # a bug, with its traceback
         except self._ray.exceptions.RayError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pairdex.cluster.holder import Asked, NotHeld, ShardVersion
-from pairdex.cluster.replica import PATIENCE_SECONDS, Answer, Replica
+from pairdex.cluster.replica import PATIENCE_SECONDS, Answer, Replica, answer_in
 from pairdex.errors import PairdexError
 from pairdex.knn.cosine import Neighbours
 
@@ -87,7 +87,7 @@ def _all_at_once(ray: Any, calls: Sequence[Call]) -> bool:  # noqa: ANN401
     """Take all answers in one step, which is the fastest; return False if one is late or lost."""
     references = [one for call in calls for one in call.waiting]
     try:
-        answers = ray.get(references, timeout=PATIENCE_SECONDS)
+        answers = [answer_in(one) for one in ray.get(references, timeout=PATIENCE_SECONDS)]
     except ray.exceptions.RayTaskError:
         raise  # a bug, with its traceback
     except ray.exceptions.RayError:

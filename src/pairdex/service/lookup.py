@@ -16,7 +16,7 @@ from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
 from pairdex.service.search_result import SearchResult
-from pairdex.service.searches import BEING_INDEXED
+from pairdex.service.texts import BEING_INDEXED
 
 __all__ = [
     "check_captions",
