@@ -213,6 +213,11 @@ def test_without_replicas_a_lost_shard_is_missing_until_its_actor_is_back(cluste
         assert not {*there} & {*inside}
         others = [hit["id"] for hit in whole["hits"] if hit["id"] not in inside]
         assert there[: len(others)] == others
+        for hybrid in ({"text": "a red dog"}, {"text": "a red dog", "fold": 0.1}):
+            status, rest = answer_of(client, hybrid | {"partial": True, "k": 150})
+            assert (status, rest["method"]) == (200, "hybrid")
+            assert (rest["missing_shards"], rest["exact"]) == (["shards/00001"], False)
+            assert not {hit["id"] for hit in rest["hits"]} & {*inside}
         wait_until(lambda: answer_of(client, request) == (200, whole))
 
 

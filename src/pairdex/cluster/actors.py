@@ -58,7 +58,7 @@ class Holding:
 
         Raises
         ------
-        PairdexError
+        PairdexError, OSError
             A shard cannot be opened.
         ClusterFailed
             No replica of a shard lives.

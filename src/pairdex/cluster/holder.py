@@ -100,16 +100,18 @@ class Holder:
         """Return the number of the process."""
         return os.getpid()
 
-    def hold(self, versions: Sequence[ShardVersion]) -> dict[ShardVersion, Opened | PairdexError]:
+    def hold(
+        self, versions: Sequence[ShardVersion]
+    ) -> dict[ShardVersion, Opened | PairdexError | OSError]:
         """Open these versions and forget all others; return what was opened, or why not."""
         with self._opening:
             kept = {version: one for version, one in self._held.items() if version in versions}
-            failed: dict[ShardVersion, PairdexError] = {}
+            failed: dict[ShardVersion, PairdexError | OSError] = {}
             for version in versions:
                 if version not in kept:
                     try:
                         kept[version] = _opened(version)
-                    except PairdexError as error:
+                    except (PairdexError, OSError) as error:
                         failed[version] = error
             self._held = kept
         return {version: opened for version, (_, opened) in kept.items()} | failed

@@ -11,10 +11,11 @@ import logging
 import pickle
 import time
 from collections.abc import Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 from pairdex.cluster.holder import Asked, NotHeld, Opened, ShardVersion
-from pairdex.errors import PairdexError
+from pairdex.errors import ClusterFailed, PairdexError
 from pairdex.knn.cosine import Neighbours
 
 __all__ = ["PATIENCE_SECONDS", "Answer", "Replica", "answer_in"]
@@ -53,7 +54,7 @@ class Replica:
     def __init__(self, ray: Any, actor: Any, name: str) -> None:  # noqa: ANN401
         self.name = name
         self.held: Mapping[ShardVersion, Opened] = {}
-        self.failed: Mapping[ShardVersion, PairdexError] = {}
+        self.failed: Mapping[ShardVersion, PairdexError | OSError] = {}
         self.is_alive = False
         self.is_suspect = False
         self._ray = ray
@@ -61,8 +62,9 @@ class Replica:
         self._search = actor.search.options(concurrency_group="search")
         self._ping = actor.ping.options(concurrency_group="life")
         self._sign: tuple[Any, float] | None = (self._ping.remote(), time.monotonic())
-        self._opening: Any = None
+        self._opening: tuple[Any, Sequence[ShardVersion]] | None = None
         self._failed_at = 0.0
+        self._changing = RLock()  # the thread that keeps it, and those that search
 
     @property
     def is_opening(self) -> bool:
@@ -87,38 +89,41 @@ class Replica:
 
     def lose(self) -> None:
         """Note that its process was lost, and what it held."""
-        if self.is_alive:
-            _logger.warning("%s: an actor was lost; Ray starts it again", self.name)
-        self.is_alive, self.held, self._opening = False, {}, None
-        self._sign = (self._ping.remote(), time.monotonic())
+        with self._changing:
+            if self.is_alive:
+                _logger.warning("%s: an actor was lost; Ray starts it again", self.name)
+            self.is_alive, self.held, self._opening = False, {}, None
+            self._sign = (self._ping.remote(), time.monotonic())
 
     def doubt(self) -> None:
         """Ask for a sign of life, or suspect the actor if it owes one."""
-        self.look()
-        if self._sign is None:
-            self._sign = (self._ping.remote(), time.monotonic())
-        elif time.monotonic() - self._sign[1] >= PATIENCE_SECONDS:
-            self.is_suspect = True
+        with self._changing:
+            self.look()
+            if self._sign is None:
+                self._sign = (self._ping.remote(), time.monotonic())
+            elif time.monotonic() - self._sign[1] >= PATIENCE_SECONDS:
+                self.is_suspect = True
 
     def look(self) -> None:
         """Take a sign of life that has come."""
-        sign = self._sign
-        if sign is None or not self._is_done(sign[0]):
-            return
-        try:
-            self._ray.get(sign[0])
-        except self._ray.exceptions.RayError:
-            self.lose()
-            return
-        self.is_alive, self.is_suspect, self._sign = True, False, None
+        with self._changing:
+            if self._sign is None or not self._is_done(self._sign[0]):
+                return
+            try:
+                self._ray.get(self._sign[0])
+            except self._ray.exceptions.RayError:
+                self.lose()
+                return
+            self.is_alive, self.is_suspect, self._sign = True, False, None
 
     def keep(self, versions: Sequence[ShardVersion], *, may_open: bool) -> None:
         """Take what has been opened; open these versions and forget all others, if need be."""
-        self.look()
-        if self._opening is not None and self._is_done(self._opening):
-            self._take_opened()
-        if self.is_alive and may_open and not self.is_opening and self._lacks(versions):
-            self._opening = self._actor.hold.remote(list(versions))
+        with self._changing:
+            self.look()
+            if self._opening is not None and self._is_done(self._opening[0]):
+                self._take_opened(*self._opening)
+            if self.is_alive and may_open and not self.is_opening and self._lacks(versions):
+                self._opening = (self._actor.hold.remote(list(versions)), versions)
 
     def kill(self) -> None:
         """End it for good."""
@@ -130,18 +135,21 @@ class Replica:
         tried = {*self.held, *self.failed} == {*versions}
         return not tried or time.monotonic() - self._failed_at > _RETRY_SECONDS
 
-    def _take_opened(self) -> None:
-        opening, self._opening = self._opening, None
+    def _take_opened(self, opening: Any, versions: Sequence[ShardVersion]) -> None:  # noqa: ANN401
+        self._opening, self._failed_at = None, time.monotonic()
         try:
             opened = self._ray.get(opening)
-        except self._ray.exceptions.RayTaskError:
-            raise
+        except self._ray.exceptions.RayTaskError as error:  # a bug, tried again like other failures
+            _logger.exception("%s: its actor cannot open it", self.name)
+            reason = str(error).strip().splitlines()[-1]
+            opened = dict.fromkeys(
+                versions, ClusterFailed(f"{self.name} cannot be opened: {reason}")
+            )
         except self._ray.exceptions.RayError:
             self.lose()
             return
-        self.failed = {v: one for v, one in opened.items() if isinstance(one, PairdexError)}
-        self._failed_at = time.monotonic()
         self.held = {v: one for v, one in opened.items() if isinstance(one, Opened)}
+        self.failed = {v: one for v, one in opened.items() if not isinstance(one, Opened)}
 
     def _is_done(self, reference: Any) -> bool:  # noqa: ANN401
         done, _ = self._ray.wait([reference], timeout=0)
