@@ -286,8 +286,7 @@ PROGRAM = """
 import sys
 import pairdex.service.cluster as cluster
 from pairdex.cli import main
-cluster.CONTROL_SECONDS = 4.0
-cluster.ControlWatch.__init__.__kwdefaults__["seconds"] = 4.0
+cluster.ControlWatch.__init__.__kwdefaults__["seconds"] = 2.0
 sys.argv[1:] = ["serve", sys.argv[1], "--port", "0", "--cluster", sys.argv[2]]
 main()
 """
@@ -318,4 +317,4 @@ def test_requests_are_answered_without_the_control_process_until_the_service_end
         finally:
             process.kill()
             process.wait()
-    assert "has not answered for 4 s, so the service ends; start the cluster" in log.read_text()
+    assert "has not answered for 2 s, so the service ends; start the cluster" in log.read_text()

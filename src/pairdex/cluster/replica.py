@@ -142,9 +142,8 @@ class Replica:
         except self._ray.exceptions.RayTaskError as error:  # a bug, tried again like other failures
             _logger.exception("%s: its actor cannot open it", self.name)
             reason = str(error).strip().splitlines()[-1]
-            opened = dict.fromkeys(
-                versions, ClusterFailed(f"{self.name} cannot be opened: {reason}")
-            )
+            failed = ClusterFailed(f"{self.name} cannot be opened: {reason}")
+            opened = dict.fromkeys(versions, failed) | dict(self.held)
         except self._ray.exceptions.RayError:
             self.lose()
             return

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.files import json_values
-from pairdex.search import FIRST, Facet, Hits, Query, SearchOptions, hit_columns
+from pairdex.search import Facet, Hits, Query, SearchOptions, hit_columns
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
@@ -34,7 +34,7 @@ __all__ = [
 def find(served: ServedCollection, asked: SearchRequest) -> SearchResult:
     """Return the result of a search that goes by itself; raises as `query_of`."""
     found = find_table(served, asked)
-    return SearchResult([FIRST | row for row in found.as_json()], found.report)
+    return SearchResult(found.as_json(), found.report)
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:

@@ -20,8 +20,9 @@ from pairdex.store.scores import Joined, score_names, with_same_scores, with_sco
 from pairdex.store.shard_list import joined_manifest, read_shard_list
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
+from pairdex.work.reopened import Reopened
 
-__all__ = ["ShardedStore", "open_shard", "open_store"]
+__all__ = ["ShardedStore", "open_shard", "open_store", "reopened"]
 
 
 def open_store(path: Path, *, mapped: bool = True) -> Store:
@@ -67,6 +68,18 @@ class _ShardOfWhole(Store):
     def _long_tables(self) -> Iterator[tuple[int, pa.Table]]:
         for first, table in super()._long_tables():
             yield self._first_id + first, table
+
+
+def reopened(store: Store) -> Reopened[Store]:
+    """Return a store that other processes open again; there, Mismatch is raised if rows have changed."""
+    return Reopened(_open_same, (store.path.resolve(), store.checksum), store)
+
+
+def _open_same(path: Path, checksum: str) -> Store:
+    store = open_store(path)
+    if store.checksum != checksum:
+        raise Mismatch(f"rows of {path} have changed meanwhile: run the same command again")
+    return store
 
 
 class ShardedStore(Store):
