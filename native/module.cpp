@@ -398,6 +398,7 @@ std::vector<std::string> kernels() {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // what is still open when Python ends is no leak
   m.doc() = "The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead.";
   m.def("survive_faults", &pairdex::survive_faults,
         "Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.");

@@ -134,7 +134,14 @@ class Collection(StoredRows):
         old, published = self.finder, self._store.published
         if published is None:
             store = open_store(self._place)
-            newest = Collection(Finder(store, model=old.model_source, use_codes=old.use_codes))
+            newest = Collection(
+                Finder(
+                    store,
+                    model=old.model_source,
+                    use_codes=old.use_codes,
+                    make_searcher=old.make_searcher,
+                )
+            )
         else:
             newest = Collection._of_published(
                 published.opened(), old.model_source, use_codes=old.use_codes

@@ -273,7 +273,7 @@ class Searcher:
         def found(count: int, among: NDArray[np.bool_] | None) -> cosine.Neighbours:
             if among is None or isinstance(space, Projection):
                 return self.nearest(space, vector[None, :], count, options)
-            return self.nearest_among(space, vector[None, :], count, among)
+            return self.nearest_among(space, vector[None, :], count, among, options)
 
         if options.keywords is not None:
             return self._by_keywords(found, query, vector, options, captions)
@@ -286,7 +286,12 @@ class Searcher:
         return CaptionHybrid(found, query.rows, words=words, among=among)
 
     def nearest_among(
-        self, on: VectorField, vectors: NDArray[Any], k: int, among: NDArray[np.bool_]
+        self,
+        on: VectorField,
+        vectors: NDArray[Any],
+        k: int,
+        among: NDArray[np.bool_],
+        options: SearchOptions,  # noqa: ARG002 - matter to searches of a cluster
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
         few = nearest_of_few(self._store, on, vectors, k, among)

@@ -39,6 +39,7 @@ __all__ = [
     "score_folder",
     "score_names",
     "with_same_scores",
+    "with_scores",
     "write_score",
 ]
 
@@ -243,9 +244,18 @@ def joined(
 
 def with_same_scores(files: Sequence[PartMetadata]) -> list[PartMetadata]:
     """Return the metadata of parts of several collections, each with the computed columns of all."""
+    names = {name for one in files if isinstance(one, Joined) for name in one.names}
+    return with_scores(files, sorted(names))
+
+
+def with_scores(
+    files: Sequence[MetadataFile | Joined], names: Sequence[str]
+) -> list[MetadataFile | Joined]:
+    """Return the metadata of parts with these computed columns; those that a part lacks are null."""
+    if not names:
+        return list(files)
     parts = [one if isinstance(one, Joined) else Joined(one, []) for one in files]
-    names = sorted({name for part in parts for name in part.names})
-    return [part.having(names) for part in parts] if names else list(files)
+    return [part.having(names) for part in parts]
 
 
 def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | None:
