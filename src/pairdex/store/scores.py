@@ -248,9 +248,7 @@ def with_same_scores(files: Sequence[PartMetadata]) -> list[PartMetadata]:
     return with_scores(files, sorted(names))
 
 
-def with_scores(
-    files: Sequence[MetadataFile | Joined], names: Sequence[str]
-) -> list[MetadataFile | Joined]:
+def with_scores(files: Sequence[PartMetadata], names: Sequence[str]) -> list[PartMetadata]:
     """Return the metadata of parts with these computed columns; those that a part lacks are null."""
     if not names:
         return list(files)

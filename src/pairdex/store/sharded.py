@@ -5,7 +5,7 @@ Each shard records its own removed rows and scores, so that it hides the same ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from pairdex.errors import Mismatch
 from pairdex.files import checksums
 from pairdex.store.manifest import VectorField, is_sharded
 from pairdex.store.removed import Tombstones
-<<<<<<< HEAD
-from pairdex.store.scores import PartMetadata, with_same_scores
-=======
-from pairdex.store.scores import Joined, score_names, with_same_scores, with_scores
->>>>>>> serve-cluster
+from pairdex.store.scores import (
+    PartMetadata,
+    score_names,
+    with_same_scores,
+    with_scores,
+)
 from pairdex.store.shard_list import joined_manifest, read_shard_list
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
@@ -68,8 +69,8 @@ class _ShardOfWhole(Store):
         self.metadata_files = with_scores(self.metadata_files, names)
         self._first_id = first_id
 
-    def _long_tables(self) -> Iterator[tuple[int, pa.Table]]:
-        for first, table in super()._long_tables():
+    def _long_tables(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+        for first, table in super()._long_tables(columns):
             yield self._first_id + first, table
 
 
