@@ -9,6 +9,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
+from pairdex.work.forks import begin_again_after_fork
+
 __all__ = ["BoundedThread"]
 
 Result = TypeVar("Result")
@@ -23,6 +25,11 @@ class BoundedThread:
     """
 
     def __init__(self) -> None:
+        self.begin()
+        begin_again_after_fork(self)
+
+    def begin(self) -> None:
+        """Begin without a thread."""
         self._one_at_a_time = Lock()
         self._thread: Thread | None = None
         self._asked: _Asked = SimpleQueue()
@@ -37,7 +44,7 @@ class BoundedThread:
         """
         found: Future[Result] = Future()
         with self._one_at_a_time:
-            if self._thread is None or not self._thread.is_alive():  # it has not survived a fork
+            if self._thread is None:
                 self._asked = SimpleQueue()
                 self._thread = Thread(target=_work, args=(self._asked,), daemon=True)
                 self._thread.start()

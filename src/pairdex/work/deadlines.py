@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Thread
 
+from pairdex.work.forks import begin_again_after_fork
+
 __all__ = ["Deadlines"]
 
 _Entry = list[Callable[[], object]]
@@ -19,6 +21,11 @@ class Deadlines:
     """Calls something if work has not ended in time."""
 
     def __init__(self) -> None:
+        self.begin()
+        begin_again_after_fork(self)
+
+    def begin(self) -> None:
+        """Begin without a thread and without deadlines."""
         self._changed = Condition()
         self._waiting: list[tuple[float, int, _Entry]] = []
         self._numbers = itertools.count()
@@ -41,8 +48,7 @@ class Deadlines:
                 entry.clear()
 
     def _watch(self) -> None:
-        if self._thread is None or not self._thread.is_alive():  # it has not survived a fork
-            self._waiting.clear()
+        if self._thread is None:
             self._thread = Thread(target=self._run, daemon=True, name="pairdex-deadlines")
             self._thread.start()
 
