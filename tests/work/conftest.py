@@ -13,9 +13,9 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def executor(cluster, tmp_path_factory):
-    """The executor of the cluster; this process has joined it until the tests end."""
+    """The executor of the cluster; this process has joined it for the tests of a module."""
     folder = tmp_path_factory.mktemp("seen")
     with executor_for(cluster=cluster.address, folders=[folder]) as executor:
         assert list(folder.iterdir()) == []  # the probe leaves nothing behind
