@@ -83,6 +83,7 @@ inline const pairdex::Kernel& kernel_named(std::string_view name) {
 }
 
 // Each file binds its part.
+void bind_cells(nb::module_& m);
 void bind_graphs(nb::module_& m);
 void bind_joins(nb::module_& m);
 

@@ -436,6 +436,7 @@ NB_MODULE(_native, m) {
       .def("search", &InvertedFile::search, nb::arg("queries"), nb::arg("k"), nb::kw_only(), nb::arg("own"),
            nb::arg("other"), nb::arg("other_from"), nb::arg("allowed").none(), nb::arg("from_disk"), nb::arg("threads"),
            nb::arg("kernel"), "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
+  bind_cells(m);
   bind_graphs(m);
   bind_joins(m);
 }

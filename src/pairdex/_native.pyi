@@ -1,6 +1,6 @@
 """The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy
@@ -84,6 +84,16 @@ class InvertedFile:
     def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, own: tuple[int, int, float], other: tuple[int, int, float], other_from: float, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, from_disk: bool, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
         """
         Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.
+        """
+
+class Cells:
+    """The cells of some rows of Arrow's buffers, as plain Python values."""
+
+    def __init__(self, columns: Sequence[tuple[str, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Callable[[int], object]] | Callable[[int], object]]) -> None: ...
+
+    def row(self, row: int) -> list[object]:
+        """
+        The values of one row, one for each column; null and numbers that are not finite as None.
         """
 
 def graph_node_bytes(dim: int, degree: int) -> int:

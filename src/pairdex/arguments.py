@@ -62,16 +62,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         hints = get_type_hints(function)
         return {name: _rule(hints[name]) for name in names if name in hints}
 
-    def convert(name: str, value: Any) -> Any:  # noqa: ANN401 - any argument
-        if name not in rules():  # `self`
-            return value
-        check, expected = rules()[name]
-        return named(name, value, check, expected)
+    def convert(known: dict[str, tuple[_Check, str]], name: str, value: Any) -> Any:  # noqa: ANN401
+        rule = known.get(name)
+        return value if rule is None else named(name, value, *rule)  # None: `self`
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = [convert(name, value) for name, value in zip(names, args, strict=False)]
-        options = {name: convert(name, value) for name, value in kwargs.items()}
+        known = rules()
+        given = [convert(known, name, value) for name, value in zip(names, args, strict=False)]
+        options = {name: convert(known, name, value) for name, value in kwargs.items()}
         return function(*given, *args[len(given) :], **options)  # type: ignore[arg-type]
 
     return call
@@ -127,6 +126,8 @@ def _rule(hint: Any) -> tuple[_Check, str]:  # noqa: ANN401 - any annotation
         is_path = {*members} - {type(None)} == {str, os.PathLike[str]}
         rules = [_rule(os.PathLike[str] if is_path and each is str else each) for each in members]
         checks, words = zip(*rules, strict=True)
+        if checks[-1:] == (_nothing,):  # most options are not given
+            return functools.partial(_none_or, checks[:-1]), " or ".join(dict.fromkeys(words))
         return functools.partial(_any_of, checks), " or ".join(dict.fromkeys(words))
     if origin is Literal:
         return _text, f"one of {', '.join(map(str, members))}"
@@ -161,6 +162,10 @@ def _any_of(checks: Sequence[_Check], value: Any) -> Any:  # noqa: ANN401
         except _Refused:  # noqa: PERF203 - two or three members
             continue
     raise _Refused
+
+
+def _none_or(checks: Sequence[_Check], value: Any) -> Any:  # noqa: ANN401
+    return None if value is None else _any_of(checks, value)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 import pairdex
 from pairdex.errors import InvalidPredicate
 from pairdex.search import count_facets
+from pairdex.search.facets import BINS, QUANTILES
 from pairdex.service.app import make_app
 from pairdex.store.store import Store
 
@@ -124,3 +126,18 @@ def test_a_wrong_filter_is_told(made):
         assert response.json()["error"]["field"] == "where"
     with pytest.raises(InvalidPredicate):
         count_facets(Store(made), "nosuch = 1")
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "uint8", "int32", "int64", "uint64", "float32", "float64"]
+)
+def test_quantiles_and_intervals_are_those_of_numpy(make_parts, build, tmp_path, kind):
+    least = {"int8": -128, "int32": -9, "uint64": 2**63 - 5}.get(kind, 0)
+    steps = np.random.default_rng(5).integers(0, 200, 700)
+    numbers = np.array([least + int(step) for step in steps], kind)
+    build(make_parts(700, columns=lambda *_: {"n": numbers}), tmp_path / "c")
+    facet = by_name(pairdex.open(tmp_path / "c").facets())["n"]
+    marks = np.quantile(numbers, (0, *QUANTILES, 1), method="inverted_cdf").tolist()
+    assert [facet.least, *facet.quantiles, facet.most] == marks
+    above = steps - steps.min()
+    assert facet.histogram == np.histogram(above, BINS, (0, above.max()))[0].tolist()

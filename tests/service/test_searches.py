@@ -131,7 +131,7 @@ def test_vectors_of_texts_are_forgotten_above_a_number(searches, monkeypatch):
         searches((Query(text=f"{number} cats"), {}))
     held = searches.__closure__
     (searching,) = [c.cell_contents for c in held if isinstance(c.cell_contents, Searches)]
-    assert [text for _, text in searching._texts] == ["3 cats", "4 cats", "5 cats"]
+    assert [text for _, text in searching._texts._kept] == ["3 cats", "4 cats", "5 cats"]
 
 
 def test_a_row_that_is_removed_after_it_was_found_is_not_a_hit(searches, collections, monkeypatch):

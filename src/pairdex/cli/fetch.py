@@ -25,7 +25,7 @@ ReleaseArgument = Annotated[
     typer.Argument(
         metavar="RELEASE",
         help="Name of a release (see `pairdex releases`), or the address of a folder: https://, "
-        "file://, s3:// or hf://.",
+        "file://, s3://, gs://, az:// or hf://.",
     ),
 ]
 DestArgument = Annotated[Path, typer.Argument(metavar="DEST", help="Folder to download into.")]

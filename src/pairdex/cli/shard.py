@@ -21,8 +21,8 @@ EXAMPLES = (
 WhatArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="COLLECTION",
-        help="A collection and the number of shards; with --join, the collections.",
+        metavar="COLLECTION N",
+        help="A collection and the number of shards. With --join: collections, each of which becomes a shard.",
     ),
 ]
 JoinOption = Annotated[

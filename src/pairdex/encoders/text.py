@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import re
 import string
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import TimeoutError as TooLate
+from functools import partial
 
 import ftfy
 from tokenizers import Encoding, Tokenizer
@@ -14,6 +15,7 @@ from tokenizers import Encoding, Tokenizer
 from pairdex.encoders.model import Model, TextSpec
 from pairdex.errors import DamagedFile, InvalidArgument
 from pairdex.files.boundary import reason_of
+from pairdex.work.bounded_thread import BoundedThread
 
 __all__ = ["MAX_TEXT_CHARS", "TextTokenizer", "canonical", "check_text", "clean"]
 
@@ -101,6 +103,7 @@ class TextTokenizer:
             raise self._damaged(reason_of(error)) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._thread = BoundedThread()
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's token ids: start, words, end, at most the model's context length.
@@ -119,23 +122,15 @@ class TextTokenizer:
 
     def _encoded(self, texts: list[str]) -> list[Encoding]:
         """Tokenise texts in a separate thread, since a tokenizer's pattern may never finish."""
-        found: list[list[Encoding]] = []
-        wrong: list[str] = []
-
-        def encode() -> None:
-            try:
-                found.append(self._tokenizer.encode_batch(texts, add_special_tokens=False))
-            except Exception as error:  # noqa: BLE001 - the library raises nothing more special
-                wrong.append(reason_of(error))
-
-        thread = threading.Thread(target=encode, daemon=True)
-        thread.start()
+        encode = partial(self._tokenizer.encode_batch, texts, add_special_tokens=False)
         limit = _CALL_SECONDS + _TEXT_SECONDS * len(texts)
-        thread.join(limit)
-        if not found:
+        try:
+            return self._thread.run(encode, limit)
+        except TooLate:
             late = f"it takes longer than {limit:g} s for {len(texts):,} texts"
-            raise self._damaged(wrong[0] if wrong else late)
-        return found[0]
+            raise self._damaged(late) from None
+        except Exception as error:  # the library raises no narrower class
+            raise self._damaged(reason_of(error)) from error
 
     def _damaged(self, reason: str) -> DamagedFile:
         return DamagedFile(f"{self._path} cannot be used: {reason}; export the model again")

@@ -77,7 +77,8 @@ class Predicate:
             raise InvalidPredicate(f"the filter {sql!r:.80} holds bytes that are not text")
         self._connection = _database(os.getpid()).cursor()
         self._survey = self._check(self._parse(self._query))
-        self._check_alone()
+        if ")" in sql:
+            self._check_alone()
 
     def mask(self, table: pa.Table) -> NDArray[np.bool_]:
         """Return which rows of `table` satisfy the filter, shape (rows,); NULL counts as no.
@@ -101,9 +102,10 @@ class Predicate:
 
     def _evaluated(self, table: pa.Table) -> Answer:
         seconds = seconds_left()
+        narrow = _narrowed(table, self._survey.columns)
         if seconds is None or self._survey.plain:
-            return evaluate(self._connection, self._query, table, seconds)
-        return fences().evaluate(self._query, _narrowed(table, self._survey.columns), seconds)
+            return evaluate(self._connection, self._query, narrow, seconds)
+        return fences().evaluate(self._query, narrow, seconds)
 
     @property
     def _query(self) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from pairdex.work.deadlines import Deadlines
 
 __all__ = ["Answer", "FilterFailed", "connect", "evaluate", "seconds_left", "time_limit"]
 
@@ -24,6 +25,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "memory_limit": _MEMORY_LIMIT,
 }
+_deadlines = Deadlines()
 _end: ContextVar[float | None] = ContextVar(
     "end", default=None
 )  # end of this thread's time for filters
@@ -105,7 +107,8 @@ def evaluate(
     cursor = connection.cursor()
     cursor.register("collection", table)
     try:
-        with _ending(cursor, seconds):
+        in_time = nullcontext() if seconds is None else _deadlines.within(seconds, cursor.interrupt)
+        with in_time:
             result = cursor.execute(query)
         kind = str(result.description[0][1]).strip('"').lower()
         if kind != "boolean":
@@ -121,18 +124,3 @@ def evaluate(
         cursor.close()
     filled = keep.filled(False) if isinstance(keep, np.ma.MaskedArray) else keep
     return Answer(kind, np.asarray(filled, np.bool_))
-
-
-@contextmanager
-def _ending(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Iterator[None]:
-    """Interrupt the cursor's query after some seconds."""
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, cursor.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

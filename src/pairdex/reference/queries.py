@@ -64,6 +64,10 @@ class QueriesReport:
     ties, near_duplicates, repeated
         Rows left out, by reason: 10th and 11th neighbours at equal distance, neighbours too near,
         or (with `distinct`) too near a query already taken.
+    k
+        The neighbour at which the rule looks for ties.
+    certified
+        Whether all neighbours that the rule looked at are proven to be the nearest.
     """
 
     n: int
@@ -71,6 +75,8 @@ class QueriesReport:
     ties: int
     near_duplicates: int
     repeated: int
+    k: int
+    certified: bool
     seconds: float
 
 
@@ -248,6 +254,8 @@ def draw_queries(
         ties=int(counts[_TIE]),
         near_duplicates=int(counts[_NEAR]),
         repeated=int(counts[_REPEATED]),
+        k=_RULE_K,
+        certified=rule.certified,
         seconds=time.perf_counter() - started,
     )
     _check_enough(store, report, n)
@@ -260,13 +268,14 @@ def searched_kind(database: Store) -> VectorField:
     return "image" if "image" in database.manifest.vectors else "text"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Rule:
     """SISAP's rule over a database's vectors. Set `itself` if the queries are rows of it."""
 
     database: Store
     codes: AnyCodes | None
     itself: bool
+    certified: bool = True  # so far
 
     def verdict(self, vectors: NDArray[np.float16], ids: NDArray[np.int64]) -> NDArray[np.int8]:
         """Return the verdict on each row, (b,): kept, or the reason for leaving it out."""
@@ -291,6 +300,7 @@ class _Rule:
             allowed=self.database.allowed(),
             codes=self.codes,
         )
+        self.certified = self.certified and found.report.certified
         if not self.itself:
             return found.distances
         is_it = found.ids == ids[:, None]

@@ -81,7 +81,7 @@ def caption_words(index: KeywordIndex, text: str) -> tuple[str, ...]:
         return ()
     rare = tuple(word for word, share in zip(words, shares, strict=True) if share <= COMMON)
     chosen = rare or tuple(words)
-    return chosen if len(chosen) == 1 or index.with_all(chosen).any() else ()
+    return chosen if len(chosen) == 1 or index.have_all(chosen) else ()
 
 
 def fuse_captions(

@@ -29,6 +29,7 @@ MAX_ROWS = 2_000_000  # rows to count; beyond it, sample batches evenly
 MAX_DISTINCT = 1_000  # a column with more distinct values is free text
 TOP_VALUES = 20  # report only the most frequent values
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_COUNTED_RANGE = 1 << 16  # of whole numbers that are counted instead of sorted
 BINS = 24  # intervals of a histogram: a few pixels each in a menu
 
 
@@ -97,11 +98,10 @@ def count_facets(
     for number, (first, table) in enumerate(store.tables()):
         if number % step:
             continue
-        if allowed is not None:
-            table = table.filter(pa.array(allowed[first : first + len(table)]))  # noqa: PLW2901
-        counted += len(table)
+        chosen = None if allowed is None else allowed[first : first + len(table)]
+        counted += len(table) if chosen is None else int(np.count_nonzero(chosen))
         for column in columns:
-            column.add(table[column.name])
+            column.add(table[column.name], chosen)
     rows = store.rows if allowed is None else int(allowed.sum())
     return Facets(rows, counted, [column.finish() for column in columns])
 
@@ -114,9 +114,18 @@ class _Column:
     kind: pa.DataType
     nulls: int = 0
 
-    def add(self, values: pa.ChunkedArray) -> None:
+    @property
+    def counts_values(self) -> bool:
+        """Whether it still does more than to count nulls."""
+        return False
+
+    def add(self, values: pa.ChunkedArray, chosen: NDArray[np.bool_] | None) -> None:
+        """Add the values of one batch, or the chosen ones of them."""
+        if chosen is not None and (self.counts_values or values.null_count):
+            values = values.filter(pa.array(chosen))
         self.nulls += values.null_count
-        self._add(values)
+        if self.counts_values:
+            self._add(values)
 
     def _add(self, values: pa.ChunkedArray) -> None:
         """Count the values too."""
@@ -131,14 +140,20 @@ class _Choices(_Column):
 
     counts: Counter[str | bool] | None = field(default_factory=Counter)
 
+    @property
+    def counts_values(self) -> bool:
+        """Whether it has not yet found too many distinct values."""
+        return self.counts is not None
+
     def _add(self, values: pa.ChunkedArray) -> None:
-        if self.counts is None:
-            return
-        for pair in pc.value_counts(values.drop_null()):
-            self.counts[pair["values"].as_py()] += pair["counts"].as_py()
-            if len(self.counts) > MAX_DISTINCT:
-                self.counts = None
-                return
+        assert self.counts is not None, "counts_values says so"
+        pairs = pc.value_counts(values.drop_null())
+        if len(pairs) <= MAX_DISTINCT:
+            found, counts = pairs.flatten()
+            for value, count in zip(found.to_pylist(), counts.to_pylist(), strict=True):
+                self.counts[value] += count
+        if max(len(pairs), len(self.counts)) > MAX_DISTINCT:
+            self.counts = None
 
     def finish(self) -> Facet:
         if self.counts is None:
@@ -154,6 +169,11 @@ class _Numbers(_Column):
 
     seen: list[NDArray[Any]] = field(default_factory=list)
 
+    @property
+    def counts_values(self) -> bool:
+        """Always."""
+        return True
+
     def _add(self, values: pa.ChunkedArray) -> None:
         numbers = values.drop_null().to_numpy()
         finite = numbers[np.isfinite(numbers)]
@@ -164,7 +184,8 @@ class _Numbers(_Column):
         numbers = np.concatenate(self.seen) if self.seen else np.empty(0)
         if not len(numbers):
             return Facet(self.name, str(self.kind), self.nulls)
-        marks = np.quantile(numbers, (0, *QUANTILES, 1), method="inverted_cdf").tolist()
+        spread = _Spread.of(numbers)
+        marks = [spread.quantile(share) for share in (0, *QUANTILES, 1)]
         return Facet(
             self.name,
             str(self.kind),
@@ -172,7 +193,7 @@ class _Numbers(_Column):
             least=marks[0],
             most=marks[-1],
             quantiles=marks[1:-1],
-            histogram=_histogram(numbers),
+            histogram=spread.histogram(),
         )
 
 
@@ -182,6 +203,11 @@ class _Times(_Column):
 
     ends: pa.Array | None = None
     seen: list[NDArray[Any]] = field(default_factory=list)
+
+    @property
+    def counts_values(self) -> bool:
+        """Always."""
+        return True
 
     def _add(self, values: pa.ChunkedArray) -> None:
         steps = pa.int32() if self.kind.bit_width == 32 else pa.int64()
@@ -201,17 +227,44 @@ class _Times(_Column):
             self.nulls,
             least=shown[0],
             most=shown[1],
-            histogram=_histogram(times) if len(times) else None,
+            histogram=_Spread.of(times).histogram() if len(times) else None,
         )
 
 
-def _histogram(numbers: NDArray[Any]) -> list[int]:
-    """Return row counts in equal intervals; differences are taken first, as times are large."""
-    above = numbers.astype(np.float64) - float(numbers.min())
-    if not np.isfinite(above.max()):  # a range wider than float64
-        return [len(numbers)] + [0] * (BINS - 1)
-    counts, _ = np.histogram(above, BINS, (0.0, float(above.max()) or 1.0))
-    return [int(count) for count in counts]
+@dataclass(frozen=True)
+class _Spread:
+    """The values of some numbers, at least one, and how many numbers are at most each of them; both ascending."""
+
+    values: NDArray[Any]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, numbers: NDArray[Any]) -> _Spread:
+        """Count whole numbers of a small range; sort others."""
+        least = numbers.min()
+        if numbers.dtype.kind in "iu" and int(numbers.max()) - int(least) < _COUNTED_RANGE:
+            wide = np.uint64 if numbers.dtype == np.uint64 else np.int64
+            counts = np.bincount((numbers.astype(wide) - wide(least)).astype(np.int64))
+            values = np.flatnonzero(counts)
+            return cls(values.astype(wide) + wide(least), np.cumsum(counts[values]))
+        return cls(np.sort(numbers), np.arange(1, len(numbers) + 1))
+
+    def quantile(self, share: float) -> Any:  # noqa: ANN401 - a value of the column
+        """Return the least value that at least a share of the numbers does not exceed."""
+        place = max(int(np.ceil(self.ends[-1] * share - 1)), 0)
+        return self.values[np.searchsorted(self.ends, place, side="right")].item()
+
+    def histogram(self) -> list[int]:
+        """Return counts in equal intervals; differences are taken first, as times are large."""
+        wide = (
+            np.uint64 if self.values.dtype.kind in "iu" else np.float64
+        )  # differences wrap rightly
+        above = (self.values.astype(wide) - self.values[0].astype(wide)).astype(np.float64)
+        if not np.isfinite(above[-1]):  # a range wider than float64
+            return [int(self.ends[-1])] + [0] * (BINS - 1)
+        starts = np.linspace(0.0, above[-1] or 1.0, BINS + 1)
+        below = np.concatenate([[0], self.ends])[np.searchsorted(above, starts[:-1])]
+        return [int(count) for count in np.diff(below, append=self.ends[-1])]
 
 
 def _column(field_: pa.Field) -> _Column:

@@ -151,8 +151,8 @@ class Hits:
         return polars.from_arrow(self.table)
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries of JSON-compatible values."""
-        return json_values.rows(self.table)
+        """Return the rows as dictionaries of JSON-compatible values; `url` and `caption` are always there."""
+        return [FIRST | row for row in json_values.rows(self.table)]
 
 
 def describe(

@@ -19,12 +19,16 @@ SAFE_TAG = "UNLIKELY"
 
 def safe_filter(schema: pa.Schema) -> str | None:
     """Return safe mode as a SQL predicate; None if the collection has neither score nor tag."""
-    kinds = {field.name: field.type for field in schema}
-    if pa.types.is_floating(kinds.get("punsafe", pa.null())):
+    if pa.types.is_floating(_kind(schema, "punsafe")):
         return f"punsafe < {MAX_PUNSAFE}"
-    if pa.types.is_string(kinds.get("nsfw", pa.null())):
+    if pa.types.is_string(_kind(schema, "nsfw")):
         return f"nsfw = '{SAFE_TAG}'"
     return None
+
+
+def _kind(schema: pa.Schema, name: str) -> pa.DataType:
+    place = schema.get_field_index(name)
+    return pa.null() if place < 0 else schema.field(place).type
 
 
 def narrowed(store: Store, where: str | None, *, safe: bool) -> str | None:

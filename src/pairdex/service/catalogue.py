@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -131,7 +132,7 @@ class ServedCollection:
                 f"a file of {self.name} was cut short, or its disk failed, while it was read; "
                 "it is being opened again"
             )
-        if not (self.collection.path / MANIFEST).exists():
+        if not os.path.exists(f"{self.collection.path}{os.sep}{MANIFEST}"):  # noqa: PTH110
             raise MissingFile(f"{self.name} was moved or deleted: it has no {MANIFEST} any more")
         _ = self.collection.live
 

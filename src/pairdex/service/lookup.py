@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.files import json_values
-from pairdex.search import FIRST, Facet, Hits, Query, hit_columns
+from pairdex.search import Facet, Hits, Query, hit_columns
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
 from pairdex.service.request_models import ContainsRequest, FacetsRequest, SearchRequest
 from pairdex.service.search_result import SearchResult
-from pairdex.service.searches import BEING_INDEXED
+from pairdex.service.texts import BEING_INDEXED
 
 __all__ = [
     "check_captions",
@@ -34,7 +34,7 @@ __all__ = [
 def find(served: ServedCollection, asked: SearchRequest) -> SearchResult:
     """Return the result of a search that goes by itself; raises as `query_of`."""
     found = find_table(served, asked)
-    return SearchResult([FIRST | row for row in found.as_json()], found.report)
+    return SearchResult(found.as_json(), found.report)
 
 
 def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,8 @@ __all__ = [
 _FLOAT32_MAX = 3.4028234663852886e38
 _QUERIES = ("text", "image", "like", "vector")
 _SEARCHES = ("text", "image", "image_url", "like", "vector", "terms")
+_NO_SEARCH = (None,) * len(_SEARCHES)
+_searches_of = attrgetter(*_SEARCHES)
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Value = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX, allow_inf_nan=False)]
@@ -208,7 +211,7 @@ class SearchRequest(_StrictRequest):
     @property
     def has_query(self) -> bool:
         """Whether rows are compared with something; otherwise keywords, a filter or an order choose them."""
-        return any(getattr(self, name) is not None for name in _SEARCHES)
+        return _searches_of(self) != _NO_SEARCH
 
     @property
     def goes_alone(self) -> bool:

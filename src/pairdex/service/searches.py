@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,23 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pairdex.encoders.text import check_text
-from pairdex.errors import InvalidArgument
 from pairdex.knn import cosine
 from pairdex.knn.distance import similarity
 from pairdex.search import Query, SearchReport, as_hit
-from pairdex.search.captions import Captions
 from pairdex.search.hybrid import VECTOR_DEPTH
 from pairdex.service import limits
 from pairdex.service.batches import Batches
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.metrics import Metrics
 from pairdex.service.search_result import SearchResult
+from pairdex.service.texts import ReadText, Texts
 from pairdex.service.workers import Workers
 
-__all__ = ["BEING_INDEXED", "Searches"]
-
-BEING_INDEXED = "captions are being indexed, so vectors alone answered; search again in a while"
+__all__ = ["Searches"]
 
 _LEAST_K = 32  # searches for fewer neighbours share a batch: it costs them nothing
 
@@ -67,15 +62,13 @@ class _Key:
 
 
 class Searches:
-    """The batches in progress, and a cache of the vectors of texts."""
+    """The batches in progress, and the texts that were read."""
 
     def __init__(self, workers: Workers, metrics: Metrics) -> None:
         self._workers = workers
         self._metrics = metrics
         self._searching: dict[_Key, Batches[_Wanted, SearchResult]] = {}
-        self._encoding: dict[ServedCollection, Batches[str, NDArray[np.float32]]] = {}
-        self._texts: OrderedDict[tuple[str, str], NDArray[np.float32]] = OrderedDict()
-        self._said: OrderedDict[tuple[ServedCollection, str], tuple[str, ...]] = OrderedDict()
+        self._texts = Texts(workers, metrics)
 
     async def find(
         self,
@@ -103,12 +96,9 @@ class Searches:
         ApiError
             503, the time limit has passed.
         """
-        asked = _texts(query)
-        encoding = asyncio.gather(*(self._encode(served, *one) for one in asked))
-        splitting = self._words(served, query.only_text if hybrid else None)
-        vectors, (words, note) = await asyncio.gather(encoding, splitting)
-        texts = {text: one for (text, _), one in zip(asked, vectors, strict=True)}
-        vector = served.collection.query_vector(query, on=on, encoder=_Encoded(texts))
+        read = await self._read(served, query, wants_words=hybrid)
+        words, note = _words(read, query.only_text if hybrid else None)
+        vector = served.collection.query_vector(query, on=on, encoder=_Encoded(read))
         wanted = _Wanted(vector, k, offset, query.rows, words, note)
         k_class = max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length())
         key = _Key(served, on, where, exact, k_class)
@@ -124,60 +114,17 @@ class Searches:
             )
         return await batches.run(wanted)
 
-    async def _encode(self, served: ServedCollection, text: str, field: str) -> NDArray[np.float32]:
-        try:
-            check_text(text)
-        except InvalidArgument as error:
-            raise InvalidArgument(str(error), field=field) from error
-        model = served.collection.encoder.model.checksum
-        known = self._texts.get((model, text))
-        self._metrics.cache("text", hit=known is not None)
-        if known is not None:
-            self._texts.move_to_end((model, text))
-            return known
-        batches = self._encoding.get(served)
-        if batches is None:
-            self._forget_idle()
-            batches = self._encoding[served] = Batches(
-                "encode",
-                partial(self._encode_all, served),
-                pool=self._workers.pool,
-                metrics=self._metrics,
-                max_items=limits.MAX_BATCH,
-            )
-        vector = await batches.run(text)
-        self._texts[model, text] = vector
-        while len(self._texts) > limits.KEPT_TEXTS:
-            self._texts.popitem(last=False)
-        return vector
-
-    async def _words(
-        self, served: ServedCollection, text: str | None
-    ) -> tuple[tuple[str, ...], str | None]:
-        """Return the words of a text that choose captions; never wait for the captions to be indexed."""
-        captions = served.collection.finder.captions
-        if text is None or not captions.exist:
-            return (), None
-        known = self._said.get((served, text))
-        if known is not None:
-            return known, None
-        loop = asyncio.get_running_loop()
-        words, note = await loop.run_in_executor(
-            self._workers.pool, partial(_words_of, captions, text)
-        )
-        if note is None:
-            self._said[served, text] = words
-            while len(self._said) > limits.KEPT_TEXTS:
-                self._said.popitem(last=False)
-        return words, note
-
-    def _encode_all(self, served: ServedCollection, texts: list[str]) -> list[NDArray[np.float32]]:
-        started = time.perf_counter()
-        unique = list(dict.fromkeys(texts))
-        vectors = served.collection.encoder.encode_texts(unique)
-        place = {text: number for number, text in enumerate(unique)}
-        self._metrics.stage("encode", time.perf_counter() - started)
-        return [vectors[place[text]] for text in texts]
+    async def _read(
+        self, served: ServedCollection, query: Query, *, wants_words: bool
+    ) -> dict[str, ReadText]:
+        """Return all texts of a query as the search needs them; the words of a text that is alone."""
+        asked = _texts(query)
+        if not asked:
+            return {}
+        alone = wants_words and query.only_text is not None
+        reading = [self._texts.read(served, *one, wants_words=alone) for one in asked]
+        read = [await reading[0]] if len(reading) == 1 else await asyncio.gather(*reading)
+        return {text: one for (text, _), one in zip(asked, read, strict=True)}
 
     def _search(self, key: _Key, batch: list[_Wanted]) -> list[SearchResult]:
         started = time.perf_counter()
@@ -198,25 +145,22 @@ class Searches:
     def keep_only(self, served: set[ServedCollection]) -> None:
         """Drop batches of replaced versions; those in progress finish."""
         self._searching = {k: b for k, b in self._searching.items() if k.served in served}
-        self._encoding = {k: b for k, b in self._encoding.items() if k in served}
-        for each in [key for key in self._said if key[0] not in served]:
-            del self._said[each]
+        self._texts.keep_only(served)
 
     def _forget_idle(self) -> None:
         """Drop idle batches: the number of different filters is unlimited."""
-        if len(self._searching) + len(self._encoding) > limits.KEPT_BATCHES:
+        if len(self._searching) > limits.KEPT_BATCHES:
             self._searching = {k: b for k, b in self._searching.items() if not b.is_idle}
-            self._encoding = {k: b for k, b in self._encoding.items() if not b.is_idle}
 
 
 class _Encoded:
     """An encoder of texts whose vectors are known already."""
 
-    def __init__(self, texts: dict[str, NDArray[np.float32]]) -> None:
+    def __init__(self, texts: dict[str, ReadText]) -> None:
         self._texts = texts
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        return np.stack([self._texts[text] for text in texts])
+        return np.stack([self._texts[text].vector for text in texts])
 
     def encode_images(self, images: list[Any]) -> NDArray[np.float32]:
         raise AssertionError(f"{len(images)} pictures were not encoded before")
@@ -229,10 +173,9 @@ def _texts(query: Query) -> list[tuple[str, str]]:
     return [(text, field) for text, field in both if text is not None]
 
 
-def _words_of(captions: Captions, text: str) -> tuple[tuple[str, ...], str | None]:
-    if not captions.are_ready:
-        return (), BEING_INDEXED
-    return captions.words_of(text)
+def _words(read: dict[str, ReadText], text: str | None) -> tuple[tuple[str, ...], str | None]:
+    """Return the words of a text that choose captions, and why there are none; without a text none."""
+    return ((), None) if text is None else (read[text].words or (), read[text].note)
 
 
 def _result(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pairdex.errors import DamagedFile
 from pairdex.files import atomic
-from pairdex.store.cells import Cell, cell_of
+from pairdex.store.cells import Cells, cells_of
 from pairdex.wording import counted
 
 __all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
@@ -86,7 +86,7 @@ class MetadataFile:
         self._remedy = remedy
         self._rows = rows
         self._validated: set[int] = set()  # batches
-        self._cells: dict[int, list[Cell]] = {}  # by batch, in the order of opening
+        self._cells: dict[int, Cells] = {}  # by batch, in the order of opening
         try:
             self._file = pa.ipc.open_file(opened(os.fsencode(path)))
             self.schema: pa.Schema = self._file.schema
@@ -122,20 +122,18 @@ class MetadataFile:
     def values(self, rows: Sequence[int]) -> list[list[Any]]:
         """Return the given rows, all in range, as lists of JSON values, one per column."""
         try:
-            return [
-                [cell(row % BATCH_ROWS) for cell in self._open(row // BATCH_ROWS)] for row in rows
-            ]
+            return [self._open(row // BATCH_ROWS).row(row % BATCH_ROWS) for row in rows]
         except (pa.ArrowException, OSError, ValueError, IndexError) as error:
             raise self._damaged(error) from error
 
-    def _open(self, index: int) -> list[Cell]:
-        """Return one cell reader per column of a batch, cached."""
+    def _open(self, index: int) -> Cells:
+        """Return the reader of a batch's cells, cached."""
         cells = self._cells.get(index)
         if cells is None:
             batch = self._file.get_batch(index)
             if len(batch) != self._batch_rows(index):
                 raise self._wrong_batch(index, batch)
-            cells = [cell_of(column) for column in batch.columns]
+            cells = cells_of(batch.columns)
             self._cells[index] = cells
             while len(self._cells) > _KEPT_BATCHES:
                 self._cells.pop(next(iter(self._cells)), None)

@@ -7,6 +7,7 @@ file is small and is read whole: a memory map could shrink while it is being rea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,9 +91,9 @@ def state_of(folder: Path) -> State | None:
         The folder no longer holds a collection, so it is unknown whether rows were removed.
     """
     try:
-        status = (folder / REMOVED).stat()
+        status = os.stat(f"{folder}{os.sep}{REMOVED}")  # noqa: PTH116 - asked by every request
     except (FileNotFoundError, NotADirectoryError):
-        if not (folder / MANIFEST).exists():
+        if not os.path.exists(f"{folder}{os.sep}{MANIFEST}"):  # noqa: PTH110
             raise MissingFile(
                 f"{folder} was moved or deleted: it has no {MANIFEST} any more; restore it, or open "
                 "the collection at its new path"

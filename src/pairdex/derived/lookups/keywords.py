@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ __all__ = ["K1", "KEYWORDS", "MAX_WORDS", "B", "KeywordIndex"]
 
 K1 = 1.2  # how fast repetitions of a word stop adding to the score
 B = 0.75  # how much long captions are penalised
+_KEPT_WORDS = 1_000  # whose postings are not searched again, in each part
 MAX_WORDS = 65_000  # indexed words per caption: positions are uint16, minus a margin for phrases
 
 
@@ -68,16 +70,17 @@ class KeywordIndex:
 
     def share_with(self, word: str) -> float:
         """Return the share of the rows that contain a word."""
-        return sum(part.n_with(word) for part in self._parts) / max(self._rows, 1)
+        return sum(len(part.rows_with(word)) for part in self._parts) / max(self._rows, 1)
+
+    def have_all(self, words: Sequence[str]) -> bool:
+        """Return whether some row contains all of the words."""
+        return any(len(part.rows_with_all(words)) for part in self._parts)
 
     def with_all(self, words: Sequence[str]) -> NDArray[np.bool_]:
         """Return a mask, shape (rows,), of rows that contain all of the words."""
-        mask = np.full(self._rows, True)
-        for word in words:
-            has_it = np.zeros(self._rows, np.bool_)
-            for part in self._parts:
-                has_it[part.first + part.counts_of(word)[0]] = True
-            mask &= has_it
+        mask = np.zeros(self._rows, np.bool_)
+        for part in self._parts:
+            mask[part.first + part.rows_with_all(words)] = True
         return mask
 
     def rank(
@@ -122,18 +125,30 @@ class _Part:
         self._posting_ends = arrays["posting_end"]
         self._rows = arrays["row"]
         self._places = arrays["place"]
+        self._known: dict[str, slice] = {}  # postings by word, in the order of being looked up
 
     def counts_of(self, word: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the rows that contain a word, ascending, and its number of occurrences in each."""
         rows = self._rows[self._postings(word)]
-        if not len(rows):
-            return np.empty(0, np.int64), np.empty(0)
-        starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+        starts = _starts(rows)
         return rows[starts].astype(np.int64), np.diff(starts, append=len(rows)).astype(np.float64)
 
-    def n_with(self, word: str) -> int:
-        """Return the number of rows that contain a word."""
-        return len(self.counts_of(word)[0])
+    def rows_with(self, word: str) -> NDArray[Any]:
+        """Return the rows that contain a word, ascending."""
+        rows = self._rows[self._postings(word)]
+        return rows[_starts(rows)]
+
+    def rows_with_all(self, words: Sequence[str]) -> NDArray[Any]:
+        """Return the rows that contain all of the words, ascending; all rows if there is none."""
+        if not words:
+            return np.arange(len(self.lengths))
+        rarest, *others = sorted((self.rows_with(word) for word in words), key=len)
+        for rows in others:
+            if not len(rarest):
+                break
+            places = np.minimum(np.searchsorted(rows, rarest), len(rows) - 1)
+            rarest = rarest[rows[places] == rarest]
+        return rarest
 
     def rows_of(self, phrase: tuple[str, ...]) -> NDArray[np.int64]:
         """Return the rows that contain these words consecutively, ascending."""
@@ -151,6 +166,14 @@ class _Part:
         return (self._rows[postings].astype(np.int64) << 16) | self._places[postings]
 
     def _postings(self, word: str) -> slice:
+        found = self._known.get(word)
+        if found is None:
+            found = self._known[word] = self._searched(word)
+            while len(self._known) > _KEPT_WORDS:
+                self._known.pop(next(iter(self._known)), None)
+        return found
+
+    def _searched(self, word: str) -> slice:
         wanted = word.encode()
         low, high = 0, len(self._letter_ends)
         while low < high:
@@ -166,6 +189,13 @@ class _Part:
     def _word(self, number: int) -> bytes:
         start = int(self._letter_ends[number - 1]) if number else 0
         return self._letters[start : int(self._letter_ends[number])].tobytes()
+
+
+def _starts(rows: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the places where each row of ascending postings begins."""
+    if not len(rows):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
 
 
 def _make(columns: list[pa.ChunkedArray]) -> Arrays:
