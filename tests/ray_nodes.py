@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -66,3 +69,44 @@ def kill_node(node):
     """Kill a node's raylet, as when its machine loses power."""
     for running in node.all_processes["raylet"]:
         running.process.kill()
+
+
+@contextmanager
+def node_that_does_not_see(folder, cluster):
+    """Start a node from whose processes a folder is hidden; skip where that is not allowed.
+
+    This process has joined the cluster.
+    """
+    hide = f"mount -t tmpfs none {folder}"
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", hide], check=False, capture_output=True)
+    if tried.returncode:
+        pytest.skip(f"this machine allows no mounts of its own: {tried.stderr.decode().strip()}")
+    start = f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address} --block"
+    sizes = f"--num-cpus=1 --memory={MEMORY} --object-store-memory=100000000"
+    before = _alive()
+    node = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", f"{hide} && exec {start} {sizes}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until(lambda: _alive() > before or node.poll() is not None)
+        assert node.poll() is None, "the node did not start"
+        yield node
+    finally:
+        node.terminate()  # it ends what it has started
+        node.wait(60)
+        _wait_until(lambda: _alive() == before)
+
+
+def _alive():
+    import ray
+
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+def _wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing has changed for a minute"
+        time.sleep(0.05)

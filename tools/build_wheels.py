@@ -78,7 +78,7 @@ def build(python: str, architecture: str, out: Path) -> Path:
             Path(folder), architecture, suffix_of(python, architecture)
         )
         arguments = ["-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", built]
-        settings = ["-C", f"build-dir={folder}/cmake"]
+        settings = ["--config-settings", f"build-dir={folder}/cmake"]
         run(python, *arguments, *settings, ROOT, env=environment)
         (wheel,) = built.iterdir()
         audit = ("-m", "auditwheel", "repair", "--plat", "auto")

@@ -10,6 +10,7 @@ import pairdex
 from browsing import (
     ATTACK_ID,
     LOST_ID,
+    LOST_IDS,
     MARKS,
     PHONE,
     REMOTE,
@@ -161,6 +162,26 @@ def test_a_file_that_is_no_picture_is_said_so(tolerant, site, tmp_path):
     wait_until_ready(tolerant)
     tolerant.locator("#file").set_input_files(fake)
     expect(tolerant.locator("#notice-text")).to_contain_text("not a picture")
+
+
+def test_a_picture_that_a_busy_service_refuses_is_asked_for_again(tolerant, site):
+    refused = []
+
+    def refuse_once(route):
+        row = re.search(r"/items/(\d+)/picture", route.request.url)[1]
+        if row in (*refused, *LOST_IDS) or len(refused) == 3:
+            route.continue_()
+            return
+        refused.append(row)
+        route.fulfill(status=503, body="busy")
+
+    tolerant.route("**/picture?**", refuse_once)
+    tolerant.goto(f"{site}/?q=cat")
+    expect(tiles(tolerant)).to_have_count(24)
+    expect(tolerant.locator(".tile.shown").nth(9)).to_be_visible()
+    assert len(refused) == 3
+    for row in refused:
+        expect(tolerant.locator(f".tile.shown[data-id='{row}']")).to_be_visible()
 
 
 def test_a_wrong_filter_is_explained_in_place_and_can_be_mended(tolerant, site):

@@ -17,27 +17,19 @@ from pairdex.demo.pictures import draw_pictures
 from pairdex.errors import ClusterFailed, DamagedFile
 from pairdex.work import ray_cluster
 from pairdex.work.executors import executor_for
-from ray_nodes import MEMORY, add_node, kill_node, ray_nodes
+from ray_nodes import MEMORY, add_node, kill_node
 from sharded import save_parts
 
 SMALL = 50_000_000  # of an item of work
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with ray_nodes(1) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def executor(cluster, tmp_path_factory):
+@pytest.fixture(scope="module", autouse=True)
+def by_value():
+    """Nodes cannot import this module."""
     import ray
 
-    folder = tmp_path_factory.mktemp("seen")
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes cannot import it
-    with executor_for(cluster=cluster.address, folders=[folder]) as executor:
-        assert list(folder.iterdir()) == []  # the probe leaves nothing behind
-        yield executor
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 

@@ -10,6 +10,7 @@ import typer
 
 import pairdex
 from pairdex.cli.options import (
+    ClusterOption,
     CollectionArgument,
     JsonOption,
     NewArgument,
@@ -56,6 +57,7 @@ def command(
     on: OnOption = "image",
     report: ReportOption = None,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new collection without near-duplicates.
@@ -72,6 +74,7 @@ def command(
             on=on,
             report=report,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.options import ClusterOption, CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.errors import InvalidArgument
 from pairdex.exports.names import Config, Format
@@ -65,6 +65,7 @@ def command(
     config: ConfigOption = None,
     rows: RowsOption = None,
     vectors: VectorsOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export a collection in the format of another tool.
@@ -79,6 +80,7 @@ def command(
             config=config,
             rows=rows,
             vectors=None if vectors is None else _read_kinds(vectors),
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

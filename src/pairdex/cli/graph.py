@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption, KOption, SpaceOption
+from pairdex.cli.options import (
+    CollectionArgument,
+    JsonOption,
+    KOption,
+    SpaceOption,
+)
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
 from pairdex.wording import counted, duration
@@ -47,6 +52,16 @@ ReportOption = Annotated[
 ]
 
 
+GraphClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="With --exact or a projection: work on the nodes of this Ray cluster: host:port, or auto.",
+    ),
+]
+
+
 def command(
     collection: CollectionArgument,
     out: OutOption,
@@ -56,6 +71,7 @@ def command(
     exact: ExactOption = False,
     group: GroupOption = None,
     report: ReportOption = None,
+    cluster: GraphClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the k nearest rows of every row, without the row itself.
@@ -73,6 +89,7 @@ def command(
             exact=exact,
             group=group,
             report=report,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

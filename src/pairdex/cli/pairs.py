@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption, OnOption
+from pairdex.cli.options import ClusterOption, CollectionArgument, JsonOption, OnOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.wording import duration
 
@@ -52,6 +52,7 @@ def command(
     on: OnOption = "image",
     where: WhereOption = None,
     against_where: AgainstWhereOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find all pairs of rows within a distance, exactly.
@@ -68,6 +69,7 @@ def command(
             on=on,
             where=where,
             against_where=against_where,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

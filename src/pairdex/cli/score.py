@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import pairdex
-from pairdex.cli.options import CollectionArgument, JsonOption
+from pairdex.cli.options import ClusterOption, CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines, progress_bars
 from pairdex.wording import duration
 
@@ -37,6 +37,7 @@ def command(
     collection: CollectionArgument,
     nsfw: NsfwOption = None,
     aesthetic: AestheticOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add scores for safety and aesthetics as metadata columns.
@@ -45,7 +46,9 @@ def command(
     Run the command again after parts were added.
     """
     with progress_bars() as progress:
-        report = pairdex.score(collection, nsfw=nsfw, aesthetic=aesthetic, progress=progress)
+        report = pairdex.score(
+            collection, nsfw=nsfw, aesthetic=aesthetic, cluster=cluster, progress=progress
+        )
     if as_json:
         print_json(asdict(report))
         return

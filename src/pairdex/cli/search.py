@@ -45,7 +45,7 @@ EXAMPLES = (
 PANELS = {
     "Query": "text image like vectors term unlike keywords no_keywords",
     "Filters and order": "where safe fold sort descending",
-    "Method": "on k exact recall model no_codes",
+    "Method": "on k exact recall model no_codes cluster",
     "Output": "explain out as_json",
 }
 
@@ -117,6 +117,16 @@ OutOption = Annotated[
 ]
 
 
+SearchClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="With --vectors: search on the nodes of this Ray cluster: host:port, or auto.",
+    ),
+]
+
+
 def command(
     collection: CollectionArgument,
     text: TextOption = None,
@@ -139,6 +149,7 @@ def command(
     model: ModelOption = None,
     out: OutOption = None,
     no_codes: NoCodesOption = False,
+    cluster: SearchClusterOption = None,
     explain: ExplainOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -157,6 +168,7 @@ def command(
     how |= {"exact": exact, "recall": recall}
     own = {"keywords": keywords, "sort": sort, "descending": descending, "fold": fold}
     if vectors is None:
+        _refuse_without_vectors(cluster)
         query = _query(text, image, like, unlike, term)
         _search_one(opened, query, output, {**how, **own, "hybrid": not no_keywords})
         return
@@ -164,7 +176,7 @@ def command(
     from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
 
     with progress_bars() as progress:
-        found = search_file(opened, vectors, out=out, progress=progress, **how)
+        found = search_file(opened, vectors, out=out, cluster=cluster, progress=progress, **how)
     _print_found(found, k, output)
 
 
@@ -190,6 +202,14 @@ class _Output:
     def print_choices(self, report: Report) -> None:
         if self.explain:
             print_choices(report.answered.choices)
+
+
+def _refuse_without_vectors(cluster: str | None) -> None:
+    if cluster is not None:
+        raise InvalidArgument(
+            "a cluster searches for the vectors of a file, not for one query; leave out --cluster",
+            field="cluster",
+        )
 
 
 def _refuse_beside_vectors(*values: object) -> None:

@@ -10,6 +10,7 @@ import typer
 
 import pairdex
 from pairdex.cli.options import (
+    ClusterOption,
     CollectionArgument,
     JsonOption,
     NewArgument,
@@ -55,6 +56,7 @@ def command(
     seed: SeedOption = DEFAULT_SEED,
     limit: LimitOption = None,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new collection from some rows of another.
@@ -73,6 +75,7 @@ def command(
             seed=seed,
             limit=limit,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     if as_json:

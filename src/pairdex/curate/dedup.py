@@ -31,6 +31,7 @@ from pairdex.store.manifest import MANIFEST, Origin
 from pairdex.store.staging import STAGING
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.work.executors import check_workers, seen_alike
 
 __all__ = [
     "DEFAULT_KEEP",
@@ -119,6 +120,7 @@ def dedup(
     on: VectorField = "image",
     report: StrPath | None = None,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> DedupReport:
     """Make a new collection without near-duplicates; resumed by the same call.
@@ -140,6 +142,9 @@ def dedup(
         A Parquet file to write: id, kept_id and distance of every dropped row.
     workers
         How many parts of the new collection are written at once.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write these parts, or `auto`. All nodes must see both
+        collections' folders. This process compares the rows.
     progress
         Called with the step, the rows done and the rows in all.
 
@@ -154,10 +159,13 @@ def dedup(
         A wrong option; a damaged file; `new` is something else already; a full disk.
     """
     rule = DedupRule(threshold, keep, on)
-    store = Store(Path(collection))
+    place, target = (seen_alike(Path(one), cluster) for one in (collection, new))
+    store = Store(place)
     store.check_cosine("dedup")
     out = None if report is None else Path(report)
-    return make_dedup(store, Path(new), rule, out=out, workers=workers, progress=progress)
+    return make_dedup(
+        store, target, rule, out=out, workers=workers, cluster=cluster, progress=progress
+    )
 
 
 def make_dedup(
@@ -167,6 +175,7 @@ def make_dedup(
     *,
     out: Path | None = None,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> DedupReport:
     """Make a collection without near-duplicates; the same call goes on where a killed one stopped.
@@ -177,6 +186,8 @@ def make_dedup(
         A Parquet file to write: `id`, `kept_id` and `distance` of every dropped row, by ascending id.
     workers
         How many parts of the new collection are written at once.
+    cluster
+        The address of a Ray cluster whose nodes write them, or `auto`; paths are absolute then.
     progress
         Called with the name of a step, the rows done and the rows in all.
 
@@ -189,8 +200,7 @@ def make_dedup(
     """
     started = time.perf_counter()
     show = progress or (lambda *_: None)
-    if workers < 1:
-        raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    check_workers(workers, cluster)
     store.check_kind(rule.on)
     _check_columns(store, rule.keep)
     _check_out(new, out)
@@ -226,6 +236,7 @@ def make_dedup(
         kept,
         origin=origin,
         workers=workers,
+        cluster=cluster,
         progress=at_step(progress, "writing"),
     )
     return DedupReport(

@@ -31,11 +31,11 @@ from pairdex.store.manifest import (
     write_manifest,
 )
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
-from pairdex.store.staging import STAGING, Advance, run_tasks
+from pairdex.store.staging import STAGING, run_tasks
 from pairdex.store.store import Store
 from pairdex.store.write_part import described
 from pairdex.version import __version__
-from pairdex.work.executors import LocalExecutor
+from pairdex.work.executors import Advance, check_workers, executor_for
 
 __all__ = ["LEFT_OUT", "derive_collection", "derived_before"]
 
@@ -51,6 +51,7 @@ def derive_collection(
     *,
     origin: Origin,
     workers: int = 1,
+    cluster: str | None = None,
     progress: StepProgress | None = None,
 ) -> BuildReport:
     """Make a collection of the kept rows, in order. Repeat the call to resume.
@@ -63,6 +64,9 @@ def derive_collection(
         Flags of the rows to keep, shape (store.rows,). Removed rows are always left out.
     origin
         A record of the source collection and of the selection rule, for the new manifest.
+    cluster
+        The address of a Ray cluster whose nodes write the parts, or `auto`. The paths of both collections are
+        absolute then.
     progress
         Called with the number of rows read and the total.
 
@@ -76,8 +80,7 @@ def derive_collection(
     """
     started = time.perf_counter()
     assert keep.shape == (store.rows,), keep.shape
-    if workers < 1:
-        raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    check_workers(workers, cluster)
     removed = store.removed
     if store.checksum != origin.checksum:
         raise Mismatch(f"rows were removed from {store.path} meanwhile: run the same command again")
@@ -101,7 +104,8 @@ def derive_collection(
         )
         make_folders(new, manifest)
         tasks = _tasks(store, new, keep)
-        entries = run_tasks(tasks, LocalExecutor(workers), progress=progress)
+        with executor_for(workers=workers, cluster=cluster, folders=(store.path, new)) as executor:
+            entries = run_tasks(tasks, executor, progress=progress)
         manifest = replace(manifest, parts=entries)
         carry_scores(
             store.path,

@@ -21,16 +21,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
+from pairdex.curate.joined_rows import (
+    FoundElsewhere,
+    JoinedRows,
+    Side,
+    code_rows,
+    find_elsewhere,
+)
 from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import atomic, lock
 from pairdex.files.unfinished import read_note, write_note
-from pairdex.join.coded_rows import CodedRows, open_or_code_rows
-from pairdex.join.near_pairs import Join, Pairs, Slots
-from pairdex.join.sorted_pairs import PAIR, PairFiles
+from pairdex.join.near_pairs import Rectangle
+from pairdex.join.sorted_pairs import PairFiles
 from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
-from pairdex.work.processors import usable_processors
+from pairdex.work.executors import executor_for, seen_alike
 
 __all__ = ["MAX_WITHIN", "PairsReport", "pairs"]
 
@@ -38,6 +44,11 @@ MAX_WITHIN = 1.0  # beyond it nearly all pairs would be found
 
 _SECONDS_BETWEEN_SAVES = 20.0
 _DONE = "pairs.json"
+_TASK_BYTES = 1 << 30  # of one rectangle: what Join holds for it, the pairs, the libraries
+_ROW_BYTES = 9  # of each row that a node opens: slots and flags
+_Found = tuple[int, Iterator[NDArray[np.void]]]
+"""A rectangle's number and its pairs, some at a time."""
+
 _SCHEMA = pa.schema(
     [
         pa.field("id", pa.int64(), nullable=False),
@@ -77,6 +88,7 @@ def pairs(
     on: VectorField = "image",
     where: str | None = None,
     against_where: str | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> PairsReport:
     """Write all pairs of rows that are within a distance; the same call resumes a killed one.
@@ -100,6 +112,9 @@ def pairs(
         Only rows of the collection that satisfy this SQL predicate.
     against_where
         Only such rows of the other collection.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes compare the rows, or `auto`. All nodes must see the
+        collections and the folder of `out`. Rows are coded here.
     progress
         Called with the step, the amount done and the total.
 
@@ -117,19 +132,19 @@ def pairs(
         raise InvalidArgument(
             "against_where needs another collection: name it with against", field="against_where"
         )
-    target = Path(out)
+    target = seen_alike(Path(out), cluster)
     if target.suffix != ".parquet":
         raise InvalidArgument(
             f"cannot write pairs to {out}: expected a name that ends in .parquet", field="out"
         )
-    sides = [_Side(Store(Path(collection)), on, where)]
+    sides = [Side(Store(Path(collection)), on, where)]
     if against is not None:
-        sides.append(_Side(Store(Path(against)), on, against_where))
+        sides.append(Side(Store(Path(against)), on, against_where))
     _check_same_space(sides)
     facts = {"command": "pairs", "within": within, "on": on, "sides": [s.facts() for s in sides]}
     with _scratch(target) as folder:
         work = _Work(sides, folder, within, {**facts, "version": __version__})
-        files = work.run(progress)
+        files = work.run(cluster, progress)
         for side in sides:
             side.check_unchanged()
         count = _write(target, files.sorted(), {"created_by": f"pairdex {__version__}", **facts})
@@ -145,35 +160,7 @@ def pairs(
     )
 
 
-class _Side:
-    """The rows of one collection that take part."""
-
-    def __init__(self, store: Store, on: VectorField, where: str | None) -> None:
-        store.check_kind(on)
-        store.check_cosine("pairs")
-        self.store, self.where = store, where
-        self.blocks = list(store.vectors(on).blocks)
-        self._checksum, allowed = store.checksum, store.allowed(where)
-        self.ids: NDArray[np.int64] = (
-            np.arange(store.rows, dtype=np.int64) if allowed is None else np.flatnonzero(allowed)
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the pairs depend on."""
-        return {
-            "collection": self.store.name,
-            "checksum": self._checksum,
-            "where": self.where,
-        }
-
-    def check_unchanged(self) -> None:
-        if self.store.checksum != self._checksum:
-            raise Mismatch(
-                f"rows were removed from {self.store.path} meanwhile: run the same command again"
-            )
-
-
-def _check_same_space(sides: list[_Side]) -> None:
+def _check_same_space(sides: list[Side]) -> None:
     first, last = sides[0].store, sides[-1].store
     if first.dim != last.dim:
         raise Mismatch(
@@ -195,66 +182,68 @@ class _Work:
     """The join of one call, rectangle by rectangle, with a record of what is done."""
 
     def __init__(
-        self, sides: list[_Side], folder: Path, within: float, plan: dict[str, Any]
+        self, sides: list[Side], folder: Path, within: float, plan: dict[str, Any]
     ) -> None:
         self._sides, self._folder, self._within, self._plan = sides, folder, within, plan
-        self._other_from = sides[0].store.rows  # ids of the other side are counted on from here
+        self._saved = time.monotonic()
 
-    def run(self, progress: Progress | None) -> PairFiles:
-        rows = self._code(progress)
-        join = Join(rows, self._within, threads=usable_processors())
-        is_other = rows.ids >= self._other_from
-        x, y = _slots(~is_other), _slots(is_other) if len(self._sides) > 1 else None
-        done, sizes = self._recorded()
-        files = PairFiles(self._folder / "pairs", (0, max(1, self._other_from)), sizes)
-        parts = join.rectangles(x, y)
-        meter = Meter(sum(part.area for part in parts), at_step(progress, "comparing"))
-        saved = time.monotonic()
-        for number, part in enumerate(parts):
-            if number >= done:
-                for found in join.pairs(x, y, part):
-                    files.add(self._as_ids(found, rows))
-                if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-                    self._record(number + 1, files.sizes())
-                    saved = time.monotonic()
-            meter.advance(part.area)
-        return files
-
-    def _code(self, progress: Progress | None) -> CodedRows:
-        ids = self._sides[0].ids
-        if len(self._sides) > 1:
-            ids = np.concatenate([ids, self._sides[1].ids + self._other_from])
-        return open_or_code_rows(
-            [block for side in self._sides for block in side.blocks],
-            ids,
-            None,
+    def run(self, cluster: str | None, progress: Progress | None) -> PairFiles:
+        joined = code_rows(
+            self._sides,
             self._folder,
+            self._within,
             plan=self._plan,
-            threads=usable_processors(),
             progress=at_step(progress, "coding"),
         )
+        done, sizes = self._recorded()
+        files = PairFiles(self._folder / "pairs", (0, max(1, joined.other_from)), sizes)
+        parts = joined.rectangles()
+        meter = Meter(sum(part.area for part in parts), at_step(progress, "comparing"))
+        meter.advance(sum(parts[number].area for number in done))
+        left = {number: part for number, part in enumerate(parts) if number not in done}
+        found = self._here(joined, left) if cluster is None else self._on(cluster, joined, left)
+        for number, pairs in found:
+            for some in pairs:
+                files.add(some)
+            done.add(number)
+            if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
+                self._record(done, files.sizes())
+            meter.advance(parts[number].area)
+        return files
 
-    def _as_ids(self, found: Pairs, rows: CodedRows) -> NDArray[np.void]:
-        one, other = rows.ids[found.x], rows.ids[found.y]
-        pairs = np.empty(len(one), PAIR)
-        pairs["id"], pairs["distance"] = np.minimum(one, other), found.distances
-        pairs["other_id"] = np.maximum(one, other)
-        if len(self._sides) > 1:
-            pairs["other_id"] -= self._other_from
-        return pairs
+    def _here(self, joined: JoinedRows, left: dict[int, Rectangle]) -> Iterator[_Found]:
+        for number, part in left.items():
+            yield number, joined.pairs(part)
 
-    def _record(self, done: int, sizes: dict[str, int]) -> None:
-        write_note(self._folder / _DONE, {"plan": self._plan, "done": done, "sizes": sizes})
+    def _on(self, cluster: str, joined: JoinedRows, left: dict[int, Rectangle]) -> Iterator[_Found]:
+        """Yield the pairs of the rectangles, in any order, found by the nodes of a cluster."""
+        folder = self._folder / "found"
+        shutil.rmtree(folder, ignore_errors=True)
+        atomic.make_folder(folder)
+        elsewhere = FoundElsewhere(self._sides, joined, self._within, self._plan, folder)
+        tasks = [elsewhere.task(number, part) for number, part in left.items()]
+        numbers = list(left)
+        memory_bytes = _TASK_BYTES + _ROW_BYTES * len(joined.rows)
+        folders = [side.store.path.resolve() for side in self._sides]
+        with executor_for(
+            cluster=cluster if tasks else None, folders=(*folders, folder)
+        ) as executor:
+            for place, _ in executor.each(find_elsewhere, tasks, memory_bytes=memory_bytes):
+                yield numbers[place], elsewhere.take(tasks[place])
 
-    def _recorded(self) -> tuple[int, dict[str, int]]:
+    def _record(self, done: set[int], sizes: dict[str, int]) -> None:
+        """Note the rectangles that are done: all before the first that is not, and those beyond it."""
+        first = next(number for number in range(len(done) + 1) if number not in done)
+        beyond = sorted(number for number in done if number > first)
+        content = {"plan": self._plan, "done": first, "beyond": beyond, "sizes": sizes}
+        write_note(self._folder / _DONE, content)
+        self._saved = time.monotonic()
+
+    def _recorded(self) -> tuple[set[int], dict[str, int]]:
         content = read_note(self._folder / _DONE)
         if content is None or content["plan"] != self._plan:
-            return 0, {}
-        return content["done"], content["sizes"]
-
-
-def _slots(flags: NDArray[np.bool_]) -> Slots:
-    return np.flatnonzero(flags).astype(np.uint32)
+            return set(), {}
+        return {*range(content["done"]), *content["beyond"]}, content["sizes"]
 
 
 def _write(out: Path, sorted_pairs: Iterator[NDArray[np.void]], facts: dict[str, Any]) -> int:

@@ -11,14 +11,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pairdex.arguments import StrPath, checked
+from pairdex.derived.projections.rows import vector_files
 from pairdex.encoders.heads import Head, HeadKind, load_head
 from pairdex.errors import DamagedFile, InvalidArgument, Mismatch
 from pairdex.files import atomic, checksums, lock
+from pairdex.files.vectors import VectorFile
 from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.metadata import BATCH_ROWS, MetadataFile, writing_metadata
 from pairdex.store.scores import (
@@ -31,10 +31,12 @@ from pairdex.store.scores import (
 )
 from pairdex.store.store import Store, VectorField
 from pairdex.version import __version__
+from pairdex.work.executors import Advance, Executor, do_all, executor_for, seen_alike
 
 __all__ = ["ScoreReport", "described_values", "score", "values_name", "values_schema"]
 
 _ON: VectorField = "image"
+_TASK_BYTES = 1 << 30  # of one part: a block of vectors in float64, the libraries
 _STRANGE_SPREAD = 2.0  # typical of vectors of another model than the head's; see Head.spread
 _KEY = b"pairdex"  # of a file's metadata
 
@@ -68,6 +70,7 @@ def score(
     *,
     nsfw: StrPath | None = None,
     aesthetic: StrPath | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> ScoreReport:
     """Score the image vectors with heads and add the columns `punsafe` and `aesthetic`.
@@ -81,6 +84,9 @@ def score(
         The path of the collection, or an opened one.
     nsfw, aesthetic
         The `.npz` file of a head. Give at least one.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes score the parts, or `auto`. All nodes must see the
+        collection's folder.
     progress
         Called with the number of values done and the total.
 
@@ -88,21 +94,22 @@ def score(
     ------
     PairdexError
         No head is given, a head is for another dimension, the parts already have a column of that
-        name, another process is writing, or the disk is full.
+        name, another process is writing, the disk is full, or a node does not see the collection.
     """
     started = time.perf_counter()
     given: list[tuple[HeadKind, StrPath | None]] = [("nsfw", nsfw), ("aesthetic", aesthetic)]
     heads = [load_head(Path(path), kind) for kind, path in given if path is not None]
     if not heads:
         raise InvalidArgument("no head is given; name at least one of nsfw and aesthetic")
-    folder = Path(collection)
+    folder = seen_alike(Path(collection), cluster)
     store = Store(folder)
     for head in heads:
         _check_fits(store, head)
     meter = Meter(len(heads) * store.rows, at_step(progress, "scoring"))
     with lock.writing(folder):
         store = Store(folder)  # reopened under the lock
-        scored = sum(_score(store, head, meter) for head in heads)
+        with executor_for(cluster=cluster, folders=(folder,)) as executor:
+            scored = sum(_score(store, head, executor, meter) for head in heads)
     return ScoreReport(
         rows=store.live_rows,
         columns=[head.column for head in heads],
@@ -137,37 +144,39 @@ def _doubt(store: Store, head: Head) -> str | None:
     )
 
 
-def _score(store: Store, head: Head, meter: Meter) -> int:
+def _score(store: Store, head: Head, executor: Executor, meter: Meter) -> int:
     """Complete the column of one head; return the number of values computed."""
     folder = score_folder(store.path, head.column)
     atomic.make_folder(folder)
     atomic.discard_partials(folder)
     earlier = read_score(store.path, head.column)
     known = {part.path: part for part in earlier.parts} if earlier else {}
-    parts, computed = [], 0
-    for index, (entry, block) in enumerate(
-        zip(store.manifest.parts, store.vectors(_ON).blocks, strict=True)
-    ):
-        path = folder / values_name(index, head.checksum)
-        source = entry.files[_ON].checksum
-        done = _is_done(path, head, source, entry.rows)
-        if done:
-            meter.advance(entry.rows)
-        else:
-            _write(path, block, head, source, meter)
-            computed += entry.rows
-        # Keep the note's checksums: recomputing them would accept the bytes of a damaged file.
-        said = known.get(str(path.relative_to(store.path))) if done else None
-        parts.append(said or described_values(store.path, path, entry.rows, source))
+    tasks = [
+        _PartTask(vectors, source, folder / values_name(index, head.checksum), head)
+        for index, (vectors, source) in enumerate(
+            zip(vector_files(store, _ON), store.manifest.vector_checksums(_ON), strict=True)
+        )
+    ]
+    done = [task.is_done() for task in tasks]
+    left = [task for task, is_done in zip(tasks, done, strict=True) if not is_done]
+    sizes = [task.vectors.rows for task in left]
+    meter.advance(store.rows - sum(sizes))
+    do_all(executor, _write, left, sizes, meter.advance, memory_bytes=_TASK_BYTES)
+    # Keep the note's checksums: recomputing them would accept the bytes of a damaged file.
+    parts = [
+        (known.get(str(task.path.relative_to(store.path))) if is_done else None)
+        or described_values(store.path, task.path, task.vectors.rows, task.source)
+        for task, is_done in zip(tasks, done, strict=True)
+    ]
     made_from = {"kind": head.kind, "dim": head.dim, "checksum": head.checksum}
-    note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, list(parts))
+    note = ScoreNote(head.column, f"pairdex {__version__}", _ON, made_from, parts)
     if earlier != note:
         write_score(store.path, note)
     named = {store.path / part.path for part in parts}
     for other in folder.glob("*.arrow"):
         if other not in named:
             other.unlink()
-    return computed
+    return sum(sizes)
 
 
 def values_name(index: int, head_checksum: str) -> str:
@@ -187,21 +196,32 @@ def described_values(collection: Path, path: Path, rows: int, source: str) -> Sc
     return ScoredPart(place, rows, path.stat().st_size, checksums.of_file(path), source)
 
 
-def _is_done(path: Path, head: Head, source: str, rows: int) -> bool:
-    """Return whether the file is from this head and these vectors. Existing files are complete."""
-    try:
-        schema = MetadataFile(path, rows).schema
-    except DamagedFile:  # or missing
-        return False
-    return bool(
-        schema.equals(values_schema(head.column, head.checksum, source), check_metadata=True)
-    )
+@dataclass(frozen=True, eq=False)
+class _PartTask:
+    """One part to score into the file `path`; it depends on nothing else."""
+
+    vectors: VectorFile
+    source: str
+    path: Path
+    head: Head
+
+    def is_done(self) -> bool:
+        """Return whether the file is from this head and these vectors. Existing files are complete."""
+        try:
+            schema = MetadataFile(self.path, self.vectors.rows).schema
+        except DamagedFile:  # or missing
+            return False
+        return bool(schema.equals(self.schema(), check_metadata=True))
+
+    def schema(self) -> pa.Schema:
+        return values_schema(self.head.column, self.head.checksum, self.source)
 
 
-def _write(path: Path, block: NDArray[np.float16], head: Head, source: str, meter: Meter) -> None:
-    schema = values_schema(head.column, head.checksum, source)
-    with writing_metadata(path, schema) as writer:
-        for start in range(0, len(block), BATCH_ROWS):
-            values = head.scores(block[start : start + BATCH_ROWS])
+def _write(task: _PartTask, advance: Advance | None) -> None:
+    schema = task.schema()
+    with writing_metadata(task.path, schema) as writer:
+        for block in task.vectors.blocks(BATCH_ROWS):
+            values = task.head.scores(block)
             writer.append(pa.table([pa.array(values, TYPE)], schema=schema))
-            meter.advance(len(values))
+            if advance:
+                advance(len(values))

@@ -23,6 +23,7 @@ from pairdex.store.manifest import Origin
 from pairdex.store.sample import draw
 from pairdex.store.scores import ScoreNote, read_scores
 from pairdex.store.store import Store
+from pairdex.work.executors import check_workers, seen_alike
 
 __all__ = ["SubsetRule", "choose", "make_subset", "subset"]
 
@@ -75,6 +76,7 @@ def subset(
     seed: int = DEFAULT_SEED,
     limit: int | None = None,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> BuildReport:
     """Make a new collection from selected rows of another. Repeat the call to resume.
@@ -101,6 +103,9 @@ def subset(
         Keep only the first N rows.
     workers
         Number of processes. Each writes one part at a time.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write the parts, or `auto`. All nodes must see both
+        collections' folders.
     progress
         Called with the step, the number of rows done and the total.
 
@@ -123,10 +128,10 @@ def subset(
         seed=seed,
         limit=limit,
     )
-    store = Store(Path(collection), mapped=False)
-    return make_subset(
-        store, Path(new), rule, workers=workers, progress=at_step(progress, "writing")
-    )
+    check_workers(workers, cluster)
+    place, target = (seen_alike(Path(one), cluster) for one in (collection, new))
+    store, step = Store(place, mapped=False), at_step(progress, "writing")
+    return make_subset(store, target, rule, workers=workers, cluster=cluster, progress=step)
 
 
 def make_subset(
@@ -135,6 +140,7 @@ def make_subset(
     rule: SubsetRule,
     *,
     workers: int = 1,
+    cluster: str | None = None,
     progress: StepProgress | None = None,
 ) -> BuildReport:
     """Make a collection of the rows that the rule selects. Repeat the call to resume.
@@ -151,7 +157,9 @@ def make_subset(
     if report is not None:
         return report
     keep = choose(store, rule, without)
-    return derive_collection(store, new, keep, origin=origin, workers=workers, progress=progress)
+    return derive_collection(
+        store, new, keep, origin=origin, workers=workers, cluster=cluster, progress=progress
+    )
 
 
 def choose(store: Store, rule: SubsetRule, without: NDArray[np.int64] | None) -> NDArray[np.bool_]:

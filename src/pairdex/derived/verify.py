@@ -10,11 +10,14 @@ from pairdex.arguments import StrPath, checked
 from pairdex.derived.kinds import KINDS
 from pairdex.files.checks import Check
 from pairdex.progress import Meter, Progress, at_step
-from pairdex.store.manifest import is_sharded, read_manifest
+from pairdex.store.manifest import MANIFEST, is_sharded, read_manifest
 from pairdex.store.own_checks import own_checks
 from pairdex.store.shard_list import read_any_manifest, read_shard_list
+from pairdex.work.executors import Advance, do_all, executor_for, seen_alike
 
 __all__ = ["Damage", "VerifyReport", "verify"]
+
+_TASK_BYTES = 1 << 30  # of one file: blocks of it, or a table of words or URLs; the libraries
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,18 @@ class VerifyReport:
 
 
 @checked
-def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    collection: StrPath, *, cluster: str | None = None, progress: Progress | None = None
+) -> VerifyReport:
     """Read all files of a collection and its derived data, and compare sizes and checksums.
 
     Parameters
     ----------
     collection
         The path of the collection, or an opened one.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes read the files, or `auto`. All nodes must see the
+        collection's folder.
     progress
         Called with the step, the bytes done and the bytes in total.
 
@@ -50,18 +58,30 @@ def verify(collection: StrPath, *, progress: Progress | None = None) -> VerifyRe
     ------
     MissingFile, DamagedFile, UnsupportedFormat
         `collection` is not a collection, or its manifest is damaged or was written by a newer release.
+    MissingExtra, ClusterFailed
+        Ray is not installed; the cluster cannot be reached, or a node does not see the collection.
     """
-    folder = Path(collection)
+    folder = seen_alike(Path(collection), cluster)
     checks = list(_checks(folder))
-    total = sum(check.bytes for check in checks)
-    meter = Meter(total, at_step(progress, "verifying"))
-    damaged = []
-    for check in checks:
-        reason = check.find_damage()
-        if reason is not None:
-            damaged.append(Damage(check.file, reason, check.remedy))
-        meter.advance(check.bytes)
-    return VerifyReport(len(checks), total, damaged)
+    sizes = [check.bytes for check in checks]
+    meter = Meter(sum(sizes), at_step(progress, "verifying"))
+    with executor_for(cluster=cluster, folders=(folder,), witness=folder / MANIFEST) as executor:
+        reasons = do_all(
+            executor, _verify_one, checks, sizes, meter.advance, memory_bytes=_TASK_BYTES
+        )
+    damaged = [
+        Damage(check.file, reason, check.remedy)
+        for check, reason in zip(checks, reasons, strict=True)
+        if reason is not None
+    ]
+    return VerifyReport(len(checks), sum(sizes), damaged)
+
+
+def _verify_one(check: Check, advance: Advance | None) -> str | None:
+    reason = check.find_damage()
+    if advance:
+        advance(check.bytes)
+    return reason
 
 
 def _checks(folder: Path) -> Iterator[Check]:

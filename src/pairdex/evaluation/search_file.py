@@ -16,12 +16,14 @@ from pairdex.collection import Collection
 from pairdex.derived.codes import codes_path
 from pairdex.errors import InvalidArgument
 from pairdex.evaluation.provenance import algorithm, answered_by, facts_of, settings
+from pairdex.evaluation.search_on_cluster import check_on_folder, nearest_on_cluster
 from pairdex.files.hdf5_tables import Value
 from pairdex.files.query_files import read_query_set
 from pairdex.files.result_files import check_suffix, write_results, write_table
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.progress import Progress
 from pairdex.search import DEFAULT_K, Hits, check_k
+from pairdex.search.options import SearchOptions
 from pairdex.store.fields import VectorField
 
 __all__ = ["FileSearch", "search_file", "write_hits"]
@@ -58,6 +60,7 @@ def search_file(
     exact: bool = False,
     recall: float | None = None,
     out: Path | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> FileSearch:
     """Find the k nearest rows of each vector in a file.
@@ -70,6 +73,9 @@ def search_file(
         As `Collection.search` takes them.
     out
         A result file to write: SISAP's .h5, or .parquet.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes search, or `auto`. All nodes must see the
+        collection's folder. Codes are built here.
 
     Raises
     ------
@@ -79,8 +85,11 @@ def search_file(
     if out is not None:
         check_suffix(out)
     check_k(k)
+    if cluster is not None:
+        check_on_folder(collection)
     queries = read_query_set(vectors)
-    asked = _Asked(collection, k, on, where, {"safe": safe, "exact": exact, "recall": recall})
+    options = {"safe": safe, "exact": exact, "recall": recall}
+    asked = _Asked(collection, k, on, where, options, cluster)
     found, search_seconds, build_seconds = asked.search(queries.vectors, progress)
     search = FileSearch(found.ids, found.distances.astype(np.float32), found.report, search_seconds)
     if out is not None:
@@ -142,6 +151,7 @@ class _Asked:
     on: str
     where: str | None
     options: dict[str, Any]
+    cluster: str | None = None
 
     def search(
         self, vectors: NDArray[Any], progress: Progress | None
@@ -151,19 +161,21 @@ class _Asked:
         exact, prepare = self.options["exact"], self.collection.prepare
         _, build = _timed(lambda: prepare(self.on, exact=exact, progress=progress))
         prepared = self._stamp()
-        found, seconds = _timed(lambda: self._nearest(vectors))
+        found, seconds = _timed(lambda: self._nearest(vectors, progress))
         if self._stamp() != prepared:  # the search made codes, which is not part of its time
             both = seconds
-            found, seconds = _timed(lambda: self._nearest(vectors))
+            found, seconds = _timed(lambda: self._nearest(vectors, progress))
             build += both - seconds
         is_built = self._stamp() != before
         return found, seconds, _build_seconds(found.report, build if is_built else None)
 
-    def _nearest(self, vectors: NDArray[Any]) -> Neighbours:
-        found = self.collection.nearest(
-            vectors, self.k, on=self.on, where=self.where, **self.options
+    def _nearest(self, vectors: NDArray[Any], progress: Progress | None) -> Neighbours:
+        options = SearchOptions(k=self.k, on=self.on, where=self.where, **self.options)
+        if self.cluster is None:
+            return self.collection.finder.nearest(vectors, options)
+        return nearest_on_cluster(
+            self.cluster, self.collection, vectors, options, progress=progress
         )
-        return found
 
     def _stamp(self) -> tuple[int, int] | None:
         """Return what identifies the file of codes; None if there is none."""

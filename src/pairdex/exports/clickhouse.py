@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex.exports.folders import ExportReport, Written, export_folder
+from pairdex.exports.folders import ExportReport, Nodes, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
+from pairdex.store.sharded import reopened
 from pairdex.store.store import Store, VectorField
+from pairdex.work.reopened import Reopened
 
 __all__ = ["SCRIPT", "TUTORIAL_COLUMNS", "export_clickhouse", "tutorial_columns", "vector_column"]
 
@@ -31,7 +34,11 @@ _PLACES = ("url", "image_path")  # the sources of the column `url`; the first ex
 
 
 def export_clickhouse(
-    store: Store, target: Path, *, progress: StepProgress | None = None
+    store: Store,
+    target: Path,
+    *,
+    nodes: Nodes | None = None,
+    progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on, and `laion.sql`, which creates the table and loads them.
 
@@ -43,26 +50,28 @@ def export_clickhouse(
         The collection's metric is not the cosine.
     """
     store.check_cosine("ClickHouse's index")
-
-    def write(folder: Path, unit: int) -> Written:
-        left, name, rows = Left(), f"{unit:05d}.parquet", 0
-        with (
-            atomic.replacing(folder / name) as file,
-            pq.ParquetWriter(file, _schema(store), compression="zstd") as out,
-        ):
-            for ids in live_ids(store, unit, left):
-                out.write_table(_table(store, ids))
-                rows += len(ids)
-        return Written([(name, rows)], left.counts)
-
     return export_folder(
         target,
         recipe={"format": "clickhouse", "collection": store.checksum},
         rows=[part.rows for part in store.manifest.parts],
-        write=write,
+        write=partial(_write_part, reopened(store)),
         describe=lambda folder, _: atomic.write_bytes(folder / SCRIPT, _script(store).encode()),
+        nodes=nodes,
         progress=progress,
     )
+
+
+def _write_part(source: Reopened[Store], folder: Path, unit: int) -> Written:
+    store = source.get()
+    left, name, rows = Left(), f"{unit:05d}.parquet", 0
+    with (
+        atomic.replacing(folder / name) as file,
+        pq.ParquetWriter(file, _schema(store), compression="zstd") as out,
+    ):
+        for ids in live_ids(store, unit, left):
+            out.write_table(_table(store, ids))
+            rows += len(ids)
+    return Written([(name, rows)], left.counts)
 
 
 def tutorial_columns(

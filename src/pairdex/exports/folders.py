@@ -19,15 +19,19 @@ from typing import Any
 from pairdex.errors import InvalidArgument, WriteFailed
 from pairdex.files import atomic, lock
 from pairdex.files.unfinished import read_note, write_note
-from pairdex.progress import StepProgress
+from pairdex.progress import Meter, StepProgress
 from pairdex.version import __version__
+from pairdex.work.executors import Advance, do_all, executor_for
 
-__all__ = ["ExportReport", "Written", "check_target", "export_folder"]
+__all__ = ["ExportReport", "Nodes", "Written", "check_target", "export_folder"]
 
 
 _RECORDS = ".records"
 _RENAMING = "renaming"
 _NOTE = ".pairdex-export.json"
+_TASK_BYTES = (
+    1 << 30
+)  # of one unit: a block of vectors and metadata, examples of a file, the libraries
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,14 @@ class Written:
 
     files: list[tuple[str, int]]
     left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of the Ray cluster at an address, and the folders that they must see."""
+
+    cluster: str
+    folders: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ def export_folder(
     write: Callable[[Path, int], Written],
     name: Callable[[list[Written]], list[str]] | None = None,
     describe: Callable[[Path, list[Written]], None] | None = None,
+    nodes: Nodes | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Run all units of work that an interrupted export has not finished, then rename the folder.
@@ -76,11 +89,13 @@ def export_folder(
     rows
         The number of rows of each unit, for progress reports.
     write
-        Called with the folder and a unit's number; writes the files of that unit.
+        Called with the folder and a unit's number; writes the files of that unit. Nodes need it pickled.
     name
         Return the final names of all files in order, if these depend on the number of files.
     describe
         Write the files that describe the whole export.
+    nodes
+        Where units are written. None: in this process.
 
     Raises
     ------
@@ -90,6 +105,8 @@ def export_folder(
         Another process writes to `target`.
     WriteFailed
         A file cannot be written.
+    MissingExtra, ClusterFailed
+        As `executor_for`.
     """
     started = time.perf_counter()
     finished = _finished(target, recipe)
@@ -98,7 +115,7 @@ def export_folder(
     with _exporting(target, recipe) as folder:
         report = _finished(folder, recipe)  # killed before it got its name
         if report is None:
-            units = _write_units(folder, rows, write, progress)
+            units = _write_units(folder, rows, write, nodes, progress)
             if name:
                 _rename(folder, [old for unit in units for old, _ in unit.files], name(units))
             if describe:
@@ -113,14 +130,14 @@ def _write_units(
     folder: Path,
     rows: Sequence[int],
     write: Callable[[Path, int], Written],
+    nodes: Nodes | None,
     progress: StepProgress | None,
 ) -> list[Written]:
-    units = []
-    for unit, done in enumerate(rows):
-        units.append(_write_unit_once(folder, unit, write))
-        if progress:
-            progress(sum(rows[:unit]) + done, sum(rows))
-    return units
+    meter = Meter(sum(rows), progress)
+    tasks = [_Unit(folder, unit, count, write) for unit, count in enumerate(rows)]
+    cluster, folders = (nodes.cluster, nodes.folders) if nodes else (None, ())
+    with executor_for(cluster=cluster, folders=(*folders, folder)) as executor:
+        return do_all(executor, _write_once, tasks, rows, meter.advance, memory_bytes=_TASK_BYTES)
 
 
 def _report(folder: Path, units: Sequence[Written]) -> ExportReport:
@@ -198,17 +215,39 @@ def _publish(folder: Path, target: Path) -> None:
     atomic.sync_folder(target.resolve().parent)
 
 
-def _write_unit_once(folder: Path, unit: int, write: Callable[[Path, int], Written]) -> Written:
-    record = folder / _RECORDS / f"{unit:06d}.json"
-    content = read_note(record)
-    if content is not None:
-        written = Written([(name, rows) for name, rows in content["files"]], content["left_out"])
-        renamed = (folder / _RECORDS / _RENAMING).is_file()
-        if renamed or all((folder / name).is_file() for name, _ in written.files):
-            return written
-    written = write(folder, unit)
-    write_note(record, asdict(written))
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """A unit to write, with its number of rows."""
+
+    folder: Path
+    number: int
+    rows: int
+    write: Callable[[Path, int], Written]
+
+
+def _write_once(unit: _Unit, advance: Advance | None) -> Written:
+    written = _recorded(unit)
+    if written is None:
+        written = unit.write(unit.folder, unit.number)
+        write_note(_record(unit), asdict(written))
+    if advance:
+        advance(unit.rows)
     return written
+
+
+def _record(unit: _Unit) -> Path:
+    return unit.folder / _RECORDS / f"{unit.number:06d}.json"
+
+
+def _recorded(unit: _Unit) -> Written | None:
+    """Return what an interrupted export has written of a unit; None if it is not whole."""
+    content = read_note(_record(unit))
+    if content is None:
+        return None
+    written = Written([(name, rows) for name, rows in content["files"]], content["left_out"])
+    renamed = (unit.folder / _RECORDS / _RENAMING).is_file()
+    is_whole = renamed or all((unit.folder / name).is_file() for name, _ in written.files)
+    return written if is_whole else None
 
 
 def _rename(folder: Path, old: Sequence[str], new: Sequence[str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pairdex.arguments import StrPath, checked
 from pairdex.errors import InvalidArgument
 from pairdex.exports.clickhouse import export_clickhouse
-from pairdex.exports.folders import ExportReport
+from pairdex.exports.folders import ExportReport, Nodes
 from pairdex.exports.laion import export_laion
 from pairdex.exports.names import Config, Format
 from pairdex.exports.parquet import export_parquet
@@ -19,6 +19,8 @@ from pairdex.exports.tfds import export_tfds
 from pairdex.exports.tsv import export_tsv
 from pairdex.exports.webdataset import DEFAULT_TAR_ROWS, export_webdataset
 from pairdex.progress import Progress, StepProgress, at_step
+from pairdex.store.manifest import MANIFEST
+from pairdex.store.pictures import picture_folders
 from pairdex.store.sharded import open_store
 from pairdex.store.store import VectorField
 
@@ -36,10 +38,9 @@ _KNOWN: dict[Format, frozenset[str]] = {
 }
 
 
-# The formats without options.
+# The formats without options: those of single files, and those of a file per part.
+_WHOLE: dict[Format, Callable[..., ExportReport]] = {"sisap": export_sisap, "tsv": export_tsv}
 _PLAIN: dict[Format, Callable[..., ExportReport]] = {
-    "sisap": export_sisap,
-    "tsv": export_tsv,
     "laion": export_laion,
     "clickhouse": export_clickhouse,
 }
@@ -54,6 +55,7 @@ def export(
     config: Config | None = None,
     rows: int | None = None,
     vectors: Iterable[VectorField] | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Export a collection to the folder `dest` in the format of another tool.
@@ -74,6 +76,9 @@ def export(
         `tfds` and `webdataset` only: the maximum number of rows per file.
     vectors
         `parquet` only: the kinds of vectors to write. Default: all.
+    cluster
+        The address of a Ray cluster (host:port) whose nodes write the parts, or `auto`. All nodes must see the
+        collection, its pictures and the folder of `dest`. Not for `sisap` and `tsv`, which are single files.
     progress
         Called with the step, the rows done and the rows in total.
 
@@ -86,11 +91,12 @@ def export(
     ------
     PairdexError
         `dest` exists and is not this export, the format does not have an option, an extra is not installed, the collection is
-        damaged, or the disk is full.
+        damaged, the disk is full, or a node of the cluster does not see a folder.
     """
     options = ExportOptions(config, rows, None if vectors is None else tuple(vectors))
+    step = at_step(progress, "writing")
     return export_collection(
-        Path(collection), Path(dest), form, options, at_step(progress, "writing")
+        Path(collection), Path(dest), form, options, cluster=cluster, progress=step
     )
 
 
@@ -112,6 +118,8 @@ def export_collection(
     target: Path,
     form: Format,
     options: ExportOptions,
+    *,
+    cluster: str | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Export a collection to the folder `target` in the given format.
@@ -119,23 +127,36 @@ def export_collection(
     Raises
     ------
     InvalidArgument
-        The format does not exist, or does not have an option.
+        The format does not exist, does not have an option, or is one file, which a cluster cannot write.
     PairdexError
         The export failed; see the format's module.
     """
     _check(form, options)
+    if form in _WHOLE:
+        if cluster is not None:
+            raise InvalidArgument(
+                f"the format {form} is written from beginning to end, by one machine; leave out cluster",
+                field="cluster",
+            )
+        return _WHOLE[form](open_store(collection), target, progress=progress)
+    more: dict[str, Any] = {"nodes": _nodes(collection, cluster), "progress": progress}
     if form == "tfds":
         config = options.config or "images"
-        return export_tfds(
-            collection, target, config=config, shard_rows=options.rows, progress=progress
-        )
+        return export_tfds(collection, target, config=config, shard_rows=options.rows, **more)
     store = open_store(collection)
     if form == "parquet":
-        return export_parquet(store, target, vectors=options.vectors, progress=progress)
+        return export_parquet(store, target, vectors=options.vectors, **more)
     if form == "webdataset":
         rows = DEFAULT_TAR_ROWS if options.rows is None else options.rows
-        return export_webdataset(store, target, tar_rows=rows, progress=progress)
-    return _PLAIN[form](store, target, progress=progress)
+        return export_webdataset(store, target, tar_rows=rows, **more)
+    return _PLAIN[form](store, target, **more)
+
+
+def _nodes(source: Path, cluster: str | None) -> Nodes | None:
+    if cluster is None:
+        return None
+    parts = open_store(source).manifest.parts if (source / MANIFEST).exists() else []
+    return Nodes(cluster, [source.resolve(), *picture_folders(parts)])
 
 
 def _check(form: Format, options: ExportOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pairdex.exports.folders import ExportReport, Written, export_folder
+from pairdex.exports.folders import ExportReport, Nodes, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic
 from pairdex.progress import StepProgress
+from pairdex.store.sharded import reopened
 from pairdex.store.store import Store, VectorField
+from pairdex.work.reopened import Reopened
 
 __all__ = ["export_parquet"]
 
@@ -25,6 +28,7 @@ def export_parquet(
     target: Path,
     *,
     vectors: Sequence[VectorField] | None = None,
+    nodes: Nodes | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.parquet and so on: `id`, the metadata columns, the vectors.
@@ -34,6 +38,8 @@ def export_parquet(
     vectors
         The kinds of vectors to write, as fixed-size lists of float16 in `image_embedding` and
         `text_embedding`. None: all kinds that the collection has.
+    nodes
+        Where parts are written; None: here.
 
     Raises
     ------
@@ -44,23 +50,26 @@ def export_parquet(
     kinds = list(store.manifest.vectors if vectors is None else vectors)
     for kind in kinds:
         store.check_kind(kind)
-    schema = _schema(store, kinds)
-
-    def write(folder: Path, unit: int) -> Written:
-        left, name, rows = Left(), f"{unit:05d}.parquet", 0
-        with atomic.replacing(folder / name) as file, _writer(file, store, schema) as out:
-            for ids in live_ids(store, unit, left):
-                out.write_table(_table(store, ids, kinds, schema))
-                rows += len(ids)
-        return Written([(name, rows)], left.counts)
-
     return export_folder(
         target,
         recipe={"format": "parquet", "collection": store.checksum, "vectors": kinds},
         rows=[part.rows for part in store.manifest.parts],
-        write=write,
+        write=partial(_write_part, reopened(store), kinds),
+        nodes=nodes,
         progress=progress,
     )
+
+
+def _write_part(
+    source: Reopened[Store], kinds: Sequence[VectorField], folder: Path, unit: int
+) -> Written:
+    store = source.get()
+    left, name, rows, schema = Left(), f"{unit:05d}.parquet", 0, _schema(store, kinds)
+    with atomic.replacing(folder / name) as file, _writer(file, store, schema) as out:
+        for ids in live_ids(store, unit, left):
+            out.write_table(_table(store, ids, kinds, schema))
+            rows += len(ids)
+    return Written([(name, rows)], left.counts)
 
 
 def _schema(store: Store, kinds: Sequence[VectorField]) -> pa.Schema:

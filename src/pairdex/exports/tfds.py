@@ -7,23 +7,25 @@ order, also without TensorFlow.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pairdex.errors import InvalidArgument, MissingExtra, WriteFailed
-from pairdex.exports.folders import ExportReport, Written, export_folder
+from pairdex.errors import InvalidArgument, Mismatch, MissingExtra, WriteFailed
+from pairdex.exports.folders import ExportReport, Nodes, Written, export_folder
 from pairdex.exports.names import Config
 from pairdex.exports.training.examples import decoded
-from pairdex.exports.training.features import NSFW_NAMES, VERSION, Example
-from pairdex.exports.training.sources import Left, Pair, open_source
+from pairdex.exports.training.features import NSFW_NAMES, VERSION
+from pairdex.exports.training.sources import Left, Pair, Source, open_source
 from pairdex.files import atomic
 from pairdex.files.boundary import reason_of
 from pairdex.progress import StepProgress
+from pairdex.work.reopened import Reopened
 
 __all__ = ["DEFAULT_SHARD_ROWS", "export_tfds"]
 
@@ -39,6 +41,7 @@ def export_tfds(
     *,
     config: Config = "images",
     shard_rows: int | None = None,
+    nodes: Nodes | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write the examples of a collection, parts or shards as the split `train` of a TFDS dataset.
@@ -51,6 +54,8 @@ def export_tfds(
         `images` stores pictures (JPEG and PNG unchanged), `embeddings` image and text vectors.
     shard_rows
         The maximum number of examples per file. Default: 50,000 embeddings or 5,000 images.
+    nodes
+        Where parts are written; None: here.
 
     Raises
     ------
@@ -67,28 +72,41 @@ def export_tfds(
             f"the number of rows per file is {rows}, expected at least 1", field="rows"
         )
     dataset = _Dataset(config, opened.dim)
-
-    def write(folder: Path, unit: int) -> Written:
-        left, files = Left(), []
-        pairs = opened.pairs(unit, left)
-        for number in range(1 << 30):
-            some = list(islice(pairs, rows))
-            if not some:
-                break
-            name = f"unit-{unit:06d}-{number:06d}"
-            dataset.write(folder / name, some)
-            files.append((name, len(some)))
-        return Written(files, left.counts)
+    again = Reopened(_open_same, (source.resolve(), config, opened.identity), (opened, dataset))
 
     return export_folder(
         target,
         recipe={"format": "tfds", "source": opened.identity, "config": config, "rows": rows},
         rows=opened.rows(),
-        write=write,
+        write=partial(_write_unit, again, rows),
         name=dataset.names,
         describe=dataset.describe,
+        nodes=nodes,
         progress=progress,
     )
+
+
+def _open_same(source: Path, config: Config, identity: str) -> tuple[Source, _Dataset]:
+    opened = open_source(source, config)
+    if opened.identity != identity:
+        raise Mismatch(f"rows of {source} have changed meanwhile: run the same command again")
+    return opened, _Dataset(config, opened.dim)
+
+
+def _write_unit(
+    source: Reopened[tuple[Source, _Dataset]], rows: int, folder: Path, unit: int
+) -> Written:
+    opened, dataset = source.get()
+    left, files = Left(), []
+    pairs = opened.pairs(unit, left)
+    for number in range(1 << 30):
+        some = list(islice(pairs, rows))
+        if not some:
+            break
+        name = f"unit-{unit:06d}-{number:06d}"
+        dataset.write(folder / name, some)
+        files.append((name, len(some)))
+    return Written(files, left.counts)
 
 
 class _Dataset:
@@ -99,9 +117,7 @@ class _Dataset:
         self._config = config
         self._features = self._describe_features(config, dim)
         serializer = self._tfds.core.example_serializer.ExampleSerializer
-        self._serialize: Callable[[Example], bytes] = serializer(
-            self._features.get_serialized_info()
-        ).serialize_example
+        self._serializer = serializer(self._features.get_serialized_info())
 
     def write(self, path: Path, pairs: list[Pair]) -> None:
         """Write one file of examples."""
@@ -174,7 +190,10 @@ class _Dataset:
         example = pair.features
         if pair.picture is not None:
             example = example | {"image": _as_rgb(pair)}
-        return self._serialize(self._features.encode_example(example))
+        proto = self._serializer.get_tf_example(self._features.encode_example(example))
+        # Else the order of the features is that of a hash, which differs between processes.
+        record: bytes = proto.SerializeToString(deterministic=True)
+        return record
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.errors import InvalidArgument
-from pairdex.exports.folders import ExportReport, Written, export_folder
+from pairdex.exports.folders import ExportReport, Nodes, Written, export_folder
 from pairdex.exports.training.sources import Left, live_ids
 from pairdex.files import atomic, json_values
 from pairdex.progress import StepProgress
 from pairdex.store.pictures import picture_path
+from pairdex.store.sharded import reopened
 from pairdex.store.store import Store
+from pairdex.work.reopened import Reopened
 
 __all__ = ["DEFAULT_TAR_ROWS", "export_webdataset"]
 
@@ -31,6 +34,7 @@ def export_webdataset(
     target: Path,
     *,
     tar_rows: int = DEFAULT_TAR_ROWS,
+    nodes: Nodes | None = None,
     progress: StepProgress | None = None,
 ) -> ExportReport:
     """Write `target`/00000.tar and so on, at most `tar_rows` examples in each.
@@ -49,24 +53,25 @@ def export_webdataset(
         raise InvalidArgument(
             f"the number of rows per tar is {tar_rows}, expected at least 1", field="rows"
         )
-
-    def write(folder: Path, unit: int) -> Written:
-        left, files = Left(), []
-        for number, ids in enumerate(_batches(store, unit, tar_rows, left)):
-            name = f"part-{unit:06d}-{number:06d}.tar"
-            with atomic.replacing(folder / name) as file:
-                _write_tar(file, store, unit, ids)
-            files.append((name, len(ids)))
-        return Written(files, left.counts)
-
     return export_folder(
         target,
         recipe={"format": "webdataset", "collection": store.checksum, "tar_rows": tar_rows},
         rows=[part.rows for part in store.manifest.parts],
-        write=write,
+        write=partial(_write_part, reopened(store), tar_rows),
         name=_tar_names,
+        nodes=nodes,
         progress=progress,
     )
+
+
+def _write_part(source: Reopened[Store], tar_rows: int, folder: Path, unit: int) -> Written:
+    store, left, files = source.get(), Left(), []
+    for number, ids in enumerate(_batches(store, unit, tar_rows, left)):
+        name = f"part-{unit:06d}-{number:06d}.tar"
+        with atomic.replacing(folder / name) as file:
+            _write_tar(file, store, unit, ids)
+        files.append((name, len(ids)))
+    return Written(files, left.counts)
 
 
 def _tar_names(units: list[Written]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex import _native
-from pairdex.errors import InvalidArgument
+from pairdex.errors import InvalidArgument, MissingFile
 from pairdex.files.mapped_arrays import map_array, new_array
 from pairdex.files.unfinished import read_note, write_note
 from pairdex.join.code_map import JOIN_BOX, CodeErrors, CodeMap, JoinMap, fit_map
@@ -22,7 +22,7 @@ from pairdex.join.lists import fit_centroids, list_count, sample_count
 from pairdex.knn.code_basis import sample_rows
 from pairdex.progress import Meter, StepProgress
 
-__all__ = ["CodedRows", "open_or_code_rows"]
+__all__ = ["CodedRows", "open_coded_rows", "open_or_code_rows"]
 
 _DONE = "codes.json"
 _CHUNK_ROWS = 32_768
@@ -128,6 +128,20 @@ def open_or_code_rows(
             progress=progress,
         ).run()
         write_note(folder / _DONE, {"plan": plan, **known})
+    return _open(blocks, folder, known)
+
+
+def open_coded_rows(blocks: Blocks, folder: Path, *, plan: dict[str, Any]) -> CodedRows:
+    """Open what `open_or_code_rows` has left in the folder, by the same plan.
+
+    Raises
+    ------
+    MissingFile
+        The folder has no rows of this plan.
+    """
+    known = _read_record(folder, plan)
+    if known is None:
+        raise MissingFile(f"{folder} has no coded rows of this plan; run the same command again")
     return _open(blocks, folder, known)
 
 

@@ -167,15 +167,20 @@ def gold(
     """
     store = open_store(Path(collection))
     space = check_gold_wanted(store, Path(out), k, on=on, device=device)
-    if cluster is not None and (device is not None or _is_collection(queries)):
+    if cluster is not None and device is not None:
         raise InvalidArgument(
-            "a cluster searches for a file of queries, without a device; leave out cluster",
-            field="cluster",
+            "the nodes of a cluster search without a device; leave out cluster", field="cluster"
         )
     if _is_collection(queries):
         _check_itself(store, queries, k, device)
         return _self_gold(
-            Store(store.path), space, Path(out), k, use_codes=use_codes, progress=progress
+            Store(store.path),
+            space,
+            Path(out),
+            k,
+            use_codes=use_codes,
+            cluster=cluster,
+            progress=progress,
         )
     asked = query_set(queries)
     codes = None
@@ -224,6 +229,7 @@ def _self_gold(
     k: int,
     *,
     use_codes: bool,
+    cluster: str | None,
     progress: Progress | None,
 ) -> GoldReport:
     """Write the gold standard of all rows."""
@@ -241,6 +247,7 @@ def _self_gold(
         near=_near_rows(space),
         attributes=facts,
         use_codes=use_codes,
+        cluster=cluster,
         progress=progress,
     )
     return GoldReport(

@@ -90,6 +90,7 @@ def graph(
     exact: bool = False,
     group: str | None = None,
     report: StrPath | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> GraphReport:
     """Write the k nearest rows of every row, without the row itself.
@@ -116,6 +117,9 @@ def graph(
     report
         A Parquet file to write, for outliers and hubs: `id`, the distances to the `nearest` and to the
         `farthest` of its k neighbours, and of how many rows it is a neighbour (`neighbour_of`).
+    cluster
+        The address of a Ray cluster (host:port) whose nodes find the true neighbours, or `auto`. All nodes must
+        see the collection's folder. Codes are built here.
     progress
         Called with the step, the amount done and the total.
 
@@ -134,13 +138,19 @@ def graph(
             field="report",
         )
     exact = exact or isinstance(space, Projection)
+    if cluster is not None and not exact:
+        raise InvalidArgument(
+            "nodes of a cluster find the true neighbours, and an approximate graph is made in passes over one "
+            "table; ask for an exact graph, or leave out cluster",
+            field="cluster",
+        )
     checksum = store.checksum
     facts: dict[str, Any] = {"checksum": checksum, "k": k, "on": on, "version": __version__}
     with _scratch(target) as folder:
         rows = GraphRows(store, space, folder)
         if exact:
             rows.make_codes(progress)
-            table: ExactTable | GraphTable = find_exactly(rows, k, facts, progress)
+            table: ExactTable | GraphTable = find_exactly(rows, k, facts, progress, cluster=cluster)
             reached, sample = 1.0, 0
             passes: tuple[str, ...] = ("exact",)
         else:

@@ -46,6 +46,7 @@ def write_self_gold(
     near: float,
     attributes: dict[str, Any],
     use_codes: bool,
+    cluster: str | None = None,
     progress: Progress | None,
 ) -> SelfGold:
     """Write the exact k nearest other rows of every row; a killed call is resumed by the same one.
@@ -56,6 +57,8 @@ def write_self_gold(
         The distance below which rows count as near-duplicates.
     attributes
         Attributes of the file.
+    cluster
+        The address of a Ray cluster whose nodes search, or `auto`.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def write_self_gold(
             rows.make_codes(progress)
         else:
             rows.codes = None
-        table = find_exactly(rows, width, facts, progress)
+        table = find_exactly(rows, width, facts, progress, cluster=cluster)
         if store.checksum != checksum:
             raise Mismatch(
                 f"rows were removed from {store.path} meanwhile: run the same command again"

@@ -46,7 +46,7 @@ from pairdex.store.replaced import keep_removed, take_down
 from pairdex.store.retype import retyped
 from pairdex.store.staging import run_tasks
 from pairdex.store.write_part import PartTask
-from pairdex.work.executors import executor_for
+from pairdex.work.executors import executor_for, seen_alike
 
 __all__ = ["BuildOptions", "BuildReport", "build", "build_collection", "live_rows"]
 
@@ -260,8 +260,7 @@ def build_collection(
     """
     started = time.perf_counter()
     options, now = options or BuildOptions(), now or datetime.now(timezone.utc)
-    if options.cluster is not None:  # nodes have other working folders
-        source, collection = source.resolve(), collection.resolve()
+    source, collection = (seen_alike(one, options.cluster) for one in (source, collection))
     found = _search(source, selection, options)
     note = read_note(source) if source.is_dir() else Note()
     model = model or note.model or released_model(source, found.parts)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pairdex.store.manifest import PartEntry
 
-__all__ = ["picture_path"]
+__all__ = ["picture_folders", "picture_path"]
+
+
+def picture_folders(parts: Iterable[PartEntry]) -> list[Path]:
+    """Return the existing folders of pictures of some parts, with those that links may lead into."""
+    named = dict.fromkeys(
+        folder for part in parts if part.pictures for folder in (part.pictures, *part.linked)
+    )
+    return [path for folder in named if (path := Path(folder).resolve()).is_dir()]
 
 
 def picture_path(part: PartEntry, name: str | None) -> Path | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pairdex.errors import Mismatch
 from pairdex.files import checksums
 from pairdex.store.manifest import VectorField, is_sharded
 from pairdex.store.metadata import MetadataFile
@@ -17,8 +18,9 @@ from pairdex.store.scores import Joined, with_same_scores
 from pairdex.store.shard_list import joined_manifest, read_shard_list
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
+from pairdex.work.reopened import Reopened
 
-__all__ = ["ShardedStore", "open_store"]
+__all__ = ["ShardedStore", "open_store", "reopened"]
 
 
 def open_store(path: Path, *, mapped: bool = True) -> Store:
@@ -33,6 +35,18 @@ def open_store(path: Path, *, mapped: bool = True) -> Store:
         As `Store`; or the shards do not fit together.
     """
     return ShardedStore(path, mapped=mapped) if is_sharded(path) else Store(path, mapped=mapped)
+
+
+def reopened(store: Store) -> Reopened[Store]:
+    """Return a store that other processes open again; there, Mismatch is raised if rows have changed."""
+    return Reopened(_open_same, (store.path.resolve(), store.checksum), store)
+
+
+def _open_same(path: Path, checksum: str) -> Store:
+    store = open_store(path)
+    if store.checksum != checksum:
+        raise Mismatch(f"rows of {path} have changed meanwhile: run the same command again")
+    return store
 
 
 class ShardedStore(Store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -10,16 +10,12 @@ from typing import Protocol
 from pairdex.files.unfinished import read_note, write_note
 from pairdex.progress import Meter, StepProgress
 from pairdex.store.manifest import FileEntry, PartEntry
-from pairdex.work.executors import Executor
+from pairdex.work.executors import Advance, Executor, do_all
 
-__all__ = ["STAGING", "Advance", "Task", "run_tasks"]
+__all__ = ["STAGING", "Task", "run_tasks"]
 
 STAGING = ".build"
 _TASK_BYTES = 1 << 30  # of one part's work: blocks of vectors and metadata, and the libraries
-
-
-Advance = Callable[[int], None]
-"""Called with the number of rows that were read since the last call."""
 
 
 class Task(Protocol):
@@ -61,17 +57,11 @@ def run_tasks(
     """
     total = sum(task.rows for task in tasks)
     limited = any(task.limit is not None for task in tasks)
-    if executor.is_here or limited:
-        return list(_one_by_one(tasks, Meter(total, progress)))
-    return _side_by_side(tasks, executor, Meter(total, progress))
-
-
-def _side_by_side(tasks: Sequence[Task], executor: Executor, meter: Meter) -> list[PartEntry]:
-    entries: dict[int, PartEntry] = {}
-    for place, entry in executor.each(_once, tasks, memory_bytes=_TASK_BYTES):
-        meter.advance(tasks[place].rows)
-        entries[place] = entry
-    return [entries[place] for place in range(len(tasks))]
+    meter = Meter(total, progress)
+    if limited:
+        return list(_one_by_one(tasks, meter))
+    sizes = [task.rows for task in tasks]
+    return do_all(executor, _once, tasks, sizes, meter.advance, memory_bytes=_TASK_BYTES)
 
 
 def _one_by_one(tasks: Sequence[Task], meter: Meter) -> Iterator[PartEntry]:

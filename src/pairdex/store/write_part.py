@@ -33,9 +33,9 @@ from pairdex.store.linking import linkable
 from pairdex.store.manifest import FileEntry, PartEntry
 from pairdex.store.metadata import writing_metadata
 from pairdex.store.plan import Selection, source_name
-from pairdex.store.staging import Advance
 from pairdex.version import __version__
 from pairdex.wording import counted
+from pairdex.work.executors import Advance
 
 __all__ = ["DROP_REASONS", "PartTask", "as_stored", "described", "part_files", "write_part"]
 

@@ -9,16 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pairdex.errors import InvalidArgument
 from pairdex.work.process_pool import ctrl_c_blocked, process_pool
 
-__all__ = ["Executor", "LocalExecutor", "executor_for"]
+__all__ = [
+    "Advance",
+    "Executor",
+    "LocalExecutor",
+    "check_workers",
+    "do_all",
+    "executor_for",
+    "seen_alike",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Advance = Callable[[int], None]
+"""Called with the amount done since the last call."""
 
 
 class Executor(Protocol):
@@ -80,6 +92,56 @@ class LocalExecutor:
                 yield places[future], future.result()
 
 
+def do_all(
+    executor: Executor,
+    do: Callable[[Item, Advance | None], Result],
+    items: Sequence[Item],
+    sizes: Sequence[int],
+    advance: Advance,
+    *,
+    memory_bytes: int,
+) -> list[Result]:
+    """Do all items, and return their results in order.
+
+    Parameters
+    ----------
+    do
+        A function of a module: does an item, unless an interrupted call has finished it. It reports what
+        it does, unless it is called with None.
+    sizes
+        The amount of each item. Where items run elsewhere, it is reported when the item is done.
+    memory_bytes
+        The most memory that one item needs.
+    """
+    if executor.is_here:
+        return [do(item, advance) for item in items]
+    results: dict[int, Result] = {}
+    for place, result in executor.each(partial(_silently, do), items, memory_bytes=memory_bytes):
+        results[place] = result
+        advance(sizes[place])
+    return [results[place] for place in range(len(items))]
+
+
+def _silently(do: Callable[[Item, Advance | None], Result], item: Item) -> Result:
+    return do(item, None)
+
+
+def check_workers(workers: int, cluster: str | None) -> None:
+    """Raise InvalidArgument unless there is at least one worker, and one only with a cluster."""
+    if workers < 1:
+        raise InvalidArgument(f"workers is {workers}, expected at least 1", field="workers")
+    if cluster is not None and workers > 1:
+        raise InvalidArgument(
+            "workers are processes of this machine, and a cluster has its own; leave out one",
+            field="workers",
+        )
+
+
+def seen_alike(path: Path, cluster: str | None) -> Path:
+    """Return a path that means the same to all who work: nodes of a cluster have other working folders."""
+    return path if cluster is None else path.resolve()
+
+
 @contextmanager
 def executor_for(
     *,
@@ -109,11 +171,7 @@ def executor_for(
     if cluster is None:
         yield LocalExecutor(workers)
         return
-    if workers > 1:
-        raise InvalidArgument(
-            "workers are processes of this machine, and a cluster has its own; leave out one",
-            field="workers",
-        )
+    check_workers(workers, cluster)
     from pairdex.work.ray_cluster import connected  # noqa: PLC0415 - Ray is optional
 
     with connected(cluster, folders, witness) as executor:

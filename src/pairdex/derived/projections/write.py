@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from pairdex.progress import Meter, Progress, at_step
 from pairdex.store.manifest import FileEntry
 from pairdex.store.store import Store
 from pairdex.version import __version__
-from pairdex.work.executors import Executor, executor_for
+from pairdex.work.executors import Advance, Executor, do_all, executor_for, seen_alike
 from pairdex.work.processors import usable_processors
 
 __all__ = ["ProjectReport", "project_collection"]
@@ -93,8 +93,7 @@ def project_collection(
     started = time.perf_counter()
     options, steps = options or FitOptions(), progress or (lambda _step, _done, _total: None)
     options.check(name)
-    if cluster is not None:  # nodes have other working folders
-        collection = collection.resolve()
+    collection = seen_alike(collection, cluster)
     Store(collection).check_cosine("a projection")  # before the lock file is made
     with lock.writing(collection):
         store = Store(collection)
@@ -210,19 +209,14 @@ def _project_parts(
     atomic.make_folder(folder / _NOTES)
     meter = Meter(store.rows, at_step(steps, "projecting"))
     meter.advance(sum(tasks[place].vectors.rows for place in files))
-    if executor.is_here:
-        made = {place: _project_once(tasks[place], meter.advance) for place in left}
-    else:
-        made = {}
-        todo = [tasks[place] for place in left]
-        for number, entry in executor.each(_project_once, todo, memory_bytes=_TASK_BYTES):
-            made[left[number]] = entry
-            meter.advance(entry.rows)
-    files |= made
-    return [files[place] for place in range(len(tasks))], sum(one.rows for one in made.values())
+    todo = [tasks[place] for place in left]
+    sizes = [task.vectors.rows for task in todo]
+    made = do_all(executor, _project_once, todo, sizes, meter.advance, memory_bytes=_TASK_BYTES)
+    files |= zip(left, made, strict=True)
+    return [files[place] for place in range(len(tasks))], sum(one.rows for one in made)
 
 
-def _project_once(task: _PartTask, advance: Callable[[int], None] | None = None) -> PartFile:
+def _project_once(task: _PartTask, advance: Advance | None) -> PartFile:
     """Project a part and note that it is finished."""
     size, digest = _project_part(task.vectors, task.model, task.path, advance or (lambda _: None))
     entry = PartFile(task.path.name, task.vectors.rows, size, digest, task.source)
@@ -248,7 +242,7 @@ def _size(path: Path) -> int:
 
 
 def _project_part(
-    vectors: VectorFile, model: Model, path: Path, advance: Callable[[int], None]
+    vectors: VectorFile, model: Model, path: Path, advance: Advance
 ) -> tuple[int, str]:
     """Write the projected rows of one part; return the file's size and checksum."""
     digest = xxhash.xxh3_128()

@@ -1,6 +1,7 @@
 // Requests to the REST interface: JSON in and out, errors as one class, the token if one is required.
 
 const TOKEN_KEY = "pairdex-token";
+const BUSY_WAITS = [0, 1000, 2000, 4000]; // milliseconds before a picture is asked for again
 let askForToken = null;
 let waitingForToken = null;
 
@@ -42,6 +43,19 @@ export function needsToken() {
 export async function pictureAddress(path) {
   if (!needsToken()) return path;
   return URL.createObjectURL(await (await send(path, {})).blob());
+}
+
+/** Return the address of a picture that did not load, once the service is no longer too busy; raise if it never was. */
+export async function pictureAfterBusy(path) {
+  for (const wait of BUSY_WAITS) {
+    await new Promise((resolve) => { setTimeout(resolve, wait); });
+    try {
+      return URL.createObjectURL(await (await send(path, {})).blob());
+    } catch (error) {
+      if (error.status !== 503) throw error;
+    }
+  }
+  throw new ApiError(503, { code: "busy", message: "the service is too busy to send the picture" });
 }
 
 async function send(path, options) {

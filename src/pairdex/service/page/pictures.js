@@ -1,6 +1,6 @@
 // A row's picture: the local one, else the one at its address, else none; and what else is known of it.
 
-import { pictureAddress } from "./api.js";
+import { pictureAddress, pictureAfterBusy } from "./api.js";
 
 const RATIOS = { least: 0.75, most: 2.4 }; // width / height of a tile: room for words; beyond, the picture stands inside it
 
@@ -92,7 +92,10 @@ function emptyImage(row) {
 /** Where the row's picture may be: functions that give an address, the best first. */
 export function pictureSources(row, collection, size) {
   const found = [];
-  if (collection.pictures && row.image_path) found.push(() => pictureAddress(picturePath(row, collection, size)));
+  if (collection.pictures && row.image_path) {
+    const path = picturePath(row, collection, size);
+    found.push(() => pictureAddress(path), () => pictureAfterBusy(path));
+  }
   const address = webAddress(row.url);
   if (address) found.push(() => address);
   return found;
