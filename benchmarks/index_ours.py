@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pairdex.graph_index import build as graph
 from pairdex.graph_index import parameters as graph_parameters
+from pairdex.graph_index.assembly import Indexed
 from pairdex.graph_index.efforts import GraphEffort
 from pairdex.graph_index.file import GraphFile
 from pairdex.graph_index.search import WalkedGraph
@@ -68,7 +69,7 @@ def measure_graph(size: Size, folder: Path, k: int, threads: int) -> dict[str, A
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "graph"
         started = time.perf_counter()
-        graph.build([images], ["set"], path, parameters, threads=threads)
+        graph.build(Indexed([images], ["set"]), path, parameters, threads=threads)
         seconds = time.perf_counter() - started
         walked = WalkedGraph(GraphFile(path), [images])
 

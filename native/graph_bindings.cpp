@@ -47,12 +47,19 @@ graph::Codes codes_of(const Matrix<std::uint8_t>& codes, const Norms& norms) {
   if (codes.shape(0) != norms.size() || codes.shape(1) == 0 || codes.shape(1) % kCodeStep != 0) {
     throw nb::value_error("bad codes");
   }
-  return {codes.data(), codes.shape(1), norms.data(), codes.shape(0)};
+  return {codes.data(), codes.shape(1), codes.shape(1), norms.data(), codes.shape(0)};
 }
 
+// The rows of nodes as codes.
+graph::Codes codes_of(const graph::Nodes& nodes, const Norms& norms) {
+  if (norms.size() != nodes.size()) throw nb::value_error("bad norms");
+  return {nodes.row(0), nodes.layout().length, nodes.layout().stride(), norms.data(), nodes.size()};
+}
+
+// Edges of the last nodes of n, or of all.
 graph::EdgeTable table_of(const Table& table, std::size_t n) {
   const std::size_t size = table.shape(0) * table.shape(1);
-  if (table.shape(0) != n || table.shape(1) == 0) throw nb::value_error("bad edges");
+  if (table.shape(0) > n || table.shape(1) == 0) throw nb::value_error("bad edges");
   for (std::size_t i = 0; i < size; ++i) {
     if (table.data()[i] != graph::kNoNode && table.data()[i] >= n) throw nb::value_error("an edge leads nowhere");
   }
@@ -61,38 +68,28 @@ graph::EdgeTable table_of(const Table& table, std::size_t n) {
 
 graph::EdgeTable degree_table(const Table& table, std::size_t n) {
   layout_of(1, table.shape(1));
+  if (table.shape(0) != n) throw nb::value_error("bad edges");
   return table_of(table, n);
 }
 
+// Of the last nodes of n, or of all.
 graph::Chosen chosen_of(const Table& edges, const Counts& n_strict, std::size_t n) {
-  const graph::EdgeTable table = degree_table(edges, n);
-  if (n_strict.size() != n) throw nb::value_error("bad counts");
-  for (std::size_t i = 0; i < n; ++i) {
+  layout_of(1, edges.shape(1));
+  const graph::EdgeTable table = table_of(edges, n);
+  if (n_strict.size() != table.size()) throw nb::value_error("bad counts");
+  for (std::size_t i = 0; i < table.size(); ++i) {
     const std::size_t strict = n_strict.data()[i];
     if (strict > table.degree || (strict > 0 && table.of(i)[strict - 1] == graph::kNoNode)) {
       throw nb::value_error("bad counts");
     }
   }
-  return {table, {n_strict.data(), n}};
+  return {table, {n_strict.data(), table.size()}, n - table.size()};
 }
 
 OwnedRow<std::uint32_t> graph_first_equals(std::vector<Rows> rows, std::size_t threads) {
   const Blocks blocks = blocks_of(rows);
   auto first = interruptible([&](const std::atomic<bool>& stop) { return graph::first_equals(blocks, threads, stop); });
   return owned_array(std::move(first), {blocks.n_rows()});
-}
-
-nb::ndarray<nb::numpy, float, nb::ndim<2>> graph_rotate(Floats vectors, std::uint64_t seed) {
-  const std::size_t n = vectors.shape(0), dim = vectors.shape(1);
-  layout_of(dim, kHalfEdges);
-  const std::vector<float> mean(dim);
-  const graph::Space space(mean, seed);
-  std::vector<float> rotated(n * space.length());
-  for (std::size_t i = 0; i < n; ++i) {
-    std::copy_n(vectors.data() + i * dim, dim, rotated.data() + i * space.length());
-    space.rotate(rotated.data() + i * space.length());
-  }
-  return owned_array(std::move(rotated), {n, space.length()});
 }
 
 void graph_write_rows(WritableBytes nodes, std::size_t degree, std::vector<Rows> rows, Ids ids, FloatRow mean,
@@ -122,12 +119,15 @@ void graph_write_edges(WritableBytes nodes, std::size_t dim, Table edges, float 
   const Kernel& kernel = kernel_named(kernel_name);
   const graph::Layout layout = layout_of(dim, edges.shape(1));
   const std::size_t n = count_of(nodes.size(), layout);
-  const graph::EdgeTable table = table_of(edges, n);
+  const graph::EdgeTable table = degree_table(edges, n);
   const graph::WritableNodes to(nodes.data(), n, layout);
   interruptible([&](const std::atomic<bool>& stop) {
     constexpr std::size_t kPieceNodes = 256;
-    for_each_item(n, kPieceNodes, threads, stop,
-                  [&](std::size_t i) { graph::write_edges(to, i, table.of(i), step, *kernel.graphs); });
+    for_each_item(n, kPieceNodes, threads, stop, [&](std::size_t i) {
+      if (!graph::has_edges(to, i, table.of(i))) {
+        graph::write_edges(to, i, table.of(i), step, *kernel.graphs);
+      }
+    });
     return true;
   });
 }
@@ -138,6 +138,7 @@ void graph_choose_edges(Matrix<std::uint8_t> codes, Norms norms, Table near, Tab
   const graph::Codes of = codes_of(codes, norms);
   const graph::EdgeTable from = table_of(near, of.n);
   const graph::Chosen to = chosen_of(out, n_strict, of.n);
+  if (from.size() != to.edges.size()) throw nb::value_error("bad edges");
   interruptible([&](const std::atomic<bool>& stop) {
     graph::choose_edges(of, from, to, kernel, {threads, stop});
     return true;
@@ -150,6 +151,38 @@ void graph_add_reverse(Matrix<std::uint8_t> codes, Norms norms, Table one_way, C
   const graph::Codes of = codes_of(codes, norms);
   const graph::Chosen from = chosen_of(one_way, n_strict, of.n);
   const graph::EdgeTable to = degree_table(out, of.n);
+  interruptible([&](const std::atomic<bool>& stop) {
+    graph::add_reverse(of, from, to, kernel, {threads, stop});
+    graph::mend(to);
+    return true;
+  });
+}
+
+// Nodes in memory, whose rows are codes.
+graph::Nodes nodes_of(const Bytes& bytes, std::size_t dim, std::size_t degree) {
+  const graph::Layout layout = layout_of(dim, degree);
+  return {bytes.data(), count_of(bytes.size(), layout), layout};
+}
+
+OwnedRow<std::int32_t> graph_row_norms(Bytes bytes, std::size_t dim, std::size_t degree, std::size_t threads) {
+  const graph::Nodes nodes = nodes_of(bytes, dim, degree);
+  const std::size_t n = nodes.size();
+  std::vector<std::int32_t> norms(n);
+  interruptible([&](const std::atomic<bool>& stop) {
+    constexpr std::size_t kPieceRows = 4096;
+    for_each_item(n, kPieceRows, threads, stop, [&](std::size_t i) { norms[i] = graph::squared_norm(nodes, i); });
+    return true;
+  });
+  return owned_array(std::move(norms), {n});
+}
+
+void graph_insert_reverse(Bytes bytes, std::size_t dim, Norms norms, Table one_way, Counts n_strict, Table edges,
+                          std::size_t threads, std::string_view kernel_name) {
+  const Kernel& kernel = kernel_named(kernel_name);
+  const graph::Codes of = codes_of(nodes_of(bytes, dim, edges.shape(1)), norms);
+  const graph::EdgeTable to = degree_table(edges, of.n);
+  const graph::Chosen from = chosen_of(one_way, n_strict, of.n);
+  if (from.edges.degree != to.degree) throw nb::value_error("bad edges");
   interruptible([&](const std::atomic<bool>& stop) {
     graph::add_reverse(of, from, to, kernel, {threads, stop});
     graph::mend(to);
@@ -193,7 +226,7 @@ class Graph {
   }
 
   FoundNodes search(Floats queries, std::size_t k, std::size_t visits, std::size_t compared, std::size_t groups,
-                    std::size_t seeds, std::optional<Flags> allowed, std::optional<Ids> avoided, std::size_t threads,
+                    std::size_t seeds, std::optional<Flags> allowed, std::size_t threads,
                     std::string_view kernel_name) {
     const Kernel& kernel = kernel_named(kernel_name);
     if (queries.shape(1) != blocks_.dim() || k == 0) throw nb::value_error("bad queries or k");
@@ -205,14 +238,10 @@ class Graph {
                     .allowed = {},
                     .n_threads = threads};
     if (allowed) request.allowed = {reinterpret_cast<const std::uint8_t*>(allowed->data()), allowed->size()};
-    if (avoided && avoided->size() != request.n_queries) throw nb::value_error("bad avoided");
-    const std::span<const std::uint32_t> without =
-        avoided ? std::span(avoided->data(), avoided->size()) : std::span<const std::uint32_t>();
     std::vector<std::int64_t> ids(request.n_queries * k);
     std::vector<double> distances(ids.size());
     const auto work = [&](const std::atomic<bool>& stop) {
-      return graph::search(index(), request, {visits, compared, groups, seeds}, without, kernel, stop,
-                           {ids, distances});
+      return graph::search(index(), request, {visits, compared, groups, seeds}, kernel, stop, {ids, distances});
     };
     graph::Report report;
     if (request.n_queries <= kFewQueries) {  // done before anyone could interrupt it
@@ -226,22 +255,48 @@ class Graph {
                                      report.compared));
   }
 
-  void choose_edges(Matrix<std::uint8_t> codes, Norms norms, Table near, Table out, Counts n_strict, std::size_t visits,
-                    std::size_t groups, std::size_t seeds, std::size_t threads, std::string_view kernel_name) {
+  // The same for the last nodes, as many as `out` has, by the nodes' own rows.
+  void choose_new_edges(Norms norms, Table near, Table out, Counts n_strict, std::size_t visits, std::size_t groups,
+                        std::size_t seeds, std::size_t threads, std::string_view kernel_name) {
+    choose(codes_of(index().nodes, norms), near, out, n_strict, {visits, groups, seeds}, threads, kernel_name);
+  }
+
+  void refill(Norms norms, Table edges, std::size_t visits, std::size_t groups, std::size_t seeds, std::size_t threads,
+              std::string_view kernel_name) {
     const Kernel& kernel = kernel_named(kernel_name);
-    const graph::Codes of = codes_of(codes, norms);
     const graph::Index whole = index();
-    if (of.n != whole.nodes.size() || groups == 0 || seeds == 0) throw nb::value_error("bad codes or effort");
-    const graph::EdgeTable from = table_of(near, of.n);
-    const graph::Chosen to = chosen_of(out, n_strict, of.n);
+    const graph::Codes codes = codes_of(whole.nodes, norms);
+    const graph::EdgeTable table = degree_table(edges, codes.n);
+    if (groups == 0 || seeds == 0) throw nb::value_error("bad effort");
     interruptible([&](const std::atomic<bool>& stop) {
-      graph::choose_edges_by_walks(of, whole.nodes, tables_, step_, from, {visits, groups, seeds}, to, kernel,
-                                   {threads, stop});
+      graph::refill(codes, whole.nodes, tables_, step_, {visits, groups, seeds}, table, kernel, {threads, stop});
       return true;
     });
   }
 
+  void choose_edges(Matrix<std::uint8_t> codes, Norms norms, Table near, Table out, Counts n_strict, std::size_t visits,
+                    std::size_t groups, std::size_t seeds, std::size_t threads, std::string_view kernel_name) {
+    if (out.shape(0) != codes.shape(0)) throw nb::value_error("bad edges");
+    choose(codes_of(codes, norms), near, out, n_strict, {visits, groups, seeds}, threads, kernel_name);
+  }
+
  private:
+  void choose(const graph::Codes& codes, const Table& near, const Table& out, const Counts& n_strict,
+              const graph::Refinement& effort, std::size_t threads, std::string_view kernel_name) {
+    const Kernel& kernel = kernel_named(kernel_name);
+    const graph::Index whole = index();
+    if (codes.n != whole.nodes.size() || effort.groups == 0 || effort.seeds == 0) {
+      throw nb::value_error("bad codes or effort");
+    }
+    const graph::EdgeTable from = table_of(near, codes.n);
+    const graph::Chosen to = chosen_of(out, n_strict, codes.n);
+    if (from.size() != to.edges.size()) throw nb::value_error("bad edges");
+    interruptible([&](const std::atomic<bool>& stop) {
+      graph::choose_edges_by_walks(codes, whole.nodes, tables_, step_, from, effort, to, kernel, {threads, stop});
+      return true;
+    });
+  }
+
   static constexpr std::size_t kFewQueries = 64;
 
   graph::Index index() const {
@@ -301,8 +356,6 @@ void bind_graphs(nb::module_& m) {
       nb::arg("dim"), nb::arg("degree"), "Bytes of a node.");
   m.def("graph_first_equals", &graph_first_equals, nb::arg("blocks"), nb::kw_only(), nb::arg("threads"),
         "For each row the first row that equals it byte for byte, (n,) uint32.");
-  m.def("graph_rotate", &graph_rotate, nb::arg("vectors"), nb::kw_only(), nb::arg("seed"),
-        "Vectors (n, dim) in the rotated space of a graph, (n, length) float32.");
   m.def("graph_write_rows", &graph_write_rows, nb::arg("nodes"), nb::kw_only(), nb::arg("degree"), nb::arg("blocks"),
         nb::arg("ids"), nb::arg("mean"), nb::arg("seed"), nb::arg("step"), nb::arg("threads"), nb::arg("kernel"),
         "Write the rows of the nodes.");
@@ -315,6 +368,11 @@ void bind_graphs(nb::module_& m) {
   m.def("graph_add_reverse", &graph_add_reverse, nb::arg("codes"), nb::arg("norms"), nb::kw_only(), nb::arg("one_way"),
         nb::arg("n_strict"), nb::arg("out"), nb::arg("threads"), nb::arg("kernel"),
         "Add the edges back, and others where there is place.");
+  m.def("graph_row_norms", &graph_row_norms, nb::arg("nodes"), nb::kw_only(), nb::arg("dim"), nb::arg("degree"),
+        nb::arg("threads"), "Squared lengths of the rows of the nodes, in whole numbers, (n,) int32.");
+  m.def("graph_insert_reverse", &graph_insert_reverse, nb::arg("nodes"), nb::kw_only(), nb::arg("dim"),
+        nb::arg("norms"), nb::arg("one_way"), nb::arg("n_strict"), nb::arg("edges"), nb::arg("threads"),
+        nb::arg("kernel"), "Add the edges of the last nodes to those of all, and lead them back.");
   m.def("graph_more_entries", &graph_more_entries, nb::arg("edges"), nb::arg("entries"),
         "Nodes that are needed to reach all others, (n,) uint32.");
   nb::class_<Graph>(m, "Graph", "A graph in memory, with the rows that it indexes.")
@@ -324,12 +382,17 @@ void bind_graphs(nb::module_& m) {
            nb::arg("step"), nb::arg("basis"), nb::arg("groups"), nb::arg("group_scale"), nb::arg("entries"),
            nb::arg("entry_scale"), nb::arg("entry_nodes"), nb::arg("copies"))
       .def("search", &Graph::search, nb::arg("queries"), nb::arg("k"), nb::kw_only(), nb::arg("visits"),
-           nb::arg("compared"), nb::arg("groups"), nb::arg("seeds"), nb::arg("allowed").none(),
-           nb::arg("avoided").none(), nb::arg("threads"), nb::arg("kernel"),
-           "Nearest rows, approximately: ids, distances, nodes visited, rows compared.")
+           nb::arg("compared"), nb::arg("groups"), nb::arg("seeds"), nb::arg("allowed").none(), nb::arg("threads"),
+           nb::arg("kernel"), "Nearest rows, approximately: ids, distances, nodes visited, rows compared.")
       .def("choose_edges", &Graph::choose_edges, nb::arg("codes"), nb::arg("norms"), nb::kw_only(), nb::arg("near"),
            nb::arg("out"), nb::arg("n_strict"), nb::arg("visits"), nb::arg("groups"), nb::arg("seeds"),
-           nb::arg("threads"), nb::arg("kernel"), "Choose edges among the nodes that walks visit.");
+           nb::arg("threads"), nb::arg("kernel"), "Choose edges among the nodes that walks visit.")
+      .def("choose_new_edges", &Graph::choose_new_edges, nb::arg("norms"), nb::kw_only(), nb::arg("near"),
+           nb::arg("out"), nb::arg("n_strict"), nb::arg("visits"), nb::arg("groups"), nb::arg("seeds"),
+           nb::arg("threads"), nb::arg("kernel"), "Choose edges of the last nodes among the nodes that walks visit.")
+      .def("refill", &Graph::refill, nb::arg("norms"), nb::kw_only(), nb::arg("edges"), nb::arg("visits"),
+           nb::arg("groups"), nb::arg("seeds"), nb::arg("threads"), nb::arg("kernel"),
+           "Fill free places with nodes that walks visit.");
 }
 
 }  // namespace pairdex::bindings

@@ -306,8 +306,8 @@ class InvertedFile {
   }
 
   FoundLists search(Floats queries, std::size_t k, EffortNumbers own, EffortNumbers other, float other_from,
-                    std::optional<Flags> allowed, bool from_disk, std::size_t threads,
-                    std::string_view kernel_name) const {
+                    std::optional<Flags> allowed, bool from_disk, std::size_t threads, std::string_view kernel_name,
+                    nb::object need) const {
     const pairdex::Kernel& kernel = kernel_named(kernel_name);
     if (queries.shape(1) != blocks_.dim() || k == 0) throw nb::value_error("bad queries or k");
     if (allowed && allowed->size() != blocks_.n_rows()) throw nb::value_error("bad allowed");
@@ -317,7 +317,7 @@ class InvertedFile {
                              .allowed = {},
                              .n_threads = threads};
     if (allowed) request.allowed = {reinterpret_cast<const std::uint8_t*>(allowed->data()), allowed->size()};
-    const pairdex::ivf::Efforts efforts{effort(own), effort(other), other_from, from_disk};
+    const pairdex::ivf::Efforts efforts{effort(own), effort(other), other_from, from_disk, asking(need)};
     std::vector<std::int64_t> ids(request.n_queries * k);
     std::vector<double> distances(ids.size());
     const auto work = [&](const std::atomic<bool>& stop) {
@@ -337,6 +337,15 @@ class InvertedFile {
 
  private:
   static constexpr std::size_t kFewQueries = 64;
+
+  // The threads of a search call it without the lock of Python's interpreter.
+  static pairdex::ivf::NeedRows asking(const nb::object& need) {
+    if (need.is_none()) return {};
+    return [&need](std::span<const std::uint32_t> ids) {
+      const nb::gil_scoped_acquire locked;
+      need(owned_array(std::vector<std::int64_t>(ids.begin(), ids.end()), {ids.size()}));
+    };
+  }
 
   static pairdex::ivf::Effort effort(const EffortNumbers& numbers) {
     return {std::max<std::size_t>(std::get<0>(numbers), 1), std::max<std::size_t>(std::get<1>(numbers), 1),
@@ -389,6 +398,7 @@ std::vector<std::string> kernels() {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // what is still open when Python ends is no leak
   m.doc() = "The compiled part of pairdex: use pairdex.knn and pairdex.ivf instead.";
   m.def("survive_faults", &pairdex::survive_faults,
         "Read pages that a mapped file has lost as zeros, and count them, instead of ending by SIGBUS.");
@@ -435,7 +445,8 @@ NB_MODULE(_native, m) {
            nb::arg("ids"))
       .def("search", &InvertedFile::search, nb::arg("queries"), nb::arg("k"), nb::kw_only(), nb::arg("own"),
            nb::arg("other"), nb::arg("other_from"), nb::arg("allowed").none(), nb::arg("from_disk"), nb::arg("threads"),
-           nb::arg("kernel"), "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
+           nb::arg("kernel"), nb::arg("need") = nb::none(),
+           "Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.");
   bind_cells(m);
   bind_graphs(m);
   bind_joins(m);

@@ -103,7 +103,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         if fault.status:
             self._send(fault.status, fault.headers, fault.body or b"", Fault())
             return
-        start, status, data = 0, 200, served.data if fault.body is None else fault.body
+        status, data = 200, served.data if fault.body is None else fault.body
         headers = {"Content-Type": served.kind} | fault.headers
         if served.etag:
             headers["ETag"] = served.etag
@@ -112,7 +112,8 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         same = self.headers.get("If-Range") in (None, served.etag, served.modified)
         if asked and not fault.ignore_range and (same or fault.ignore_if_range):
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(len(data), int(last) + 1 if last else len(data))
             if start >= len(data):
                 headers["Content-Range"] = f"bytes */{len(data)}"
                 self._send(416, headers, b"", fault)
@@ -120,8 +121,9 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
             status = 206
             if fault.bare_range:
                 headers.pop("Last-Modified", None)
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._send(status, headers, data[start:], fault)
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+            data = data[start:end]
+        self._send(status, headers, data, fault)
 
     def _answer_folder(self, name):
         folder = name if not name or name.endswith("/") else f"{name}/"

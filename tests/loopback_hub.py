@@ -90,11 +90,12 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         self.send(200, json.dumps(content).encode(), Content_Type="application/json")
 
     def send_range(self, data, pause_after=None, **headers):
-        start, status = 0, 200
+        status, start, size = 200, 0, len(data)
         if asked := self.headers.get("Range"):
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-            status = 206
-            headers["Content_Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            status, start = 206, int(first)
+            data = data[: int(last) + 1 if last else size]
+            headers["Content_Range"] = f"bytes {start}-{len(data) - 1}/{size}"
         self.send_response(status)
         for key, value in (headers | {"Accept_Ranges": "bytes"}).items():
             self.send_header(key.replace("_", "-"), value)

@@ -30,70 +30,80 @@ struct Choosing {
   const Chosen& out;
   std::vector<Candidate> candidates, kept;
 
-  void operator()(std::uint32_t node) { choose(node, near.of(node)); }
+  void operator()(std::uint32_t i) { choose(i, near.of(i)); }
 
-  void choose(std::uint32_t node, std::span<const std::uint32_t> others) {
-    pruner.measure(node, others, candidates);
+  void choose(std::uint32_t i, std::span<const std::uint32_t> others) {
+    pruner.measure(out.node(i), others, candidates);
     kept.clear();
     pruner.select(candidates, kPlain, out.edges.degree, kept);
-    out.n_strict[node] = static_cast<std::uint8_t>(kept.size());
+    out.n_strict[i] = static_cast<std::uint8_t>(kept.size());
     for (const float slack : kSlacks) pruner.select(candidates, slack, out.edges.degree, kept);
-    write(kept, out.edges.of(node));
+    write(kept, out.edges.of(i));
   }
+};
+
+// Walks to nodes, by their rows.
+class Walker {
+ public:
+  Walker(const Nodes& nodes, const Entries& entries, float step, const Refinement& effort, const Kernel& kernel)
+      : nodes_(nodes),
+        entries_(entries),
+        kernel_(kernel),
+        step_(step),
+        effort_(effort),
+        walk_(nodes_, step_, *kernel.graphs, filter_),
+        chooser_(entries_, *kernel.graphs) {}
+  Walker(const Walker& other) : Walker(other.nodes_, other.entries_, other.step_, other.effort_, other.kernel_) {}
+
+  // Appends the nodes that a walk to a node visits.
+  void visit(std::uint32_t node, std::vector<std::uint32_t>& visited) {
+    query_.take_row(nodes_.row(node), nodes_.layout().length, step_);
+    walk_.begin(query_, chooser_.choose(query_, effort_.groups, effort_.seeds), effort_.visits);
+    while (walk_.go_on()) {
+    }
+    for (const Scored& one : walk_.visited()) visited.push_back(one.node);
+  }
+
+ private:
+  const Nodes& nodes_;
+  const Entries& entries_;
+  const Kernel& kernel_;
+  float step_;
+  Refinement effort_;
+  Filter filter_;
+  Walk walk_;
+  Chooser chooser_;
+  RoundedQuery query_;
 };
 
 struct Walking {
   Choosing choosing;
-  const Nodes& nodes;
-  const Entries& entries;
-  const Kernel& kernel;
-  float step;
-  Refinement effort;
-  Filter filter;
-  Walk walk;
-  Chooser chooser;
-  RoundedQuery query;
+  Walker walker;
   std::vector<std::uint32_t> others;
 
-  Walking(const Choosing& choose, const Nodes& of, const Entries& from, float unit, const Refinement& how,
-          const Kernel& by)
-      : choosing(choose),
-        nodes(of),
-        entries(from),
-        kernel(by),
-        step(unit),
-        effort(how),
-        walk(nodes, step, *kernel.graphs, filter),
-        chooser(entries, *kernel.graphs) {}
-  Walking(const Walking& other)
-      : Walking(other.choosing, other.nodes, other.entries, other.step, other.effort, other.kernel) {}
-
-  void operator()(std::uint32_t node) {
-    query.take_row(nodes.row(node), nodes.layout().length, step);
-    walk.begin(query, chooser.choose(query, effort.groups, effort.seeds), effort.visits);
-    while (walk.go_on()) {
-    }
-    const auto present = choosing.near.of(node);
+  void operator()(std::uint32_t i) {
+    const auto present = choosing.near.of(i);
     others.assign(present.begin(), present.end());
-    for (const Scored& one : walk.visited()) others.push_back(one.node);
-    choosing.choose(node, others);
+    walker.visit(choosing.out.node(i), others);
+    choosing.choose(i, others);
   }
 };
 
 // The nodes that have a node as neighbour, those of which it is an earlier neighbour first.
 class Reverse {
  public:
-  explicit Reverse(const Chosen& chosen) : firsts_(chosen.edges.size() + 1) {
-    const std::size_t n = chosen.edges.size();
-    for (std::size_t i = 0; i < n; ++i) {
+  // `n`: the number of all nodes.
+  Reverse(const Chosen& chosen, std::size_t n) : firsts_(n + 1) {
+    const std::size_t n_chosen = chosen.edges.size();
+    for (std::size_t i = 0; i < n_chosen; ++i) {
       for (const std::uint32_t to : chosen.edges.of(i).first(chosen.n_strict[i])) ++firsts_[to + 1];
     }
     for (std::size_t i = 0; i < n; ++i) firsts_[i + 1] += firsts_[i];
     from_.resize(firsts_.back());
     std::vector<std::size_t> at(firsts_.begin(), firsts_.end() - 1);
     for (std::size_t e = 0; e < chosen.edges.degree; ++e) {
-      for (std::size_t i = 0; i < n; ++i) {
-        if (e < chosen.n_strict[i]) from_[at[chosen.edges.of(i)[e]]++] = static_cast<std::uint32_t>(i);
+      for (std::size_t i = 0; i < n_chosen; ++i) {
+        if (e < chosen.n_strict[i]) from_[at[chosen.edges.of(i)[e]]++] = chosen.node(i);
       }
     }
   }
@@ -107,33 +117,35 @@ class Reverse {
   std::vector<std::uint32_t> from_;
 };
 
-// Edges both ways.
-struct Adding {
+// Fills the places of a node.
+struct Filling {
   Pruner pruner;
-  const Chosen& one_way;
-  const Reverse& reverse;
   const EdgeTable& out;
-  std::vector<std::uint32_t> others;
   std::vector<Candidate> candidates, kept;
+  std::span<const float> slacks = kSlacks;
 
-  void operator()(std::uint32_t node) {
-    const std::span<const std::uint32_t> all = one_way.edges.of(node), back = reverse.of(node);
-    const std::span<const std::uint32_t> own = all.first(one_way.n_strict[node]), more = all.subspan(own.size());
-    others.assign(own.begin(), own.end());
-    others.insert(others.end(), back.begin(), back.end());
+  // All of `others`, as many as there is place for; then of `more`.
+  void choose(std::uint32_t node, std::span<const std::uint32_t> others, std::span<const std::uint32_t> more) {
     pruner.measure(node, others, candidates);
     kept.clear();
     if (candidates.size() > out.degree) {
       pruner.select(candidates, kPlain, out.degree, kept);
-      for (const float slack : kSlacks) pruner.select(candidates, slack, out.degree, kept);
+      for (const float slack : slacks) pruner.select(candidates, slack, out.degree, kept);
       fill(candidates);
     } else {
       kept = candidates;
       pruner.measure(node, more, candidates);
       for (const float slack : kSlacks) pruner.select(candidates, slack, out.degree, kept);
     }
-    add_random(node);
-    write(kept, out.of(node));
+  }
+
+  // All of `own`, then of `others`.
+  void add(std::uint32_t node, std::span<const std::uint32_t> own, std::span<const std::uint32_t> others) {
+    pruner.measure(node, own, kept);
+    pruner.measure(node, others, candidates);
+    pruner.select(candidates, kPlain, out.degree, kept);
+    for (const float slack : slacks) pruner.select(candidates, slack, out.degree, kept);
+    fill(candidates);
   }
 
   bool has(std::uint32_t node) const {
@@ -158,6 +170,56 @@ struct Adding {
   }
 };
 
+// Edges both ways.
+struct Adding {
+  Filling filling;
+  const Chosen& one_way;
+  const Reverse& reverse;
+  std::vector<std::uint32_t> others;
+
+  void operator()(std::uint32_t node) {
+    const bool is_chosen = node >= one_way.first;
+    const std::span<const std::uint32_t> back = reverse.of(node);
+    const std::size_t i = node - one_way.first;
+    const std::span<const std::uint32_t> all = is_chosen ? one_way.edges.of(i) : filling.out.of(node);
+    const std::span<const std::uint32_t> own = is_chosen ? all.first(one_way.n_strict[i]) : all;
+    others.assign(own.begin(), own.end());
+    others.insert(others.end(), back.begin(), back.end());
+    if (!is_chosen && knows(all, back)) return;
+    filling.slacks = is_chosen ? std::span<const float>(kSlacks) : std::span<const float>();
+    filling.choose(node, others, all.subspan(own.size()));
+    filling.add_random(node);
+    write(filling.kept, filling.out.of(node));
+  }
+
+  static bool knows(std::span<const std::uint32_t> own, std::span<const std::uint32_t> others) {
+    return std::all_of(others.begin(), others.end(),
+                       [own](std::uint32_t other) { return std::find(own.begin(), own.end(), other) != own.end(); });
+  }
+};
+
+// Nodes that have some edges, and places for more.
+std::vector<std::uint32_t> with_free_places(const EdgeTable& edges) {
+  std::vector<std::uint32_t> some;
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    const auto own = edges.of(i);
+    const auto n_free = std::count(own.begin(), own.end(), kNoNode);
+    if (n_free > 0 && n_free < std::ssize(own)) some.push_back(static_cast<std::uint32_t>(i));
+  }
+  return some;
+}
+
+struct Refilling {
+  Filling filling;
+  const Chosen& chosen;
+
+  void operator()(std::uint32_t i) {
+    const std::span<std::uint32_t> own = filling.out.of(chosen.node(i));
+    filling.add(chosen.node(i), own, chosen.edges.of(i));
+    write(filling.kept, own);
+  }
+};
+
 }  // namespace
 
 void choose_edges(const Codes& codes, const EdgeTable& near, const Chosen& out, const Kernel& kernel, Threads threads) {
@@ -168,13 +230,26 @@ void choose_edges_by_walks(const Codes& codes, const Nodes& nodes, const Entries
                            const EdgeTable& near, const Refinement& effort, const Chosen& out, const Kernel& kernel,
                            Threads threads) {
   const Choosing choosing{Pruner(codes, kernel), near, out, {}, {}};
-  for_each_node(out.edges.size(), threads, Walking(choosing, nodes, entries, step, effort, kernel));
+  for_each_node(out.edges.size(), threads, Walking{choosing, Walker(nodes, entries, step, effort, kernel), {}});
 }
 
 void add_reverse(const Codes& codes, const Chosen& one_way, const EdgeTable& out, const Kernel& kernel,
                  Threads threads) {
-  const Reverse reverse(one_way);
-  for_each_node(out.size(), threads, Adding{Pruner(codes, kernel), one_way, reverse, out, {}, {}, {}});
+  const Reverse reverse(one_way, out.size());
+  for_each_node(out.size(), threads, Adding{{Pruner(codes, kernel), out, {}, {}}, one_way, reverse, {}});
+}
+
+void refill(const Codes& codes, const Nodes& nodes, const Entries& entries, float step, const Refinement& effort,
+            const EdgeTable& edges, const Kernel& kernel, Threads threads) {
+  const std::vector<std::uint32_t> some = with_free_places(edges);
+  std::vector<std::uint32_t> present, found(some.size() * edges.degree, kNoNode);
+  for (const std::uint32_t node : some) present.insert(present.end(), edges.of(node).begin(), edges.of(node).end());
+  std::vector<std::uint8_t> n_strict(some.size());
+  const Chosen chosen{{found, edges.degree}, n_strict, edges.size(), some};
+  choose_edges_by_walks(codes, nodes, entries, step, {present, edges.degree}, effort, chosen, kernel, threads);
+  for_each_node(some.size(), threads, Refilling{{Pruner(codes, kernel), edges, {}, {}}, chosen});
+  add_reverse(codes, chosen, edges, kernel, threads);
+  mend(edges);
 }
 
 void mend(const EdgeTable& edges) {

@@ -26,13 +26,18 @@ struct Threads {
   const std::atomic<bool>& stop;
 };
 
-// Edges that lead one way. The first ones of a node, `n_strict` of them, are also led back; the others may fill up.
+// Edges that lead one way, of node `first` and all after it, or of `some` nodes. The first ones of a node, `n_strict`
+// of them, are also led back; the others may fill up.
 struct Chosen {
   EdgeTable edges;
   std::span<std::uint8_t> n_strict;  // one a node
+  std::size_t first = 0;
+  std::span<const std::uint32_t> some = {};
+
+  std::uint32_t node(std::size_t i) const { return some.empty() ? static_cast<std::uint32_t>(first + i) : some[i]; }
 };
 
-// Edges of each node towards some of `near`, its nearest nodes.
+// Edges of each chosen node towards some of `near`, its nearest nodes: `near`, too, begins with the first chosen one.
 void choose_edges(const Codes& codes, const EdgeTable& near, const Chosen& out, const Kernel& kernel, Threads threads);
 
 struct Refinement {
@@ -44,9 +49,15 @@ void choose_edges_by_walks(const Codes& codes, const Nodes& nodes, const Entries
                            const EdgeTable& near, const Refinement& effort, const Chosen& out, const Kernel& kernel,
                            Threads threads);
 
-// Adds the strict edges back, as many as there is place for; then the other ones, at last random ones.
+// Adds the strict edges back, as many as there is place for; then the other ones, at last random ones. Nodes before the
+// first chosen one have edges in `out`: each of them to which edges lead chooses again among all.
 void add_reverse(const Codes& codes, const Chosen& one_way, const EdgeTable& out, const Kernel& kernel,
                  Threads threads);
+
+// Nodes of which some places are free fill them with nodes that a walk to them visits, and lead edges back. Those
+// without any edge are gone.
+void refill(const Codes& codes, const Nodes& nodes, const Entries& entries, float step, const Refinement& effort,
+            const EdgeTable& edges, const Kernel& kernel, Threads threads);
 
 // Gives each node that no other has as neighbour a place among those of its neighbours.
 void mend(const EdgeTable& edges);

@@ -42,6 +42,17 @@ void write_row(const WritableNodes& nodes, std::size_t i, std::uint32_t id, cons
   }
 }
 
+std::int32_t squared_norm(const Nodes& nodes, std::size_t i) {
+  const std::uint8_t* row = nodes.row(i);
+  std::int32_t sum = 0;
+  for (std::size_t d = 0; d < nodes.layout().length; ++d) sum += (row[d] - kZero) * (row[d] - kZero);
+  return sum;
+}
+
+bool has_edges(const WritableNodes& nodes, std::size_t i, std::span<const std::uint32_t> edges) {
+  return std::equal(edges.begin(), edges.end(), nodes.edges(i));
+}
+
 void write_edges(const WritableNodes& nodes, std::size_t i, std::span<const std::uint32_t> edges, float step,
                  const GraphKernel& kernel) {
   const Layout& layout = nodes.layout();

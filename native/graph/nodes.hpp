@@ -15,6 +15,12 @@ namespace pairdex::graph {
 void write_row(const WritableNodes& nodes, std::size_t i, std::uint32_t id, const Blocks& blocks, const Space& space,
                float step, const RowKernel& kernel, std::span<float> scratch);
 
+// Of the row of node `i`, in whole numbers.
+std::int32_t squared_norm(const Nodes& nodes, std::size_t i);
+
+// Whether node `i` has these edges already.
+bool has_edges(const WritableNodes& nodes, std::size_t i, std::span<const std::uint32_t> edges);
+
 // Codes, offsets and slopes of the edges of node `i`; kNoNode where it has fewer.
 void write_edges(const WritableNodes& nodes, std::size_t i, std::span<const std::uint32_t> edges, float step,
                  const GraphKernel& kernel);

@@ -5,20 +5,30 @@
 #include "graph/layout.hpp"
 
 namespace pairdex::graph {
+namespace {
+
+constexpr std::size_t kAhead = 4;  // rows on their way from memory
+
+}  // namespace
 
 void Pruner::measure_from(std::uint32_t node) {
-  const std::uint8_t* code = codes_.codes + node * codes_.length;
+  const std::uint8_t* code = codes_.row(node);
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < codes_.length; ++i) {
     query_[i] = static_cast<std::int8_t>(code[i] - kZero);
     sum += query_[i];
   }
   distances_.resize(nodes_.size());
-  kernel_.joins->row_dots(query_.data(), codes_.codes, codes_.length, nodes_.data(), nodes_.size(), distances_.data());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const std::int32_t dot = distances_[i] - kZero * sum;
+    if (i + kAhead < nodes_.size()) prefetch(nodes_[i + kAhead]);
+    const std::int32_t dot = kernel_.row_dot(codes_.row(nodes_[i]), query_.data(), codes_.length) - kZero * sum;
     distances_[i] = codes_.norms[node] + codes_.norms[nodes_[i]] - 2 * dot;
   }
+}
+
+void Pruner::prefetch(std::uint32_t node) const {
+  const std::uint8_t* row = codes_.row(node);
+  for (std::size_t at = 0; at < codes_.length; at += kLine) __builtin_prefetch(row + at);
 }
 
 void Pruner::measure(std::uint32_t node, std::span<const std::uint32_t> others, std::vector<Candidate>& candidates) {

@@ -13,9 +13,11 @@ namespace pairdex::graph {
 // Rows as whole numbers of 8 bits, stored with 128 added; their distances are those of the numbers.
 struct Codes {
   const std::uint8_t* codes;
-  std::size_t length;         // a multiple of kCodeStep
-  const std::int32_t* norms;  // squared
+  std::size_t length, stride;  // bytes of a row, a multiple of kCodeStep; from a row to the next
+  const std::int32_t* norms;   // squared
   std::size_t n;
+
+  const std::uint8_t* row(std::size_t i) const { return codes + i * stride; }
 };
 
 struct Candidate {
@@ -28,7 +30,7 @@ struct Candidate {
 
 class Pruner {
  public:
-  Pruner(const Codes& codes, const Kernel& kernel) : codes_(codes), kernel_(kernel), query_(codes.length) {}
+  Pruner(const Codes& codes, const Kernel& kernel) : codes_(codes), kernel_(*kernel.graphs), query_(codes.length) {}
 
   // Some nodes as candidates of `node`, the nearest first, without the node itself, kNoNode and repetitions.
   void measure(std::uint32_t node, std::span<const std::uint32_t> others, std::vector<Candidate>& candidates);
@@ -39,10 +41,11 @@ class Pruner {
  private:
   // Squared distances from a node to each of `nodes_`.
   void measure_from(std::uint32_t node);
+  void prefetch(std::uint32_t node) const;
   void hide(const Candidate& by, std::span<const Candidate> candidates, std::size_t from, float slack_squared);
 
   Codes codes_;
-  const Kernel& kernel_;
+  const GraphKernel& kernel_;
   std::vector<std::int8_t> query_;
   std::vector<std::uint32_t> nodes_, places_;
   std::vector<std::int32_t> distances_;

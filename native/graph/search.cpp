@@ -21,7 +21,6 @@ struct Work {
   const Index& index;
   const Request& request;
   const Effort& effort;
-  std::span<const std::uint32_t> avoided;
   const Kernel& kernel;
   Answer answer;
   Filter filter;
@@ -82,8 +81,7 @@ class Worker {
     work_.index.space.centre(unit_.data(), rotated_.data());
     lane.query.round(rotated_);
     lane.walk->begin(lane.query, chooser_.choose(lane.query, work_.effort.groups, work_.effort.seeds),
-                     std::max(work_.effort.visits, work_.request.k),
-                     work_.avoided.empty() ? kNoNode : work_.avoided[number]);
+                     std::max(work_.effort.visits, work_.request.k));
   }
 
   void finish(Lane& lane) {
@@ -146,9 +144,9 @@ class Worker {
 
 }  // namespace
 
-Report search(const Index& index, const Request& request, const Effort& effort, std::span<const std::uint32_t> avoided,
-              const Kernel& kernel, const std::atomic<bool>& stop, Answer answer) {
-  Work work{index, request, effort, avoided, kernel, answer, {request.allowed, index.copies}};
+Report search(const Index& index, const Request& request, const Effort& effort, const Kernel& kernel,
+              const std::atomic<bool>& stop, Answer answer) {
+  Work work{index, request, effort, kernel, answer, {request.allowed, index.copies}};
   for_each_piece((request.n_queries + kPieceQueries - 1) / kPieceQueries, request.n_threads, stop, Worker(work));
   return {work.visited, work.compared};
 }

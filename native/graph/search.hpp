@@ -32,8 +32,8 @@ struct Report {
   std::uint64_t visited = 0, compared = 0;
 };
 
-// A query's answer depends on nothing but the query. `avoided`: a node that it never visits, for each query; or empty.
-Report search(const Index& index, const Request& request, const Effort& effort, std::span<const std::uint32_t> avoided,
-              const Kernel& kernel, const std::atomic<bool>& stop, Answer answer);
+// A query's answer depends on nothing but the query.
+Report search(const Index& index, const Request& request, const Effort& effort, const Kernel& kernel,
+              const std::atomic<bool>& stop, Answer answer);
 
 }  // namespace pairdex::graph

@@ -12,9 +12,8 @@ constexpr std::size_t kMostVisits = 1u << 16;  // a damaged file could lead in c
 
 }  // namespace
 
-void Walk::begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort, std::uint32_t avoided) {
+void Walk::begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort) {
   query_ = &query;
-  avoided_ = avoided;
   edge_query_ = {.codes = query.codes.data(),
                  .scale = query.scale * kSlopeUnit,
                  .half_sum = 0.5f * static_cast<float>(query.sum) * query.scale * kSlopeUnit};
@@ -58,7 +57,7 @@ float Walk::score(std::size_t i) const {
 }
 
 void Walk::offer(float score, std::uint32_t node) {
-  if (node == avoided_ || has(node)) return;
+  if (has(node)) return;
   std::size_t at = pool_.size();
   while (at > 0 && scores_[at - 1] < score) --at;
   const auto place = static_cast<std::ptrdiff_t>(at);

@@ -35,10 +35,8 @@ class Walk {
   Walk(const Nodes& nodes, float step, const GraphKernel& kernel, const Filter& filter)
       : nodes_(nodes), step_(step), kernel_(kernel), filter_(filter) {}
 
-  // `effort`: that many of the best nodes that are allowed are visited, never `avoided`. The query must outlive the
-  // walk.
-  void begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort,
-             std::uint32_t avoided = kNoNode);
+  // `effort`: that many of the best nodes that are allowed are visited. The query must outlive the walk.
+  void begin(const RoundedQuery& query, std::span<const Scored> seeds, std::size_t effort);
   // Visits one node; false if there is none left.
   bool go_on();
   // The nodes that were visited, with their scores, in order.
@@ -64,7 +62,7 @@ class Walk {
   std::size_t first_new_ = 0;  // all nodes of the pool before it were visited
   std::size_t n_allowed_ = 0;  // of the pool
   float least_ = 0.0f;         // a node must score more
-  std::uint32_t next_ = kNoNode, avoided_ = kNoNode;
+  std::uint32_t next_ = kNoNode;
   std::vector<float> scores_;  // of the pool, best first
   std::vector<std::uint32_t> pool_;
   std::vector<std::uint8_t> is_allowed_;  // of the pool; empty without a filter

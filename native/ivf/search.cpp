@@ -87,7 +87,7 @@ class Pass {
     const QueryCodes queries = code_queries(n);
     rank(queries);
     scan(queries);
-    if (work_.efforts.from_disk) {
+    if (work_.efforts.from_disk || work_.efforts.need) {
       compare_from_disk(n);
     } else {
       for (std::size_t q = 0; q < n; ++q) compare(q);
@@ -268,8 +268,13 @@ class Pass {
     coming_.clear();
     std::size_t q = first;
     for (; q < n && coming_.size() < kOnTheirWay; ++q) {
-      for (const std::uint32_t id : candidates(q)) coming_.push_back(work_.blocks.row(id));
+      for (const std::uint32_t id : candidates(q)) {
+        coming_.push_back(work_.blocks.row(id));
+        needed_.push_back(id);
+      }
     }
+    if (work_.efforts.need && !needed_.empty()) work_.efforts.need(needed_);
+    needed_.clear();
     std::sort(coming_.begin(), coming_.end());
     advise(coming_, work_.blocks.dim() * sizeof(Half), Advice::kWillNeed);
     return q;
@@ -317,7 +322,7 @@ class Pass {
   std::vector<Best> ranked_, found_;
   std::vector<std::size_t> starts_;
   std::vector<Visit> visits_;
-  std::vector<std::uint32_t> candidates_;
+  std::vector<std::uint32_t> candidates_, needed_;
   std::vector<const Half*> here_, coming_;  // rows from disk
   std::vector<Scored> near_;
   std::vector<Neighbour> measured_;

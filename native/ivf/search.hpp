@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "ivf/encode.hpp"
@@ -36,10 +37,14 @@ struct Effort {
   float spread_weight;  // what a list's spread counts beside its centroid's score
 };
 
+// Called with the ids of rows before they are compared, several queries' at once; it may throw.
+using NeedRows = std::function<void(std::span<const std::uint32_t>)>;
+
 struct Efforts {
   Effort own, other;
   float other_from;  // along the gap: queries from here on are of the other kind: texts among images
   bool from_disk;    // the rows are in mapped files that may not be in memory: ask for many at once before reading
+  NeedRows need;     // has the rows, which may not be there; empty if all are
 };
 
 struct Report {

@@ -59,5 +59,8 @@ extern const GraphKernel kScalarGraph;
 #ifdef PAIRDEX_X86
 extern const GraphKernel kAvx2Graph, kAvxVnniGraph, kAvx512Graph;
 #endif
+#ifdef PAIRDEX_ARM
+extern const GraphKernel kNeonGraph, kNeonDotGraph;
+#endif
 
 }  // namespace pairdex

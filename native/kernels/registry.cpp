@@ -57,10 +57,9 @@ std::vector<Kernel> detect() {
 #ifdef __linux__
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0)
     usable.push_back({"neondot", &kNeonRows, &kNeonDotCodes, &kNeonDotNibbles, &kNeonBits, &kNeonPoints, &kNeonDotJoin,
-                      &kScalarGraph});
+                      &kNeonDotGraph});
 #endif
-  usable.push_back(
-      {"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin, &kScalarGraph});
+  usable.push_back({"neon", &kNeonRows, &kNeonCodes, &kNeonNibbles, &kNeonBits, &kNeonPoints, &kNeonJoin, &kNeonGraph});
 #endif
   usable.push_back({"scalar", &kScalarRows, &kScalarCodes, &kScalarNibbles, &kScalarBits, &kScalarPoints, &kScalarJoin,
                     &kScalarGraph});

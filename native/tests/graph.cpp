@@ -144,3 +144,51 @@ TEST_CASE("a node that no other knows gets a place among those of its neighbour"
   CHECK(std::find(theirs.begin(), theirs.end(), 2u) != theirs.end());
   CHECK(theirs[0] == 1);
 }
+
+TEST_CASE("nodes of random rows are inserted, led back to, and refilled after others went") {
+  const graph::Layout layout{64, kHalfEdges};
+  constexpr std::uint32_t kNodes = 300, kOld = 200;
+  std::vector<std::uint8_t> bytes(layout.stride() * kNodes);
+  const graph::WritableNodes nodes(bytes.data(), kNodes, layout);
+  std::vector<std::int32_t> norms(kNodes);
+  const graph::Nodes seen(bytes.data(), kNodes, layout);
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    const auto row = random_bytes(layout.length, i + 1);
+    std::copy(row.begin(), row.end(), nodes.row(i));
+    norms[i] = graph::squared_norm(seen, i);
+  }
+  const graph::Codes codes{seen.row(0), layout.length, layout.stride(), norms.data(), kNodes};
+  std::vector<std::uint32_t> edges(kNodes * kHalfEdges, graph::kNoNode);
+  const graph::EdgeTable table{edges, kHalfEdges};
+  for (std::uint32_t i = 0; i < kOld; ++i) {
+    for (std::uint32_t e = 0; e < kHalfEdges; ++e) table.of(i)[e] = (i + e * e + 1) % kOld;
+  }
+  const std::atomic<bool> stop{false};
+  const Kernel& kernel = *find_kernel("");
+  std::vector<std::uint32_t> near(100 * 8), found(100 * kHalfEdges, graph::kNoNode);
+  for (std::uint32_t i = 0; i < near.size(); ++i) near[i] = (7 * i) % kNodes;
+  std::vector<std::uint8_t> n_strict(100);
+  const graph::Chosen chosen{{found, kHalfEdges}, n_strict, kOld};
+  const graph::EdgeTable from{near, 8};
+  graph::choose_edges(codes, from, chosen, kernel, {2, stop});
+  graph::add_reverse(codes, chosen, table, kernel, {2, stop});
+  graph::mend(table);
+  const auto is_known = [&](std::uint32_t node) { return std::count(edges.begin(), edges.end(), node) > 0; };
+  for (std::uint32_t node = 0; node < kNodes; ++node) CHECK(is_known(node));
+  for (std::uint32_t& to : edges) {
+    if (to == 5) to = graph::kNoNode;
+  }
+  std::fill(table.of(5).begin(), table.of(5).end(), graph::kNoNode);
+  for (std::size_t i = 0; i < kNodes; ++i) graph::write_edges(nodes, i, table.of(i), 0.01f, *kernel.graphs);
+  const std::vector<std::uint8_t> basis(64 * kHalfRows, 130), group(kHalfRows * kHalfRows, 128);
+  const std::vector<float> scales(kHalfRows, 0.01f), biases(graph::kGroupBlocks * kHalfRows, 0.0f);
+  std::vector<float> one(kHalfRows, -std::numeric_limits<float>::infinity());
+  one[0] = 0.0f;
+  const std::vector<std::uint8_t> rows(graph::kGroupBlocks * kHalfRows * kHalfRows, 128);
+  std::vector<std::uint32_t> entry(graph::kGroupBlocks * kHalfRows, 17);
+  const graph::Entries entries{
+      {basis, scales, 1.0f, 64}, {group, one, 1.0f, kHalfRows}, {rows, biases, 1.0f, kHalfRows}, entry};
+  graph::refill(codes, seen, entries, 0.01f, {16, 1, 1}, table, kernel, {2, stop});
+  CHECK(!is_known(5));
+  for (std::uint32_t node = 0; node < kNodes; ++node) CHECK((node == 5 || is_known(node)));
+}

@@ -81,7 +81,7 @@ class InvertedFile:
 
     def __init__(self, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], centroids: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], spreads: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], groups: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 
-    def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, own: tuple[int, int, float], other: tuple[int, int, float], other_from: float, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, from_disk: bool, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
+    def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, own: tuple[int, int, float], other: tuple[int, int, float], other_from: float, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, from_disk: bool, threads: int, kernel: str, need: object | None = None) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
         """
         Nearest rows, approximately: ids, distances, pairs scored by codes, pairs compared.
         """
@@ -102,9 +102,6 @@ def graph_node_bytes(dim: int, degree: int) -> int:
 def graph_first_equals(blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, threads: int) -> Annotated[NDArray[numpy.uint32], dict(shape=(None,))]:
     """For each row the first row that equals it byte for byte, (n,) uint32."""
 
-def graph_rotate(vectors: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], *, seed: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]:
-    """Vectors (n, dim) in the rotated space of a graph, (n, length) float32."""
-
 def graph_write_rows(nodes: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], *, degree: int, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], ids: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], seed: int, step: float, threads: int, kernel: str) -> None:
     """Write the rows of the nodes."""
 
@@ -117,6 +114,14 @@ def graph_choose_edges(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, 
 def graph_add_reverse(codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], *, one_way: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], n_strict: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], out: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], threads: int, kernel: str) -> None:
     """Add the edges back, and others where there is place."""
 
+def graph_row_norms(nodes: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], *, dim: int, degree: int, threads: int) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]:
+    """
+    Squared lengths of the rows of the nodes, in whole numbers, (n,) int32.
+    """
+
+def graph_insert_reverse(nodes: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], *, dim: int, norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], one_way: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], n_strict: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], edges: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], threads: int, kernel: str) -> None:
+    """Add the edges of the last nodes to those of all, and lead them back."""
+
 def graph_more_entries(edges: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], entries: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.uint32], dict(shape=(None,))]:
     """Nodes that are needed to reach all others, (n,) uint32."""
 
@@ -125,13 +130,19 @@ class Graph:
 
     def __init__(self, blocks: Sequence[Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)]], *, nodes: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], degree: int, mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], seed: int, step: float, basis: tuple[Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]], groups: tuple[Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]], group_scale: float, entries: tuple[Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]], entry_scale: float, entry_nodes: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], copies: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 
-    def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, visits: int, compared: int, groups: int, seeds: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, avoided: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
+    def search(self, queries: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], k: int, *, visits: int, compared: int, groups: int, seeds: int, allowed: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, threads: int, kernel: str) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None, None))], Annotated[NDArray[numpy.float64], dict(shape=(None, None))], int, int]:
         """
         Nearest rows, approximately: ids, distances, nodes visited, rows compared.
         """
 
     def choose_edges(self, codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], *, near: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], out: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], n_strict: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], visits: int, groups: int, seeds: int, threads: int, kernel: str) -> None:
         """Choose edges among the nodes that walks visit."""
+
+    def choose_new_edges(self, norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], *, near: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], out: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], n_strict: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], visits: int, groups: int, seeds: int, threads: int, kernel: str) -> None:
+        """Choose edges of the last nodes among the nodes that walks visit."""
+
+    def refill(self, norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], *, edges: Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu')], visits: int, groups: int, seeds: int, threads: int, kernel: str) -> None:
+        """Fill free places with nodes that walks visit."""
 
 def join_encode(rows: Annotated[NDArray[numpy.float16], dict(shape=(None, None), order='C', device='cpu', writable=False)], basis: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], shifts: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], *, centre_squared: float, basis_error: float, small: tuple[int, float, float], large: tuple[int, float, float], small_codes: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu')], large_codes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')], small_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], large_norms: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], has_direction: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], threads: int, kernel: str) -> tuple[float, float]:
     """

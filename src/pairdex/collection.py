@@ -78,6 +78,7 @@ class Collection(StoredRows):
         model: StrPath | None = None,
         use_codes: bool = True,
         cache: ByteSize = CACHE,
+        progress: Progress | None = None,
     ) -> Collection:
         """Open the collection in the folder `path`, or read-only at an address.
 
@@ -85,8 +86,8 @@ class Collection(StoredRows):
         ----------
         path
             The folder of the collection, or the address that it was pushed to: https://, s3://, gs://,
-            az://, hf://, file://. Files are fetched whole when they are first needed, and kept in the
-            cache folder: metadata now, vectors and indexes with the first search.
+            az://, hf://, file://. Rows, filters and single vectors fetch the blocks of files that they
+            read, searches the vectors or the index whole. All is kept in the cache folder.
         model
             The name or folder of the model that made the vectors. Needed if the collection does not
             record it or the model has moved. The first search for a text or picture loads it.
@@ -95,6 +96,9 @@ class Collection(StoredRows):
             slower, gives the same answer and writes nothing.
         cache
             Largest size of the cache of collections that were opened at addresses: `20GB`, or bytes.
+        progress
+            At an address: called with the step, the bytes done and the total whenever whole files are
+            fetched.
 
         Raises
         ------
@@ -108,7 +112,7 @@ class Collection(StoredRows):
             return cls(Finder(open_store(Path(path)), model=model, use_codes=use_codes))
         from pairdex.sharing.cache import open_published  # noqa: PLC0415 - loads an HTTP client
 
-        store = open_published(os.fspath(path), limit_bytes=limit_bytes)
+        store = open_published(os.fspath(path), limit_bytes=limit_bytes, progress=progress)
         return cls._of_published(store, model, use_codes=use_codes)
 
     @classmethod
@@ -130,7 +134,14 @@ class Collection(StoredRows):
         old, published = self.finder, self._store.published
         if published is None:
             store = open_store(self._place)
-            newest = Collection(Finder(store, model=old.model_source, use_codes=old.use_codes))
+            newest = Collection(
+                Finder(
+                    store,
+                    model=old.model_source,
+                    use_codes=old.use_codes,
+                    make_searcher=old.make_searcher,
+                )
+            )
         else:
             newest = Collection._of_published(
                 published.opened(), old.model_source, use_codes=old.use_codes
@@ -581,6 +592,7 @@ def open(  # noqa: A001 - pairdex.open, as gzip.open
     model: StrPath | None = None,
     use_codes: bool = True,
     cache: ByteSize = CACHE,
+    progress: Progress | None = None,
 ) -> Collection:
     """Open the collection in the folder `path`, or read-only at an address; see `Collection.open`.
 
@@ -592,5 +604,7 @@ def open(  # noqa: A001 - pairdex.open, as gzip.open
         Use codes in searches; the first search builds them.
     cache
         Largest size of the cache of collections that were opened at addresses: `20GB`, or bytes.
+    progress
+        At an address: called while whole files are fetched, with the step, the bytes done and the total.
     """
-    return Collection.open(path, model=model, use_codes=use_codes, cache=cache)
+    return Collection.open(path, model=model, use_codes=use_codes, cache=cache, progress=progress)

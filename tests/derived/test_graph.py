@@ -122,14 +122,41 @@ def test_the_same_call_again_changes_nothing(indexed):
     assert graph_path(indexed, "image").read_bytes() == before
 
 
-def test_new_parts_leave_the_graph_unused_until_it_is_built_again(made, indexed, caplog):
+@pytest.mark.usefixtures("walks")
+def test_new_parts_are_inserted_and_the_promise_holds(made, indexed, caplog, run):
+    before = pairdex.index(indexed, kind="graph").graph.rebuild
     pairdex.build(made / "parts", indexed, parts={0, 1})
     with caplog.at_level(logging.WARNING):
         assert find_graph(Store(indexed), "image") is None
     assert "pairdex index --kind graph" in caplog.text
     report = pairdex.index(indexed, kind="graph")
-    assert (report.graph.how, report.rows) == ("built", 2 * ROWS)
-    assert find_graph(Store(indexed), "image") is not None
+    assert (report.graph.how, report.rows, before) == ("extended", 2 * ROWS, False)
+    share, found = recall(indexed, held_out("image"), recall=0.95)
+    assert found.answered.by == "graph"
+    assert share >= 0.95 - NEARLY
+    # Half of the rows were inserted.
+    assert report.graph.rebuild
+    graph = next(one for one in pairdex.info(indexed).derived if one.kind == "graph")
+    assert (graph.details["inserted"], graph.details["rebuild"]) == (ROWS, True)
+    assert "delete indexes/image/graph" in run("info", indexed).out
+    assert "delete indexes/image/graph" in run("index", indexed, "--kind", "graph").out
+
+
+def test_a_build_leaves_removed_rows_out_and_says_when_it_is_time_for_one(indexed, caplog):
+    removed = np.arange(0, ROWS, 3)
+    pairdex.remove(indexed, ids=removed, reason="asked")
+    assert pairdex.index(indexed, kind="graph").graph.rebuild
+    graph_path(indexed, "image").unlink()
+    report = pairdex.index(indexed, kind="graph").graph
+    assert (report.how, report.rebuild) == ("built", False)
+    file = find_graph(Store(indexed), "image")[0].file
+    assert np.array_equal(file.section("left_out"), removed)
+    assert file.header.nodes <= ROWS - len(removed)
+    (indexed / "removed.arrow").unlink()  # the rows are back
+    with caplog.at_level(logging.WARNING):
+        assert find_graph(Store(indexed), "image") is None
+    assert "lacks rows that had been removed" in caplog.text
+    assert pairdex.index(indexed, kind="graph").graph.how == "built"
 
 
 def test_a_damaged_graph_is_not_used_and_verify_names_it(indexed, caplog):

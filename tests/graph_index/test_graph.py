@@ -10,12 +10,13 @@ from ivf_data import DIM, image_and_text_rows
 from pairdex import _native
 from pairdex.errors import DamagedFile, InvalidArgument, MissingFile, UnsupportedFormat
 from pairdex.graph_index import build as building
+from pairdex.graph_index.assembly import Indexed
 from pairdex.graph_index.build import BUILDING, build
 from pairdex.graph_index.efforts import GraphEffort
-from pairdex.graph_index.file import GraphFile, Writer, node_bytes
+from pairdex.graph_index.file import NO_NODE, GraphFile, Writer, node_bytes
 from pairdex.graph_index.parameters import Parameters, choose
 from pairdex.graph_index.search import WalkedGraph
-from pairdex.graph_index.tune import measure_costs, measure_efforts
+from pairdex.graph_index.tune import VISITS, held_out_count, measure_costs, measure_efforts
 from pairdex.ivf.tune import find_truth
 from pairdex.knn import cosine
 from places import DATA
@@ -35,7 +36,7 @@ def open_built(path, blocks, *, size="fast", threads=2):
     rows = sum(map(len, blocks))
     parts = [str(number) for number in range(len(blocks))]
     parameters = choose(rows, blocks[0].shape[1], size=size)
-    assert build(blocks, parts, path, parameters, threads=threads)
+    assert build(Indexed(blocks, parts), path, parameters, threads=threads)
     return WalkedGraph(GraphFile(path), blocks)
 
 
@@ -124,7 +125,8 @@ def test_rows_without_a_direction_are_never_found(tmp_path):
 
 
 def test_rows_without_any_direction_have_no_graph(tmp_path):
-    assert not build([np.zeros((5, 64), np.float16)], ["a"], tmp_path / "graph", choose(5, 64))
+    rows = Indexed([np.zeros((5, 64), np.float16)], ["a"])
+    assert not build(rows, tmp_path / "graph", choose(5, 64))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,11 +162,18 @@ def test_every_kernel_walks_the_same_way(graph, queries):
         assert np.array_equal(answer.distances, answers[0].distances)
 
 
-def test_an_avoided_node_is_not_found(graph, blocks):
-    own = np.array([3, 700])
-    queries = np.concatenate(blocks)[own].astype(np.float32)
-    found = graph.search(queries, 5, GraphEffort(20), avoided=graph.nodes_of(own))
-    assert not (found.ids == own[:, None]).any()
+def test_nodes_that_are_taken_away_are_not_found_and_the_file_stays(graph, blocks, queries):
+    before = graph.file.path.read_bytes()
+    gone = np.arange(0, ROWS, 10)
+    nodes = graph.nodes_of(gone)
+    without = graph.without(nodes[nodes != NO_NODE])
+    rest = np.ones(ROWS, np.bool_)
+    rest[gone[nodes != NO_NODE]] = False
+    found = without.search(queries, 10, GraphEffort(32))
+    assert rest[found.ids].all()
+    truth = cosine.nearest(blocks, queries, 10, allowed=rest, codes=None)
+    assert (found.distances <= truth.distances[:, -1:] + EPSILON).mean() >= 0.985
+    assert graph.file.path.read_bytes() == before
 
 
 def test_the_file_is_the_same_whatever_the_threads(graph, blocks, tmp_path):
@@ -182,21 +191,35 @@ def test_an_interrupted_build_resumes_after_its_last_step(graph, blocks, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         open_built(path, blocks)
     monkeypatch.setattr(building.Edges, "by_walks", whole)
-    monkeypatch.setattr(building, "_find_near", interrupt)  # is not done again
+    monkeypatch.setattr(building, "find_near", interrupt)  # is not done again
     open_built(path, blocks)
     assert path.read_bytes() == graph.file.path.read_bytes()
     assert not path.with_name(f"graph{BUILDING}").exists()
 
 
-def test_a_promise_holds_for_queries_that_are_not_in_the_graph(graph, blocks, queries):
-    own = np.random.default_rng(4).choice(ROWS, 400, replace=False)
+def measured(graph, blocks):
+    """The efforts that rows promise whose nodes are taken away."""
+    own = np.random.default_rng(4).choice(ROWS, held_out_count(ROWS), replace=False)
+    nodes = graph.nodes_of(own)
+    rest = np.ones(ROWS, np.bool_)
+    rest[own[nodes != NO_NODE]] = False
     rows = np.concatenate(blocks)[own].astype(np.float32)
-    truth = find_truth(blocks, rows, own, codes=None, allowed=None)
-    efforts = measure_efforts(graph, truth)
-    chosen = next(effort for effort in efforts[10] if effort.promised >= 0.95)
+    truth = find_truth(blocks, rows, own, codes=None, allowed=rest)
+    return measure_efforts(graph.without(nodes[nodes != NO_NODE]), truth)[10]
+
+
+def test_a_promise_holds_for_queries_that_are_not_in_the_graph(graph, blocks, queries):
+    efforts = measured(graph, blocks)
+    chosen = next(effort for effort in efforts if effort.promised >= 0.95)
     sampling = 0.01
     assert recall(graph, blocks, queries, 10, chosen.visits) >= chosen.promised - sampling
-    assert [effort.visits for effort in efforts[10]] == sorted(e.visits for e in efforts[10])
+    assert [effort.visits for effort in efforts] == sorted(e.visits for e in efforts)
+
+
+def test_a_high_promise_takes_hardly_more_visits_than_held_out_queries_need(graph, blocks, queries):
+    visits = next(effort.visits for effort in measured(graph, blocks) if effort.promised >= 0.99)
+    needed = next(many for many in VISITS if recall(graph, blocks, queries, 10, many) >= 0.99)
+    assert visits <= 1.7 * needed
 
 
 def test_costs_grow_with_visits_and_are_measured_for_three_sizes_of_batches(graph, queries):

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import pairdex
+from pairdex.search.finder import Finder
 from pairdex.service.app import make_app
 from pairdex.service.limits import DEFAULT_PICTURE_SIDE
 from pairdex.version import __version__
@@ -150,14 +151,14 @@ def test_a_collection_is_picked_in_the_body_or_in_the_address(client):
 @pytest.mark.parametrize("others", [{}, {"keywords": "car"}, {"fold": 0.1}])
 def test_exact_and_fold_reach_the_library(client, monkeypatch, others, is_exact):
     """Without an index both searches are exact, so the answer alone would not show it."""
-    name = "search" if others else "nearest"
-    real, seen = getattr(pairdex.Collection, name), []
+    kind, name = (Finder, "find") if others else (pairdex.Collection, "nearest")
+    real, seen = getattr(kind, name), []
 
     def noted(self, *arguments, **options):
-        seen.append(options)
+        seen.append(vars(arguments[1]) if others else options)
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(pairdex.Collection, name, noted)
+    monkeypatch.setattr(kind, name, noted)
     search(client, text="a red car", exact=is_exact, **others)
     (options,) = seen
     assert options["exact"] is is_exact

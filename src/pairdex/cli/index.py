@@ -86,10 +86,10 @@ def command(
     if as_json:
         print_json(_as_json(report, on))
     else:
-        _print_report(report)
+        _print_report(report, on)
 
 
-def _print_report(report: IndexReport) -> None:
+def _print_report(report: IndexReport, on: VectorField) -> None:
     print_lines(
         {
             "index": f"{report.how}, {report.size}, {counted(report.nlist, 'list')}",
@@ -99,14 +99,14 @@ def _print_report(report: IndexReport) -> None:
                 f"{kind} queries": _described(effort, report.asked)
                 for kind, effort in report.efforts.items()
             },
-            **_graph_lines(report),
+            **_graph_lines(report, on),
             "vectors": "read from disk" if report.on_disk else "in memory as they are read",
             "time": duration(report.seconds),
         }
     )
 
 
-def _graph_lines(report: IndexReport) -> dict[str, str]:
+def _graph_lines(report: IndexReport, on: VectorField) -> dict[str, str]:
     graph = report.graph
     if graph is None:
         return {}
@@ -117,7 +117,17 @@ def _graph_lines(report: IndexReport) -> dict[str, str]:
             f"recall {graph.effort.recall:.3f} (at least {graph.effort.promised:.3f}), "
             f"{graph.effort.qps:,.0f} per second ({graph.effort.visits:,} visits)"
         )
-    return {"graph": f"{what}, {graph.bytes / report.rows:,.0f} bytes per row; {reached}"}
+    line = f"{what}, {graph.bytes / report.rows:,.0f} bytes per row; {reached}"
+    advice = {"rebuild": rebuild_advice(on)} if graph.rebuild else {}
+    return {"graph": line, **advice}
+
+
+def rebuild_advice(on: str) -> str:
+    """Say why and how to build a graph from scratch."""
+    return (
+        "a third of its rows was inserted or removed since it was built: for faster searches, delete "
+        f"indexes/{on}/graph and run pairdex index with --kind graph"
+    )
 
 
 def _described(effort: Effort | None, asked: float) -> str:

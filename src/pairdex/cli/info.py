@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pairdex
+from pairdex.cli.index import rebuild_advice
 from pairdex.cli.options import CollectionArgument, JsonOption
 from pairdex.cli.output import print_json, print_lines
 from pairdex.parts.model_record import shown_model
@@ -108,7 +109,8 @@ def _in_words(one: DerivedInfo) -> str:
 
 def _advice(facts: CollectionInfo, collection: object) -> list[str]:
     """Return what each outdated piece of derived data means, and what to do."""
-    return [
+    grown = [one for one in facts.under("indexes") if one.details.get("rebuild")]
+    return [f"{one.title}: {rebuild_advice(one.name)}" for one in grown] + [
         f"{one.title}: {meaning.format(collection=collection, name=one.name)}"
         for heading, meaning in _OUTDATED.items()
         for one in facts.under(heading)

@@ -23,10 +23,12 @@ EXAMPLES = (
     "pairdex serve my-collection",
     "pairdex serve photos laion --host 0.0.0.0 --token-file token.txt --rate 20",
     "pairdex serve photos --workers 4 --root-path /p --proxy-headers 127.0.0.1",
+    "pairdex serve sharded --cluster 10.0.0.1:6379 --replicas 2",
 )
 TOKEN_VARIABLE = "PAIRDEX_TOKEN"  # noqa: S105 - its name
 PANELS = {
     "Network": "host port unix_socket workers",
+    "Cluster": "cluster replicas",
     "Access": "token token_file allow_host cors rate proxy_hosts",
     "Behind a reverse proxy": "root_path proxy_headers",
     "Models and logs": "model log_format",
@@ -59,6 +61,21 @@ WorkersOption = Annotated[
     int,
     typer.Option(
         metavar="N", help="Number of processes that answer. Each loads the model; files are shared."
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Compare vectors on the nodes of this Ray cluster, each with shards of the collection: "
+        "host:port, or auto.",
+    ),
+]
+ReplicasOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Number of nodes that hold each shard; with 2 or more, the service answers when a node is lost.",
     ),
 ]
 TokenOption = Annotated[
@@ -130,6 +147,8 @@ def command(
     port: PortOption = None,
     unix_socket: SocketOption = None,
     workers: WorkersOption = 1,
+    cluster: ClusterOption = None,
+    replicas: ReplicasOption = 1,
     token: TokenOption = None,
     token_file: TokenFileOption = None,
     model: ModelOption = None,
@@ -163,6 +182,8 @@ def command(
             policy=policy,
             proxy=proxy,
             workers=workers,
+            cluster=cluster,
+            replicas=replicas,
             configure=partial(_configure, log_format),
             ready=_announce,
             progress=progress,

@@ -18,6 +18,7 @@ from pairdex.derived.index_costs import costed_queries
 from pairdex.derived.index_files import known_points, part_checksums, whole_file
 from pairdex.errors import DamagedFile, Mismatch, MissingFile, UnsupportedFormat
 from pairdex.files import atomic
+from pairdex.graph_index.assembly import Indexed
 from pairdex.graph_index.build import build
 from pairdex.graph_index.efforts import (
     GraphCosts,
@@ -26,10 +27,11 @@ from pairdex.graph_index.efforts import (
     read_points,
     write_points,
 )
-from pairdex.graph_index.file import GraphFile
+from pairdex.graph_index.file import NO_NODE, GraphFile, Header
+from pairdex.graph_index.insert import begins_with, can_insert, insert
 from pairdex.graph_index.parameters import Parameters, choose
 from pairdex.graph_index.search import WalkedGraph, open_graph
-from pairdex.graph_index.tune import measure_costs, measure_efforts
+from pairdex.graph_index.tune import held_out_count, measure_costs, measure_efforts
 from pairdex.ivf import tune
 from pairdex.ivf.costs import this_machine
 from pairdex.ivf.efforts import TUNED_K, points_path
@@ -45,6 +47,7 @@ __all__ = [
     "graph_path",
     "make_graph",
     "walk_costs",
+    "wants_rebuild",
 ]
 
 _log = logging.getLogger(__name__)
@@ -63,9 +66,11 @@ class GraphReport:
     degree
         The number of neighbours of a node.
     how
-        `built` or `unchanged`.
+        `built`, `extended` (rows were inserted) or `unchanged`.
     effort
         The operating point at the target recall with k = 10; None if it is not reached.
+    rebuild
+        Whether a build from scratch is advisable: a third of the rows was inserted or removed since.
     """
 
     bytes: int
@@ -73,6 +78,7 @@ class GraphReport:
     degree: int
     how: str
     effort: GraphEffort | None
+    rebuild: bool = False
 
 
 def graph_path(collection: Path, on: VectorField) -> Path:
@@ -93,7 +99,8 @@ def find_graph(store: Store, on: VectorField) -> tuple[WalkedGraph, GraphPoints]
     if not path.exists():
         return None
     try:
-        return open_graph(path, store.vectors(on).blocks, part_checksums(store, on))
+        blocks, parts = store.vectors(on).blocks, part_checksums(store, on)
+        return open_graph(path, blocks, parts, store.allowed())
     except (DamagedFile, Mismatch, MissingFile, UnsupportedFormat) as error:
         _log.warning("searching without the graph: %s", error)
         return None
@@ -102,7 +109,7 @@ def find_graph(store: Store, on: VectorField) -> tuple[WalkedGraph, GraphPoints]
 def make_graph(
     store: Store, on: VectorField, *, recall: float, size: Size, progress: Progress | None
 ) -> GraphReport | None:
-    """Build the graph unless it is current, and measure it. The caller holds the lock.
+    """Build the graph, or insert missing rows into it, and measure it. The caller holds the lock.
 
     Returns
     -------
@@ -118,21 +125,17 @@ def make_graph(
     """
     started, path = time.perf_counter(), graph_path(store.path, on)
     parameters = choose(store.rows, store.dim, size=size)
-    blocks, how = store.vectors(on).blocks, "unchanged"
-    if not _is_current(store, on, parameters):
-        atomic.make_folder(path.parent)
-        step = at_step(progress, "building the graph")
-        threads = usable_processors()
-        parts = part_checksums(store, on)
-        if not build(blocks, parts, path, parameters, threads=threads, progress=step):
-            return None
-        how = "built"
-    graph = WalkedGraph(GraphFile(path), blocks)
+    earlier = _build_seconds(path)
+    how = _build_or_insert(store, on, path, parameters, progress)
+    if how is None:
+        return None
+    graph = WalkedGraph(GraphFile(path), store.vectors(on).blocks)
     known = known_points(graph.file, read_points) if how == "unchanged" else None
     points = known
     if points is None:
         points = _measured(store, on, graph, recall, progress)
-        points = replace(points, build_seconds=time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        points = replace(points, build_seconds=seconds + (earlier if how != "built" else 0.0))
     elif points.costs.machine != this_machine():
         points = replace(points, costs=walk_costs(store, on, graph))
     points = replace(points, recall=recall)
@@ -144,7 +147,43 @@ def make_graph(
         degree=parameters.degree,
         how=how,
         effort=points.pick(TUNED_K[0], recall),
+        rebuild=wants_rebuild(store, graph.file.header),
     )
+
+
+def wants_rebuild(store: Store, header: Header) -> bool:
+    """Return whether a third of the rows of a graph was inserted or removed since it was built."""
+    removed = store.rows - store.live_rows - header.left_out
+    return header.inserted + removed >= (header.rows - header.left_out) / 3
+
+
+def _build_or_insert(
+    store: Store, on: VectorField, path: Path, parameters: Parameters, progress: Progress | None
+) -> str | None:
+    """Bring the file up to date; return what was done, None if no row has a direction."""
+    live = store.allowed()
+    removed = np.empty(0) if live is None else np.flatnonzero(~live)
+    blocks, parts = list(store.vectors(on).blocks), part_checksums(store, on)
+    rows = Indexed(blocks, parts, removed.astype(np.uint32))
+    old, threads = whole_file(path, GraphFile, "graph"), usable_processors()
+    if old is not None and begins_with(rows, old, parameters) and old.header.parts == parts:
+        return "unchanged"
+    atomic.make_folder(path.parent)
+    if old is not None and can_insert(old, rows, parameters):
+        step = at_step(progress, "inserting into the graph")
+        insert(old, rows, path, parameters, threads=threads, progress=step)
+        return "extended"
+    step = at_step(progress, "building the graph")
+    return "built" if build(rows, path, parameters, threads=threads, progress=step) else None
+
+
+def _build_seconds(path: Path) -> float:
+    """Return the time of the build and of all insertions; 0 if there is no whole graph."""
+    try:
+        points = known_points(GraphFile(path), read_points)
+    except (MissingFile, DamagedFile, UnsupportedFormat):
+        return 0.0
+    return 0.0 if points is None else points.build_seconds
 
 
 def walk_costs(store: Store, on: VectorField, graph: WalkedGraph, *, rounds: int = 3) -> GraphCosts:
@@ -157,21 +196,19 @@ def _measured(
     store: Store, on: VectorField, graph: WalkedGraph, recall: float, progress: Progress | None
 ) -> GraphPoints:
     blocks, live = store.vectors(on).blocks, store.allowed()
-    eligible = np.ones(store.rows, np.bool_) if live is None else live
-    queries, ids = tune.draw_queries(blocks, seed=graph.file.header.seed, may=eligible)
-    truth = tune.find_truth(blocks, queries, ids, codes=find_own_codes(store, on), allowed=live)
+    eligible = np.ones(store.rows, np.bool_) if live is None else live.copy()
+    count = held_out_count(int(np.count_nonzero(eligible)))
+    queries, ids = tune.draw_queries(blocks, seed=graph.file.header.seed, may=eligible, count=count)
+    nodes = graph.nodes_of(ids)
+    has_node = nodes != NO_NODE  # a row that shares its node would also be found without it
+    eligible[ids[has_node]] = False
+    codes = find_own_codes(store, on)
+    truth = tune.find_truth(blocks, queries, ids, codes=codes, allowed=eligible)
     step = at_step(progress, "measuring the graph")
-    efforts = measure_efforts(graph, truth, allowed=live, progress=step)
+    without = graph.without(nodes[has_node])
+    efforts = measure_efforts(without, truth, allowed=live, progress=step)
     costs = walk_costs(store, on, graph)
     return GraphPoints(recall, efforts, graph.file.seal, 0.0, costs)
-
-
-def _is_current(store: Store, on: VectorField, parameters: Parameters) -> bool:
-    """Return whether the graph is whole, of these rows, and has these parameters."""
-    file = whole_file(graph_path(store.path, on), GraphFile, "graph")
-    if file is None or file.header.parts != part_checksums(store, on):
-        return False
-    return (file.header.degree, file.header.seed) == (parameters.degree, parameters.seed)
 
 
 def earlier_settings(store: Store, on: VectorField) -> tuple[float, Size]:

@@ -52,6 +52,7 @@ from pairdex.ivf.quantiser import trained_on
 from pairdex.ivf.search import InvertedIndex, open_index
 from pairdex.progress import Progress, at_step
 from pairdex.store.manifest import is_sharded, read_manifest
+from pairdex.store.ranged_vectors import RangedVectors
 from pairdex.store.store import Store, VectorField
 from pairdex.work.processors import usable_processors
 from pairdex.work.sizes import ByteSize, parse_size
@@ -81,7 +82,10 @@ def find_index(store: Store, on: VectorField) -> tuple[InvertedIndex, OperatingP
     if store.metric != "cosine" or not path.exists():
         return None
     try:
-        return open_index(path, store.vectors(on).blocks, part_checksums(store, on))
+        vectors, parts = store.vectors(on), part_checksums(store, on)
+        if isinstance(vectors, RangedVectors) and not vectors.is_whole:
+            return open_index(path, vectors.begun(), parts, need=vectors.need)
+        return open_index(path, vectors.blocks, parts)
     except (DamagedFile, Mismatch, MissingFile, UnsupportedFormat) as error:
         _log.warning("searching exactly, without the index: %s", error)
         return None

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from pairdex.derived.graph import find_graph, graph_path
+from pairdex.derived.graph import find_graph, graph_path, wants_rebuild
 from pairdex.derived.index import find_index, ivf_path, renew_graph, renew_index
 from pairdex.derived.kind import DerivedInfo, DerivedKind
 from pairdex.files.checks import Check, reading_check
@@ -117,7 +117,13 @@ def _details_of_graph(store: Store, on: VectorField) -> dict[str, Any] | None:
         return None
     graph, points = found
     header = graph.file.header
-    return {"degree": header.degree, "nodes": header.nodes, "asked": points.recall}
+    return {
+        "degree": header.degree,
+        "nodes": header.nodes,
+        "asked": points.recall,
+        "inserted": header.inserted,
+        "rebuild": wants_rebuild(store, header),
+    }
 
 
 IVF = _kind(

@@ -75,12 +75,14 @@ def _graphs_together(graphs: Sequence[GraphReport | None]) -> GraphReport | None
     known = [graph for graph in graphs if graph is not None]
     if len(known) < len(graphs):
         return None
+    ways = list(dict.fromkeys(graph.how for graph in known))
     return GraphReport(
         bytes=sum(graph.bytes for graph in known),
         seconds=sum(graph.seconds for graph in known),
         degree=min(graph.degree for graph in known),
-        how="built" if any(graph.how == "built" for graph in known) else "unchanged",
+        how=ways[0] if len(ways) == 1 else "extended",
         effort=_least([graph.effort for graph in known]),
+        rebuild=any(graph.rebuild for graph in known),
     )
 
 

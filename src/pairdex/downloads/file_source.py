@@ -23,7 +23,9 @@ class FileSource:
     """Reads file: addresses."""
 
     @contextmanager
-    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    def open(
+        self, url: str, start: int = 0, validator: str | None = None, stop: int | None = None
+    ) -> Iterator[Stream]:
         """Open a file at `start` if it still matches `validator`; see `Source`."""
         path = _path(url)
         try:
@@ -39,7 +41,7 @@ class FileSource:
             current = f"{status.st_size}-{status.st_mtime_ns}"
             begin = _begin(start, status.st_size, validator, current)
             file.seek(begin)
-            yield Stream(begin, status.st_size, current, _chunks(file, url))
+            yield Stream(begin, status.st_size, current, _chunks(file, url, begin, stop))
 
     def find(self, url: str) -> list[Entry]:
         """Return the files in a folder and its subfolders; see `Source`."""
@@ -62,7 +64,9 @@ class RemoteSource:
         self._systems: dict[str, Any] = {}
 
     @contextmanager
-    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    def open(
+        self, url: str, start: int = 0, validator: str | None = None, stop: int | None = None
+    ) -> Iterator[Stream]:
         """Open a file at `start` if it still matches `validator`; see `Source`."""
         system, path = self._system(url)
         with ExitStack() as stack:
@@ -71,7 +75,7 @@ class RemoteSource:
                 begin = _begin(start, size, validator, current)
                 file = stack.enter_context(system.open(path, "rb"))
                 file.seek(begin)
-            yield Stream(begin, size, current, _chunks(file, url))
+            yield Stream(begin, size, current, _chunks(file, url, begin, stop))
 
     def find(self, url: str) -> list[Entry]:
         """Return the files below an address; see `Source`."""
@@ -142,12 +146,13 @@ def _begin(start: int, size: int, validator: str | None, current: str) -> int:
     return start if start <= size and validator in (None, current) else 0
 
 
-def _chunks(file: IO[bytes], url: str) -> Iterator[bytes]:
-    while True:
+def _chunks(file: IO[bytes], url: str, begin: int, stop: int | None) -> Iterator[bytes]:
+    while stop is None or begin < stop:
         with _explained(url):
-            chunk = file.read(_READ_BYTES)
+            chunk = file.read(_READ_BYTES if stop is None else min(_READ_BYTES, stop - begin))
         if not chunk:
             return
+        begin += len(chunk)
         yield chunk
 
 

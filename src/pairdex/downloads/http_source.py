@@ -66,11 +66,13 @@ class HttpSource:
         self._client.close()
 
     @contextmanager
-    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    def open(
+        self, url: str, start: int = 0, validator: str | None = None, stop: int | None = None
+    ) -> Iterator[Stream]:
         """Open a file at `start` if it is still the one of `validator`; see `Source`."""
         headers = {}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+        if start or stop is not None:
+            headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
             if validator:
                 headers["If-Range"] = validator
         with self._answer(url, headers) as answer:

@@ -88,12 +88,14 @@ class HubSource:
             self._http.close()
 
     @contextmanager
-    def open(self, url: str, start: int = 0, validator: str | None = None) -> Iterator[Stream]:
+    def open(
+        self, url: str, start: int = 0, validator: str | None = None, stop: int | None = None
+    ) -> Iterator[Stream]:
         """Open a file at `start` if it still matches `validator`; see `Source`."""
         place = HubPlace.at(url)
         hub, http = self._opened()
         address = f"{hub.endpoint}/{place.resolved(self.commit(place))}"
-        with http.open(address, start, validator) as stream:
+        with http.open(address, start, validator, stop) as stream:
             yield stream
 
     def find(self, url: str) -> list[Entry]:

@@ -91,9 +91,12 @@ class Source(Protocol):
     """Files at addresses of one kind."""
 
     def open(
-        self, url: str, start: int = 0, validator: str | None = None
+        self, url: str, start: int = 0, validator: str | None = None, stop: int | None = None
     ) -> AbstractContextManager[Stream]:
         """Open a file at `start` if it still matches `validator`, else at zero.
+
+        With `stop`, only the bytes before it are asked for. More may come from a server without ranges,
+        whose streams begin at zero.
 
         Raises
         ------

@@ -117,6 +117,12 @@ class SectionedFile(Generic[Header]):
         at, size = next((a, s) for each, a, s in self.header.offsets() if each == name)
         return self._content[at : at + size].view(dtype).reshape(shape)
 
+    def private_section(self, name: str) -> NDArray[Any]:
+        """Return a section to change: what is written stays in memory, and the file as it is."""
+        dtype, shape = self.header.sections()[name]
+        at = next(a for each, a, _ in self.header.offsets() if each == name)
+        return np.memmap(self.path, dtype, mode="c", offset=at, shape=shape)
+
     def verify(self, *names: str) -> None:
         """Read the named sections (all if none is named) and compare them with their checksums.
 

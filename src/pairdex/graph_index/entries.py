@@ -1,4 +1,4 @@
-"""Where walks begin: evenly spaced nodes in groups, with codes along a few principal directions."""
+"""Where walks begin: evenly spaced nodes in groups, with codes along their principal directions."""
 
 from __future__ import annotations
 
@@ -11,29 +11,12 @@ from pairdex import _native
 from pairdex.graph_index.file import BLOCK_PLACES, GROUP_PLACES, LARGEST, ZERO
 from pairdex.join.lists import fit_centroids
 
-__all__ = ["Directions", "Entries", "NodeRows", "fit_directions", "group_entries", "spaced_nodes"]
+__all__ = ["Entries", "NodeRows", "group_entries", "spaced_nodes"]
 
 _MOST_ENTRIES = 4096  # half a megabyte of codes: they stay in the caches
 _GROUP_ROWS = 40  # in the mean: groups have at most GROUP_PLACES
-_DIRECTIONS = 64  # also for vectors of fewer dimensions: the others are zeros
+_DIRECTIONS = 64  # rotated rows have as many dimensions or more
 _SPREAD_WEIGHT = 0.1  # of a group's spread, added to its score: measured, as for lists
-
-
-@dataclass(frozen=True)
-class Directions:
-    """Principal directions in the rotated space.
-
-    Attributes
-    ----------
-    values
-        (n, length) float32.
-    codes, scales
-        The same as whole numbers, packed, and (n,) float32: what a whole number stands for.
-    """
-
-    values: NDArray[np.float32]
-    codes: NDArray[np.uint8]
-    scales: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,20 +31,19 @@ class NodeRows:
         (n, length) float32: their rows in the rotated space.
     along_mean
         (n,) float32.
-    small
-        (n, 64) int8: codes that put near rows into one group.
     """
 
     nodes: NDArray[np.uint32]
     rows: NDArray[np.float32]
     along_mean: NDArray[np.float32]
-    small: NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class Entries:
-    """The tables of entries, as `GraphFile` stores them."""
+    """The tables of entries, as `GraphFile` stores them: `basis` has the principal directions."""
 
+    basis: NDArray[np.uint8]
+    basis_scales: NDArray[np.float32]
     group_codes: NDArray[np.uint8]
     group_biases: NDArray[np.float32]
     group_scale: float
@@ -77,19 +59,12 @@ def spaced_nodes(nodes: int) -> NDArray[np.uint32]:
     return np.unique(np.linspace(0, nodes - 1, min(nodes, _MOST_ENTRIES)).astype(np.uint32))
 
 
-def fit_directions(principal: NDArray[np.float32], *, seed: int) -> Directions:
-    """Code the first principal directions (n, dim) in the rotated space."""
-    rotated = _native.graph_rotate(np.ascontiguousarray(principal[:_DIRECTIONS]), seed=seed)
-    values = np.zeros((_DIRECTIONS, rotated.shape[1]), np.float32)
-    values[: len(rotated)] = rotated
-    scales = np.maximum(np.abs(values).max(axis=1) / LARGEST, 1e-12).astype(np.float32)
-    return Directions(values, _packed(_coded(values, scales[:, None])), scales)
-
-
-def group_entries(some: NodeRows, directions: Directions) -> Entries:
+def group_entries(some: NodeRows) -> Entries:
     """Put nodes into groups of near ones."""
-    along = np.asarray(np.einsum("nd,pd->np", some.rows, directions.values), np.float32)
-    groups = _groups(some.small)
+    directions = _principal(some.rows)
+    scales = np.maximum(np.abs(directions).max(axis=1) / LARGEST, 1e-12).astype(np.float32)
+    along = np.asarray(np.einsum("nd,pd->np", some.rows, directions), np.float32)
+    groups = _groups(along)
     means = np.stack([along[group].mean(axis=0) for group in groups])
     spreads = [float(np.sqrt(along[group].var(axis=0).sum())) for group in groups]
     biases = np.full(-(-len(groups) // BLOCK_PLACES) * BLOCK_PLACES, -np.inf, np.float32)
@@ -101,6 +76,8 @@ def group_entries(some: NodeRows, directions: Directions) -> Entries:
     there = places >= 0
     entry_codes[there] = _coded(along, entry_scale)[places[there]]
     return Entries(
+        basis=_packed(_coded(directions, scales[:, None])),
+        basis_scales=scales,
         group_codes=_packed(_coded(means, group_scale)),
         group_biases=biases,
         group_scale=group_scale,
@@ -112,9 +89,16 @@ def group_entries(some: NodeRows, directions: Directions) -> Entries:
     )
 
 
-def _groups(small: NDArray[np.int8]) -> list[NDArray[np.int64]]:
+def _principal(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the first principal directions, the longest first. The rows (n, length) are centred already."""
+    _, vectors = np.linalg.eigh(rows.T @ rows)
+    return np.ascontiguousarray(vectors.T[::-1][:_DIRECTIONS])
+
+
+def _groups(along: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+    small = np.asarray(np.rint(along / _scale(along)), np.int8)
     centroids = fit_centroids(small, max(1, len(small) // _GROUP_ROWS))
-    lists, _ = _native.join_assign(np.ascontiguousarray(small), centroids, threads=1, kernel="")
+    lists, _ = _native.join_assign(small, centroids, threads=1, kernel="")
     order = np.argsort(lists, kind="stable")
     cuts = np.flatnonzero(np.diff(lists[order])) + 1
     return [

@@ -52,6 +52,10 @@ class Header(SectionedHeader):
         Number of nodes: equal rows share one, rows without a direction have none.
     copies
         Number of rows that equal the row of their node.
+    left_out
+        Number of rows that had been removed when they could have come in.
+    inserted
+        Number of rows that were added since the graph was built.
     projected
         Number of directions along which entries are compared.
     groups
@@ -71,6 +75,8 @@ class Header(SectionedHeader):
     seed: int
     nodes: int
     copies: int
+    left_out: int
+    inserted: int
     projected: int
     groups: int
     step: float
@@ -92,6 +98,7 @@ class Header(SectionedHeader):
             "entry_biases": (np.dtype("<f4"), (places,)),
             "entry_nodes": (np.dtype("<u4"), (places,)),
             "copies": (np.dtype("<u4"), (self.copies,)),
+            "left_out": (np.dtype("<u4"), (self.left_out,)),
             "nodes": (np.dtype("u1"), (self.nodes * node_bytes(self.dim, self.degree),)),
         }
 

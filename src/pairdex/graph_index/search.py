@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from pairdex import _native
 from pairdex.errors import DamagedFile, Mismatch
+from pairdex.graph_index.edges import WALK
 from pairdex.graph_index.efforts import GraphEffort, GraphPoints, compared_rows, read_points
 from pairdex.graph_index.file import NO_NODE, REMEDY, GraphFile, node_bytes
+from pairdex.graph_index.nodes import Nodes, Space
+from pairdex.graph_index.parameters import Parameters
 from pairdex.ivf.efforts import points_path
 from pairdex.knn.cosine import Neighbours, Report
 from pairdex.wording import counted
@@ -32,12 +35,19 @@ class WalkedGraph:
         The graph of exactly these rows.
     blocks
         C-contiguous (rows, dim) float16 arrays, usually memory maps.
+    changed
+        Sections instead of those of the file.
     """
 
-    def __init__(self, file: GraphFile, blocks: Sequence[NDArray[np.float16]]) -> None:
-        self.file = file
+    def __init__(
+        self,
+        file: GraphFile,
+        blocks: Sequence[NDArray[np.float16]],
+        changed: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        self.file, self._blocks = file, blocks
         try:
-            self._native = _opened(file, blocks)
+            self._native = _opened(file, blocks, changed or {})
         except (TypeError, ValueError) as error:  # TypeError: a negative number
             raise DamagedFile(f"{file.path} is damaged ({error}): {REMEDY}") from error
 
@@ -57,6 +67,30 @@ class WalkedGraph:
         nodes[row_ids[alone]] = alone
         return nodes[ids]
 
+    def without(self, gone: NDArray[np.uint32]) -> WalkedGraph:
+        """Return the graph as it would be without some nodes.
+
+        The nodes that had them as neighbours have others instead, which they find by walks as when the graph
+        was built. What differs from the file is in memory: about as many nodes as a node has neighbours, for
+        each that is gone.
+        """
+        header, section = self.file.header, self.file.section
+        nodes = Nodes(
+            self.file.private_section("nodes"),
+            Space(np.array(section("mean")), header.step),
+            Parameters(header.degree, header.seed),
+            threads=usable_processors(),
+        )
+        edges = nodes.take_away(gone)
+        biases = np.array(section("entry_biases"))
+        biases[np.isin(section("entry_nodes"), gone)] = -np.inf
+        found = WalkedGraph(self.file, self._blocks, {"nodes": nodes.bytes, "entry_biases": biases})
+        found._native.refill(
+            nodes.norms(), edges=edges, **WALK, threads=usable_processors(), kernel=""
+        )
+        nodes.write_edges(edges)
+        return found
+
     def search(
         self,
         queries: NDArray[np.float32],
@@ -64,7 +98,6 @@ class WalkedGraph:
         effort: GraphEffort,
         *,
         allowed: NDArray[np.bool_] | None = None,
-        avoided: NDArray[np.uint32] | None = None,
         threads: int | None = None,
         kernel: str | None = None,
     ) -> Neighbours:
@@ -77,8 +110,6 @@ class WalkedGraph:
         allowed
             (rows,): only rows where it is true are found. A walk then goes on until it has visited as
             many allowed nodes as it would visit without a filter.
-        avoided
-            (n,) a node that the query's walk never visits, as if it were not there.
 
         Returns
         -------
@@ -103,7 +134,6 @@ class WalkedGraph:
             groups=_GROUPS,
             seeds=_SEEDS,
             allowed=allowed,
-            avoided=avoided,
             threads=threads or usable_processors(),
             kernel=kernel or "",
         )
@@ -113,9 +143,17 @@ class WalkedGraph:
 
 
 def open_graph(
-    path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
+    path: Path,
+    blocks: Sequence[NDArray[np.float16]],
+    parts: list[str],
+    live: NDArray[np.bool_] | None,
 ) -> tuple[WalkedGraph, GraphPoints]:
     """Open a graph and its operating points.
+
+    Parameters
+    ----------
+    live
+        (rows,): true for rows that were not removed; None if none was.
 
     Everything except the nodes is compared with its checksum. A damaged node can only hide rows;
     `GraphFile.verify` finds it.
@@ -125,7 +163,8 @@ def open_graph(
     MissingFile, DamagedFile, UnsupportedFormat
         Missing; damaged, or of another version.
     Mismatch
-        It indexes other vectors: parts were added, or it was copied from elsewhere.
+        It indexes other vectors: parts were added, rows that had been removed came back, or it was copied
+        from elsewhere.
     """
     file = GraphFile(path)
     header = file.header
@@ -142,13 +181,21 @@ def open_graph(
         raise DamagedFile(
             f"{path} has {counted(header.rows, 'row')}, not those of its parts: {REMEDY}"
         )
+    left_out = file.section("left_out")
+    if len(left_out) and (live is None or left_out[-1] >= len(live) or live[left_out].any()):
+        raise Mismatch(f"{path} lacks rows that had been removed when it was built: {REMEDY}")
     return WalkedGraph(file, blocks), points
 
 
-def _opened(file: GraphFile, blocks: Sequence[NDArray[np.float16]]) -> _native.Graph:
+def _opened(
+    file: GraphFile, blocks: Sequence[NDArray[np.float16]], changed: Mapping[str, NDArray[Any]]
+) -> _native.Graph:
     """Return the graph of a file. Raises ValueError or TypeError for one that no build wrote."""
     header = file.header
-    section: Callable[[str], Any] = file.section
+
+    def section(name: str) -> NDArray[Any]:
+        return changed[name] if name in changed else file.section(name)
+
     return _native.Graph(
         list(blocks),
         nodes=section("nodes"),

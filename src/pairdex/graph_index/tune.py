@@ -12,10 +12,10 @@ from pairdex.graph_index.efforts import GraphCosts, GraphEffort, WalkCost
 from pairdex.graph_index.search import WalkedGraph
 from pairdex.ivf.costs import COSTED_K, this_machine
 from pairdex.ivf.efforts import TUNED_K
-from pairdex.ivf.tune import RECALLS, Truth
+from pairdex.ivf.tune import QUERIES, RECALLS, Truth, lower_bound
 from pairdex.progress import StepProgress
 
-__all__ = ["measure_costs", "measure_efforts"]
+__all__ = ["held_out_count", "measure_costs", "measure_efforts"]
 
 Clock = Callable[[], float]
 
@@ -48,7 +48,17 @@ _ROUNDS = 3  # turns in which everything is timed; the least time counts
 _FEW, _MANY = 16, 96  # visits of the two efforts that are timed
 _SHARE = 1 / 4  # of the rows that the timed filter allows
 _SEED = 20260202  # of the filter; any
-_LEAST_VISITS = 1.4  # times k: see `measure_efforts`, and docs/indexing.md for the figures
+_HELD_OUT = 10  # of that many rows, at most one is held out
+_ENOUGH = 100  # queries: as many are held out also of fewer rows; of fewer, a bound says little
+_TWIN = 0.01  # 1 - cos: the same picture, saved again
+_LEAST_VISITS = (
+    1.4  # times k: of fewer visits, held-out queries found a little less than was measured
+)
+
+
+def held_out_count(rows: int) -> int:
+    """Return how many rows to hold out as queries: few enough for the others to be as hard to search."""
+    return min(QUERIES, max(rows // _HELD_OUT, min(rows // 2, _ENOUGH)))
 
 
 def measure_efforts(
@@ -60,17 +70,15 @@ def measure_efforts(
 ) -> dict[int, list[GraphEffort]]:
     """Return, for each k, the least effort that promises each recall, by ascending recall.
 
-    The queries are rows of the graph. Their walks never visit their own node: it leads straight to all
-    of its neighbours, which a query that is not in the graph does not have. But the edges around it were
-    chosen while it was there. So where a walk visits hardly more nodes than there are neighbours, queries
-    that never were in the graph find less than was measured; such efforts are left out (`_LEAST_VISITS`).
+    Parameters
+    ----------
+    graph
+        A graph without the nodes of the queries (`WalkedGraph.without`).
     """
     efforts = {}
-    nodes = graph.nodes_of(truth.own)  # it reads the heads of all nodes
     for number, k in enumerate(TUNED_K):
         some = slice(None, None, 1 if k == TUNED_K[0] else 2)
-        avoided = np.ascontiguousarray(nodes[some])
-        efforts[k] = _least(graph, truth.part(some), k, allowed=allowed, avoided=avoided)
+        efforts[k] = _least(graph, truth.part(some), k, allowed=allowed)
         if progress is not None:
             progress(number + 1, len(TUNED_K))
     return efforts
@@ -82,7 +90,6 @@ def _least(
     k: int,
     *,
     allowed: NDArray[np.bool_] | None,
-    avoided: NDArray[np.uint32],
 ) -> list[GraphEffort]:
     kept: list[GraphEffort] = []
     wanted = iter(RECALLS)
@@ -90,7 +97,7 @@ def _least(
     for visits in (each for each in VISITS if each >= _LEAST_VISITS * k):
         if recall is None:
             break
-        effort = _measured(graph, truth, k, visits, allowed=allowed, avoided=avoided)
+        effort = _measured(graph, truth, k, visits, allowed=allowed)
         if effort.low < recall:
             continue
         kept.append(effort)
@@ -105,15 +112,24 @@ def _measured(
     visits: int,
     *,
     allowed: NDArray[np.bool_] | None,
-    avoided: NDArray[np.uint32],
 ) -> GraphEffort:
     started = time.perf_counter()
-    found = graph.search(
-        truth.queries, k + 1, GraphEffort(visits), allowed=allowed, avoided=avoided
-    )
+    found = graph.search(truth.queries, k + 1, GraphEffort(visits), allowed=allowed)
     qps = len(truth.queries) / (time.perf_counter() - started)
     recalls = truth.recalls(found, k)
-    return GraphEffort(visits, float(recalls.mean()), truth.low(recalls, k), qps, len(recalls))
+    return GraphEffort(visits, float(recalls.mean()), _low(truth, recalls, k), qps, len(recalls))
+
+
+def _low(truth: Truth, recalls: NDArray[np.float64], k: int) -> float:
+    """Return what recalls promise: their lower bound, also that of the queries without a twin alone.
+
+    A row that is nearly the same as the query leads to all of its neighbours. Other queries have fewer twins
+    in the collection than its own rows have.
+    """
+    low, alone = truth.low(recalls, k), truth.nearest() > _TWIN
+    if np.count_nonzero(alone) < _ENOUGH:
+        return low
+    return min(low, lower_bound(recalls[alone], k))
 
 
 def measure_costs(

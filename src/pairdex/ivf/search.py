@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from pairdex.wording import counted
 from pairdex.work.processors import usable_processors
 
 __all__ = ["InvertedIndex", "Plan", "open_index"]
+
+NeedRows = Callable[[NDArray[np.int64]], None]
+"""Called with the ids of rows (n,) that must be there."""
 
 _SMALL_SECTIONS = ("basis", "centroids", "centroid_groups", "spreads", "starts", "ids")
 
@@ -42,13 +45,21 @@ class InvertedIndex:
         C-contiguous (rows, dim) float16 arrays, usually memory maps.
     on_disk
         True if the rows should stay on disk: only the rows that are compared are read, many at once.
+    need
+        Called with the ids of rows, int64 (n,), before a search compares them; None if all rows are there.
     """
 
     def __init__(
-        self, file: IvfFile, blocks: Sequence[NDArray[np.float16]], *, on_disk: bool = False
+        self,
+        file: IvfFile,
+        blocks: Sequence[NDArray[np.float16]],
+        *,
+        on_disk: bool = False,
+        need: NeedRows | None = None,
     ) -> None:
         self.file = file
         self.on_disk = on_disk
+        self._needed = {} if need is None else {"need": need}
         self.other_from = np.inf if file.header.other_from is None else file.header.other_from
         self._mean, self._gap = np.array(file.section("basis")[:2, : file.header.dim])
         rows = [_scattered(block) for block in blocks] if on_disk else list(blocks)
@@ -161,15 +172,20 @@ class InvertedIndex:
             from_disk=self.on_disk,
             threads=threads or usable_processors(),
             kernel=kernel or "",
+            **self._needed,
         )
         report = Report(scanned, 0, compared, certified=False, exact=False)
         return Neighbours(ids, distances, report)
 
 
 def open_index(
-    path: Path, blocks: Sequence[NDArray[np.float16]], parts: list[str]
+    path: Path,
+    blocks: Sequence[NDArray[np.float16]],
+    parts: list[str],
+    *,
+    need: NeedRows | None = None,
 ) -> tuple[InvertedIndex, OperatingPoints]:
-    """Open an inverted file and its operating points.
+    """Open an inverted file and its operating points; `blocks` and `need` as in `InvertedIndex`.
 
     Everything except the codes is compared with its checksum. A damaged code can only hide a row;
     `IvfFile.verify` finds it.
@@ -191,7 +207,8 @@ def open_index(
     if points.of != file.seal:
         raise Mismatch(f"{points_path(path)} belongs to another index than {path}: {REMEDY}")
     file.verify(*_SMALL_SECTIONS)
-    return InvertedIndex(file, blocks, on_disk=points.on_disk), points
+    on_disk = points.on_disk and need is None
+    return InvertedIndex(file, blocks, on_disk=on_disk, need=need), points
 
 
 def _scattered(block: NDArray[np.float16]) -> NDArray[np.float16]:

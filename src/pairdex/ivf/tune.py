@@ -87,6 +87,10 @@ class Truth:
         near = _without(self.own, self.ids, self.distances, _RULE_K)
         return np.asarray(near.sum(axis=1) > _RULE_SUM)
 
+    def nearest(self) -> NDArray[np.float64]:
+        """Return the distance of each query's nearest row other than its own, (n,)."""
+        return _without(self.own, self.ids, self.distances, 1)[:, 0]
+
     def low(self, recalls: NDArray[np.float64], k: int) -> float:
         """Return what these recalls promise for other queries.
 

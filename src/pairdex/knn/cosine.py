@@ -122,6 +122,8 @@ class Report:
         For an index: the recall measured with this effort when it was built.
     answered
         What answered, with which settings.
+    missing
+        The shards that did not answer, where a partial answer was asked for; it promises nothing then.
     """
 
     scanned: int
@@ -131,11 +133,12 @@ class Report:
     exact: bool = True
     recall: float | None = None
     answered: Answered = Answered()
+    missing: tuple[str, ...] = ()
 
     def of_query(self, position: int) -> Report:
         """Return the report with what answered one query; counts remain those of the batch."""
         answered = self.answered.of_query(position)
-        if position not in self.answered.exactly:
+        if position not in self.answered.exactly or self.missing:
             return replace(self, answered=answered)
         return replace(self, certified=True, exact=True, recall=None, answered=answered)
 

@@ -80,6 +80,11 @@ class Predicate:
         if ")" in sql:
             self._check_alone()
 
+    @property
+    def columns(self) -> set[str]:
+        """The lower-case names in it that may be those of columns."""
+        return self._survey.columns
+
     def mask(self, table: pa.Table) -> NDArray[np.bool_]:
         """Return which rows of `table` satisfy the filter, shape (rows,); NULL counts as no.
 

@@ -109,13 +109,13 @@ def fuse_captions(
         Up to `count` rows, and their distances. Equal scores: rows that the words found come first, then
         nearer ones.
     """
-    said, said_distances = _said(near, distances, among, nearest_among, count)
+    said, said_distances, missing = _said(near, distances, among, nearest_among, count)
     ids, places = np.unique(np.concatenate([near, said]), return_index=True)
     known = np.concatenate([distances, said_distances])[places]
     vector, keyword = ranks_of(ids, near, said)
     scores = scores_of(vector) + scores_of(keyword)
     order = np.lexsort([ids, known, keyword == 0, -scores])[:count]
-    fused = Fused(ids[order], scores[order], vector[order], keyword[order])
+    fused = Fused(ids[order], scores[order], vector[order], keyword[order], missing)
     return fused, known[order]
 
 
@@ -125,11 +125,11 @@ def _said(
     among: NDArray[np.bool_],
     nearest_among: NearestAmong,
     count: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the rows that the words found, nearest first, with their distances."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], tuple[str, ...]]:
+    """Return the rows that the words found, nearest first, with their distances; and missing shards."""
     if np.count_nonzero(among) > MAX_COMPARED:
         inside = among[near]
-        return near[inside], distances[inside]
+        return near[inside], distances[inside], ()
     found = nearest_among(count, among)
     exists = found.ids[0] >= 0
-    return found.ids[0, exists], found.distances[0, exists]
+    return found.ids[0, exists], found.distances[0, exists], found.report.missing

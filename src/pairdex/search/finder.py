@@ -28,6 +28,7 @@ from pairdex.search.pages import Page, Ranks, read_page
 from pairdex.search.picture_names import picture_note
 from pairdex.search.query import EncodedTexts, Query, TextImageEncoder, query_vector
 from pairdex.search.safety import narrowed
+from pairdex.search.searcher import Searcher
 from pairdex.search.sharded import searcher_of
 from pairdex.search.sorting import SortOrders
 from pairdex.store.own_model import find_model
@@ -36,9 +37,16 @@ from pairdex.store.store import Store, VectorField
 if TYPE_CHECKING:
     from pairdex.encoders.encoder import Encoder
 
-__all__ = ["Finder", "HasFinder"]
+__all__ = ["Finder", "HasFinder", "MakeSearcher"]
 
 _KEPT_FACETS = 64  # filters whose facets are cached; a few kilobytes each
+
+
+class MakeSearcher(Protocol):
+    """Makes what compares the vectors of a store."""
+
+    def __call__(self, store: Store, *, use_codes: bool) -> Searcher:
+        """Return the searcher of a store; see `Searcher`."""
 
 
 class Finder:
@@ -54,15 +62,23 @@ class Finder:
     use_codes
         Use codes in exact searches. Without codes, a search reads all vectors and gives the same
         answer.
+    make_searcher
+        Makes what compares the vectors: here, or on a cluster.
     """
 
     def __init__(
-        self, store: Store, *, model: StrPath | None = None, use_codes: bool = True
+        self,
+        store: Store,
+        *,
+        model: StrPath | None = None,
+        use_codes: bool = True,
+        make_searcher: MakeSearcher = searcher_of,
     ) -> None:
         self.store = store
         self.model_source = model
         self.use_codes = use_codes
-        self.searcher = searcher_of(store, use_codes=use_codes)
+        self.make_searcher = make_searcher
+        self.searcher = make_searcher(store, use_codes=use_codes)
         self._orders = SortOrders(store)
         self._facets: dict[tuple[str, str | None, str | None], Facets] = {}
         self.captions = Captions(store, writes=use_codes)
@@ -165,13 +181,14 @@ class Finder:
         *,
         on: str,
         where: str | None,
+        partial: bool = False,
     ) -> tuple[Fused, NDArray[np.float64]]:
         """Fuse the nearest rows of a text with captions that contain its words; see `fuse_captions`."""
         among = self.captions.among(words, self.store.allowed(where))
-        kind = self.kind_of(on)
+        kind, options = self.kind_of(on), SearchOptions(on=on, partial=partial)
 
         def nearest(k: int, rows: NDArray[np.bool_]) -> cosine.Neighbours:
-            return self.searcher.nearest_among(kind, vector[None, :], k, rows)
+            return self.searcher.nearest_among(kind, vector[None, :], k, rows, options)
 
         return fuse_captions(near, distances, among, nearest, count)
 

@@ -28,12 +28,15 @@ class Fused:
         The sums that order the rows.
     vector_ranks, keyword_ranks
         The rank of each row in the two rankings, from 1; 0 if the ranking lacks the row.
+    missing
+        The shards that did not answer for one of the rankings; see `cosine.Report`.
     """
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float64]
     vector_ranks: NDArray[np.int64]
     keyword_ranks: NDArray[np.int64]
+    missing: tuple[str, ...] = ()
 
     def first(self, count: int) -> Fused:
         """Return the first `count` rows."""
@@ -42,6 +45,7 @@ class Fused:
             self.scores[:count],
             self.vector_ranks[:count],
             self.keyword_ranks[:count],
+            self.missing,
         )
 
     def columns(self) -> dict[str, pa.Array]:

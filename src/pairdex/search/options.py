@@ -20,6 +20,8 @@ __all__ = ["SearchKeywords", "SearchOptions"]
 class SearchOptions:
     """The options of one search; see `Collection.search`.
 
+    With `partial`, a search of a cluster answers although shards are missing, and reports them.
+
     Raises
     ------
     InvalidArgument
@@ -39,6 +41,7 @@ class SearchOptions:
     fold: float | None = None
     exact: bool = False
     recall: float | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         check_k(self.k)

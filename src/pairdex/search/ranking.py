@@ -131,6 +131,7 @@ class CaptionHybrid(Ranking):
             near.ids, near.distances, self._among, self._nearest, count
         )
         report = replace(near.report, method="hybrid", words=self._words, certified=False)
+        report = report.with_missing(fused.missing)
         return Ranked(fused.ids, distances, report, fused.columns())
 
 

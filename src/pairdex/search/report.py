@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pairdex.knn import cosine
@@ -55,6 +55,11 @@ class SearchReport(cosine.Report):
             return report
         facts = vars(report) | {"certified": report.certified and method == "vectors"}
         return cls(**facts, method=method, words=words, note=note)
+
+    def with_missing(self, shards: tuple[str, ...]) -> SearchReport:
+        """Return the report of a search for which these shards did not answer either."""
+        missing = tuple(dict.fromkeys((*self.missing, *shards)))
+        return replace(self, missing=missing, exact=self.exact and not missing)
 
     @classmethod
     def without_vectors(

@@ -28,11 +28,13 @@ from pairdex.knn.ways import Way
 from pairdex.progress import StepProgress
 from pairdex.search.approximate import Indexes, Planned, search_by_choices
 from pairdex.search.captions import Captions
+from pairdex.search.few_rows import nearest_of_few
 from pairdex.search.neighbours import check_vectors, nearest_in_space, open_space
 from pairdex.search.options import SearchOptions
 from pairdex.search.planner import CODES, INDEX, ROWS, Situation, decide, only
 from pairdex.search.query import Query
 from pairdex.search.ranking import CaptionHybrid, Hybrid, Nearest, Ranking, distances_to
+from pairdex.store.ranged_vectors import RangedVectors
 from pairdex.store.store import Store, VectorField
 
 __all__ = ["Searcher"]
@@ -160,6 +162,9 @@ class Searcher:
 
         `options` says whether to search exactly, and the recall to reach. The queries are checked.
         """
+        few = nearest_of_few(self._store, on, queries, k, allowed)
+        if few is not None:
+            return _exact_because(few, "few rows may be found, and only these are fetched")
         index = None if options.exact else self.index(on)
         if index is not None:
             indexes = Indexes(*index, *(self.graph(on) or (None, None)))
@@ -227,7 +232,8 @@ class Searcher:
         with self._preparing:
             if on not in self._costs:
                 known = points.costs
-                if known is None or known.machine != this_machine():
+                is_ours = known is not None and known.machine == this_machine()
+                if known is None or not (is_ours or self._is_ranged(on)):
                     known = costs_of(self._store, on, index, points.efforts, pace=QUICK)
                 self._costs[on] = known
             return self._costs[on]
@@ -235,6 +241,8 @@ class Searcher:
     def _why_no_codes(self, on: VectorField) -> str | None:
         if not self._use_codes:
             return "codes are switched off"
+        if self._is_ranged(on):
+            return "the vectors are read by ranges, and codes would be fetched whole"
         if self._leaves_on_disk(on) and self.codes(on) is None:
             return "the vectors stay on disk, and codes would take the memory that this saves"
         return None
@@ -265,7 +273,7 @@ class Searcher:
         def found(count: int, among: NDArray[np.bool_] | None) -> cosine.Neighbours:
             if among is None or isinstance(space, Projection):
                 return self.nearest(space, vector[None, :], count, options)
-            return self.nearest_among(space, vector[None, :], count, among)
+            return self.nearest_among(space, vector[None, :], count, among, options)
 
         if options.keywords is not None:
             return self._by_keywords(found, query, vector, options, captions)
@@ -278,9 +286,19 @@ class Searcher:
         return CaptionHybrid(found, query.rows, words=words, among=among)
 
     def nearest_among(
-        self, on: VectorField, vectors: NDArray[Any], k: int, among: NDArray[np.bool_]
+        self,
+        on: VectorField,
+        vectors: NDArray[Any],
+        k: int,
+        among: NDArray[np.bool_],
+        options: SearchOptions,  # noqa: ARG002 - matter to searches of a cluster
     ) -> cosine.Neighbours:
         """Return the exact k nearest rows of each vector (n, dim) among flagged rows."""
+        few = nearest_of_few(self._store, on, vectors, k, among)
+        if few is not None:
+            return _exact_because(
+                few, "few captions have the words, and only their rows are fetched"
+            )
         blocks, codes = self._store.vectors(on).blocks, self.codes(on)
         metric = self._store.metric
         found = cosine.nearest(blocks, vectors, k, metric=metric, allowed=among, codes=codes)
@@ -308,6 +326,11 @@ class Searcher:
             allowed=self._store.allowed(options.where),
             distances=distances_to(self._store, space, vector),
         )
+
+    def _is_ranged(self, on: VectorField) -> bool:
+        """Return True if the vectors are read by ranges: the published costs decide then."""
+        vectors = self._store.vectors(on)
+        return isinstance(vectors, RangedVectors) and not vectors.is_whole
 
     def _leaves_on_disk(self, on: VectorField) -> bool:
         index = self.index(on)

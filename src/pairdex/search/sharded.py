@@ -18,7 +18,7 @@ from pairdex.search.planner import GRAPH, INDEX
 from pairdex.search.searcher import Searcher
 from pairdex.store.store import Store, VectorField
 
-__all__ = ["ShardedSearcher", "searcher_of"]
+__all__ = ["ShardedSearcher", "merged_report", "searcher_of"]
 
 
 def searcher_of(store: Store, *, use_codes: bool) -> Searcher:
@@ -77,10 +77,12 @@ class ShardedSearcher(Searcher):
             merging.add(found.ids, found.distances, first)
             reports.append(found.report)
             first += store.rows
-        return cosine.Neighbours(merging.ids, merging.distances, _merged(reports, len(queries)))
+        return cosine.Neighbours(
+            merging.ids, merging.distances, merged_report(reports, len(queries))
+        )
 
 
-def _merged(reports: Sequence[cosine.Report], n_queries: int) -> cosine.Report:
+def merged_report(reports: Sequence[cosine.Report], n_queries: int) -> cosine.Report:
     """Return what all shards did, and the least that they promise."""
     recalls = [report.recall for report in reports if report.recall is not None]
     return cosine.Report(

@@ -161,7 +161,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _keys_of(store: Store, column: str) -> SortKeys:
     kind = store.schema.field(column).type
-    batches = (table[column] for _, table in store.tables())
+    batches = (table[column] for _, table in store.tables([column]))
     if _is_text(kind):
         return _text_keys(column, batches)
     keys, known = [np.empty(0, _key_type(kind))], [np.empty(0, np.bool_)]

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pairdex.errors import (
+    ClusterFailed,
     CollectionBusy,
     DamagedFile,
     InvalidArgument,
@@ -34,6 +35,7 @@ ERROR = "pairdex.error"
 _STATUS: dict[type[PairdexError], int] = {
     InvalidArgument: 422,
     Mismatch: 422,
+    ClusterFailed: 503,  # a shard: until its actor is started again
     CollectionBusy: 503,
     DamagedFile: 503,  # of a collection: the service goes on when it is restored
     MissingFile: 503,

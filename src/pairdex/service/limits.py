@@ -7,6 +7,7 @@ __all__ = [
     "BODY_SECONDS",
     "BURST_SECONDS",
     "CODES_RETRIES",
+    "CONTROL_SECONDS",
     "DEFAULT_HOST",
     "DEFAULT_PICTURE_SIDE",
     "DEFAULT_PORT",
@@ -40,6 +41,7 @@ __all__ = [
     "MAX_PICTURE_SIDE",
     "MAX_RATE",
     "MAX_REDIRECTS",
+    "MAX_REPLICAS",
     "MAX_RESTART_SECONDS",
     "MAX_RESULT_IDS",
     "MAX_TOKEN_BYTES",
@@ -83,6 +85,11 @@ TURN_SECONDS = 0.05  # one of them runs alone, if others wait; most take a tenth
 WORK_SECONDS = 30.0  # for one of them, including waiting; then 503
 FILTER_SECONDS = 20.0  # for the filters of one of them, so that none keeps a worker
 GRACE_SECONDS = 10  # for requests in progress to end after Ctrl-C or SIGTERM
+
+MAX_REPLICAS = 16  # actors with the same shard; more nodes hold more shards instead
+CONTROL_SECONDS = (
+    45.0  # without Ray's control process; after 60 Ray ends the process without a word
+)
 
 MAX_WORKERS = 64  # processes of one service; each loads the model
 RESTART_SECONDS = 1.0  # before a worker that died before it answered is replaced, doubled each time

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairdex.files import json_values
-from pairdex.search import Facet, Hits, Query, hit_columns
+from pairdex.search import Facet, Hits, Query, SearchOptions, hit_columns
 from pairdex.service.catalogue import ServedCollection
 from pairdex.service.errors import ApiError
 from pairdex.service.queries import check_model, no_such_row, open_image, query_of
@@ -41,10 +41,9 @@ def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
     """Return the result of a search as a table; raises as `query_of` and `check_captions`."""
     if asked.keywords is not None:
         check_captions(served)
-    captions = served.collection.finder.captions
+    finder, captions = served.collection.finder, served.collection.finder.captions
     is_ready = not captions.exist or captions.are_ready
-    found = served.collection.search(
-        query_of(served, asked) if asked.has_query else None,
+    options = SearchOptions(
         k=asked.k,
         offset=asked.offset,
         on=asked.on,
@@ -57,6 +56,10 @@ def find_table(served: ServedCollection, asked: SearchRequest) -> Hits:
         after=asked.after,
         fold=asked.fold,
         exact=asked.exact,
+        partial=asked.partial,
+    )
+    found = (
+        finder.find(query_of(served, asked), options) if asked.has_query else finder.browse(options)
     )
     if asked.text is None or is_ready or not asked.hybrid:
         return found

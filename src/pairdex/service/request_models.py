@@ -202,6 +202,11 @@ class SearchRequest(_StrictRequest):
         description="Ignore the approximate index; search exactly. `exact` in the response says "
         "whether the result is exact.",
     )
+    partial: bool = Field(
+        False,
+        description="With a service on a cluster: answer although shards are missing, instead of with "
+        "status 503. `missing_shards` in the response names them.",
+    )
     explain: bool = Field(
         False,
         description="Say which ways the search had, what each was expected to cost and reach, and why "
@@ -256,6 +261,15 @@ class DownloadRequest(SearchRequest):
     format: Literal["jsonl", "csv", "parquet", "urls"] = Field(
         description="JSON lines, CSV, Parquet, or only the URLs, for img2dataset's txt."
     )
+
+    @model_validator(mode="after")
+    def _whole(self) -> DownloadRequest:
+        if self.partial:
+            raise InvalidArgument(
+                "a file cannot say which shards are missing in it: leave out partial",
+                field="partial",
+            )
+        return self
 
 
 class FacetsRequest(_StrictRequest):

@@ -205,6 +205,11 @@ class SearchResponse(BaseModel):
         None,
         description="Only with `explain`: the ways of this search; empty if it compared no vectors.",
     )
+    missing_shards: list[str] | None = Field(
+        None,
+        description="Only with `partial`: the shards that did not answer. If there are any, nearer rows may "
+        "exist in them, and `exact` is false.",
+    )
     on: str = Field(description="What was searched, as in the request.")
     safe: bool = Field(description="True if the search was limited to rows known to be safe.")
     seconds: float = Field(description="Time that the service spent on the search.")

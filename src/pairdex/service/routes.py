@@ -106,6 +106,8 @@ async def search(
         "safe": lookup.wants_safe(served, asked.safe),
         "seconds": seconds,
     }
+    if asked.partial:
+        content["missing_shards"] = list(found.report.missing)
     if asked.explain:
         content["explain"] = [one.as_json() for one in found.report.answered.choices]
     started = time.perf_counter()
@@ -141,6 +143,7 @@ async def _found(
             offset=asked.offset,
             exact=asked.exact,
             hybrid=asked.hybrid,
+            is_partial=asked.partial,
         )
     return await _workers(request).run(partial(lookup.find, served, asked))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pairdex.knn import cosine
 from pairdex.knn.distance import similarity
-from pairdex.search import Query, SearchReport, as_hit
+from pairdex.search import Query, SearchOptions, SearchReport, as_hit
 from pairdex.search.hybrid import VECTOR_DEPTH
 from pairdex.service import limits
 from pairdex.service.batches import Batches
@@ -58,6 +58,7 @@ class _Key:
     on: str
     where: str | None
     exact: bool
+    is_partial: bool
     k_class: int
 
 
@@ -81,6 +82,7 @@ class Searches:
         offset: int,
         exact: bool = False,
         hybrid: bool = False,
+        is_partial: bool = False,
     ) -> SearchResult:
         """Return the hits that `Collection.search` finds.
 
@@ -88,6 +90,8 @@ class Searches:
         ----------
         hybrid
             Also rank a text by captions that contain its words.
+        is_partial
+            Answer although shards of a cluster are missing.
 
         Raises
         ------
@@ -101,7 +105,7 @@ class Searches:
         vector = served.collection.query_vector(query, on=on, encoder=_Encoded(read))
         wanted = _Wanted(vector, k, offset, query.rows, words, note)
         k_class = max(_LEAST_K, 1 << (wanted.neighbours - 1).bit_length())
-        key = _Key(served, on, where, exact, k_class)
+        key = _Key(served, on, where, exact, is_partial, k_class)
         batches = self._searching.get(key)
         if batches is None:
             self._forget_idle()
@@ -131,7 +135,11 @@ class Searches:
         collection = key.served.collection
         k = max(wanted.neighbours for wanted in batch)
         vectors = np.stack([wanted.vector for wanted in batch])
-        found = collection.nearest(vectors, k, on=key.on, where=key.where, exact=key.exact)
+        if key.is_partial:
+            options = SearchOptions(k, on=key.on, where=key.where, exact=key.exact, partial=True)
+            found = collection.finder.nearest(vectors, options)
+        else:
+            found = collection.nearest(vectors, k, on=key.on, where=key.where, exact=key.exact)
         searched = time.perf_counter()
         self._metrics.stage("search", searched - started)
         rows = zip(batch, found.ids, found.distances, strict=True)
@@ -196,10 +204,16 @@ def _result(
         return SearchResult(_hits(key.served, near[0][page], near[1][page]), facts)
     finder = key.served.collection.finder
     fused, distances = finder.fuse_captions(
-        *near, wanted.words, wanted.vector, wanted.offset + wanted.k, on=key.on, where=key.where
+        *near,
+        wanted.words,
+        wanted.vector,
+        wanted.offset + wanted.k,
+        on=key.on,
+        where=key.where,
+        partial=key.is_partial,
     )
     why = fused.rows()[page]
-    facts = SearchReport.of(report, "hybrid", wanted.words)
+    facts = SearchReport.of(report, "hybrid", wanted.words).with_missing(fused.missing)
     return SearchResult(_hits(key.served, fused.ids[page], distances[page], why), facts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -14,8 +15,15 @@ from pairdex.progress import Progress
 from pairdex.service.access import check_hosts, check_token
 from pairdex.service.app import LOOPBACK_HOSTS, make_app
 from pairdex.service.catalogue import Served, opened
+from pairdex.service.cluster import ClusterOptions, ControlWatch, spread
 from pairdex.service.http_protocol import LimitedHttpProtocol
-from pairdex.service.limits import DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS, MAX_WORKERS
+from pairdex.service.limits import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    GRACE_SECONDS,
+    MAX_REPLICAS,
+    MAX_WORKERS,
+)
 from pairdex.service.listening import (
     is_loopback,
     listen,
@@ -44,6 +52,8 @@ def serve(
     policy: Policy = CLOSED,
     proxy: ReverseProxy = DIRECT,
     workers: int = 1,
+    cluster: str | None = None,
+    replicas: int = 1,
     configure: Callable[[], None] | None = None,
     ready: Callable[[str], None] | None = None,
     progress: Progress | None = None,
@@ -69,6 +79,10 @@ def serve(
         The reverse proxy in front of the service.
     workers
         Number of processes that answer. They share the socket and the mapped files.
+    cluster
+        Compare vectors on the nodes of this Ray cluster: host:port, or auto. One process then answers.
+    replicas
+        Number of nodes that hold each shard, with a cluster.
     configure
         Called first in each process, for example to set up its log. With several workers it must
         be picklable, and the program needs `if __name__ == "__main__"`.
@@ -84,12 +98,17 @@ def serve(
         The address cannot be used, no collection is given, or another argument is invalid.
     MissingFile, DamagedFile, UnsupportedFormat
         A path has no collection, a damaged one, or one of a newer format version.
+    MissingExtra
+        Ray is not installed.
+    ClusterFailed
+        The cluster cannot be used, or its control process was lost.
     PairdexError
         A worker ended before it answered.
     """
     check_token(token)
     check_hosts(hosts)
     _check(workers, unix_socket, proxy)
+    _check_cluster(cluster, replicas, workers)
     if configure is not None:
         configure()
     each = opened(collections)
@@ -106,7 +125,9 @@ def serve(
             ready(url)
 
     try:
-        if workers > 1:
+        if cluster is not None:
+            _serve_from(ClusterOptions(cluster, replicas), task, listening, announce, progress)
+        elif workers > 1:
             WorkerGroup(task, listening, workers).run(ready=announce, progress=progress)
         else:
             run_task(task, listening, ready=announce, progress=progress)
@@ -116,6 +137,20 @@ def serve(
             remove_socket(file)
 
 
+def _serve_from(
+    cluster: ClusterOptions,
+    task: WorkerTask,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    progress: Progress | None,
+) -> None:
+    """Serve with the vectors on a cluster, until a signal ends it or the control process is lost."""
+    with spread(task.collections, cluster) as (collections, control):
+        on_cluster = replace(task, collections=tuple(collections))
+        run_task(on_cluster, listening, ready=ready, progress=progress, control=control)
+        control.check()
+
+
 def run_task(
     task: WorkerTask,
     listening: socket.socket,
@@ -123,6 +158,7 @@ def run_task(
     ready: Callable[[], None],
     processes: WorkerFolder | None = None,
     progress: Progress | None,
+    control: ControlWatch | None = None,
 ) -> None:
     """Serve on a socket in this process until a signal ends it, then raise that signal again.
 
@@ -134,6 +170,8 @@ def run_task(
         The folder of the group that this process belongs to; None if it serves alone.
     progress
         Called from another thread as (step, rows done, rows) while the service warms.
+    control
+        The control process of the cluster that the service needs; serving ends if it is lost.
     """
     app = make_app(
         task.collections,
@@ -155,7 +193,24 @@ def run_task(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, ready=ready).run([listening])
+    server = _Server(config, ready=ready)
+    if control is not None:
+        control.start(lambda: setattr(server, "should_exit", True))
+    server.run([listening])
+
+
+def _check_cluster(cluster: str | None, replicas: int, workers: int) -> None:
+    if cluster is None and replicas != 1:
+        raise InvalidArgument("replicas are for a cluster; name one", field="replicas")
+    if cluster is not None and workers > 1:
+        raise InvalidArgument(
+            "with a cluster, one process answers; start the command several times for more",
+            field="workers",
+        )
+    if not 1 <= replicas <= MAX_REPLICAS:
+        raise InvalidArgument(
+            f"the number of replicas is {replicas}, expected 1 to {MAX_REPLICAS}", field="replicas"
+        )
 
 
 def _check(workers: int, unix_socket: str | Path | None, proxy: ReverseProxy) -> None:

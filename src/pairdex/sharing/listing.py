@@ -19,13 +19,21 @@ from pairdex.sharing.contents import FOLDERS
 from pairdex.store.manifest import MANIFEST, Manifest
 from pairdex.store.removed import REMOVED
 
-__all__ = ["LISTING", "LISTING_LIMIT_BYTES", "Listing", "PublishedFile", "parse_listing"]
+__all__ = [
+    "LISTING",
+    "LISTING_LIMIT_BYTES",
+    "BlockSums",
+    "Listing",
+    "PublishedFile",
+    "parse_listing",
+]
 
 LISTING = "published.json"
 LISTING_LIMIT_BYTES = 256 << 20  # two million files
 
 _FORMAT, _VERSION = "pairdex-published", 1
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
+_LEAST_BLOCK_BYTES, _MOST_BLOCK_BYTES = 1 << 12, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -47,16 +55,30 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
+class BlockSums:
+    """The checksums of a file's blocks of `block_bytes`, the last one shorter: 16 bytes each, XXH3-128.
+
+    They are the content of `object`, which has the XXH3-128 `checksum`.
+    """
+
+    object: str
+    checksum: str
+    block_bytes: int
+
+
+@dataclass(frozen=True)
 class Listing:
     """The content of `published.json`.
 
-    `retired` are objects that only the list before this one named; the next push removes them.
+    `retired` are objects that only the list before this one named; the next push removes them. `blocks`
+    has the checksums of the blocks of large files, by path.
     """
 
     collection: str
     created_by: str
     files: list[PublishedFile]
     retired: list[str] = field(default_factory=list)
+    blocks: dict[str, BlockSums] = field(default_factory=dict)
 
     @property
     def total_bytes(self) -> int:
@@ -68,12 +90,19 @@ class Listing:
         """The files by their path."""
         return {file.path: file for file in self.files}
 
+    @property
+    def block_objects(self) -> set[str]:
+        """The names of the objects that hold checksums of blocks."""
+        return {sums.object for sums in self.blocks.values()}
+
     def sealed(self) -> bytes:
         """Return the bytes of `published.json`."""
         content = asdict(self)
         for file in content["files"]:
             if file["object"] is None:
                 del file["object"]
+        if not self.blocks:  # earlier releases did not write this key
+            del content["blocks"]
         return sealed({"format": _FORMAT, "version": _VERSION, **content})
 
     def check_has(self, manifest: Manifest, where: str) -> None:
@@ -116,6 +145,7 @@ def parse_listing(data: bytes, where: str) -> Listing:
             raise DamagedFile(f"{place} is damaged: {file.path} has no size or checksum; {remedy}")
     for name in listing.retired:
         _check_object(name, place)
+    _check_blocks(listing, f"{place} is damaged", remedy)
     return listing
 
 
@@ -146,6 +176,16 @@ def _check_object(name: str, place: str) -> None:
     local_name(name, place)
     if name == LISTING or any(character in name for character in "?#%"):
         raise UnsupportedFormat(f"{place} names the object {name[:120]!r}, which is refused")
+
+
+def _check_blocks(listing: Listing, place: str, remedy: str) -> None:
+    """Refuse checksums of blocks that no push writes."""
+    known = listing.by_path
+    for path, sums in listing.blocks.items():
+        _check_object(sums.object, place)
+        is_size = _LEAST_BLOCK_BYTES <= sums.block_bytes <= _MOST_BLOCK_BYTES
+        if path not in known or not is_size or not _CHECKSUM.fullmatch(sums.checksum):
+            raise DamagedFile(f"{place}: the blocks of {path[:120]!r} are wrong; {remedy}")
 
 
 def _is_hidden(path: str) -> bool:

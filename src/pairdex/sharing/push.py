@@ -22,6 +22,7 @@ from pairdex.errors import InvalidArgument, Mismatch
 from pairdex.files import checksums
 from pairdex.parts.places import local_place
 from pairdex.progress import Meter, Progress, StepProgress, at_step
+from pairdex.sharing.block_sums import with_block_sums
 from pairdex.sharing.contents import derived_files, without_places
 from pairdex.sharing.folder_target import FolderTarget
 from pairdex.sharing.held import Held, read_held
@@ -133,10 +134,14 @@ def push_files(
     if isinstance(target, FolderTarget):
         target.check_free(folder, manifest, published=held is not None)
     uploads = _uploads(folder, manifest, at_step(progress, "comparing"))
-    listing = _listed(manifest, uploads, None if held is None else held.listing)
+    before = None if held is None else held.listing
+    listing = _listed(manifest, uploads, before)
+    listing, sums = with_block_sums(listing, uploads, before, at_step(progress, "summing blocks"))
     parse_listing(listing.sealed(), str(place))  # what no pull would take is not sent
-    sent = _send(_new(uploads, listing, held), target, jobs, at_step(progress, "sending"))
-    if held is None or held.listing.files != listing.files:
+    new = _new(uploads, listing, held)
+    sent = _send([*new, *sums], target, jobs, at_step(progress, "sending"))
+    sent = [each for each in sent if each.name not in listing.block_objects]
+    if before is None or (before.files, before.blocks) != (listing.files, listing.blocks):
         _publish(listing, held, target)
     return PushReport(
         url=str(place),
@@ -260,7 +265,8 @@ class _Sending:
 
 def _publish(listing: Listing, held: Held | None, target: Target) -> None:
     """Make the list visible, and remove the objects that neither it nor the one before names."""
-    old = set() if held is None else {*held.listing.retired} - {file.name for file in listing.files}
+    named = {file.name for file in listing.files} | listing.block_objects
+    old = set() if held is None else {*held.listing.retired} - named
     version = None if held is None else held.version
     target.publish(LISTING, listing.sealed(), version, sorted(old))
 

@@ -21,7 +21,7 @@ from pairdex.files import atomic
 from pairdex.store.cells import Cells, cells_of
 from pairdex.wording import counted
 
-__all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "writing_metadata"]
+__all__ = ["BATCH_ROWS", "MetadataFile", "MetadataWriter", "by_batch", "writing_metadata"]
 
 BATCH_ROWS = 16_384  # small enough to read a few rows cheaply, large enough to scan fast
 _KEPT_BATCHES = 1_024  # batches whose cells stay open: about 10 MB, for 16 million rows
@@ -65,7 +65,8 @@ def writing_metadata(path: Path, schema: pa.Schema) -> Iterator[MetadataWriter]:
 class MetadataFile:
     """The metadata of one part.
 
-    It is memory-mapped; with `mapped=False` it is read batch by batch, which keeps memory constant.
+    It is memory-mapped; with `mapped=False` it is read batch by batch, which keeps memory constant. With
+    `content`, that is the mapped content of the file.
 
     Raises
     ------
@@ -80,15 +81,15 @@ class MetadataFile:
         *,
         mapped: bool = True,
         remedy: str = "build the collection again",
+        content: pa.Buffer | None = None,
     ) -> None:
-        opened = pa.memory_map if mapped else pa.OSFile
         self._path = path
         self._remedy = remedy
         self._rows = rows
-        self._validated: set[int] = set()  # batches
+        self._validated: set[tuple[int, tuple[str, ...] | None]] = set()  # batches, by columns
         self._cells: dict[int, Cells] = {}  # by batch, in the order of opening
         try:
-            self._file = pa.ipc.open_file(opened(os.fsencode(path)))
+            self._file = pa.ipc.open_file(_opened(path, content, mapped=mapped))
             self.schema: pa.Schema = self._file.schema
             self.schema.names  # noqa: B018 - decodes them
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -100,23 +101,42 @@ class MetadataFile:
                 f"it has {counted(self._file.num_record_batches, 'batch')}, expected those of {counted(rows, 'row')}"
             )
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, one batch at a time."""
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order, one batch at a time: these columns, at least one; None for all."""
         for index in range(self._file.num_record_batches):
-            yield self.table(index)
+            yield self.table(index, columns)
 
-    def table(self, index: int) -> pa.Table:
+    def table(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of one batch: at most BATCH_ROWS, starting at row index x BATCH_ROWS."""
-        return pa.Table.from_batches([self._checked(index)])
+        return pa.Table.from_batches([self._checked(index, columns=columns)])
 
-    def take(self, rows: NDArray[np.int64]) -> pa.Table:
+    def batch(self, index: int) -> pa.RecordBatch:
+        """Return a batch whose values are not validated: for the places of its buffers.
+
+        Raises
+        ------
+        DamagedFile
+            Its header is damaged, or it has another number of rows.
+        """
+        try:
+            batch = self._file.get_batch(index)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        if len(batch) != self._batch_rows(index):
+            raise self._wrong_batch(index, batch)
+        return batch
+
+    def take(self, rows: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
         """Return the given rows, all in range, in the given order."""
         order = np.argsort(rows, kind="stable")
         pieces = [
-            self._checked(index, inside).take(pa.array(inside))
-            for index, inside in _by_batch(rows[order])
+            self._checked(index, inside, columns).take(pa.array(inside))
+            for index, inside in by_batch(rows[order])
         ]
-        taken = pa.Table.from_batches(pieces, self.schema)
+        schema = self.schema
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
+        taken = pa.Table.from_batches(pieces, schema)
         return taken.take(pa.array(np.argsort(order, kind="stable")))
 
     def values(self, rows: Sequence[int]) -> list[list[Any]]:
@@ -139,22 +159,29 @@ class MetadataFile:
                 self._cells.pop(next(iter(self._cells)), None)
         return cells
 
-    def _checked(self, index: int, rows: NDArray[np.int64] | None = None) -> pa.RecordBatch:
+    def _checked(
+        self,
+        index: int,
+        rows: NDArray[np.int64] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.RecordBatch:
         """Return a batch after validating the given rows of it, or all rows.
 
         Damaged offsets would make Arrow read other memory. A whole batch is validated at most once; for
         a few rows only these rows are validated.
         """
+        key = (index, None if columns is None else tuple(columns))
+        is_known = key in self._validated or (index, None) in self._validated
+        batch = self.batch(index)
+        if columns is not None:
+            batch = batch.select(list(columns))
         try:
-            batch = self._file.get_batch(index)
-            if len(batch) != self._batch_rows(index):
-                raise self._wrong_batch(index, batch)
-            if index not in self._validated and rows is not None and len(rows) <= _FEW_ROWS:
+            if not is_known and rows is not None and len(rows) <= _FEW_ROWS:
                 for row in rows:
                     batch.slice(row, 1).validate(full=True)
-            elif index not in self._validated:
+            elif not is_known:
                 batch.validate(full=True)
-                self._validated.add(index)
+                self._validated.add(key)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
         return batch
@@ -173,7 +200,13 @@ class MetadataFile:
         )
 
 
-def _by_batch(rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _opened(path: Path, content: pa.Buffer | None, *, mapped: bool) -> pa.NativeFile:
+    if content is not None:
+        return pa.BufferReader(content)
+    return (pa.memory_map if mapped else pa.OSFile)(os.fsencode(path))
+
+
+def by_batch(rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Split ascending rows by the batch that holds them."""
     batches, starts = np.unique(rows // BATCH_ROWS, return_index=True)
     for batch, inside in zip(batches, np.split(rows, starts[1:]), strict=True):

@@ -22,11 +22,13 @@ from pairdex.files.sealed_json import read_sealed, sealed
 from pairdex.files.typed_json import sealed_record
 from pairdex.store.manifest import Manifest, PartEntry, VectorField
 from pairdex.store.metadata import MetadataFile
+from pairdex.store.ranged_metadata import RangedMetadata
 
 __all__ = [
     "NOTE",
     "SCORES",
     "Joined",
+    "PartMetadata",
     "ScoreNote",
     "ScoredPart",
     "joined",
@@ -37,6 +39,7 @@ __all__ = [
     "score_folder",
     "score_names",
     "with_same_scores",
+    "with_scores",
     "write_score",
 ]
 
@@ -150,23 +153,34 @@ class Joined:
     """A part's metadata followed by its computed columns, with the methods of `MetadataFile`."""
 
     def __init__(
-        self, metadata: MetadataFile, columns: Sequence[tuple[str, MetadataFile | None]]
+        self,
+        metadata: MetadataFile | RangedMetadata,
+        columns: Sequence[tuple[str, MetadataFile | None]],
     ) -> None:
         self._metadata = metadata
         self._columns = columns
         fields = [pa.field(name, TYPE) for name, _ in columns]
         self.schema: pa.Schema = pa.schema([*metadata.schema, *fields])
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, one batch at a time."""
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order, one batch at a time; see `MetadataFile.tables`."""
         values = [None if file is None else file.tables() for _, file in self._columns]
-        for table in self._metadata.tables():
-            yield self._with(table, [None if one is None else next(one) for one in values])
+        for table in self._metadata.tables(self._released(columns)):
+            more = [None if one is None else next(one) for one in values]
+            yield _selected(self._with(table, more), columns)
 
-    def take(self, rows: NDArray[np.int64]) -> pa.Table:
+    def take(self, rows: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
         """Return the given rows, all in range, in the given order."""
         values = [None if file is None else file.take(rows) for _, file in self._columns]
-        return self._with(self._metadata.take(rows), values)
+        table = self._with(self._metadata.take(rows, self._released(columns)), values)
+        return _selected(table, columns)
+
+    def _released(self, columns: Sequence[str] | None) -> Sequence[str] | None:
+        """Return the columns to read of the metadata, at least one."""
+        if columns is None:
+            return None
+        names = self._metadata.schema.names
+        return [name for name in columns if name in names] or names[-1:]
 
     def values(self, rows: Sequence[int]) -> list[list[Any]]:
         """Return the given rows, all in range, as lists of JSON values, one per column."""
@@ -194,9 +208,17 @@ class Joined:
         return table
 
 
+PartMetadata = MetadataFile | RangedMetadata | Joined
+"""The metadata of one part, whichever way it is read."""
+
+
+def _selected(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    return table if columns is None else table.select(list(columns))
+
+
 def joined(
-    collection: Path, manifest: Manifest, metadata: Sequence[MetadataFile]
-) -> list[MetadataFile | Joined]:
+    collection: Path, manifest: Manifest, metadata: Sequence[MetadataFile | RangedMetadata]
+) -> list[PartMetadata]:
     """Join the computed columns to the metadata of each part.
 
     Raises
@@ -220,11 +242,18 @@ def joined(
     return [Joined(file, inner) for file, inner in zip(metadata, columns, strict=True)]
 
 
-def with_same_scores(files: Sequence[MetadataFile | Joined]) -> list[MetadataFile | Joined]:
+def with_same_scores(files: Sequence[PartMetadata]) -> list[PartMetadata]:
     """Return the metadata of parts of several collections, each with the computed columns of all."""
+    names = {name for one in files if isinstance(one, Joined) for name in one.names}
+    return with_scores(files, sorted(names))
+
+
+def with_scores(files: Sequence[PartMetadata], names: Sequence[str]) -> list[PartMetadata]:
+    """Return the metadata of parts with these computed columns; those that a part lacks are null."""
+    if not names:
+        return list(files)
     parts = [one if isinstance(one, Joined) else Joined(one, []) for one in files]
-    names = sorted({name for part in parts for name in part.names})
-    return [part.having(names) for part in parts] if names else list(files)
+    return [part.having(names) for part in parts]
 
 
 def open_values(collection: Path, part: ScoredPart | None) -> MetadataFile | None:

@@ -5,22 +5,28 @@ Each shard records its own removed rows and scores, so that it hides the same ro
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from pairdex.errors import Mismatch
 from pairdex.files import checksums
 from pairdex.store.manifest import VectorField, is_sharded
-from pairdex.store.metadata import MetadataFile
 from pairdex.store.removed import Tombstones
-from pairdex.store.scores import Joined, with_same_scores
+from pairdex.store.scores import (
+    PartMetadata,
+    score_names,
+    with_same_scores,
+    with_scores,
+)
 from pairdex.store.shard_list import joined_manifest, read_shard_list
 from pairdex.store.store import Store
 from pairdex.store.vectors_view import VectorsView
 from pairdex.work.reopened import Reopened
 
-__all__ = ["ShardedStore", "open_store", "reopened"]
+__all__ = ["ShardedStore", "open_shard", "open_store", "reopened"]
 
 
 def open_store(path: Path, *, mapped: bool = True) -> Store:
@@ -35,6 +41,37 @@ def open_store(path: Path, *, mapped: bool = True) -> Store:
         As `Store`; or the shards do not fit together.
     """
     return ShardedStore(path, mapped=mapped) if is_sharded(path) else Store(path, mapped=mapped)
+
+
+def open_shard(path: Path, number: int) -> Store:
+    """Open one shard of a sharded collection, without opening the others; rows count from 0 in it.
+
+    Filters see what they see in the whole collection: its ids, and its computed columns.
+
+    Raises
+    ------
+    MissingFile, DamagedFile, UnsupportedFormat, Mismatch
+        As `open_store`; or the collection has fewer shards.
+    """
+    shards = read_shard_list(path).shards
+    if number >= len(shards):
+        raise Mismatch(f"{path} has {len(shards)} shards now, and shard {number} was asked for")
+    names = {name for shard in shards for name in score_names(path / shard.path)}
+    first_id = sum(shard.rows for shard in shards[:number])
+    return _ShardOfWhole(path / shards[number].path, first_id, sorted(names))
+
+
+class _ShardOfWhole(Store):
+    """A shard whose filters see the ids and computed columns of the whole collection."""
+
+    def __init__(self, path: Path, first_id: int, names: list[str]) -> None:
+        super().__init__(path)
+        self.metadata_files = with_scores(self.metadata_files, names)
+        self._first_id = first_id
+
+    def _long_tables(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+        for first, table in super()._long_tables(columns):
+            yield self._first_id + first, table
 
 
 def reopened(store: Store) -> Reopened[Store]:
@@ -98,7 +135,7 @@ class ShardedStore(Store):
         return VectorsView(blocks, self.dim)
 
 
-def _metadata(shards: tuple[Store, ...]) -> list[MetadataFile | Joined]:
+def _metadata(shards: tuple[Store, ...]) -> list[PartMetadata]:
     """Return the metadata of all parts; a score that only some shards have is null in the others."""
     files = [file for shard in shards for file in shard.metadata_files]
     return with_same_scores(files)

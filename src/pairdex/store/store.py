@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -21,12 +22,22 @@ from pairdex.knn.distance import Metric
 from pairdex.store.manifest import Manifest, PartEntry, VectorField, read_manifest
 from pairdex.store.mask_cache import MaskCache
 from pairdex.store.metadata import MetadataFile
+from pairdex.store.ranged_file import RangedFile
+from pairdex.store.ranged_metadata import RangedMetadata
+from pairdex.store.ranged_vectors import RangedVectors
 from pairdex.store.removed import State, Tombstones, missing, read_removed, state_of
-from pairdex.store.scores import Joined, joined
+from pairdex.store.scores import PartMetadata, joined
 from pairdex.store.vectors_view import VectorsView
 from pairdex.wording import counted
 
-__all__ = ["Published", "Store", "VectorField", "as_ids", "check_size", "named_ids"]
+__all__ = [
+    "Published",
+    "Store",
+    "VectorField",
+    "as_ids",
+    "check_size",
+    "named_ids",
+]
 
 
 class Published(Protocol):
@@ -38,6 +49,9 @@ class Published(Protocol):
 
     def need(self, *names: str) -> None:
         """Have files, if they are published: of these names or patterns, or in folders that end with `/`."""
+
+    def ranged(self, name: str) -> RangedFile | None:
+        """Return a file to read by ranges; None if it is here, or can only be fetched whole."""
 
     def has_all(self, *names: str) -> bool:
         """Return whether all of these files are published."""
@@ -84,18 +98,10 @@ class Store:
         if published is not None:
             self.published = published
         manifest = read_manifest(path)
-        self.need("metadata/", "scores/")
-        for file in manifest.files():
-            if published is None or file.path.startswith("metadata/"):
+        if published is None:
+            for file in manifest.files():
                 check_size(path / file.path, file.bytes)
-        released = [
-            MetadataFile(path / part.files["metadata"].path, part.rows, mapped=mapped)
-            for part in manifest.parts
-        ]
-        for part, metadata in zip(manifest.parts, released, strict=True):
-            _check_columns(
-                path / part.files["metadata"].path, metadata.schema, released[0].schema, manifest
-            )
+        released = self._metadata_of(path, manifest, mapped=mapped)
         self.shards: tuple[Store, ...] = ()
         self._begin(path, manifest, joined(path, manifest, released))
         self._removed: tuple[State | None, Tombstones | None] = (None, None)
@@ -110,9 +116,30 @@ class Store:
         if self.published is not None:
             self.published.need(*names)
 
-    def _begin(
-        self, path: Path, manifest: Manifest, metadata: Sequence[MetadataFile | Joined]
-    ) -> None:
+    def _metadata_of(
+        self, path: Path, manifest: Manifest, *, mapped: bool
+    ) -> list[MetadataFile | RangedMetadata]:
+        """Open the metadata of all parts; of a published collection, by ranges where that is possible."""
+        places = [part.files["metadata"].path for part in manifest.parts]
+        ranged = [self._ranged(one) for one in places]
+        self.need("scores/", *(one for one, by in zip(places, ranged, strict=True) if by is None))
+        released: list[MetadataFile | RangedMetadata] = []
+        for part, place, file in zip(manifest.parts, places, ranged, strict=True):
+            if file is not None:
+                first = released[0].schema if released else None
+                released.append(RangedMetadata(file, part.rows, first))
+            else:
+                check_size(path / place, part.files["metadata"].bytes)
+                released.append(MetadataFile(path / place, part.rows, mapped=mapped))
+            schema, first = released[-1].schema, released[0].schema
+            _check_columns(path / place, schema, first, manifest)
+        return released
+
+    def _ranged(self, name: str) -> RangedFile | None:
+        """Return a published file that is read by ranges."""
+        return None if self.published is None else self.published.ranged(name)
+
+    def _begin(self, path: Path, manifest: Manifest, metadata: Sequence[PartMetadata]) -> None:
         self.path = path
         self.manifest = manifest
         self.rows = manifest.rows
@@ -248,16 +275,19 @@ class Store:
         """Return the metadata of rows as `take` does, but allow removed rows."""
         self.check_range(ids)
         self._check_columns(columns)
+        names = None if columns is None else list(columns)
         where = np.searchsorted(self._ends, ids, side="right")
-        pieces, places = [self.schema.empty_table()], []
+        empty = self.schema.empty_table()
+        pieces, places = [empty if names is None else empty.select(names)], []
         for index in np.unique(where):
             place = np.flatnonzero(where == index)
-            pieces.append(self.metadata_files[index].take(ids[place] - self.first_id(int(index))))
+            rows = ids[place] - self.first_id(int(index))
+            pieces.append(self.metadata_files[index].take(rows, names))
             places.append(place)
         table = pa.concat_tables(pieces)
         if places:
             table = table.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
-        return table if columns is None else table.select(list(columns))
+        return table
 
     def values(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Return rows, all in range, as dictionaries of JSON values; removed rows are allowed.
@@ -272,22 +302,26 @@ class Store:
             found.append(dict(zip(names, values, strict=True)))
         return found
 
-    def tables(self) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the metadata of all rows, including removed rows, in order: (first id, table of one batch)."""
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the metadata of all rows, including removed rows, in order: (first id, table of one batch).
+
+        `columns` are the columns to read, at least one; None for all.
+        """
         first = 0
         for metadata in self.metadata_files:
-            for table in metadata.tables():
+            for table in metadata.tables(columns):
                 yield first, table
                 first += len(table)
 
-    def _long_tables(self) -> Iterator[tuple[int, pa.Table]]:
+    def _long_tables(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """Yield the same as `tables` in fewer and longer tables, without a copy; at least one."""
-        first, waiting = 0, self.schema.empty_table()
-        for _, table in self.tables():
+        empty = self.schema.empty_table().select(columns)
+        first, waiting = 0, empty
+        for _, table in self.tables(columns):
             waiting = pa.concat_tables([waiting, table])
             if len(waiting) >= _FILTERED_ROWS:
                 yield first, waiting
-                first, waiting = first + len(waiting), self.schema.empty_table()
+                first, waiting = first + len(waiting), empty
         if len(waiting) or not first:
             yield first, waiting
 
@@ -308,8 +342,21 @@ class Store:
         known = self._masks.get(where)
         if known is not None:
             return known
-        masks = self._masks_of(where, self._long_tables())
+        masks = self._masks_of(where, self._long_tables(self._columns_of(where)))
         return self._masks.keep(where, np.concatenate(masks))
+
+    def _columns_of(self, where: str) -> list[str]:
+        """Return the columns that a filter needs, at least one; all of them unless they are read by ranges."""
+        names = list(self.schema.names)
+        if self.published is None:
+            return names
+        self.check_filter(where)  # while all columns are known: it names those that exist
+        from pairdex.predicate import Predicate  # noqa: PLC0415 - DuckDB loads slowly
+
+        named = Predicate(where).columns
+        found = [name for name in names if name.lower() in named]
+        numbers = [field.name for field in self.schema if pa.types.is_primitive(field.type)]
+        return found or numbers[:1] or names[:1]
 
     def knows(self, where: str) -> bool:
         """Whether the mask of a filter is cached, so that the filter need not be checked again."""
@@ -374,9 +421,17 @@ class Store:
             )
 
     def _opened(self, on: VectorField) -> VectorsView:
-        blocks = []
-        self.need(*(part.files[on].path for part in self.manifest.parts))
-        for part in self.manifest.parts:
+        files = [self._ranged(part.files[on].path) for part in self.manifest.parts]
+        if any(file is not None for file in files):
+            rows = [part.rows for part in self.manifest.parts]
+            return RangedVectors(files, rows, self.dim, partial(self._blocks, on))
+        return VectorsView(self._blocks(on, range(len(files))), self.dim)
+
+    def _blocks(self, on: VectorField, indexes: Sequence[int]) -> list[NDArray[np.float16]]:
+        """Map the vectors of parts; those of a published collection are fetched whole."""
+        blocks, parts = [], [self.manifest.parts[index] for index in indexes]
+        self.need(*(part.files[on].path for part in parts))
+        for part in parts:
             file = open_vectors(self.path / part.files[on].path)
             if (file.rows, file.dim) != (part.rows, self.dim):
                 raise DamagedFile(
@@ -384,7 +439,7 @@ class Store:
                     f"manifest says {part.rows:,} of {self.dim}; build the collection again"
                 )
             blocks.append(file.mapped())
-        return VectorsView(blocks, self.dim)
+        return blocks
 
     def _check_columns(self, columns: Iterable[str] | None) -> None:
         unknown = [name for name in columns or () if name not in self.schema.names]

@@ -26,10 +26,18 @@ class VectorsView:
     def __init__(
         self, blocks: Sequence[NDArray[Any]], dim: int, dtype: np.dtype[Any] = _FLOAT16
     ) -> None:
-        self.blocks = tuple(blocks)
-        self._starts = np.cumsum([0, *(len(block) for block in blocks)], dtype=np.int64)
+        self._blocks = tuple(blocks)
+        self._measure([len(block) for block in blocks], dim, dtype)
+
+    def _measure(self, lengths: Sequence[int], dim: int, dtype: np.dtype[Any]) -> None:
+        self._starts = np.cumsum([0, *lengths], dtype=np.int64)
         self.shape = (int(self._starts[-1]), dim)
         self.dtype = dtype
+
+    @property
+    def blocks(self) -> tuple[NDArray[Any], ...]:
+        """All rows, as the memory maps of the parts."""
+        return self._blocks
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -73,9 +81,11 @@ class VectorsView:
         return key.astype(np.int64)
 
     def _range(self, start: int, stop: int) -> NDArray[np.float16]:
+        begins, ends = self._starts[:-1], self._starts[1:]
         pieces = [
-            block[max(0, start - first) : max(0, stop - first)]
-            for block, first in zip(self.blocks, self._starts, strict=False)
+            self._piece(index, max(0, start - int(first)), min(stop, int(end)) - int(first))
+            for index, (first, end) in enumerate(zip(begins, ends, strict=True))
+            if start < end and first < stop
         ]
         return np.concatenate([np.empty((0, self.shape[1]), self.dtype), *pieces])
 
@@ -91,5 +101,13 @@ class VectorsView:
         where = np.searchsorted(self._starts, ids, side="right") - 1
         for index in np.unique(where):
             place = where == index
-            rows[place] = self.blocks[index][ids[place] - self._starts[index]]
+            rows[place] = self._taken(int(index), ids[place] - self._starts[index])
         return rows
+
+    def _piece(self, index: int, start: int, stop: int) -> NDArray[Any]:
+        """Return rows `start` to `stop` of a part."""
+        return self._blocks[index][start:stop]
+
+    def _taken(self, index: int, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return some rows of a part."""
+        return np.asarray(self._blocks[index][rows])
