@@ -1,7 +1,7 @@
 """What joins cost: near-duplicates, all pairs and the k-NN graph, in processor seconds, by number of rows.
 
     python benchmarks/dedup.py [--rows 250000,1000000] [--within 0.06] [--vectors FILE.npy] [--cache DIR]
-        [--graph] [--json]
+        [--graph] [--only WORK] [--json]
 
 Makes LAION-like parts with `clip_like.py`, or takes float16 vectors from a file, and runs each size in a
 process of its own: `dedup` decides about all rows (without writing the new collection), `pairs` finds all
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--within", type=float, default=0.06)
     parser.add_argument("--vectors", type=Path, help="float16 rows (n, dim) instead of made ones")
     parser.add_argument("--graph", action="store_true", help="the k-NN graph, too")
+    parser.add_argument("--only", choices=["dedup", "pairs"], help="this work alone")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -64,6 +65,7 @@ def main() -> None:
         return
     sizes = [int(size) for size in arguments.rows.split(",")]
     works = ["dedup", "pairs", *(f"graph {recall}" for recall in GRAPH_RECALLS if arguments.graph)]
+    works = [arguments.only] if arguments.only else works
     report: dict[str, Any] = {"load_before": os.getloadavg()[0], "within": arguments.within}
     for work in works:
         runs = [run(work, size, arguments) for size in sizes]

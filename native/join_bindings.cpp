@@ -92,7 +92,8 @@ nb::typed<nb::tuple, OwnedRow<std::uint32_t>, OwnedRow<std::int32_t>> join_assig
 
 using Slots = Row<std::uint32_t>;
 using Span = std::tuple<std::size_t, std::size_t>;
-using LimitNumbers = std::tuple<double, double, std::int64_t, double>;
+using CodeLimitNumbers = std::tuple<double, double>;
+using LimitNumbers = std::tuple<double, CodeLimitNumbers, CodeLimitNumbers, double>;
 using PairArrays = nb::typed<nb::tuple, OwnedRow<std::uint32_t>, OwnedRow<std::uint32_t>, OwnedRow<double>>;
 
 // The coded rows of a join, with the lists that they lie in.
@@ -141,9 +142,11 @@ class JoinRows {
   void nearest_earlier(Slots x, Span x_range, Slots y, Span y_range, LimitNumbers limits, WritableRow<std::int64_t> of,
                        WritableRow<double> distances, std::size_t threads, std::string_view kernel_name) {
     if (of.size() < blocks_.n_rows() || distances.size() < blocks_.n_rows()) throw nb::value_error("bad answer");
-    join::NearestEarlier sink(coded(), std::get<0>(limits), {of.data(), of.size()},
+    const join::Range rows = range(x, x_range), others = range(y, y_range);
+    const join::CodedRows all = coded();
+    join::NearestEarlier sink(all, std::get<0>(limits), all_earlier(others, rows), {of.data(), of.size()},
                               {distances.data(), distances.size()});
-    run(range(x, x_range), range(y, y_range), false, limits, threads, kernel_name, sink);
+    run(rows, others, false, limits, threads, kernel_name, sink);
   }
 
   void graph_by_lists(WritableMatrix<std::uint32_t> slots, WritableMatrix<float> distances, std::size_t probes,
@@ -202,17 +205,25 @@ class JoinRows {
     return {{slots.data(), slots.size()}, first, end};
   }
 
+  // Whether each of some rows has a smaller rank than each of others.
+  bool all_earlier(const join::Range& some, const join::Range& others) const {
+    const auto rank = [this](std::uint32_t slot) { return ranks_.data()[slot]; };
+    const auto of = [](const join::Range& range) { return range.slots.subspan(range.first, range.end - range.first); };
+    const auto last = std::ranges::max_element(of(some), {}, rank);
+    const auto first = std::ranges::min_element(of(others), {}, rank);
+    return some.first == some.end || others.first == others.end || rank(*last) < rank(*first);
+  }
+
   void run(const join::Range& x, const join::Range& y, bool is_self, const LimitNumbers& limits, std::size_t threads,
            std::string_view kernel_name, join::Sink& sink) {
     const Kernel& kernel = kernel_named(kernel_name);
-    const auto [within, small_distance, large_squared, near_error] = limits;
-    const join::Request request{
-        .x = x,
-        .y = y,
-        .is_self = is_self,
-        .limits = {within, small_distance, static_cast<std::int64_t>(small_distance * small_distance), large_squared,
-                   near_error},
-        .n_threads = threads};
+    const auto& [within, small, large, near_error] = limits;
+    const join::Request request{.x = x,
+                                .y = y,
+                                .is_self = is_self,
+                                .limits = {within, std::make_from_tuple<join::CodeLimit>(small),
+                                           std::make_from_tuple<join::CodeLimit>(large), near_error},
+                                .n_threads = threads};
     const join::CodedRows rows = coded();
     counts_.add(interruptible([&](const std::atomic<bool>& stop) {
       const join::Planes planes(centroids_.data(), centroids_.shape(0), kernel);

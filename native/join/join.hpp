@@ -3,20 +3,13 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
-#include <span>
 
+#include "join/entries.hpp"
 #include "join/planes.hpp"
 #include "join/rows.hpp"
 #include "join/sinks.hpp"
 
 namespace pairdex::join {
-
-// Slots in ascending order, [first, end) of them.
-struct Range {
-  std::span<const std::uint32_t> slots;
-  std::size_t first, end;
-};
 
 struct Request {
   Range x, y;

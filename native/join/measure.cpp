@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "knn/query.hpp"
 
@@ -25,19 +26,43 @@ double query_norm(const RowKernel& kernel, const Half* row, std::size_t dim, dou
   return std::sqrt(pairdex::squared_norm({wide.data(), dim}));
 }
 
+// Writes an unsigned code with 128 subtracted, and returns the sum of that.
+std::int32_t make_signed(const std::uint8_t* from, std::size_t length, std::int8_t* to) {
+  constexpr std::uint64_t kFlip = 0x8080808080808080u, kEven = 0x00ff00ff00ff00ffu, kLanes = 0x0001000100010001u;
+  std::int32_t sum = 0;
+  for (std::size_t step = 0; step < length; step += kCodeStep) {
+    std::uint64_t sums = 0;  // four of 16 bits, at most 8 x 510 each
+    for (std::size_t i = step; i < step + kCodeStep; i += sizeof sums) {
+      std::uint64_t eight;
+      std::memcpy(&eight, from + i, sizeof eight);
+      sums += (eight & kEven) + (eight >> 8 & kEven);
+      eight ^= kFlip;
+      std::memcpy(to + i, &eight, sizeof eight);
+    }
+    sum += static_cast<std::int32_t>(sums * kLanes >> 48) - 128 * static_cast<std::int32_t>(kCodeStep);
+  }
+  return sum;
+}
+
 }  // namespace
 
 Measure::Measure(const CodedRows& rows, const Limits& limits, const Kernel& kernel, Sink& sink)
-    : rows_(rows), limits_(limits), kernel_(kernel), sink_(sink), code_(rows.large_length) {}
+    : rows_(rows),
+      limits_(limits),
+      large_squared_(limits.large.squared(limits.within)),
+      kernel_(kernel),
+      sink_(sink),
+      code_(rows.large_length) {}
 
 void Measure::operator()(std::uint32_t x, std::vector<std::uint32_t>& ys) {
-  std::erase_if(ys, [&](std::uint32_t y) { return !sink_.wants(x, y); });
+  if (!sink_.wants_all()) std::erase_if(ys, [&](std::uint32_t y) { return !sink_.wants(x, y); });
   if (ys.empty()) return;
   if (rows_.large_length > 0) by_large_codes(x, ys);
   if (ys.empty()) return;
+  const std::size_t dim = rows_.blocks.dim();
+  for (std::size_t i = 0; i < std::min(kAhead, ys.size()); ++i) prefetch(rows_.blocks.row(rows_.ids[ys[i]]), dim);
   prepare(x);
   counts.near += ys.size();
-  const std::size_t dim = rows_.blocks.dim();
   for (std::size_t i = 0; i < ys.size(); ++i) {
     if (i + kAhead < ys.size()) prefetch(rows_.blocks.row(rows_.ids[ys[i + kAhead]]), dim);
     const NearDot near = kernel_.rows->near(rows_.blocks.row(rows_.ids[ys[i]]), wide_.data(), dim);
@@ -49,23 +74,22 @@ void Measure::operator()(std::uint32_t x, std::vector<std::uint32_t>& ys) {
 
 void Measure::by_large_codes(std::uint32_t x, std::vector<std::uint32_t>& ys) {
   const std::size_t length = rows_.large_length;
-  const std::uint8_t* own = rows_.large + x * length;
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < length; ++i) {
-    code_[i] = static_cast<std::int8_t>(own[i] ^ 0x80);
-    sum += code_[i];
-  }
+  const std::int32_t sum = make_signed(rows_.large + x * length, length, code_.data());
   dots_.resize(ys.size());
   kernel_.joins->row_dots(code_.data(), rows_.large, length, ys.data(), ys.size(), dots_.data());
   counts.large += ys.size();
-  std::size_t n = 0;
+  const double cutoff = sink_.cutoff(x);
+  const std::int64_t most = cutoff < limits_.within ? limits_.large.squared(cutoff) : large_squared_;
+  left_.clear();
   for (std::size_t i = 0; i < ys.size(); ++i) {
     const std::int64_t dot = dots_[i] - 128 * sum;
     const std::int64_t squared = rows_.large_norms[x] + std::int64_t{rows_.large_norms[ys[i]]} - 2 * dot;
-    ys[n] = ys[i];
-    n += squared <= limits_.large_squared;
+    if (squared <= most) left_.emplace_back(squared, ys[i]);
   }
-  ys.resize(n);
+  // The nearest first: what is found may narrow the limit for the others.
+  if (sink_.narrows()) std::sort(left_.begin(), left_.end());
+  ys.resize(left_.size());
+  std::transform(left_.begin(), left_.end(), ys.begin(), [](const auto& one) { return one.second; });
 }
 
 void Measure::prepare(std::uint32_t x) {
@@ -89,7 +113,9 @@ void Measure::exactly(std::uint32_t x, std::uint32_t y) {
     exact.squared_norm = squared_norm_;
   }
   const double distance = cosine_distance(exact, norm);
-  if (distance <= sink_.cutoff(x)) found_.push_back({x, y, distance});
+  if (distance > sink_.cutoff(x)) return;
+  found_.push_back({x, y, distance});
+  if (sink_.narrows()) flush();
 }
 
 void Measure::flush() {

@@ -42,18 +42,21 @@ Planes::Planes(const std::int8_t* centroids, std::size_t n, const Kernel& kernel
   }
 }
 
-std::array<std::int32_t, kGroupRows> Planes::most(std::size_t own, std::size_t group, double distance) const {
+std::array<double, kGroupRows> Planes::apart(std::size_t own, std::size_t group) const {
   std::array<std::int32_t, kBlockQueries * kGroupRows> dots;
-  std::array<std::int32_t, kGroupRows> found{};
+  std::array<double, kGroupRows> found{};
   const std::int8_t* centroid = centroids_ + own * kSmall;
   kernel_.codes->dots(codes(group), kSmall, centroid, 1, dots.data());
   const std::int32_t offset = 128 * sum_of(centroid);
   for (std::size_t c = 0; c < kGroupRows; ++c) {
-    const std::int32_t squared = squares_[own] + squares_[group * kGroupRows + c] - 2 * (dots[c] - offset);
-    // The margin exceeds what float64 errs by in numbers below 2^25.
-    found[c] = static_cast<std::int32_t>(std::floor(distance * std::sqrt(static_cast<double>(squared)) + 1e-6));
+    found[c] = std::sqrt(squares_[own] + squares_[group * kGroupRows + c] - 2.0 * (dots[c] - offset));
   }
   return found;
+}
+
+std::int32_t most_between(double apart, double distance) {
+  // The margin exceeds what float64 errs by in numbers below 2^25.
+  return static_cast<std::int32_t>(std::floor(distance * apart + 1e-6));
 }
 
 }  // namespace pairdex::join

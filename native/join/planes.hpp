@@ -41,9 +41,8 @@ class Planes {
   // A row's score with centroid c is x . c - half(c); its list is the one of the largest score, the first of equals.
   const std::int32_t* minus_halves(std::size_t group) const { return minus_halves_.data() + group * kGroupRows; }
 
-  // For rows at most `distance` apart, one in list `own` and one in list group * kGroupRows + c, the sum of what
-  // either's own score is above that with the other's centroid is at most most[c].
-  std::array<std::int32_t, kGroupRows> most(std::size_t own, std::size_t group, double distance) const;
+  // The distances of centroid `own` from those of a group.
+  std::array<double, kGroupRows> apart(std::size_t own, std::size_t group) const;
 
  private:
   const std::int8_t* centroids_;
@@ -52,6 +51,10 @@ class Planes {
   Columns columns_;
   std::vector<std::int32_t> minus_halves_, squares_;
 };
+
+// For rows at most `distance` apart, in lists whose centroids are `apart`: the sum of what either's own score is above
+// that with the other's centroid is at most this.
+std::int32_t most_between(double apart, double distance);
 
 std::int32_t sum_of(const std::int8_t* code);
 

@@ -1,6 +1,8 @@
 // The rows that take part in a join, in the order of their lists: the number of a row in it is its slot.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,12 +25,26 @@ struct CodedRows {
   const std::uint32_t* ranks;  // of two rows, the one of the larger rank is the query of the search that measures them
 };
 
-// What pairs must satisfy; docs/certified.md, section 10.
+// How far apart the codes of near rows are at most; docs/certified.md, (15).
+struct CodeLimit {
+  double scale;  // units of the code for a distance of 1
+  double error;  // of both codes
+  // For rows with 1 - cos of at most `within`, in units of the code.
+  double distance(double within) const {
+    constexpr double kShiftMargin = 3e-11;  // of a squared distance, for what float64 errs by
+    constexpr double kFarthest = 8192.0;    // no two codes are farther apart
+    return std::min(scale * std::sqrt(2.0 * within + kShiftMargin) + error, kFarthest);
+  }
+  std::int64_t squared(double within) const {
+    const double most = distance(within);
+    return static_cast<std::int64_t>(most * most);
+  }
+};
+
+// What pairs must satisfy.
 struct Limits {
-  double within;               // largest 1 - cos
-  double small_distance;       // of small codes, at most
-  std::int64_t small_squared;  // the same, squared
-  std::int64_t large_squared;
+  double within;  // largest 1 - cos
+  CodeLimit small, large;
   double near_error;  // of 1 - cos computed in float32
 };
 

@@ -7,16 +7,15 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <map>
-#include <numeric>
 #include <random>
 #include <vector>
 
-#include "codes/encode.hpp"
 #include "join/assign.hpp"
 #include "join/greedy.hpp"
+#include "joined_rows.hpp"
 #include "kernels/kernel.hpp"
-#include "random_rows.hpp"
 
 using namespace pairdex;
 
@@ -35,81 +34,6 @@ std::vector<std::int8_t> random_codes(std::size_t n, unsigned seed) {
   for (const std::int32_t value : random_ints(n, 127, seed)) codes.push_back(static_cast<std::int8_t>(value));
   return codes;
 }
-
-// A map of the first coordinates: its basis is exactly orthonormal.
-struct PlainMap {
-  std::vector<float> basis;
-  std::vector<double> shifts;
-  join::Map map;
-
-  PlainMap(std::size_t dim, std::size_t small, std::size_t large, const RowKernel& kernel)
-      : basis((large + 1) * padded(dim)), shifts(large) {
-    for (std::size_t i = 0; i < large; ++i) basis[i * padded(dim) + i] = 1.0f;
-    double squared = 0.0;
-    for (std::size_t i = 0; i < dim; ++i) {
-      basis[large * padded(dim) + i] = i % 3 == 0 ? 0.05f : -0.01f;
-      squared += std::pow(static_cast<double>(basis[large * padded(dim) + i]), 2);
-    }
-    for (std::size_t i = 0; i < large; ++i) shifts[i] = basis[large * padded(dim) + i];
-    map = {.basis = basis,
-           .shifts = shifts,
-           .dim = dim,
-           .centre_squared = squared,
-           .basis_error = 1e-9,
-           .coordinate_error = coordinate_error(dim, kernel),
-           .small = {small, join::kSmall, 0.3, small < dim ? 0.2 : 0.0},
-           .large = small == dim ? join::CodeMap{} : join::CodeMap{large, (large + 64) / 64 * 64, 0.2, 0.1}};
-    if (large == dim && small != dim) map.large.length = (large + 63) / 64 * 64;
-  }
-};
-
-struct Coded {
-  std::vector<std::int8_t> small;
-  std::vector<std::uint8_t> large;
-  std::vector<std::int32_t> small_norms, large_norms;
-  std::vector<std::uint8_t> has_direction;
-  join::CodeErrors errors;
-
-  Coded(const std::vector<Half>& rows, const join::Map& map, const RowKernel& kernel)
-      : small(rows.size() / map.dim * join::kSmall),
-        large(rows.size() / map.dim * map.large.length),
-        small_norms(rows.size() / map.dim),
-        large_norms(small_norms.size()),
-        has_direction(small_norms.size()) {
-    errors = join::encode(rows.data(), small_norms.size(), map, kernel,
-                          {small.data(), large.data(), small_norms.data(), large_norms.data(), has_direction.data()});
-  }
-};
-
-double true_distance(const Half* a, const Half* b, std::size_t dim) {
-  std::vector<float> x(padded(dim)), y(padded(dim));
-  kScalarRows.widen(a, dim, x.data());
-  kScalarRows.widen(b, dim, y.data());
-  double xx = 0, yy = 0, squared = 0;
-  for (std::size_t i = 0; i < dim; ++i) xx += double{x[i]} * x[i], yy += double{y[i]} * y[i];
-  for (std::size_t i = 0; i < dim; ++i) squared += std::pow(x[i] / std::sqrt(xx) - y[i] / std::sqrt(yy), 2);
-  return std::sqrt(squared);
-}
-
-// Pairs near each other, pairs along one axis, pairs with nearly no rest, and others.
-std::vector<Half> adversarial_rows(std::size_t n, std::size_t dim, std::size_t small, unsigned seed) {
-  std::vector<float> values = random_values(n * dim, seed);
-  for (std::size_t r = 1; r < n; r += 2) {
-    float* row = values.data() + r * dim;
-    if (r % 8 < 4) {
-      for (std::size_t i = 0; i < dim; ++i) row[i] = row[i - dim] + (i == r % dim ? 0x1p-8f : 0.0f);
-    }
-  }
-  for (std::size_t r = 0; r < n; r += 5) std::fill_n(values.data() + r * dim + small, dim - small, 0.0f);
-  for (std::size_t r = 0; r < n; r += 7) {
-    std::fill_n(values.data() + r * dim, dim, 0.0f);
-    values[r * dim + r % dim] = 1.0f;
-  }
-  return to_halves(values);
-}
-
-constexpr std::array<std::array<std::size_t, 3>, 5> kMaps = {
-    {{16, 16, 16}, {64, 64, 64}, {65, 63, 65}, {100, 63, 100}, {300, 63, 255}}};
 
 }  // namespace
 
@@ -219,10 +143,11 @@ TEST_CASE("the reaches of near rows in two lists add up to what the planes allow
         for (std::size_t i = 0; i < join::kSmall; ++i) {
           squared += std::pow(codes[a * join::kSmall + i] - codes[b * join::kSmall + i], 2);
         }
-        const auto most = planes.most(lists[a], lists[b] / kGroupRows, std::sqrt(squared));
+        const double apart = planes.apart(lists[a], lists[b] / kGroupRows)[lists[b] % kGroupRows];
+        const std::int32_t most = join::most_between(apart, std::sqrt(squared));
         const std::int32_t sum = own[a] - score(a, lists[b]) + own[b] - score(b, lists[a]);
-        CHECK(sum <= most[lists[b] % kGroupRows]);
-        tight += sum > most[lists[b] % kGroupRows] / 2;
+        CHECK(sum <= most);
+        tight += sum > most / 2;
       }
     }
     CHECK(tight > 0);
@@ -230,67 +155,28 @@ TEST_CASE("the reaches of near rows in two lists add up to what the planes allow
 }
 
 TEST_CASE("a join finds the pairs within the limit, whatever the kernel, the threads and the ranges") {
-  constexpr std::size_t kRows = 500, kLists = 9;
-  for (const auto& [dim, small, large] : kMaps) {
-    const std::vector<Half> rows = adversarial_rows(kRows, dim, std::min(small, dim), 8);
+  for (const auto& map : kMaps) {
     for (const Kernel& kernel : usable_kernels()) {
-      INFO(kernel.name, " dim ", dim);
-      const PlainMap plain(dim, small, large, *kernel.rows);
-      const Coded coded(rows, plain.map, *kernel.rows);
-      std::vector<std::int8_t> centroids(coded.small.begin(), coded.small.begin() + kLists * join::kSmall);
-      const join::Planes planes(centroids.data(), kLists, kernel);
-      std::vector<std::uint32_t> unsorted(kRows), order(kRows), lists(kRows);
-      std::vector<std::int32_t> own(kRows), sorted_own(kRows), small_norms(kRows), large_norms(kRows);
-      join::assign(coded.small, planes, kernel, 2, std::atomic<bool>{false}, unsorted, own);
-      std::iota(order.begin(), order.end(), 0u);
-      std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return unsorted[a] < unsorted[b]; });
-      std::vector<std::int8_t> small_codes(coded.small.size());
-      std::vector<std::uint8_t> large_codes(coded.large.size());
-      const std::size_t length = plain.map.large.length;
-      for (std::size_t i = 0; i < kRows; ++i) {
-        const std::size_t r = order[i];
-        lists[i] = unsorted[r], sorted_own[i] = own[r];
-        small_norms[i] = coded.small_norms[r], large_norms[i] = coded.large_norms[r];
-        std::copy_n(coded.small.data() + r * join::kSmall, join::kSmall, small_codes.data() + i * join::kSmall);
-        std::copy_n(coded.large.data() + r * length, length, large_codes.data() + i * length);
-      }
-      Blocks blocks(dim);
-      blocks.add(rows.data(), kRows);
-      const join::CodedRows all{blocks,
-                                kRows,
-                                small_codes.data(),
-                                large_codes.data(),
-                                length,
-                                small_norms.data(),
-                                large_norms.data(),
-                                lists.data(),
-                                sorted_own.data(),
-                                order.data(),
-                                order.data()};
+      INFO(kernel.name, " dim ", map[0]);
+      const Joined joined(map, 9, kernel);
       const double within = 0.1;
-      const double distance = std::sqrt(2 * within + 3e-11);
-      const double of_small = 127.0 / 0.3 * distance + 2 * coded.errors.small;
-      const double of_large = 127.0 / 0.2 * distance + 2 * coded.errors.large;
-      const join::Limits limits{within, of_small, static_cast<std::int64_t>(of_small * of_small),
-                                static_cast<std::int64_t>(of_large * of_large), 4.0 * (dim + 4) * 0x1p-24};
-      std::vector<std::uint32_t> slots(kRows);
-      std::iota(slots.begin(), slots.end(), 0u);
+      const std::vector<std::uint32_t>& slots = joined.slots;
       std::map<std::pair<std::uint32_t, std::uint32_t>, double> found;
-      for (const auto& [first, end] : {std::pair<std::size_t, std::size_t>{0, 170}, {170, kRows}}) {
-        for (const auto& [other, other_end] : {std::pair<std::size_t, std::size_t>{0, 300}, {300, kRows}}) {
+      for (const auto& [first, end] : {std::pair<std::size_t, std::size_t>{0, 170}, {170, kJoined}}) {
+        for (const auto& [other, other_end] : {std::pair<std::size_t, std::size_t>{0, 300}, {300, kJoined}}) {
           join::AllPairs sink(within, 1 << 20);
-          const join::Request request{{slots, first, end}, {slots, other, other_end}, true, limits, 3};
-          join::run(all, planes, request, kernel, std::atomic<bool>{false}, sink);
+          const join::Request request{{slots, first, end}, {slots, other, other_end}, true, joined.limits(within), 3};
+          join::run(joined.all, joined.planes, request, kernel, std::atomic<bool>{false}, sink);
           for (const join::Pair& pair : sink.pairs()) {
-            const auto key = std::minmax(order[pair.x], order[pair.y]);
+            const auto key = std::minmax(joined.order[pair.x], joined.order[pair.y]);
             CHECK(found.emplace(key, pair.distance).second);
           }
         }
       }
       std::size_t expected = 0;
-      for (std::uint32_t a = 0; a < kRows; ++a) {
-        for (std::uint32_t b = a + 1; b < kRows; ++b) {
-          const double d = std::pow(true_distance(rows.data() + a * dim, rows.data() + b * dim, dim), 2) / 2;
+      for (std::uint32_t a = 0; a < kJoined; ++a) {
+        for (std::uint32_t b = a + 1; b < kJoined; ++b) {
+          const double d = joined.distance(a, b);
           if (d > within) continue;
           ++expected;
           const auto it = found.find({a, b});
@@ -302,6 +188,81 @@ TEST_CASE("a join finds the pairs within the limit, whatever the kernel, the thr
       CHECK(expected > 0);
     }
   }
+}
+
+TEST_CASE("the nearest earlier row is found though each row found narrows the limits") {
+  for (const auto& map : kMaps) {
+    for (const Kernel& kernel : usable_kernels()) {
+      for (const double within : {0.1, 0.9}) {
+        INFO(kernel.name, " dim ", map[0], " within ", within);
+        const Joined joined(map, 40, kernel);
+        std::vector<std::int64_t> of(kJoined, -1);
+        std::vector<double> distances(kJoined, std::numeric_limits<double>::infinity());
+        const join::Range all{joined.slots, 0, kJoined};
+        join::NearestEarlier sink(joined.all, within, false, of, distances);
+        const join::Request request{all, all, false, joined.limits(within), 3};
+        join::run(joined.all, joined.planes, request, kernel, std::atomic<bool>{false}, sink);
+        std::size_t near = 0;
+        for (std::uint32_t a = 0; a < kJoined; ++a) {
+          double least = std::numeric_limits<double>::infinity();
+          for (std::uint32_t b = 0; b < a; ++b) least = std::min(least, joined.distance(a, b));
+          if (least > within) {
+            CHECK(of[a] == -1);
+            continue;
+          }
+          ++near;
+          REQUIRE(of[a] >= 0);
+          CHECK(of[a] < a);
+          CHECK(std::abs(distances[a] - least) < 1e-12);
+          CHECK(std::abs(joined.distance(a, static_cast<std::size_t>(of[a])) - least) < 1e-12);
+        }
+        CHECK(near > 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("a narrowed limit leaves the rows that are near enough in reach") {
+  const Kernel& kernel = usable_kernels().front();
+  const Joined joined({300, 63, 255}, 40, kernel);
+  const join::Limits limits = joined.limits(1.0);
+  const join::Range all{joined.slots, 0, kJoined};
+  join::EntryFinder finder(joined.planes, limits.small.distance(1.0), kernel);
+  std::size_t narrowed_away = 0;
+  for (const join::Piece& piece : join::cut(joined.all, all)) {
+    // Each row still wants what is as near as the row after it.
+    std::vector<std::int64_t> of(kJoined, -1);
+    std::vector<double> distances(kJoined);
+    for (std::size_t r = 0; r < kJoined; ++r) distances[r] = joined.distance(r, (r + 1) % kJoined);
+    const join::NearestEarlier sink(joined.all, 1.0, false, of, distances);
+    join::Gathered gathered;
+    gathered.read(joined.all, all, piece, limits);
+    join::Buckets before, after;
+    for (std::size_t group = 0; group < joined.planes.groups(); ++group) {
+      gathered.read(joined.all, all, piece, limits);
+      finder.find(piece.list, gathered, group, ~0u, before);
+      gathered.narrow(joined.all, all, piece, limits, sink);
+      finder.find(piece.list, gathered, group, ~0u, after);
+      for (std::size_t c = 0; c < kGroupRows; ++c) {
+        narrowed_away += before[c].size() - after[c].size();
+        for (std::size_t y = 0; y < kJoined; ++y) {
+          if (joined.lists[y] != group * kGroupRows + c) continue;
+          for (const join::Entry& entry : before[c]) {
+            const std::size_t row = joined.order[piece.first + entry.row];
+            if (joined.order[y] != (row + 1) % kJoined || distances[row] > 1.0) continue;
+            const auto kept = std::find_if(after[c].begin(), after[c].end(),
+                                           [&](const join::Entry& one) { return one.row == entry.row; });
+            REQUIRE(kept != after[c].end());
+            const double apart = joined.planes.apart(piece.list, group)[c];
+            const double u = static_cast<double>(finder.least_sum(c)) - entry.reach;
+            CHECK(kept->reach <= entry.reach);
+            CHECK(kept->reach >= std::floor(limits.small.distance(distances[row]) * apart - u));
+          }
+        }
+      }
+    }
+  }
+  CHECK(narrowed_away > 0);
 }
 
 TEST_CASE("of rows in their order those are kept that no kept row before them is near") {

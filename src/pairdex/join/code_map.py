@@ -21,9 +21,7 @@ _LARGEST_CODE = 127
 JOIN_BOX = 1.2  # of a code, in standard deviations of the widest coordinate: measured for joins
 GRAPH_BOX = 2.5  # clamps hardly any: a graph wants distances, not bounds
 _LEAST_BOX = 0.01  # of rows that are nearly all the same
-_SHIFT_MARGIN = 3e-11  # of a squared distance, for what float64 errs by
 _FLOAT64 = 1 + 1e-9
-_FARTHEST = 8192.0  # no two codes are farther apart
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,9 @@ class CodeErrors:
     large: float
 
 
-JoinLimits = tuple[float, float, int, float]
-"""Of pairs: largest 1 - cos, distance of small codes, squared one of large codes; error of float32."""
+JoinLimits = tuple[float, tuple[float, float], tuple[float, float], float]
+"""Of pairs: largest 1 - cos; of the small and the large codes, units for a distance of 1 and what both codes err by;
+error of float32."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,10 @@ class JoinMap:
 
     def limits(self, within: float, errors: CodeErrors) -> JoinLimits:
         """Return what the codes of rows at most `within` apart, as 1 - cos, surely satisfy."""
-        distance = math.sqrt((2 * within + _SHIFT_MARGIN) * (1 + self.basis_error)) * _FLOAT64
-        small = min(self.small.scale * distance + 2 * errors.small, _FARTHEST)
-        large = min(self.large.scale * distance + 2 * errors.large, _FARTHEST)
+        stretch = math.sqrt(1 + self.basis_error) * _FLOAT64
+        small, large = self.small.scale * stretch, self.large.scale * stretch
         near_error = 4 * (self.dim + 4) * 2.0**-24
-        return within, small, math.floor(large * large), near_error
+        return within, (small, 2 * errors.small), (large, 2 * errors.large), near_error
 
 
 def fit_map(rows: NDArray[np.float32], *, box: float = JOIN_BOX) -> JoinMap:

@@ -280,7 +280,8 @@ class _Coding:
         target = self._new(name, (len(order), *width), dtype)
         for first in range(0, len(order), _CHUNK_ROWS):
             chunk = slice(first, first + _CHUNK_ROWS)
-            target[chunk] = source[order[chunk]]
+            # "clip" writes into `target` without a copy between; the order has no place to clip.
+            np.take(source, order[chunk], axis=0, out=target[chunk], mode="clip")
         path.unlink()
 
     def _new(self, name: str, shape: tuple[int, ...], dtype: type[Any]) -> NDArray[Any]:
