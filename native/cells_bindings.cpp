@@ -14,8 +14,8 @@ namespace {
 using Otherwise = nb::typed<nb::callable, nb::object(std::size_t)>;
 
 // A column: its format, validity, values or offsets, the bytes of its texts. The formats are those of struct.unpack;
-// "s" and "S" for texts with 32 and 64-bit offsets; "D" for 32-bit days, and "0", "3", "6" and "9" for times with as many
-// decimals of seconds, both since 1970; a "Z" after these ends the text of a time.
+// "s" and "S" for texts with 32 and 64-bit offsets; "D" for 32-bit days, and "0", "3", "6" and "9" for times with as
+// many decimals of seconds, both since 1970; a "Z" after these ends the text of a time.
 using StoredColumn = std::tuple<std::string, std::optional<Bytes>, Bytes, Bytes, Otherwise>;
 using AnyColumn = std::variant<StoredColumn, Otherwise>;
 
@@ -100,24 +100,39 @@ PyObject* stored(const StoredColumn& column, std::size_t row) {
   const auto& [format, validity, values, content, otherwise] = column;
   if (validity && !bit(*validity, row)) return nb::none().release().ptr();
   switch (format[0]) {
-    case 'b': return PyLong_FromLong(value<std::int8_t>(values, row));
-    case 'h': return PyLong_FromLong(value<std::int16_t>(values, row));
-    case 'i': return PyLong_FromLong(value<std::int32_t>(values, row));
-    case 'q': return PyLong_FromLongLong(value<std::int64_t>(values, row));
-    case 'B': return PyLong_FromLong(value<std::uint8_t>(values, row));
-    case 'H': return PyLong_FromLong(value<std::uint16_t>(values, row));
-    case 'I': return PyLong_FromLongLong(value<std::uint32_t>(values, row));
-    case 'Q': return PyLong_FromUnsignedLongLong(value<std::uint64_t>(values, row));
-    case 'f': return number(value<float>(values, row));
-    case 'd': return number(value<double>(values, row));
-    case '?': return PyBool_FromLong(bit(values, row));
-    case 'D': return time_cell(date(value<std::int32_t>(values, row)), format, otherwise, row);
+    case 'b':
+      return PyLong_FromLong(value<std::int8_t>(values, row));
+    case 'h':
+      return PyLong_FromLong(value<std::int16_t>(values, row));
+    case 'i':
+      return PyLong_FromLong(value<std::int32_t>(values, row));
+    case 'q':
+      return PyLong_FromLongLong(value<std::int64_t>(values, row));
+    case 'B':
+      return PyLong_FromLong(value<std::uint8_t>(values, row));
+    case 'H':
+      return PyLong_FromLong(value<std::uint16_t>(values, row));
+    case 'I':
+      return PyLong_FromLongLong(value<std::uint32_t>(values, row));
+    case 'Q':
+      return PyLong_FromUnsignedLongLong(value<std::uint64_t>(values, row));
+    case 'f':
+      return number(value<float>(values, row));
+    case 'd':
+      return number(value<double>(values, row));
+    case '?':
+      return PyBool_FromLong(bit(values, row));
+    case 'D':
+      return time_cell(date(value<std::int32_t>(values, row)), format, otherwise, row);
     case '0':
     case '3':
     case '6':
-    case '9': return time_cell(time(value<std::int64_t>(values, row), format[0] - '0'), format, otherwise, row);
-    case 's': return text<std::int32_t>(values, content, row);
-    default: return text<std::int64_t>(values, content, row);
+    case '9':
+      return time_cell(time(value<std::int64_t>(values, row), format[0] - '0'), format, otherwise, row);
+    case 's':
+      return text<std::int32_t>(values, content, row);
+    default:
+      return text<std::int64_t>(values, content, row);
   }
 }
 
