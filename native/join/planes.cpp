@@ -1,5 +1,6 @@
 #include "join/planes.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -49,7 +50,8 @@ std::array<double, kGroupRows> Planes::apart(std::size_t own, std::size_t group)
   kernel_.codes->dots(codes(group), kSmall, centroid, 1, dots.data());
   const std::int32_t offset = 128 * sum_of(centroid);
   for (std::size_t c = 0; c < kGroupRows; ++c) {
-    found[c] = std::sqrt(squares_[own] + squares_[group * kGroupRows + c] - 2.0 * (dots[c] - offset));
+    const double squared = squares_[own] + squares_[group * kGroupRows + c] - 2.0 * (dots[c] - offset);
+    found[c] = std::sqrt(std::max(squared, 0.0));  // the last group has columns without a centroid
   }
   return found;
 }

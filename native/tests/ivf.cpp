@@ -111,8 +111,8 @@ Found search(const Collection& collection, const std::vector<float>& queries, st
   const Request request{.queries = queries, .n_queries = n, .k = k, .allowed = allowed, .n_threads = n_threads};
   const ivf::Effort all{nprobe, collection.ids.size(), 0.0f};
   Found found{std::vector<std::int64_t>(n * k), std::vector<double>(n * k)};
-  ivf::search(collection.lists(), blocks, request, {all, all, std::numeric_limits<float>::infinity(), false}, kernel,
-              std::atomic<bool>{false}, {found.ids, found.distances});
+  ivf::search(collection.lists(), blocks, request, {all, all, std::numeric_limits<float>::infinity(), false, {}},
+              kernel, std::atomic<bool>{false}, {found.ids, found.distances});
   return found;
 }
 

@@ -224,7 +224,8 @@ TEST_CASE("the nearest earlier row is found though each row found narrows the li
 
 TEST_CASE("a narrowed limit leaves the rows that are near enough in reach") {
   const Kernel& kernel = usable_kernels().front();
-  const Joined joined({300, 63, 255}, 40, kernel);
+  constexpr std::size_t kLists = 40;
+  const Joined joined({300, 63, 255}, kLists, kernel);
   const join::Limits limits = joined.limits(1.0);
   const join::Range all{joined.slots, 0, kJoined};
   join::EntryFinder finder(joined.planes, limits.small.distance(1.0), kernel);
@@ -239,10 +240,11 @@ TEST_CASE("a narrowed limit leaves the rows that are near enough in reach") {
     gathered.read(joined.all, all, piece, limits);
     join::Buckets before, after;
     for (std::size_t group = 0; group < joined.planes.groups(); ++group) {
+      const std::uint32_t wanted = join::ListRange{0, kLists}.of_group(group);
       gathered.read(joined.all, all, piece, limits);
-      finder.find(piece.list, gathered, group, ~0u, before);
+      finder.find(piece.list, gathered, group, wanted, before);
       gathered.narrow(joined.all, all, piece, limits, sink);
-      finder.find(piece.list, gathered, group, ~0u, after);
+      finder.find(piece.list, gathered, group, wanted, after);
       for (std::size_t c = 0; c < kGroupRows; ++c) {
         narrowed_away += before[c].size() - after[c].size();
         for (std::size_t y = 0; y < kJoined; ++y) {
