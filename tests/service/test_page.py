@@ -69,7 +69,7 @@ def test_hits_are_shown_with_picture_caption_and_similarity(page, site):
     search(page, "cat")
     assert "cat" in captions(page)[0]
     assert float(page.locator(".tile-similarity").first.inner_text().split()[0]) > 0
-    shown = page.locator(".tile-picture img").first
+    shown = page.locator(".tile.shown .tile-picture img").first
     expect(shown).to_have_js_property("complete", True)
     assert shown.evaluate("image => image.naturalWidth") > 0
 

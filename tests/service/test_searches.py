@@ -8,10 +8,8 @@ import pytest
 import pairdex
 from coroutines import run_to_end
 from pairdex.errors import InvalidArgument
-from pairdex.files import json_values
 from pairdex.search import Query
 from pairdex.service.catalogue import Catalogue
-from pairdex.service.lookup import FIRST
 from pairdex.service.metrics import Metrics
 from pairdex.service.searches import Searches
 from pairdex.service.workers import Workers
@@ -46,7 +44,7 @@ DEFAULTS = {"on": "image", "where": None, "k": 10, "offset": 0, "hybrid": True}
 def alone(collection, query, how):
     how = {**DEFAULTS, **how}
     table = collection.search(query, **how)
-    return [FIRST | row for row in json_values.rows(table.table)]
+    return table.as_json()
 
 
 def test_many_at_once_are_each_answered_as_by_itself(searches, collections):

@@ -16,7 +16,7 @@ from pairdex.cli.options import (
     SpaceOption,
 )
 from pairdex.cli.output import print_json, print_lines, progress_bars
-from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL
+from pairdex.reference.graph import DEFAULT_GRAPH_K, DEFAULT_GRAPH_RECALL, GraphReport
 from pairdex.wording import counted, duration
 
 EXAMPLES = (
@@ -95,6 +95,10 @@ def command(
     if as_json:
         print_json(asdict(made))
         return
+    _show(made, out)
+
+
+def _show(made: GraphReport, out: Path) -> None:
     measured = (
         "exact" if made.exact else f"{made.recall:.3f} (of {counted(made.recall_rows, 'row')})"
     )

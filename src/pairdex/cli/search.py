@@ -173,11 +173,7 @@ def command(
         _search_one(opened, query, output, {**how, **own, "hybrid": not no_keywords})
         return
     _refuse_beside_vectors(*own.values(), no_keywords, text, image, like, unlike, term or None)
-    from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
-
-    with progress_bars() as progress:
-        found = search_file(opened, vectors, out=out, cluster=cluster, progress=progress, **how)
-    _print_found(found, k, output)
+    _search_file(opened, vectors, output, how, cluster)
 
 
 @dataclass(frozen=True)
@@ -271,6 +267,22 @@ def _print_one(hits: Hits, seconds: float, output: _Output) -> None:
     output.print_choices(hits.report)
     if hits.report.note is not None:
         sys.stderr.write(f"note: {hits.report.note}\n")
+
+
+def _search_file(
+    opened: pairdex.Collection,
+    vectors: str,
+    output: _Output,
+    how: dict[str, Any],
+    cluster: str | None,
+) -> None:
+    from pairdex.evaluation.search_file import search_file  # noqa: PLC0415 - help does not need it
+
+    with progress_bars() as progress:
+        found = search_file(
+            opened, vectors, out=output.out, cluster=cluster, progress=progress, **how
+        )
+    _print_found(found, how["k"], output)
 
 
 def _print_found(found: FileSearch, k: int, output: _Output) -> None:

@@ -67,6 +67,8 @@ class SearchAnswer:
         What limited the answer; None if nothing did.
     explain
         With `explain`: which ways the search had, and why one was taken, as docs/service.md describes.
+    missing_shards
+        With `partial`: the shards that did not answer; nearer rows may exist in them.
     """
 
     hits: list[Hit]
@@ -80,6 +82,7 @@ class SearchAnswer:
     next: int | None
     note: str | None
     explain: list[dict[str, Any]] | None = None
+    missing_shards: list[str] | None = None
 
     def _repr_html_(self) -> str:
         """Return the captions and links of the first rows as a grid; nothing is fetched."""
@@ -109,9 +112,9 @@ class Contained:
 
 def as_search_answer(answer: dict[str, Any]) -> SearchAnswer:
     """Convert the answer of POST /api/search."""
-    names = {each.name for each in fields(SearchAnswer)} - {"hits", "explain"}
-    facts = {name: answer[name] for name in names}
-    facts["explain"] = answer.get("explain")
+    if_asked = {"explain", "missing_shards"}
+    names = {each.name for each in fields(SearchAnswer)} - {"hits", *if_asked}
+    facts = {name: answer[name] for name in names} | {name: answer.get(name) for name in if_asked}
     return SearchAnswer(hits=[_hit(row) for row in answer["hits"]], **facts)
 
 

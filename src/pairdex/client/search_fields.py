@@ -54,6 +54,7 @@ class SearchFields(TypedDict, total=False):
     fold: float | None
     vectors: bool | None
     exact: bool | None
+    partial: bool | None
     explain: bool | None
     collection: str | None
 

@@ -114,6 +114,8 @@ class Client:
             Include the stored vector of each hit.
         exact
             Ignore the index; search exactly.
+        partial
+            With a service on a cluster: answer although shards are missing; `missing_shards` names them.
         explain
             Say which ways the search had and which it took.
         collection
@@ -138,7 +140,7 @@ class Client:
             As in `search`.
         hybrid, sort, descending, after
             As in `search`.
-        fold, vectors, exact, explain, collection
+        fold, vectors, exact, partial, explain, collection
             As in `search`.
         """
         request = calls.request(self._http, self._url, self._headers, calls.download(form, fields))
